@@ -1,0 +1,129 @@
+"""The records that stages hand each other. Nothing here reads, sends or stores.
+
+    reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ ReportRow and RunInfo ─▶ report
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+MONITOR_TYPES = ("email-imap", "email-pop", "email-smtp", "email-round-trip")
+PLAIN_PORTS = {"email-imap": 143, "email-pop": 110, "email-smtp": 25}
+
+
+class Status(enum.StrEnum):
+    """What became of a row, as people read it."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    EXISTS = "exists"
+    REMOVED = "removed"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_ATTEMPTED = "not_attempted"
+    # check and plan speak of the future
+    WILL_CREATE = "will create"
+    WILL_UPDATE = "will update"
+
+    @property
+    def done(self) -> bool:
+        """True when the row needs nothing more."""
+        return self in (Status.CREATED, Status.UPDATED, Status.EXISTS)
+
+    @property
+    def next_step(self) -> str:
+        """Who has to do what, in the words of the results file; empty when nothing is left to do."""
+        return _NEXT_STEP.get(self, "")
+
+
+_NEXT_STEP = {
+    Status.INVALID: "fix the row",
+    Status.DUPLICATE: "fix the row",
+    Status.REJECTED: "fix the row, or ask the account owner",
+    Status.FAILED: "run again",
+    Status.UNKNOWN: "run again",
+    Status.NOT_ATTEMPTED: "run again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One thing that is wrong (or worth knowing) about one row.
+
+    `message` is a whole sentence: what was found and what is allowed. Where it was found (file, sheet, row,
+    column) is added by whoever prints it.
+    """
+
+    code: str  # stable, for machines: "port.range"
+    message: str
+    column: str | None = None  # the header as it stands in the file; None: the whole row
+    field: str | None = None  # the monitor field
+    value: str = ""  # what was found
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRow:
+    """One data row of a source, as text."""
+
+    number: int  # as the spreadsheet program numbers it; the header is row 1 in a plain file
+    cells: tuple[str, ...]  # one per column of the header, never more, never fewer
+    issues: tuple[Issue, ...] = ()  # what the reader found: ragged row, error cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An opened input: its header, and its rows as a stream that can be read once."""
+
+    path: Path
+    name: str  # the file name, for people
+    format: str  # "csv", "xlsx", "nagios", …
+    header: tuple[str, ...]
+    rows: Iterator[RawRow]
+    details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
+    notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """One row of a run as the report shows it."""
+
+    source_row: int
+    cells: tuple[str, ...]
+    status: Status
+    monitor_id: str = ""
+    error: str = ""
+    error_columns: tuple[str, ...] = ()  # headers as in the file
+    attempts: int = 0
+    issues: tuple[Issue, ...] = ()  # for comments on cells; errors and warnings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What the report says about the run as a whole."""
+
+    run_id: str
+    input: str  # path as the user gave it
+    header: tuple[str, ...]
+    account: str = ""  # user name; empty for check
+    base_url: str = ""
+    started: str = ""  # ISO 8601, UTC
+    finished: str = ""
+    seconds: float = 0.0
+    counts: Mapping[Status, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)  # how the file was read
+    settings: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)  # sent, throttled, retried
+    stopped: str = ""  # why the run stopped early, if it did
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read."""
+        return sum(self.counts.values())
