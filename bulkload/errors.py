@@ -19,6 +19,7 @@
   x NotFound                    404 for one monitor: it is gone
   x WrongAddress                redirect, missing path, a page instead of an answer: not created
   x InDoubt                     sent, but what became of it is not known
+    + OddPage                   2xx with a web page: whatever answers is not the API
 
 A bad row is not an exception: it is an `Issue` on the row.
 """
@@ -135,3 +136,11 @@ class WrongAddress(ApiError):
 
 class InDoubt(ApiError):
     """The request left, but its effect is not known."""
+
+    def __init__(self, message: str, left: str) -> None:
+        super().__init__(message)
+        self.left = left  # the moment the request left, see `clock`
+
+
+class OddPage(InDoubt):
+    """A web page came back with a status of success."""
