@@ -13,7 +13,7 @@ import logging
 import re
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -50,9 +50,7 @@ MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated 
 LARGEST_ANSWER = 256 * 2**20  # bytes
 SNIPPET = 200  # characters of an unexpected answer that are shown
 
-AUTH_TEXT = re.compile(
-    r"authentication failed", re.IGNORECASE
-)  # the docs show a refused token as 400 with this
+AUTH_TEXT = re.compile(r"authentication failed", re.IGNORECASE)  # the docs show a refused token as 400 with this
 
 log = logging.getLogger(__name__)
 
@@ -115,16 +113,15 @@ class Api:
     ) -> None:
         await self._session.close()
 
-    async def create(self, monitor_type: str, body: bytes) -> Created:
-        """Create one monitor, in exactly one request.
+    async def create(self, monitor_type: str, body: bytes, get_ready: Callable[[], Awaitable[None]]) -> Created:
+        """Create one monitor, in exactly one request (`POST /monitors/<type>`, HTTP 200 with `{"id": "123456"}`).
 
-        Sent as `POST /monitors/<type>`; success is HTTP 200 with `{"id": "123456"}`. Call `pace.near()` before;
-        the start itself is waited for here. Raises any `ApiError`; none of them leaves open what it proves.
+        `get_ready` is awaited right before the request leaves. Raises any `ApiError`, whose class says what is proven.
         """
         token, generation = await self._current_token()
         try:
             answer, left = await self._send(
-                "POST", f"/monitors/{monitor_type}", body=body, token=token, was_near=True
+                "POST", f"/monitors/{monitor_type}", body=body, token=token, get_ready=get_ready
             )
         except AuthFailed as error:
             error.generation = generation
@@ -149,20 +146,18 @@ class Api:
         monitors: dict[str, dict[str, Any]] = {}
         params = {"type": ",".join(MONITOR_TYPES)}
         while True:
-            page, total = _read_list(await self._safely("GET", "/monitors", params=params))
+            page, at_least = _read_list(await self._safely("GET", "/monitors", params=params))
             fresh = {str(item["id"]): item for item in page if str(item["id"]) not in monitors}
-            if "offset" in params and page and len(fresh) < len(page):
+            if len(fresh) < len(page):
+                raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
+            monitors |= fresh
+            if len(monitors) >= at_least:
+                return list(monitors.values())
+            if not page and params.get("offset"):
                 raise Distrusted(
-                    "The account's list of monitors repeats itself from page to page. Nothing was created."
-                )
-            if not fresh and total is not None and len(monitors) < total:
-                raise Distrusted(
-                    f"The account's list of monitors says that there are {total}, but shows only {len(monitors)}."
+                    f"The account's list of monitors speaks of {at_least}, but shows only {len(monitors)}."
                     " Nothing was created."
                 )
-            monitors |= fresh
-            if total is None or len(monitors) >= total:
-                return list(monitors.values())
             params |= {"limit": str(max(len(page), 1)), "offset": str(len(monitors))}
 
     async def get(self, monitor_id: str) -> dict[str, Any] | None:
@@ -210,9 +205,7 @@ class Api:
         except (AuthFailed, Rejected, Forbidden) as error:
             raise LoginRefused(f"The API refuses the login of {self._username}: {error}") from error
         except NotFound as error:
-            raise RunStopped(
-                f"{self._base_url} is not the AlertSite API: it has no login ({error})."
-            ) from error
+            raise RunStopped(f"{self._base_url} is not the AlertSite API: it has no login ({error}).") from error
         token = found.get("access_token") if isinstance(found := _decode(answer.body), dict) else None
         if not isinstance(token, str) or not token:
             raise Distrusted(f"The login at {self._base_url} was answered without a token.")
@@ -229,9 +222,9 @@ class Api:
             return await self._repeat(method, path, body=body, params=params)
         except AuthFailed as error:
             raise LoginRefused(f"The API refuses the token: {error}") from error
-        except NotFound as error:
+        except (NotFound, Forbidden, Rejected) as error:
             if path == "/monitors":
-                raise RunStopped(f"{self._base_url} is not the AlertSite API: {error}") from error
+                raise RunStopped(f"{self._base_url} does not list the account's monitors: {error}") from error
             raise
 
     async def _repeat(
@@ -260,9 +253,7 @@ class Api:
                 if throttles >= MOST_THROTTLES:
                     raise ApiDown(f"The API keeps asking for fewer requests: {error}") from error
             except (OddPage, WrongAddress) as error:
-                raise Distrusted(
-                    f"{self._base_url} does not answer like the AlertSite API: {error}"
-                ) from error
+                raise Distrusted(f"{self._base_url} does not answer like the AlertSite API: {error}") from error
             except (NotSent, InDoubt) as error:
                 tries += 1
                 if tries >= SAFE_TRIES:
@@ -283,13 +274,13 @@ class Api:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
         token: str = "",
-        was_near: bool = False,
+        get_ready: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[Answer, str]:
         """One request at the pace. Returns a 2xx answer and when the request left; raises the meaning of any other."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        started = await self.pace.start(was_near=was_near)
+        started = await self.pace.start(get_ready)
         left = clock.moment()
         self.sent += 1
         try:
@@ -343,9 +334,7 @@ def client_failure(error: Exception, left: str) -> ApiError:
         case aiohttp.InvalidURL() | aiohttp.ClientHttpProxyError():
             return WrongAddress(words)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return NotSent(
-                words
-            )  # no name, no route, nobody listening, no TLS: the request itself never left
+            return NotSent(words)  # no name, no route, nobody listening, no TLS: the request itself never left
         case TimeoutError():
             return InDoubt("no answer in time", left=left)
         case _:
@@ -373,11 +362,11 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int | None]:
-    """The monitors of one page of the list, and how many there are in all if the answer says so.
+def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int]:
+    """The monitors of one page of the list, and how many there are at least.
 
-    The envelope `{"metadata": {"resultset": {"count": …}}, "results": […]}` is inferred from the API's other lists;
-    `count` may be the page's or the whole list's, so only a count above the page's length means that there is more.
+    The envelope `{"metadata": {"resultset": {"count": …, "limit": …}}, "results": […]}` is inferred from the API's
+    other lists. `count` may be the page's or the whole list's, so only a count above what was seen means more.
     """
     found = _decode(answer.body)
     page = found.get("results") if isinstance(found, dict) else found
@@ -385,10 +374,14 @@ def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int | None]:
         raise Distrusted(
             f"The account's list of monitors has an unknown shape: {_snippet(answer.body)}. Nothing was created."
         )
-    resultset = found.get("metadata", {}) if isinstance(found, dict) else {}
-    resultset = resultset.get("resultset", {}) if isinstance(resultset, dict) else {}
-    count = resultset.get("count") if isinstance(resultset, dict) else None
-    return page, int(count) if re.fullmatch(r"[0-9]{1,9}", str(count)) else None
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
+    facts = resultset if isinstance(resultset, dict) else {}
+    return page, _number(facts.get("count"))
+
+
+def _number(found: object) -> int:
+    return int(str(found)) if re.fullmatch(r"[0-9]{1,9}", str(found)) else 0
 
 
 def _words(answer: Answer) -> str:

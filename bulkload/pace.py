@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
 LATENESS = 0.003  # seconds a start may be late without moving the starts after it
@@ -29,29 +30,24 @@ class Pace:
         self._paused_until = 0.0
         self._slowed_at = 0.0
         self._climbed_at = 0.0
-        self._ready = 0  # callers between near() and the end of start()
+        self._ready = 0  # callers that got ready and have not started
         self._gate = asyncio.Lock()
 
-    async def near(self) -> None:
-        """Return when a start is close enough to get ready for it; `start` must follow."""
+    async def start(self, get_ready: Callable[[], Awaitable[None]] | None = None) -> float:
+        """Return at the moment one request may start; gives that moment on the monotonic clock.
+
+        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away.
+        """
+        if get_ready is None:
+            return await self._turn()
         while (wait := self._ahead() - LEAD) > 0:
             await asyncio.sleep(wait)
         self._ready += 1
-
-    async def start(self, *, was_near: bool = False) -> float:
-        """Return at the moment one request may start; gives that moment on the monotonic clock."""
         try:
-            async with self._gate:
-                while (wait := max(self._next, self._paused_until) - time.monotonic()) > 0:
-                    await asyncio.sleep(wait)
-                now = time.monotonic()
-                if self._current is not None:
-                    self._climb(now)
-                    self._next = max(self._next, now - LATENESS) + 1 / (self._current * MARGIN)
-                return now
+            await get_ready()
+            return await self._turn()
         finally:
-            if was_near:
-                self._ready -= 1
+            self._ready -= 1
 
     def pause(self, seconds: float) -> None:
         """Let nobody start for some seconds."""
@@ -74,6 +70,16 @@ class Pace:
         self.pause(BACK_OFF)
         if self._current is not None:
             self._current = max(SLOWEST, self._current / 2)
+
+    async def _turn(self) -> float:
+        async with self._gate:
+            while (wait := max(self._next, self._paused_until) - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            now = time.monotonic()
+            if self._current is not None:
+                self._climb(now)
+                self._next = max(self._next, now - LATENESS) + 1 / (self._current * MARGIN)
+            return now
 
     def _climb(self, now: float) -> None:
         if self.rate is None or self._current is None or self._current >= self.rate:
