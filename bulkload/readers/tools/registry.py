@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bulkload.errors import InputError, UsageError
 from bulkload.readers.documents import Document
+from bulkload.readers.tools import nagios
 from bulkload.readers.translation import Check, LeftOut
 
 
@@ -46,7 +47,7 @@ class Translate(Protocol):
     def __call__(self, documents: Sequence[Document], /) -> Iterator[Check | LeftOut]: ...
 
 
-READERS: tuple[Reader, ...] = ()
+READERS: tuple[Reader, ...] = (nagios,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +86,16 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
             names = [chosen.NAME]
         if len(names) > 1:
             titles = " and ".join(reader.TITLE for reader in READERS if reader.NAME in names)
-            raise InputError(
-                f"{document.name} reads as {titles}; choose with --from {' or --from '.join(names)}."
-            )
+            raise InputError(f"{document.name} reads as {titles}; choose with --from {' or --from '.join(names)}.")
         if names:
             mine.setdefault(names[0], []).append(document)
         else:
-            unknown.append(
-                LeftOut(origin=document.name, reason="The file is not a configuration that is understood.")
-            )
+            unknown.append(LeftOut(origin=document.name, reason="The file is not a configuration that is understood."))
     if chosen is not None:
         return _chosen(chosen, documents, mine, unknown)
     if len(mine) > 1:
         files = "; ".join(f"{found[0].name} is {_title(name)}" for name, found in mine.items())
-        raise InputError(
-            f"The files belong to several tools ({files}); choose with --from {' or '.join(mine)}."
-        )
+        raise InputError(f"The files belong to several tools ({files}); choose with --from {' or '.join(mine)}.")
     if not mine:
         if refused:
             raise refused[0]
