@@ -1,0 +1,254 @@
+"""The documented API without HTTP: logins, creates, edits, reads and deletes in one account.
+
+In: calls, already told apart by `route`. Out: an `Answer`, or a `Listing` whose monitors are read while they are sent.
+
+What the public pages do not settle:
+
+* LOGIN-REFUSED-IS-400: a refused login has the status 400, like the code in its published body.
+* FIXED-LIFETIME: a token lives from its issue, use does not prolong it; a user may have any number of tokens, and
+  they do not outlive the server.
+* SAME-LIST: 401, 403, 404, 405 and 415 have the same list of errors as 400, with their own code.
+* ALL-REASONS: every reason why a body is refused is in the list, each as an entry.
+* JSON-ONLY: a body of another content type is refused with 415, one that is no JSON object with 400.
+* ROLE-FIRST: 403 comes before 404 and before anything is said about the body.
+* ANY-ROLE-READS: every role may list and get.
+* OTHER-TYPE-IS-404: an edit under the path of another type finds nothing.
+* LIST-ORDER: by id, oldest first.
+* LIST-LIMITS: limit and offset are honoured, a limit above `page_size` is cut to it, and nonsense is a 400.
+* COUNT-IS-THE-PAGE: `resultset.count` is the number on the page (`count_is_total`: of all).
+* OFFSET-IS-A-STRING: `resultset.offset` is a string, as on the blackouts page; `limit` is a number or null.
+* UNKNOWN-TYPES-ARE-EMPTY: a type in the filter that the account has nothing of adds nothing.
+* SELECT-IN-LISTS: `select` works in lists as it does for one monitor.
+* PLAN-FULL: the capacity of a plan counts its monitors, visible or not.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bulkload.sandbox.faults import Operation
+from bulkload.sandbox.monitors import MODELS, Refused, edited_monitor, new_monitor
+from bulkload.sandbox.options import WRITERS, Options
+from bulkload.sandbox.state import State, Stored
+
+AUTH_TEXT = "invalid_request - User authentication failed."
+NOT_FOUND = "Record not found"
+PERMISSIONS = {"acl": 7}
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse_constant(name))
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)  # 18 digits fit into SQLite's integers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a request asks for."""
+
+    operation: Operation
+    kind: str = ""  # the type in the path
+    number: int = 0  # the id in the path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the API says, and what it did."""
+
+    status: int
+    text: str = ""  # JSON; empty for 204
+    committed: bool = False
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A create that will be carried out as soon as somebody says so."""
+
+    kind: str
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A list answer that is yet to be read."""
+
+    count: int  # monitors that `batches` will give
+    resultset: Mapping[str, object]
+    batches: Iterator[list[str]]  # JSON texts
+
+
+def refusal(status: int, *reasons: str) -> Answer:
+    """The documented shape of errors."""
+    return Answer(
+        status=status,
+        text=json.dumps({"errors": [{"code": status, "message": reason} for reason in reasons]}),
+    )
+
+
+def route(method: str, path: str) -> Call | Answer:
+    """Tell calls apart by method and path (below the base path)."""
+    match (method, *path.strip("/").split("/")):
+        case ("POST", "access-tokens"):
+            return Call(operation="login")
+        case ("GET", "monitors"):
+            return Call(operation="list")
+        case ("POST", "monitors", kind) if kind in MODELS:
+            return Call(operation="create", kind=kind)
+        case ("PATCH", "monitors", kind, number) if kind in MODELS and _NUMBER.fullmatch(number):
+            return Call(operation="patch", kind=kind, number=int(number))
+        case ("GET" | "DELETE", "monitors", number) if _NUMBER.fullmatch(number):
+            return Call(operation="get" if method == "GET" else "delete", number=int(number))
+        case (_, "access-tokens") | (_, "monitors"):
+            return refusal(405, f"sandbox: {method} is not allowed here.")
+        case (_, "monitors", known, *_) if known in MODELS or _NUMBER.fullmatch(known):
+            return refusal(405, f"sandbox: {method} is not allowed here.")
+    return refusal(404, NOT_FOUND)
+
+
+def parse_body(content_type: str, body: bytes) -> dict[str, object] | Answer:
+    """The JSON object in a body, or why there is none."""
+    if content_type != "application/json":
+        return refusal(415, f"sandbox: The content type {content_type!r} is not application/json.")
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return refusal(400, "sandbox: The body is not readable as JSON.")
+    if not isinstance(value, dict):
+        return refusal(400, "sandbox: The body is not a JSON object.")
+    return value
+
+
+class Account:
+    """One account: its tokens in memory, its monitors in the state."""
+
+    def __init__(self, options: Options, state: State, clock: Callable[[], float]) -> None:
+        self._options = options
+        self._state = state
+        self._clock = clock
+        self._tokens: dict[str, float] = {}  # token → when it expires
+        self._refused_as: dict[str, Literal[400, 401]] = {}  # tokens expired on request → how to say so
+
+    def login(self, body: Mapping[str, object]) -> Answer:
+        """POST /access-tokens."""
+        given = (body.get("username"), body.get("password"))
+        if not all(
+            isinstance(mine, str) and hmac.compare_digest(mine.encode("utf-8", "replace"), right.encode())
+            for mine, right in zip(given, (self._options.user, self._options.password), strict=True)
+        ):
+            return refusal(400, AUTH_TEXT)
+        now = self._clock()
+        self._tokens = {token: end for token, end in self._tokens.items() if end > now}
+        token = secrets.token_hex(16)
+        self._tokens[token] = now + self._options.token_seconds
+        return Answer(status=200, text=json.dumps({"access_token": token}))
+
+    def expire(self, token: str | None = None, status: Literal[400, 401] = 401) -> None:
+        """Make one token, or all, expire at once; `status` is how their use is refused from then on."""
+        for expired in list(self._tokens) if token is None else [token]:
+            if self._tokens.pop(expired, None) is not None:
+                self._refused_as[expired] = status
+
+    def admit(self, token: str, operation: Operation) -> Answer | None:
+        """None when the token and the role allow the call, else the refusal."""
+        if self._tokens.get(token, 0.0) <= self._clock():
+            if self._refused_as.get(token) == 400:
+                return refusal(400, AUTH_TEXT)
+            return refusal(401, "sandbox: The access token is missing, unknown or expired.")
+        if operation in ("create", "patch", "delete") and self._options.role not in WRITERS:
+            return self.wrong_role()
+        return None
+
+    def wrong_role(self) -> Answer:
+        """403, as a role that may not write gets it."""
+        return refusal(403, "sandbox: The user's role does not allow this.")
+
+    def plan_full(self) -> Answer:
+        """The refusal of a create when the plan has no free monitor."""
+        return refusal(self._options.plan_full_status, "sandbox: The plan has no free monitor.")
+
+    def draft(self, kind: str, body: Mapping[str, object]) -> Draft | Answer:
+        """POST /monitors/{type} up to the point where the monitor would be made."""
+        fields = new_monitor(kind, body, self._options)
+        if isinstance(fields, Refused):
+            return refusal(400, *fields.reasons)
+        plan = str(fields["billing_plancode"])
+        capacity = self._options.capacity.get(plan)
+        if capacity is not None and not self._state.plan_has_room(plan, capacity):
+            return self.plan_full()
+        if self._options.unique_names and self._state.name_is_taken(kind, str(fields["name"])):
+            return refusal(400, "sandbox: name: another monitor of this type has it.")
+        return Draft(kind=kind, fields=fields)
+
+    def create(self, draft: Draft, *, hidden: float = 0.0) -> Answer:
+        """Make the monitor; it becomes visible after `hidden` seconds."""
+        number = self._state.insert(draft.kind, draft.fields, self._clock() + hidden if hidden else 0.0)
+        return Answer(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+
+    def patch(self, kind: str, number: int, body: Mapping[str, object]) -> Answer:
+        """PATCH /monitors/{type}/{id}."""
+        stored = self._state.get(number)
+        if stored is None or stored.type != kind:
+            return refusal(404, NOT_FOUND)
+        fields = edited_monitor(kind, stored.fields(), body, self._options)
+        if isinstance(fields, Refused):
+            return refusal(400, *fields.reasons)
+        if self._options.unique_names and self._state.name_is_taken(kind, str(fields["name"]), but=number):
+            return refusal(400, "sandbox: name: another monitor of this type has it.")
+        self._state.replace(number, fields)
+        return Answer(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+
+    def delete(self, number: int) -> Answer:
+        """DELETE /monitors/{id}."""
+        if self._state.get(number) is None:
+            return refusal(404, NOT_FOUND)
+        self._state.delete(number)
+        return Answer(status=204, committed=True, id=number)
+
+    def get(self, number: int, query: Mapping[str, str], *, hide: bool) -> Answer:
+        """GET /monitors/{id}; `hide`: one that is not yet in the list is not found here either."""
+        stored = self._state.get(number)
+        if stored is None or (hide and stored.visible_at > self._clock()):
+            return refusal(404, NOT_FOUND)
+        return Answer(status=200, text=_selected(stored, query.get("select")))
+
+    def list(self, query: Mapping[str, str]) -> Listing | Answer:
+        """GET /monitors."""
+        numbers: dict[str, int | None] = {"limit": None, "offset": None}
+        for key in numbers:
+            if text := query.get(key):
+                if not _NUMBER.fullmatch(text):
+                    return refusal(400, f"sandbox: {key}: a whole number from 0 is allowed.")
+                numbers[key] = int(text)
+        limit, offset = numbers["limit"], numbers["offset"] or 0
+        if self._options.page_size is not None:
+            limit = self._options.page_size if limit is None else min(limit, self._options.page_size)
+        kinds = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
+        now = self._clock()
+        total = self._state.count(kinds, now)
+        count = max(0, min(total - offset, total if limit is None else limit))
+        batches = self._state.batches(kinds, now, limit=count, offset=offset)
+        select = query.get("select")
+        return Listing(
+            count=count,
+            resultset={
+                "count": total if self._options.count_is_total else count,
+                "limit": limit,
+                "offset": str(offset),
+            },
+            batches=([_selected(stored, select) for stored in batch] for batch in batches),
+        )
+
+
+def _selected(stored: Stored, select: str | None) -> str:
+    if select is None:
+        return stored.document
+    wanted = select.split(",")
+    return json.dumps({key: value for key, value in stored.fields().items() if key in wanted})
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

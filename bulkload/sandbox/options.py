@@ -1,0 +1,86 @@
+"""What the stand-in's account is like: user, role, plans, locations, defaults. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+Role = Literal["admin", "co-admin", "power-user", "read-only", "report-only"]
+
+WRITERS: frozenset[Role] = frozenset({"admin", "co-admin", "power-user"})
+
+
+class SandboxError(Exception):
+    """The stand-in cannot start; the message is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A place that AlertSite tests from."""
+
+    id: int
+    name: str
+    region: int  # 1 US and Canada, 2 other countries, 3 mobile networks, 0 private
+
+
+# The ones that the public pages show.
+SHOWN_LOCATIONS = (
+    Location(id=10, name="Fort Lauderdale (FL)", region=1),
+    Location(id=20, name="Atlanta, GA", region=1),
+    Location(id=26, name="Atlanta, GA - ATT Wireless", region=3),
+    Location(id=30, name="Fremont", region=1),
+    Location(id=10273, name="InSite", region=0),
+)
+
+# Assumption ACCOUNT-DEFAULTS: what a field is set to when a create leaves it out. The real values belong to each
+# account (Settings > Preferences > Monitor Defaults); only `allow_internal_testing` is documented.
+ACCOUNT_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {
+        "alert_note": "",
+        "allow_internal_testing": True,
+        "custom_properties": [],
+        "enabled": True,
+        "interval": 15,  # minutes
+        "locations": [{"id": 10}],
+        "mode": "Primary",
+        "monitor_location_count": 1,
+        "note": "",
+        "notify_on_error": True,
+        "resolve_dns": True,
+        "retry_on_failure": True,
+        "rotate_locations": False,
+        "timeout": 30,  # seconds
+        "traceroute_on_error": True,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The account that the stand-in plays, and how it keeps its log."""
+
+    user: str = "sandbox@example.com"
+    password: str = field(default="sandbox", repr=False)
+    role: Role = "admin"
+    token_seconds: float = 3600.0  # lifetime of a token, counted from its issue
+
+    plans: tuple[str, ...] | None = None  # the plan codes that exist; None: any
+    capacity: Mapping[str, int] = field(default_factory=dict)  # plan code → most monitors; left out: no limit
+    plan_full_status: Literal[400, 403] = 400
+    locations: tuple[Location, ...] | None = None  # the locations that exist; None: any
+    defaults: Mapping[str, object] = field(default_factory=dict)  # changes to ACCOUNT_DEFAULTS
+
+    strict_fields: bool = False  # refuse fields that the type does not have, instead of ignoring them
+    unique_names: bool = False  # refuse a name that another monitor of the same type has
+    check_modes: bool = False  # Round Robin and SLA need two locations, Primary cannot rotate
+
+    page_size: int | None = None  # most monitors in one list answer; None: all
+    count_is_total: bool = False  # `resultset.count` says how many there are, instead of how many are on the page
+
+    first_id: int = 100_001  # of a fresh state
+    late_on_stop: Literal["commit", "drop"] = "commit"  # what becomes of commits that are still to come
+    log_size: int = 10_000  # requests kept in memory
+    log_file: Path | None = None  # every request as a line of JSON, appended

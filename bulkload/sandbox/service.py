@@ -1,0 +1,314 @@
+"""What happens to one request: rate limit, fault, token, role, body, answer, log.
+
+In: requests of aiohttp. Out: responses, or connections that are gone. A fault of the moment "before" answers instead
+of the account; one of the moment "after" lets the account act and spoils the answer.
+
+Assumption LIMITED-ARE-UNCOUNTED: a request that the rate limit refuses is not one of the requests that rules count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bulkload.sandbox import wire
+from bulkload.sandbox.account import Account, Answer, Call, Draft, Listing, parse_body, refusal, route
+from bulkload.sandbox.faults import Faults, Rule
+from bulkload.sandbox.journal import Entry, Journal
+from bulkload.sandbox.schedule import Schedule, Subject
+from bulkload.sandbox.state import State
+from bulkload.sandbox.window import Window
+
+GONE_CHECK_SECONDS = 0.2  # how often a stalled answer looks whether its client is still there
+
+
+@dataclass(slots=True, kw_only=True)
+class _Exchange:
+    """One request on its way through."""
+
+    request: web.BaseRequest
+    at: float
+    wall: float
+    operation: str
+    rule: Rule | None = None
+    name: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Late:
+    """A create that was answered already and is still to be carried out."""
+
+    exchange: _Exchange
+    kind: str
+    body: Mapping[str, object]
+
+
+class Service:
+    """The API under its base path, with faults."""
+
+    def __init__(self, *, account: Account, state: State, journal: Journal, faults: Faults) -> None:
+        self._account = account
+        self._state = state
+        self._journal = journal
+        self._late: dict[asyncio.TimerHandle, _Late] = {}
+        self._stopping = asyncio.Event()
+        self.set_faults(faults)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong now."""
+        return self._schedule.faults
+
+    def set_faults(self, faults: Faults) -> None:
+        """Let other things go wrong from now on; requests and attempts are counted anew."""
+        self._window = Window(limit=faults.rate_limit, seconds=faults.rate_window)
+        self._schedule = Schedule(faults)
+
+    def end_stalls(self) -> None:
+        """Let stalled and slow answers end now, because the server stops."""
+        self._stopping.set()
+
+    def commit_late(self) -> int:
+        """Carry out every late commit now and return how many there were."""
+        late = list(self._late)
+        for timer in late:
+            timer.cancel()
+            self._commit_one_late(timer)
+        return len(late)
+
+    def drop_late(self) -> None:
+        """Forget every late commit."""
+        for timer in self._late:
+            timer.cancel()
+        self._late.clear()
+
+    async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """Answer one request; `path` is below the base path."""
+        call = route(request.method, path)
+        exchange = _Exchange(
+            request=request,
+            at=time.monotonic(),
+            wall=time.time(),
+            operation=call.operation if isinstance(call, Call) else "other",
+        )
+        wait = self._window.refuse(exchange.at)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return self._answer(exchange, refusal(413, "sandbox: The body is too large."))
+        except (web.RequestPayloadError, ConnectionError):
+            self._note(exchange, 0)
+            return wire.break_connection(request, reset=False)
+        if wait:
+            self._note(exchange, 429, fault="rate-limit")
+            return wire.throttled(self.faults, wait)
+        if isinstance(call, Answer):
+            return self._answer(exchange, call)
+        content: dict[str, object] | Answer = {}
+        if call.operation in ("login", "create", "patch"):
+            content = parse_body(request.content_type, body)
+        exchange.rule = self._schedule.strike(_subject(call, content, exchange))
+        if exchange.rule and exchange.rule.kind.moment == "before":
+            return await self._strike_before(exchange, exchange.rule, call, content)
+        try:
+            answer = self._act(exchange, call, content)
+            if isinstance(answer, Answer) and answer.committed:
+                await self._state.committed()
+        except sqlite3.Error as error:
+            return self._answer(exchange, refusal(500, f"sandbox: The state cannot be used: {error}."))
+        if exchange.rule:
+            return await self._strike_after(exchange, exchange.rule, answer)
+        if isinstance(answer, Listing):
+            self._note(exchange, 200)
+            return await wire.listing(request, answer, None)
+        return self._answer(exchange, answer)
+
+    def _act(self, exchange: _Exchange, call: Call, content: dict[str, object] | Answer) -> Answer | Listing:
+        """Let the account carry the call out."""
+        if call.operation == "login":
+            return content if isinstance(content, Answer) else self._account.login(content)
+        query = exchange.request.query
+        if refused := self._account.admit(_token(exchange.request), call.operation):
+            return refused
+        if call.operation == "list":
+            return self._account.list(query)
+        if call.operation == "get":
+            return self._account.get(call.number, query, hide=self.faults.hide_single)
+        if call.operation == "delete":
+            return self._account.delete(call.number)
+        if isinstance(content, Answer):
+            return content
+        if call.operation == "patch":
+            return self._account.patch(call.kind, call.number, content)
+        draft = self._account.draft(call.kind, content)
+        if isinstance(draft, Answer):
+            return draft
+        rule = exchange.rule
+        lag = rule.wait if rule and rule.fault == "lag" else 0.0
+        return self._account.create(draft, hidden=max(lag, self.faults.visible_after))
+
+    async def _strike_before(
+        self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer
+    ) -> web.StreamResponse:
+        """Answer instead of the account."""
+        request = exchange.request
+        match rule.fault:
+            case "drop-before" | "reset-before":
+                self._note(exchange, 0)
+                return wire.break_connection(request, reset=rule.fault == "reset-before")
+            case "stall-before":
+                return await self._stall(exchange, None)
+            case "throttle":
+                self._note(exchange, rule.answer)
+                return wire.throttled(self.faults, rule.wait)
+            case "page-before":
+                self._note(exchange, rule.answer)
+                return wire.page(rule.answer)
+            case "redirect":
+                self._note(exchange, rule.answer)
+                return wire.redirect(rule.answer)
+            case "late":
+                return self._answer(exchange, self._promise(exchange, rule, call, content))
+            case "token-401" | "token-400":
+                token = _token(request)
+                self._account.expire(token, 400 if rule.fault == "token-400" else 401)
+                refused = self._account.admit(token, call.operation)
+                return self._answer(exchange, refused or refusal(401, "sandbox: The access token expired."))
+            case "wrong-role":
+                return self._answer(exchange, self._account.wrong_role())
+            case "plan-full":
+                return self._answer(exchange, self._account.plan_full())
+            case "login-refused":
+                return self._answer(exchange, self._account.login({}))
+        return self._answer(exchange, refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for."))
+
+    async def _strike_after(self, exchange: _Exchange, rule: Rule, answer: Answer | Listing) -> web.StreamResponse:
+        """Spoil the answer of the account."""
+        request, fault = exchange.request, rule.fault
+        done = answer if isinstance(answer, Answer) else None
+        text = done.text if done else '{"metadata": {"__permissions": {"acl": 7}, "resultset": {"count": 3,'
+        match fault:
+            case "drop-after" | "reset-after":
+                self._note(exchange, 0, done)
+                return wire.break_connection(request, reset=fault == "reset-after")
+            case "stall-after":
+                return await self._stall(exchange, done)
+            case "error-after":
+                self._note(exchange, rule.answer, done)
+                return wire.plain(refusal(rule.answer, f"sandbox: The fault {fault} was asked for."))
+            case "page-after":
+                self._note(exchange, rule.answer, done)
+                return wire.page(rule.answer)
+            case "cut":
+                self._note(exchange, 200, done)
+                return await wire.cut(request, text)
+            case "slow":
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), rule.wait)
+        # A refusal is not a success that could be misread, so it stays what it is.
+        succeeded = done is None or done.status < 300
+        if fault == "garbled" and succeeded:
+            self._note(exchange, rule.answer, done)
+            return wire.garbled(text, rule.answer)
+        if fault == "no-id" and succeeded:
+            self._note(exchange, rule.answer, done)
+            return wire.plain(Answer(status=rule.answer, text="{}"))
+        if isinstance(answer, Answer):
+            return self._answer(exchange, answer)
+        self._note(exchange, 200)
+        return await wire.listing(request, answer, rule)
+
+    async def _stall(self, exchange: _Exchange, done: Answer | None) -> web.Response:
+        """Say nothing until the client goes or the server stops."""
+        self._note(exchange, 0, done)
+        request = exchange.request
+        while request.transport is not None and not request.transport.is_closing():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), GONE_CHECK_SECONDS)
+                break
+        return wire.break_connection(request, reset=False)
+
+    def _promise(self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer) -> Answer:
+        """Answer like a gateway that gave up, and create the monitor later; what is refused is refused now."""
+        if refused := self._account.admit(_token(exchange.request), call.operation):
+            return refused
+        draft = content if isinstance(content, Answer) else self._account.draft(call.kind, content)
+        if isinstance(draft, Answer):
+            return draft
+
+        assert not isinstance(content, Answer)  # or there would be no draft
+
+        def due() -> None:
+            self._commit_one_late(timer)
+
+        # The loop's timer, not this request, carries the commit, so it happens even when the client has gone.
+        timer = asyncio.get_running_loop().call_later(rule.wait, due)
+        self._late[timer] = _Late(exchange=exchange, kind=call.kind, body=content)
+        return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
+
+    def _commit_one_late(self, timer: asyncio.TimerHandle) -> None:
+        late = self._late.pop(timer)
+        exchange = late.exchange
+        # Checked again: the plan may have become full, or the name taken, in the meantime.
+        done = self._account.draft(late.kind, late.body)
+        if isinstance(done, Draft):
+            done = self._account.create(done, hidden=self.faults.visible_after)
+            self._state.commit()
+        self._journal.add(
+            Entry(
+                at=time.monotonic(),
+                wall=time.time(),
+                operation="late-commit",
+                method=exchange.request.method,
+                path=exchange.request.path,
+                status=0,
+                fault="late",
+                name=exchange.name,
+                host=exchange.host,
+                id=done.id,
+                committed=done.committed,
+            )
+        )
+
+    def _answer(self, exchange: _Exchange, answer: Answer) -> web.Response:
+        self._note(exchange, answer.status, answer)
+        return wire.plain(answer)
+
+    def _note(self, exchange: _Exchange, status: int, done: Answer | None = None, *, fault: str | None = None) -> None:
+        self._journal.add(
+            Entry(
+                at=exchange.at,
+                wall=exchange.wall,
+                operation=exchange.operation,
+                method=exchange.request.method,
+                path=exchange.request.path,
+                status=status,
+                fault=fault or (exchange.rule.fault if exchange.rule else ""),
+                name=exchange.name,
+                host=exchange.host,
+                id=done.id if done else None,
+                committed=done.committed if done else False,
+            )
+        )
+
+
+def _token(request: web.BaseRequest) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _subject(call: Call, content: dict[str, object] | Answer, exchange: _Exchange) -> Subject:
+    """What chance depends on; the name and host of a create are noted for the log on the way."""
+    if call.operation != "create":
+        return Subject(operation=call.operation, key=str(call.number))
+    if not isinstance(content, Answer):
+        exchange.name = str(content.get("name", ""))
+        exchange.host = str(content.get("hostname") or content.get("smtp_hostname") or "")
+    return Subject(operation="create", key=f"{call.kind}\n{exchange.name}\n{exchange.host}", name=exchange.name)
