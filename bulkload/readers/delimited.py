@@ -1,0 +1,230 @@
+"""The CSV family: a text file goes in, its table comes out, one record at a time.
+
+Encoding and delimiter are found out, never asked for, and shown in `Source.details`. A record is what a
+spreadsheet program shows as one row, so a quoted line break does not count. What is wrong with one row (quotes,
+bytes that cannot be decoded) is that row's issue, and the file goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from bulkload.cells import restore
+from bulkload.errors import InputError
+from bulkload.model import Issue, RawRow, Source
+from bulkload.readers.encoding import Encoding, as_shown, encoding_of
+from bulkload.readers.table import (
+    HEADER_SEARCH_ROWS,
+    IsHeader,
+    Record,
+    clean_header,
+    find_table,
+    has_content,
+    raw_rows,
+)
+
+MAX_BYTES = 4 << 30  # bytes of a file
+MAX_LINE = 1 << 20  # characters of one line
+MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
+_HEAD = 1 << 16  # characters looked at to find the delimiter
+_KEPT = 32_767  # characters kept of a cell that is too long, as many as an Excel cell holds
+RESULTS_COLUMN = "run_id"  # only a results file of ours has it
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
+_ODD = re.compile("[\0\udc80-\udcff]")
+_ODD_OR_REPLACED = re.compile("[\0\ufffd]")
+_UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
+_BINARY_SHARE = 0.02  # of a file's first bytes: more control characters than that are not text
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Say whether these first bytes of a file are text."""
+    if not head or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
+        return bool(head)
+    zeros = max(head[::2].count(0), head[1::2].count(0))
+    other_zeros = head.count(0) - zeros
+    looks_utf16 = zeros > 0.4 * len(head) / 2 and other_zeros < 0.1 * len(head) / 2
+    controls = len(_UNWANTED_CONTROL.findall(head)) + (0 if looks_utf16 else head.count(0))
+    return controls <= max(2, _BINARY_SHARE * len(head))
+
+
+@contextmanager
+def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
+    """Open a text file as a source; its rows can be read while the context lasts."""
+    if sheet is not None:
+        raise InputError(f"the sheet {sheet!r} was asked for, but a text file has no sheets.")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
+    encoding = encoding_of(path)
+    with _open(path, encoding) as file:
+        head = file.read(_HEAD)
+    separator = _SEP_LINE.match(head)
+    delimiter = separator[1] if separator else _delimiter(head, path.suffix, is_header)
+    with _open(path, encoding) as file:
+        if separator:
+            file.readline()  # spreadsheet programs obey this line and do not show it as a row
+        table = find_table(_records(file, delimiter, encoding), is_header)
+        if table is None:
+            raise InputError("the file has only blank rows; a header and rows below it are needed.")
+        header, rows = table.header, raw_rows(table, ragged=True)
+        if RESULTS_COLUMN in header:
+            header, rows = clean_header([restore(cell) for cell in header]), _restored(rows)
+        yield Source(
+            path=path,
+            name=path.name,
+            format="csv",
+            header=header,
+            rows=rows,
+            details={"encoding": encoding.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
+            notes=_notes(table.skipped, table.header_number),
+        )
+
+
+def _open(path: Path, encoding: Encoding) -> TextIO:
+    return path.open(encoding=encoding.codec, errors=encoding.errors, newline="")
+
+
+def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    return (f"The header was found in row {header_number}; what stands above it was left out.",)
+
+
+def _restored(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    for row in rows:
+        yield replace(row, cells=tuple(map(restore, row.cells)))
+
+
+def _delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
+    """Return the delimiter that shows a header, else the one that gives rows of equal width."""
+    if len(head) == _HEAD:
+        head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+    preferred = "\t" if suffix.lower() == ".tsv" else ","
+    scores: dict[str, tuple[bool, int, int, bool]] = {}
+    for delimiter in DELIMITERS:
+        rows = _first_rows(head, delimiter)
+        widths = [len(row) for row in rows]
+        common = max((width for width in widths if width > 1), key=widths.count, default=0)
+        found = any(is_header(clean_header(row)) for row in rows)
+        scores[delimiter] = (found, widths.count(common), common, delimiter == preferred)
+    return max(scores, key=scores.__getitem__)
+
+
+def _first_rows(head: str, delimiter: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    try:
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
+            if has_content(Record(0, row)):
+                rows.append(row)
+            if len(rows) == HEADER_SEARCH_ROWS:
+                break
+    except csv.Error:  # a cell beyond the limit: what was read until here has to do
+        pass
+    return rows
+
+
+def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Record]:
+    lines = _Lines(file, _ODD if encoding.errors == "surrogateescape" else _ODD_OR_REPLACED)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    for number in itertools.count(1):
+        lines.begin(number)
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            # Only the first line is surely part of this row: the lines below it are read again as rows of
+            # their own, or one lost quote would swallow the rest of the file.
+            yield _misquoted(number, lines.give_back(), delimiter)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            continue
+        if cells is None:
+            return
+        yield _with_odd_characters(number, cells, encoding) if lines.odd else Record(number, cells)
+
+
+class _Lines:
+    """The physical lines of a file, for csv.reader; those of the current record can be given back."""
+
+    def __init__(self, file: TextIO, odd: re.Pattern[str]) -> None:
+        self._file = file
+        self._pattern = odd
+        self._again: list[str] = []  # the next one last
+        self._record: list[str] = []
+        self._size = 0
+        self._number = 0
+        self.odd = False  # the record has characters that need a look
+
+    def begin(self, number: int) -> None:
+        """Start a record."""
+        self._record = []
+        self._size = 0
+        self._number = number
+        self.odd = False
+
+    def give_back(self) -> str:
+        """Return the first line of the record; the others will be read again."""
+        first, *others = self._record
+        self._again.extend(reversed(others))
+        return first
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else self._file.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) >= MAX_LINE:
+            raise InputError(f"row {self._number} has a line of {MAX_LINE:,} characters or more, which is not allowed.")
+        self._record.append(line)
+        self._size += len(line)
+        if self._size > MAX_RECORD:
+            raise csv.Error("the record is too long")
+        if ("\0" in line or not line.isascii()) and self._pattern.search(line):
+            self.odd = True
+        return line
+
+
+def _misquoted(number: int, line: str, delimiter: str) -> Record:
+    """Read a row that is not well-formed as far as possible, with the issue that says so."""
+    text = as_shown(line.rstrip("\r\n")).replace("\0", "\ufffd")
+    try:
+        cells = next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        cells = [cell[:_KEPT] for cell in text.split(delimiter)]
+        issue = Issue(
+            code="row.size",
+            message=f"A cell of this row is longer than {csv.field_size_limit():,} characters, which is not allowed.",
+        )
+    else:
+        issue = Issue(
+            code="row.quote",
+            message='A quoted cell that starts in this row is never closed, or has text after its closing quote ("); '
+            "close it, and double every quote that belongs to the text.",
+        )
+    return Record(number, cells, ((None, issue),))
+
+
+def _with_odd_characters(number: int, cells: Sequence[str], encoding: Encoding) -> Record:
+    findings: list[tuple[int | None, Issue]] = []
+    shown: list[str] = []
+    for index, cell in enumerate(cells):
+        text = as_shown(cell)
+        replaced = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
+        if replaced:
+            message = f"The cell has bytes that are not {encoding.label.split(' (')[0]}; save the file as UTF-8."
+            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
+        if "\0" in cell:
+            text = text.replace("\0", "\ufffd")
+            message = "The cell has a NUL character, which is not allowed in text."
+            findings.append((index, Issue(code="cell.nul", message=message, value=text)))
+        shown.append(text)
+    return Record(number, shown, findings)

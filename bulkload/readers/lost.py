@@ -1,0 +1,293 @@
+"""What calamine does not tell about a sheet: its true extent, error cells, formulas without a stored value.
+
+In: the blocks of the part that holds the sheet. Out: a `Survey` (calamine lays a sheet out as a full rectangle,
+so one stray cell in a far corner would take all memory: the extent has to be known before), and, if the survey
+saw anything of the kind, the `Lost` cells in the order of the sheet. calamine reads both kinds as empty cells.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from xml.parsers import expat
+
+from bulkload.errors import InputError
+from bulkload.readers.package import records
+
+MAX_CELLS = 60_000_000  # cells of the rectangle that holds a sheet; 32 bytes each while it is read
+
+_OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block may cut in two
+_FEW_ROWS = 99_999
+_MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
+_COLUMN = re.compile(rb' r="([A-Z]{1,4})')
+_MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
+_REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
+_ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)|Err:\d+")
+_BINARY_ERRORS = {
+    0x00: "#NULL!",
+    0x07: "#DIV/0!",
+    0x0F: "#VALUE!",
+    0x17: "#REF!",
+    0x1D: "#NAME?",
+    0x24: "#NUM!",
+    0x2A: "#N/A",
+    0x2B: "#GETTING_DATA",
+}
+_ROW_RECORD = 0
+_CELL_RECORDS = range(1, 12)
+_ERROR_RECORDS = (3, 11)  # a constant, the result of a formula
+_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
+_OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
+_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
+_CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
+
+
+class Survey(NamedTuple):
+    """How far a sheet reaches, and whether a second look is worth it."""
+
+    cells: int
+    suspicious: bool
+
+
+class Lost(NamedTuple):
+    """A cell that calamine shows as empty; `error` is empty for a formula without a stored value."""
+
+    row: int  # counted from 0
+    column: int  # counted from 0
+    error: str
+
+
+def survey_xml(blocks: Iterable[bytes]) -> Survey:
+    """Survey a sheet of an xlsx package. An upper bound of its extent is enough."""
+    columns: set[bytes] = set()
+    rows, suspicious, tail = 0, False, b""
+    for block in blocks:
+        text = tail + block
+        if b" r='" in text:
+            text = text.replace(b"'", b'"')
+        columns.update(_COLUMN.findall(text))
+        if many := _MANY_ROWS.findall(text):
+            rows = max(rows, *map(int, many))
+        suspicious = suspicious or any(mark in text for mark in _MARKS)
+        tail = text[-_OVERLAP:]
+    width = max((_column_index(letters.decode()) + 1 for letters in columns), default=0)
+    return Survey(width * (rows or _FEW_ROWS), suspicious)
+
+
+def exact_cells_xml(blocks: Iterable[bytes]) -> int:
+    """Return the number of cells of the rectangle that holds a sheet, for sheets near the limit."""
+    top, left, bottom, right = 1 << 30, 1 << 30, -1, -1
+    for reference in _references(blocks):
+        row, column = reference
+        top, left, bottom, right = min(top, row), min(left, column), max(bottom, row), max(right, column)
+    return max(0, bottom - top + 1) * max(0, right - left + 1)
+
+
+def lost_in_xml(blocks: Iterable[bytes]) -> Iterator[Lost]:
+    """Find the lost cells of a sheet of an xlsx package."""
+    found: list[Lost] = []
+    reference, kind, value = "", "", ""
+    row, column, has_formula, in_value = -1, -1, False, False
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal reference, kind, value, row, column, has_formula, in_value
+        name = tag.rpartition(":")[2]
+        if name == "row":
+            row, column = int(attributes["r"]) - 1 if "r" in attributes else row + 1, -1
+        elif name == "c":
+            kind, value, has_formula = attributes.get("t", "n"), "", False
+            reference = attributes.get("r", "")
+            if match := _REFERENCE.fullmatch(reference):
+                column, row = _column_index(match[1]), int(match[2]) - 1
+            else:
+                column += 1
+        elif name == "f":
+            has_formula = True
+        elif name == "v":
+            in_value = True
+
+    def end(tag: str) -> None:
+        nonlocal in_value
+        name = tag.rpartition(":")[2]
+        if name == "v":
+            in_value = False
+        elif name == "c" and (kind == "e" or (has_formula and kind == "n" and not value.strip())):
+            found.append(Lost(row, column, (value.strip() or "#ERROR!") if kind == "e" else ""))
+
+    def text(data: str) -> None:
+        nonlocal value
+        if in_value:
+            value += data
+
+    parser = _parser(start, end, text)
+    for block in blocks:
+        _feed(parser, block)
+        yield from found
+        found.clear()
+
+
+def survey_binary(blocks: Iterable[bytes]) -> Survey:
+    """Survey a sheet of an xlsb package."""
+    row, width, suspicious = 0, 0, False
+    for kind, data in records(blocks):
+        if kind == _ROW_RECORD:
+            row = max(row, _number(data))
+        elif kind in _CELL_RECORDS:
+            width = max(width, _number(data) + 1)
+            suspicious = suspicious or kind in _ERROR_RECORDS
+    return Survey(width * (row + 1), suspicious)
+
+
+def lost_in_binary(blocks: Iterable[bytes]) -> Iterator[Lost]:
+    """Find the error cells of a sheet of an xlsb package; its formulas always have a value."""
+    row = 0
+    for kind, data in records(blocks):
+        if kind == _ROW_RECORD:
+            row = _number(data)
+        elif kind in _ERROR_RECORDS:
+            yield Lost(row, _number(data), _BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
+
+
+class Extent(NamedTuple):
+    """What one row of an OpenDocument sheet says: where it is, how far it reaches, what is lost in it."""
+
+    sheet: str
+    row: int
+    repeated: int
+    columns: int  # up to the last cell with content
+    lost: tuple[Lost, ...]
+
+
+def survey_open_document(blocks: Iterable[bytes]) -> dict[str, Survey]:
+    """Survey all sheets of an OpenDocument package."""
+    surveys: dict[str, tuple[int, int, bool]] = {}
+    for extent in _extents(blocks):
+        rows, width, suspicious = surveys.get(extent.sheet, (0, 0, False))
+        if extent.columns:
+            rows = extent.row + extent.repeated
+        surveys[extent.sheet] = rows, max(width, extent.columns), suspicious or bool(extent.lost)
+    return {sheet: Survey(rows * width, suspicious) for sheet, (rows, width, suspicious) in surveys.items()}
+
+
+def lost_in_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[Lost]:
+    """Find the error cells of one sheet of an OpenDocument package."""
+    for extent in _extents(blocks):
+        if extent.sheet == sheet and extent.lost:
+            for row in range(extent.row, extent.row + extent.repeated):
+                yield from (lost._replace(row=row) for lost in extent.lost)
+
+
+def _extents(blocks: Iterable[bytes]) -> Iterator[Extent]:
+    found: list[Extent] = []
+    sheet, row, row_repeated = "", 0, 1
+    column, cell_repeated, reach = 0, 1, 0
+    cell: dict[str, str] = {}
+    lost: list[Lost] = []
+    shown, depth, in_text = "", 0, False  # depth: inside an annotation, whose text is not the cell's
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal sheet, row, row_repeated, column, cell_repeated, reach, cell, shown, depth, in_text
+        if tag == f"{_TABLE}table":
+            sheet, row = attributes.get(f"{_TABLE}name", ""), 0
+        elif tag == f"{_TABLE}table-row":
+            row_repeated = _positive(attributes.get(f"{_TABLE}number-rows-repeated"))
+            column, reach = 0, 0
+            lost.clear()
+        elif tag in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+            cell_repeated = _positive(attributes.get(f"{_TABLE}number-columns-repeated"))
+            cell, shown = attributes, ""
+        elif tag == f"{_OFFICE}annotation":
+            depth += 1
+        elif tag == f"{_TEXT}p" and not depth:
+            in_text = True
+
+    def end(tag: str) -> None:
+        nonlocal row, column, reach, depth, in_text
+        if tag == f"{_TABLE}table-row":
+            found.append(Extent(sheet, row, row_repeated, reach, tuple(lost)))
+            row += row_repeated
+        elif tag in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
+            if shown or f"{_OFFICE}value-type" in cell:
+                reach = column + cell_repeated
+                if _is_error(cell, shown):
+                    # a rectangle that is too large is refused before anyone asks for these
+                    columns = range(column, min(reach, column + 1_000))
+                    lost.extend(Lost(row, index, shown or "#ERROR!") for index in columns)
+            column += cell_repeated
+        elif tag == f"{_OFFICE}annotation":
+            depth -= 1
+        elif tag == f"{_TEXT}p":
+            in_text = False
+
+    def text(data: str) -> None:
+        nonlocal shown
+        if in_text and not depth and len(shown) < _OVERLAP:
+            shown += data
+
+    parser = _parser(start, end, text, namespaces=True)
+    for block in blocks:
+        _feed(parser, block)
+        yield from found
+        found.clear()
+
+
+def _is_error(cell: dict[str, str], shown: str) -> bool:
+    if cell.get(f"{_CALCEXT}value-type") == "error":
+        return True
+    return f"{_TABLE}formula" in cell and _ERROR_TEXT.fullmatch(shown) is not None
+
+
+def _references(blocks: Iterable[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield row and column of every cell, with the help of the parser that reads references in any spelling."""
+    found: list[tuple[int, int]] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if tag.rpartition(":")[2] == "c" and (match := _REFERENCE.fullmatch(attributes.get("r", ""))):
+            found.append((int(match[2]) - 1, _column_index(match[1])))
+
+    parser = _parser(start, lambda tag: None, lambda data: None)
+    for block in blocks:
+        _feed(parser, block)
+        yield from found
+        found.clear()
+
+
+def _parser(start: object, end: object, text: object, *, namespaces: bool = False) -> expat.XMLParserType:
+    parser = expat.ParserCreate(namespace_separator=" ") if namespaces else expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start  # type: ignore[assignment]
+    parser.EndElementHandler = end  # type: ignore[assignment]
+    parser.CharacterDataHandler = text  # type: ignore[assignment]
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    return parser
+
+
+def _refuse_doctype(*declaration: object) -> None:
+    raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
+
+
+def _feed(parser: expat.XMLParserType, block: bytes) -> None:
+    try:
+        parser.Parse(block, False)
+    except expat.ExpatError as error:
+        raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
+
+
+def _positive(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else 1
+
+
+def _number(data: bytes) -> int:
+    if len(data) < 4:
+        raise InputError("the workbook is damaged: a record is too short.")
+    value: int = struct.unpack_from("<I", data)[0]
+    return value
+
+
+def _column_index(letters: str) -> int:
+    index = 0
+    for letter in letters:
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
