@@ -11,7 +11,19 @@ from typing import Protocol
 
 from bulkload.errors import InputError, UsageError
 from bulkload.readers.documents import Document
-from bulkload.readers.tools import nagios
+from bulkload.readers.tools import (
+    alertsite,
+    better_stack,
+    datadog,
+    gatus,
+    kuma,
+    nagios,
+    pingdom,
+    site24x7,
+    statuscake,
+    uptime_com,
+    uptimerobot,
+)
 from bulkload.readers.translation import Check, LeftOut
 
 
@@ -47,7 +59,19 @@ class Translate(Protocol):
     def __call__(self, documents: Sequence[Document], /) -> Iterator[Check | LeftOut]: ...
 
 
-READERS: tuple[Reader, ...] = (nagios,)
+READERS: tuple[Reader, ...] = (
+    alertsite,
+    nagios,
+    uptimerobot,
+    kuma,
+    pingdom,
+    better_stack,
+    statuscake,
+    uptime_com,
+    gatus,
+    datadog,
+    site24x7,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
