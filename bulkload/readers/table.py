@@ -67,7 +67,8 @@ def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
 
 def has_content(record: Record) -> bool:
     """Say whether a row has anything but white space in it."""
-    return bool(record.findings) or any(cell and not cell.isspace() for cell in record.cells)
+    text = "".join(record.cells)
+    return bool(record.findings) or (text != "" and not text.isspace())
 
 
 def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:

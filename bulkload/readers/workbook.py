@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
@@ -303,35 +303,29 @@ def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Ite
 
 
 def _texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
-    texts: list[str] = []
+    texts = [value if isinstance(value, str) else _text(value) for value in values]
     findings: list[tuple[int | None, Issue]] = []
     for index, value in enumerate(values):
-        if type(value) is str:
-            texts.append(value)
-            continue
-        text = _text(value)
-        texts.append(text)
-        if type(value) in (int, float) and abs(cast(float, value)) >= EXACT_FROM:
+        if isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM:
             message = (
-                f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
+                f"The number {texts[index]} has more digits than a spreadsheet keeps (15), so some may be lost; "
                 "format the cell as text and type it again."
             )
-            findings.append((index, Issue(code="cell.precision", message=message, value=text)))
+            findings.append((index, Issue(code="cell.precision", message=message, value=texts[index])))
     return texts, findings
 
 
 def _text(value: Value) -> str:
     """Return a value as people would type it."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float():
-            exact = value.is_integer() and abs(value) < EXACT_FROM
-            return str(int(value)) if exact else repr(value).removesuffix(".0").upper()
-        case datetime.timedelta():
-            minutes, seconds = divmod(int(value.total_seconds()), 60)
-            return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-        case datetime.datetime() | datetime.date() | datetime.time():
-            return value.isoformat()
-        case _:
-            return str(value)
+    if isinstance(value, float):
+        if value.is_integer() and -EXACT_FROM < value < EXACT_FROM:
+            return str(int(value))
+        return repr(value).removesuffix(".0").upper()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.timedelta):
+        minutes, seconds = divmod(int(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
+        return value.isoformat()
+    return str(value)
