@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bulkload.errors import InputError
 from bulkload.readers.documents import Document, referred_documents
@@ -25,9 +26,14 @@ DEFAULT_INTERVAL = 5.0  # units of interval_length, where a service says nothing
 DEFAULT_UNIT = 60.0  # seconds, nagios.cfg's interval_length
 MAX_SERVICES = 1_000_000  # services times hosts
 
-_DEFINES = re.compile(r"^\s*define\s+(?:host|service|command|hostgroup|servicegroup)\s*\{", re.MULTILINE)
+_DEFINES = re.compile(
+    r"^\s*define\s+(?:host|service|command|contact|timeperiod|servicedependency|hostdependency|"
+    r"serviceescalation|hostescalation|serviceextinfo|hostextinfo|hostgroup|servicegroup|contactgroup)\s*\{",
+    re.MULTILINE,
+)
 _MAIN_FILE = re.compile(r"^\s*cfg_(?:file|dir)\s*=", re.MULTILINE)
-_CACHE = re.compile(r"OBJECT CACHE FILE")
+_USER_MACROS = re.compile(r"^\s*\$USER\d+\$\s*=", re.MULTILINE)
+_CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
 _DEBIAN_COMMANDS = "nagios-plugins/config"  # well-known commands stand in for it
 
 
@@ -35,17 +41,29 @@ def recognises(document: Document) -> bool:
     """An object definition, or a main file that lists object files."""
     if document.kind != "text":
         return False
-    return bool(_DEFINES.search(document.head) or _MAIN_FILE.search(document.head))
+    return any(sign.search(document.head) for sign in (_DEFINES, _MAIN_FILE, _USER_MACROS))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
     """Every service on every host it runs on."""
     cached = [document for document in documents if _CACHE.search(document.head)]
-    for document in documents:
-        if cached and document not in cached and not _MAIN_FILE.search(document.head):
-            yield LeftOut(origin=document.name, reason=f"{cached[0].name} holds the same objects, already worked out.")
-    chosen = [document for document in documents if document in cached or _MAIN_FILE.search(document.head)]
-    read = _read(chosen if cached else documents, follow=not cached)
+    main = [document for document in documents if _MAIN_FILE.search(document.head)]
+    if cached:
+        for document in documents:
+            if _DEFINES.search(document.head) and document not in cached:
+                yield LeftOut(
+                    origin=document.name, reason=f"{cached[0].name} holds the same objects, already worked out."
+                )
+        read = _read([*main, *cached], documents=())
+    else:
+        listed = _read(main, documents=documents)
+        others = [document for document in documents if document.path.resolve() not in listed.files]
+        if any(listed.files > {document.path.resolve()} for document in main):
+            for document in others:
+                yield from _unlisted(document, main[0])
+            read = listed
+        else:
+            read = _read([*main, *others], documents=documents)
     yield from read.left_out
     yield from _services(read)
 
@@ -55,15 +73,16 @@ class _Read:
     definitions: Sequence[Definition]
     settings: Mapping[str, str]
     left_out: Sequence[LeftOut]
+    files: frozenset[Path]
 
 
-def _read(documents: Sequence[Document], *, follow: bool) -> _Read:
-    """Parse all files, and those that the main file lists."""
+def _read(first: Sequence[Document], *, documents: Sequence[Document]) -> _Read:
+    """Parse files and, as far as they are at hand, those that a main file lists."""
     definitions: list[Definition] = []
     settings: dict[str, str] = {}
     left_out: list[LeftOut] = []
-    waiting = list(documents)
-    seen = {document.path.resolve() for document in documents}
+    waiting = list(first)
+    seen = {document.path.resolve() for document in waiting}
     while waiting:
         document = waiting.pop(0)
         for item in parse(document.name, document.rendered):
@@ -75,25 +94,29 @@ def _read(documents: Sequence[Document], *, follow: bool) -> _Read:
                 )
             elif item.key not in ("cfg_file", "cfg_dir"):
                 settings[item.key] = item.value
-            elif follow:
-                found = [other for other in _listed(document, item, documents) if other.path.resolve() not in seen]
-                seen.update(other.path.resolve() for other in found)
-                waiting += found
-                if not found and not _at_hand(document, item, documents):
+            elif documents:
+                try:
+                    found = referred_documents(document, item.value, documents)
+                except InputError:  # a folder that is there and empty lacks nothing
+                    continue
+                if not found:
                     left_out.append(_absent(document, item))
-    return _Read(definitions=definitions, settings=settings, left_out=left_out)
+                for other in found:
+                    real = other.path.resolve()
+                    if real not in seen and (item.key == "cfg_file" or real.suffix == ".cfg"):
+                        seen.add(real)
+                        waiting.append(other)
+    return _Read(definitions=definitions, settings=settings, left_out=left_out, files=frozenset(seen))
 
 
-def _listed(document: Document, item: Setting, documents: Sequence[Document]) -> list[Document]:
-    found = referred_documents(document, item.value, documents)
-    return [other for other in found if item.key == "cfg_file" or other.path.suffix == ".cfg"]
-
-
-def _at_hand(document: Document, item: Setting, documents: Sequence[Document]) -> bool:
-    try:
-        return bool(referred_documents(document, item.value, documents))
-    except InputError:  # a folder that is there and empty lacks nothing
-        return True
+def _unlisted(document: Document, main: Document) -> Iterator[LeftOut]:
+    """The services of a file that the server does not read."""
+    for item in parse(document.name, document.rendered):
+        if isinstance(item, Definition) and item.type == "service" and item.get("register") != "0":
+            yield LeftOut(
+                origin=f"{item.place}: service {item.get('service_description')}",
+                reason=f"{main.name} does not list this file, so the server does not read it.",
+            )
 
 
 def _absent(document: Document, item: Setting) -> LeftOut:

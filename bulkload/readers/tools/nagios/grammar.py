@@ -30,6 +30,7 @@ _ALIASED_IN = {
 }
 
 _DEFINE = re.compile(r"define\s+([A-Za-z_]+)\s*\{(.*)$")
+_USER_MACRO = re.compile(r"\$USER\d+\$\s*=")
 _SETTING = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)$")
 _UNESCAPED_SEMICOLON = re.compile(r"(?<!\\);")
 
@@ -78,7 +79,7 @@ def parse(name: str, text: str) -> Iterator[Definition | Setting | Stray]:
             elif setting:
                 yield Setting(key=setting[1], value=setting[2].strip())
                 continue
-            else:
+            elif not _USER_MACRO.match(line):  # resource.cfg: what stands there may be a password
                 yield Stray(place=f"{name} line {number}", text=line)
                 continue
         elif _DEFINE.match(line):

@@ -1,0 +1,85 @@
+"""Names that tell rows apart: what rows would be called goes in, unique names come out, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+MAX_NAME = 255  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A row's name, and what else is known of it."""
+
+    name: str
+    type: str
+    host: str
+    port: int | None
+    fixed: bool = False  # the name must stay: it is how a monitor that exists is found again
+
+
+# The shortest suffix that tells all rows of one name apart is taken.
+_SUFFIXES: tuple[Callable[[Named], str], ...] = (
+    lambda row: f" :{row.port}",
+    lambda row: f" {row.host}",
+    lambda row: f" {row.host}:{row.port}",
+    lambda row: f" {row.type} {row.host}:{row.port}",
+)
+
+
+def tell_apart(rows: Sequence[Named]) -> list[tuple[str, tuple[str, ...]]]:
+    """The name of each row, with a sentence where it is not the one that was asked for."""
+    groups: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        groups.setdefault(row.name.casefold(), []).append(at)
+    taken = {row.name.casefold() for row in rows}
+    result = [(_fitting(row.name, ""), _about_length(row)) for row in rows]
+    for members in groups.values():
+        loose = [at for at in members if not rows[at].fixed]
+        if len(members) == 1 or not loose:
+            continue
+        for at, name in zip(loose, _distinct([rows[at] for at in loose], taken), strict=True):
+            taken.add(name.casefold())
+            result[at] = (name, (f"The name {rows[at].name[:100]!r} is used more than once, so it becomes {name!r}.",))
+    return _without_cut_twins(rows, result)
+
+
+def _distinct(rows: Sequence[Named], taken: set[str]) -> list[str]:
+    """Names with the first kind of suffix that makes them differ, else with a number."""
+    for suffix in _SUFFIXES:
+        names = [_fitting(row.name, suffix(row)) for row in rows]
+        folded = {name.casefold() for name in names}
+        if len(folded) == len(rows) and not folded & taken:
+            return names
+    numbered: list[str] = []
+    used = set(taken)
+    numbers = count(1)
+    for row in rows:
+        name = next(name for number in numbers if (name := _fitting(row.name, f" ({number})")).casefold() not in used)
+        used.add(name.casefold())
+        numbered.append(name)
+    return numbered
+
+
+def _without_cut_twins(
+    rows: Sequence[Named], result: list[tuple[str, tuple[str, ...]]]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Number names that became the same only because both were cut."""
+    used: set[str] = set()
+    for at, (name, changes) in enumerate(result):
+        if name.casefold() in used and not rows[at].fixed:
+            numbers = count(2)
+            name = next(new for number in numbers if (new := _fitting(name, f" ({number})")).casefold() not in used)
+            result[at] = (name, (*changes, f"The name becomes {name!r}, because another is the same after cutting."))
+        used.add(name.casefold())
+    return result
+
+
+def _fitting(name: str, suffix: str) -> str:
+    return name[: MAX_NAME - len(suffix)].rstrip() + suffix if len(name) + len(suffix) > MAX_NAME else name + suffix
+
+
+def _about_length(row: Named) -> tuple[str, ...]:
+    return (f"The name is cut to {MAX_NAME} characters.",) if len(row.name) > MAX_NAME else ()

@@ -1,0 +1,325 @@
+"""The rules that are the same for every tool: checks of another tool go in, rows ready for a run come out.
+
+Here, and only here: a port says which type it is, intervals become whole minutes, private hosts are marked,
+the same check twice becomes one, names are told apart. Whatever a row lost or gained on the way is written down,
+and every object of the source ends as a row or as left out with a reason.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bulkload.errors import InputError
+from bulkload.hosts import is_private, parse_host
+from bulkload.model import RawRow, Source
+from bulkload.readers.documents import read_documents
+from bulkload.readers.naming import Named, tell_apart
+from bulkload.readers.tools.registry import recognise
+from bulkload.readers.translation import Check, LeftOut
+from bulkload.values import CellError
+
+TcpAs = Literal["mail", "tcp", "skip"]
+
+FIELDS = ("type", "name", "hostname", "port", "interval", "timeout", "enabled", "note")
+ROUND_TRIP = "round-trip"
+
+PLAIN_PORTS = {"imap": 143, "pop": 110, "smtp": 25}
+TLS_PORTS = {"imap": 993, "pop": 995, "smtp": 465}
+MAIL_PORTS = {25: "smtp", 2525: "smtp", 587: "smtp", 465: "smtp", 143: "imap", 993: "imap", 110: "pop", 995: "pop"}
+NOT_QUITE_MAIL = {24: "LMTP", 220: "IMAP3", 4190: "ManageSieve"}  # ports that look like mail and are not ours
+
+MAX_INTERVAL = 1440  # minutes
+MAX_TIMEOUT = 300  # seconds
+MAX_NOTE = 255  # characters
+MAX_CHECKS = 1_000_000  # objects of one input
+SHOWN_LEFT_OUT = 20  # sentences about objects that need a look, in the notes of a source
+
+# {{ jinja }}, ${ENV}, {$ZABBIX}, {#LLD}, {HOST.CONN}, $NAGIOS$, %{x}, <%= erb %>, ENC[…]
+_VARIABLE = re.compile(
+    r"\{\{.*?\}\}|\$\{[^}]*\}|\{\$[^}]*\}|\{#[^}]*\}|\{[A-Z][A-Z0-9.]*\}|\$\w+\$|%\{[^}]*\}|<%.*?%>|ENC\[.*?\]"
+)
+_LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s:]*:[^/@\s]*@")
+_SECRET = re.compile(r"(?i)\b(pass(?:word|wd|phrase)?|secret|token|api[_-]?key)(\s*[:=]\s*)\S+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the user decides about the common rules."""
+
+    skip_private: bool = False  # leave out what public locations cannot reach
+    tcp_as: TcpAs = "mail"  # what becomes of plain TCP checks on mail ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of input fields, with where it comes from and what was changed on the way."""
+
+    origin: str
+    fields: Mapping[str, str]
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """Everything one input holds: its rows and what is left out."""
+
+    tool: str  # for people
+    header: tuple[str, ...]
+    rows: Sequence[Row]
+    left_out: Sequence[LeftOut]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """A check whose type, host and port are certain."""
+
+    check: Check
+    type: str
+    host: str
+    port: int | None
+    marks: tuple[str, ...] = ()  # go into the note
+    changes: tuple[str, ...] = ()
+
+
+def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Translation:
+    """Recognise whose files these are and turn them into rows."""
+    recognised = recognise(read_documents(paths), tool)
+    items = recognised.reader.translate(recognised.documents)
+    return translated(recognised.reader.TITLE, items, rules or Rules(), left_out=recognised.left_out)
+
+
+def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Source:
+    """Another tool's configuration as an input like any other, for run, check and plan."""
+    translation = read_configuration(paths, tool=tool, rules=rules)
+    header = translation.header
+    rows = (
+        RawRow(number=number, cells=tuple(row.fields.get(name, "") for name in header))
+        for number, row in enumerate(translation.rows, 2)  # the header is row 1, as in the converted sheet
+    )
+    errors = [item for item in translation.left_out if item.error]
+    skipped = len(translation.left_out) - len(errors)
+    notes = [f"{item.origin}: {item.reason}" for item in errors[:SHOWN_LEFT_OUT]]
+    if len(errors) > SHOWN_LEFT_OUT:
+        notes.append(f"{len(errors) - SHOWN_LEFT_OUT} more objects need a look; bulkload convert lists them all.")
+    if skipped:
+        notes.append(f"{skipped} objects are left out; bulkload convert lists them with the reason.")
+    return Source(
+        path=paths[0],
+        name=paths[0].name or str(paths[0]),
+        format=translation.tool,
+        header=header,
+        rows=rows,
+        details={
+            "tool": translation.tool,
+            "rows": str(len(translation.rows)),
+            "left out": str(skipped),
+            "need a look": str(len(errors)),
+        },
+        notes=tuple(notes),
+    )
+
+
+def translated(
+    tool: str, items: Iterable[Check | LeftOut], rules: Rules, *, left_out: Sequence[LeftOut] = ()
+) -> Translation:
+    """Apply the common rules to everything a reader found."""
+    rest = list(left_out)
+    settled: list[_Settled] = []
+    for count, item in enumerate(items):
+        if count >= MAX_CHECKS:
+            raise InputError(f"The source holds more than {MAX_CHECKS:,} objects, the most that is read at once.")
+        outcome = item if isinstance(item, LeftOut) else _settle(item, rules)
+        if isinstance(outcome, LeftOut):
+            rest.append(outcome)
+        else:
+            settled.append(outcome)
+    merged, repeated = _merge(settled)
+    rows = [
+        _row(item, *named) for item, named in zip(merged, tell_apart([_name(item) for item in merged]), strict=True)
+    ]
+    extra = dict.fromkeys(key for item in merged for key in item.check.extra if key not in FIELDS)
+    return Translation(tool=tool, header=(*FIELDS, *extra), rows=rows, left_out=(*rest, *repeated))
+
+
+def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
+    """Make type, host and port certain, or say why that cannot be."""
+
+    def out(reason: str, *, error: bool = True) -> LeftOut:
+        return LeftOut(origin=check.origin, reason=reason, error=error)
+
+    if check.type == ROUND_TRIP:
+        return _Settled(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
+    if unresolved := _VARIABLE.search(check.hostname):
+        return out(f"The variable {unresolved[0]} in its host name has no value in these files.")
+    marks: list[str] = []
+    changes: list[str] = []
+    try:
+        parsed = parse_host(check.hostname.strip())
+        host, port_in_host = parsed.name, parsed.port
+        private = is_private(host)
+    except CellError as error:
+        if error.reason != "domain":
+            return out(f"The host {check.hostname[:100]!r} cannot be used: {error.allowed}.")
+        host, port_in_host, private = check.hostname.strip().lower(), None, True
+    if host != check.hostname:
+        changes.append(f"The host {check.hostname[:100]} is written {host}.")
+    if private:
+        if rules.skip_private:
+            return out(f"{host} is a private or local host, which public locations cannot reach.", error=False)
+        marks.append("private or local host, not reachable from public locations")
+    port = check.port or port_in_host
+    if port is not None and not 1 <= port <= 65535:
+        return out(f"Its port is {port}; 1 to 65535 are allowed.")
+    kind = check.type
+    if kind is None:
+        if port is None:
+            return out("It is a TCP check that names no port.")
+        kind = MAIL_PORTS.get(port)
+        if kind is None:
+            what = f" ({NOT_QUITE_MAIL[port]})" if port in NOT_QUITE_MAIL else ""
+            return out(f"Port {port}{what} is not a port of IMAP, POP3 or SMTP.", error=False)
+        if rules.tcp_as == "skip":
+            return out(f"It is a plain TCP check (port {port}), and those are skipped.", error=False)
+        if rules.tcp_as == "tcp":
+            kind = "tcp"
+            changes.append(f"The plain TCP check on port {port} keeps the type tcp, which is no mail monitor.")
+        else:
+            marks.append("type inferred from TCP port")
+            changes.append(f"The type {kind} is inferred from TCP port {port}.")
+    elif kind not in PLAIN_PORTS:
+        return out(f"The type {kind} is not one of {', '.join(PLAIN_PORTS)}.")
+    elif port is None:
+        port = TLS_PORTS[kind] if check.tls == "implicit" else PLAIN_PORTS[kind]
+        changes.append(f"The port {port} is the usual one of {kind}; the source names none.")
+    elif MAIL_PORTS.get(port, kind) != kind:
+        return out(f"It is an {kind.upper()} check on port {port}, which belongs to {MAIL_PORTS[port].upper()}.")
+    if check.tls == "starttls":
+        marks.append("STARTTLS in the source")
+    elif check.tls == "implicit" and port not in TLS_PORTS.values():
+        marks.append("TLS in the source")
+    if check.has_login:
+        marks.append("login in the source, enter it again")
+        changes.append("The source logs in; user name and password are not taken over.")
+    return _Settled(
+        check=check, type=kind, host=host, port=port, marks=tuple(marks), changes=(*check.changes, *changes)
+    )
+
+
+def _merge(items: Sequence[_Settled]) -> tuple[list[_Settled], list[LeftOut]]:
+    """Make one of those that test the same; monitors of AlertSite itself stay as they are."""
+    kept: dict[tuple[object, ...], _Settled] = {}
+    repeated: list[LeftOut] = []
+    for number, item in enumerate(items):
+        key: tuple[object, ...] = (number,) if item.check.extra else (item.type, item.host, item.port)
+        before = kept.get(key)
+        if before is None:
+            kept[key] = item
+            continue
+        kept[key] = _joined(before, item)
+        repeated.append(
+            LeftOut(
+                origin=item.check.origin,
+                reason=f"It tests the same type, host and port as {before.check.origin}, and is merged into it.",
+            )
+        )
+    return list(kept.values()), repeated
+
+
+def _joined(first: _Settled, second: _Settled) -> _Settled:
+    """The first check, as often as the more frequent one, with the tags of both.
+
+    A paused check neither switches an enabled one off nor sets its pace.
+    """
+    one, two = first.check, second.check
+    pace = one if one.enabled or not two.enabled else two
+    seconds = [check.interval_seconds for check in (one, two) if check.enabled == pace.enabled]
+    known = [value for value in seconds if value is not None]
+    interval = min(known) if known else pace.interval_seconds
+    return replace(
+        first,
+        check=replace(
+            one,
+            enabled=one.enabled or two.enabled,
+            interval_seconds=interval,
+            timeout_seconds=pace.timeout_seconds,
+            tags=tuple(dict.fromkeys((*one.tags, *two.tags))),
+        ),
+        marks=tuple(dict.fromkeys((*first.marks, *second.marks))),
+        changes=(*first.changes, f"Another check of the same type, host and port is merged: {two.origin}."),
+    )
+
+
+def _name(item: _Settled) -> Named:
+    """What a row may be called, and what tells it from others of that name."""
+    name = _plain(item.check.name) or f"{item.type} {item.host}"
+    return Named(name=name, type=item.type, host=item.host, port=item.port, fixed=bool(item.check.extra))
+
+
+def _row(item: _Settled, name: str, renamed: tuple[str, ...]) -> Row:
+    check = item.check
+    interval, about_interval = _minutes(check.interval_seconds)
+    timeout, about_timeout = _seconds(check.timeout_seconds)
+    note, about_note = _note(item)
+    fields = {
+        **check.extra,
+        "type": item.type,
+        "name": name,
+        "hostname": item.host,
+        "port": "" if item.port is None else str(item.port),
+        "interval": interval,
+        "timeout": timeout,
+        "enabled": "true" if check.enabled else "false",
+        "note": note,
+    }
+    paused = () if check.enabled else ("It is paused in the source and stays so.",)
+    return Row(
+        origin=check.origin,
+        fields=fields,
+        changes=(*item.changes, *renamed, *about_interval, *about_timeout, *paused, *about_note),
+    )
+
+
+def _minutes(seconds: float | None) -> tuple[str, tuple[str, ...]]:
+    """An interval in whole minutes, rounded up."""
+    if seconds is None:
+        return "", ()
+    if not math.isfinite(seconds) or seconds <= 0:
+        return "", (f"The interval of {seconds:g} s is not taken over.",)
+    minutes = min(math.ceil(seconds / 60), MAX_INTERVAL)
+    if minutes * 60 == seconds:
+        return str(minutes), ()
+    return str(minutes), (f"The interval of {seconds:g} s becomes {minutes} min.",)
+
+
+def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
+    """A time-out in whole seconds that AlertSite allows."""
+    if seconds is None:
+        return "", ()
+    if not math.isfinite(seconds) or seconds <= 0:
+        return "", (f"The timeout of {seconds:g} s is not taken over.",)
+    whole = min(math.ceil(seconds), MAX_TIMEOUT)
+    if whole == seconds:
+        return str(whole), ()
+    return str(whole), (f"The timeout of {seconds:g} s becomes {whole} s.",)
+
+
+def _note(item: _Settled) -> tuple[str, tuple[str, ...]]:
+    """Marks first, then the note of the source and its tags, as far as they fit."""
+    tags = f"tags: {', '.join(item.check.tags)}" if item.check.tags else ""
+    whole = _plain("; ".join(part for part in (*item.marks, item.check.note.strip(), tags) if part))
+    clean = _SECRET.sub(r"\1\2…", _LOGIN_IN_URL.sub("", whole))
+    changes = ("What looks like a password in its note is not taken over.",) if clean != whole else ()
+    if len(clean) <= MAX_NOTE or item.check.extra:
+        return clean, changes
+    return f"{clean[: MAX_NOTE - 1]}…", (*changes, f"The note is cut to {MAX_NOTE} characters.")
+
+
+def _plain(text: str) -> str:
+    """Text on one line, without what no monitor's name can hold."""
+    return " ".join(_CONTROL.sub(" ", text).split())
