@@ -1,0 +1,255 @@
+"""Text files: the same rows however they were saved, row numbers as shown, and no fault without a word."""
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bulkload.errors import InputError
+from bulkload.model import RawRow, Source
+from bulkload.readers import open_source
+
+HEADER = ("type", "name", "hostname", "port", "note")
+ROWS = (
+    ("imap", "Zürich – Mail", "mail1.example.com", "993", "one, two; three | four\tfive"),
+    ("smtp", "NA", "null", "25", "line one\nline two"),
+    ("pop", "None", "mail3.example.com", "110", ""),
+    ("imap", ' "quoted" ', "mail4.example.com", "143", "'=1+1"),
+)
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    return {"type", "name", "hostname"} <= {cell.lower() for cell in cells}
+
+
+def read(path: Path, sheet: str | None = None) -> tuple[Source, list[RawRow]]:
+    with open_source(path, sheet=sheet, is_header=is_header) as source:
+        return source, list(source.rows)
+
+
+def written(path: Path, content: str | bytes, name: str = "hosts.csv") -> Path:
+    file = path / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def as_csv(rows: Sequence[Sequence[str]], delimiter: str = ",", end: str = "\r\n", *, quote_all: bool = False) -> str:
+    text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(rows)
+    return text.getvalue()
+
+
+PLAIN = as_csv((HEADER, *ROWS))
+VARIATIONS: dict[str, bytes] = {
+    f"{encoding} {delimiter!r} {end!r}": as_csv((HEADER, *ROWS), delimiter, end, quote_all=end == "\r").encode(encoding)
+    for encoding, delimiter, end in itertools.product(ENCODINGS, DELIMITERS, ("\r\n", "\n", "\r"))
+} | {
+    "everything quoted": as_csv((HEADER, *ROWS), ";", quote_all=True).encode(),
+    "no line end at the end": PLAIN.removesuffix("\r\n").encode(),
+    "blank lines at the end": PLAIN.encode() + b"\r\n\r\n,,,,\r\n  \r\n",
+    "blank lines at the start": b"\r\n,,\r\n" + PLAIN.encode(),
+    "title lines": b"Mail hosts,,,,\r\nas of May\r\n\r\n" + PLAIN.encode(),
+    "title with other delimiters": b"a;b;c;d;e;f;g\r\n" + PLAIN.encode(),
+    "sep line": b"sep=|\r\n" + as_csv((HEADER, *ROWS), "|").encode(),
+    "quoted sep line": b'"sep=;"\r\n' + as_csv((HEADER, *ROWS), ";").encode(),
+    "sep line after a mark": "\ufeffSEP=\t\n".encode() + as_csv((HEADER, *ROWS), "\t", "\n").encode(),
+    "sep line in UTF-16": ("sep=;\r\n" + as_csv((HEADER, *ROWS), ";")).encode("utf-16"),
+    "trailing delimiters": as_csv([(*row, "") for row in (HEADER, *ROWS)]).encode(),
+    "several trailing delimiters": as_csv([(*row, "", "", " ") for row in (HEADER, *ROWS)]).encode(),
+    "trailing delimiters in the rows only": as_csv([HEADER, *((*row, "") for row in ROWS)]).encode(),
+    "wrapped header": PLAIN.replace("hostname", '" hostname\n"', 1).encode(),
+}
+
+
+@pytest.mark.parametrize("content", VARIATIONS.values(), ids=VARIATIONS.keys())
+def test_however_a_file_was_saved_its_rows_are_the_same(tmp_path: Path, content: bytes) -> None:
+    source, rows = read(written(tmp_path, content))
+    assert source.header == HEADER
+    assert [row.cells for row in rows] == list(ROWS)
+    assert not any(row.issues for row in rows)
+    assert source.details.keys() == {"encoding", "delimiter"}
+
+
+# Control characters but line ends and tabs would make it binary data, which is refused.
+CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20) | st.sampled_from(
+    ['"', '""', "\r\n", "\r", "\n", ",", ";", "\t", "|", "=1", "'", "NA", " "]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(*[CELL] * 5), max_size=8),
+    delimiter=st.sampled_from(DELIMITERS),
+    end=st.sampled_from(["\r\n", "\n", "\r"]),
+    quote_all=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_a_csv_writer_writes_is_read_cell_by_cell(
+    tmp_path: Path, rows: list[tuple[str, ...]], delimiter: str, end: str, quote_all: bool, encoding: str
+) -> None:
+    if encoding == "utf-16":  # where a replacement character is what cannot be decoded
+        rows = [tuple(cell.replace("\ufffd", "?") for cell in row) for row in rows]
+    # Python 3.11 quotes a line break only if it is the file's own
+    text = as_csv((HEADER, *rows), delimiter, end, quote_all=quote_all or end != "\r\n")
+    source, found = read(written(tmp_path, text.encode(encoding)))
+    expected = [(number, row) for number, row in enumerate(rows, 2) if "".join(row).strip()]
+    assert source.header == HEADER
+    assert [(row.number, row.cells) for row in found] == expected
+    assert not any(row.issues for row in found)
+
+
+def test_rows_are_numbered_as_a_spreadsheet_program_shows_them(tmp_path: Path) -> None:
+    """Title, blank and header rows count; a quoted line break and a sep line do not."""
+    text = 'sep=,\nA title\n\ntype,name,hostname\n\nimap,"two\nlines",a\n,,\npop,b,c\n'
+    source, rows = read(written(tmp_path, text))
+    assert [(row.number, row.cells[1]) for row in rows] == [(5, "two\nlines"), (7, "b")]
+    assert "row 3" in source.notes[0]
+
+
+def test_long_and_short_rows_are_their_own_issue_and_the_file_goes_on(tmp_path: Path) -> None:
+    text = "type,name,hostname\nimap,a,h,extra,,more\nimap,b\npop,c,h\nimap,d,h,,\n"
+    _, rows = read(written(tmp_path, text))
+    assert [row.cells for row in rows] == [("imap", "a", "h"), ("imap", "b", ""), ("pop", "c", "h"), ("imap", "d", "h")]
+    assert [[issue.code for issue in row.issues] for row in rows] == [["row.long"], ["row.short"], [], []]
+    assert "extra; more" in rows[0].issues[0].message
+    assert "2 cells" in rows[1].issues[0].message
+
+
+@pytest.mark.parametrize(
+    ("bad", "cell"),
+    [
+        ('imap,"never closed,h', "never closed,h"),
+        ('imap,"closed"too early,h', "closedtoo early"),
+        ('imap,"begun', "begun"),
+    ],
+)
+def test_one_lost_quote_costs_one_row_and_not_the_rest_of_the_file(tmp_path: Path, bad: str, cell: str) -> None:
+    text = f"type,name,hostname\npop,a,h\n{bad}\npop,b,h\npop,c,h\n"
+    _, rows = read(written(tmp_path, text))
+    assert [(row.number, row.cells[1]) for row in rows] == [(2, "a"), (3, cell), (4, "b"), (5, "c")]
+    assert [[issue.code for issue in row.issues] for row in rows] == [[], ["row.quote"], [], []]
+
+
+def test_a_lost_quote_is_noticed_when_a_later_quote_seems_to_close_it(tmp_path: Path) -> None:
+    text = 'type,name,hostname\nimap,"lost,h\npop,b,h\npop,"c, d",h\npop,e,h\n'
+    _, rows = read(written(tmp_path, text))
+    assert [row.number for row in rows] == [2, 3, 4, 5]
+    assert [row.cells[1] for row in rows[1:]] == ["b", "c, d", "e"]
+    assert [bool(row.issues) for row in rows] == [True, False, False, False]
+
+
+def test_a_lost_quote_far_from_the_end_is_found_within_bounds(tmp_path: Path) -> None:
+    below = "".join(f"pop,host {number},h\n" for number in range(30_000))
+    _, rows = read(written(tmp_path, f'type,name,hostname\nimap,"lost,h\n{below}'))
+    assert len(rows) == 30_001
+    assert [row.number for row in rows if row.issues] == [2]
+
+
+def test_an_enormous_cell_is_the_issue_of_its_row(tmp_path: Path) -> None:
+    text = f"type,name,hostname\nimap,{'x' * 200_000},h\npop,b,h\n"
+    _, rows = read(written(tmp_path, text))
+    assert [issue.code for issue in rows[0].issues] == ["row.size"]
+    assert rows[1].cells == ("pop", "b", "h")
+
+
+def test_a_line_without_end_is_refused_by_its_row(tmp_path: Path) -> None:
+    path = written(tmp_path, "type,name,hostname\npop,b,h\nimap," + "x" * 2_000_000)
+    with pytest.raises(InputError, match=r"hosts\.csv: row 3 has a line of"):
+        read(path)
+
+
+def test_one_windows_byte_deep_inside_a_file_decides_its_encoding(tmp_path: Path) -> None:
+    text = "type,name,hostname\n" + "imap,plain,h\n" * 20_000 + "pop,Zürich,h\n"
+    source, rows = read(written(tmp_path, text.encode("cp1252")))
+    assert rows[-1].cells == ("pop", "Zürich", "h")
+    assert source.details["encoding"] == "Windows-1252 (assumed)"
+
+
+def test_in_a_utf8_file_a_byte_that_does_not_fit_is_the_issue_of_its_row(tmp_path: Path) -> None:
+    good = "type,name,hostname\nimap,Zürich,h\nimap,Genève,h\n".encode()
+    source, rows = read(written(tmp_path, good + b"pop,K\xf6ln,h\n" + "pop,Łódź,h\n".encode()))
+    assert [row.cells[1] for row in rows] == ["Zürich", "Genève", "K\ufffdln", "Łódź"]
+    assert [[(issue.code, issue.column) for issue in row.issues] for row in rows] == [
+        [],
+        [],
+        [("cell.encoding", "name")],
+        [],
+    ]
+    assert "1 bytes do not fit" in source.details["encoding"]
+
+
+def test_bytes_that_windows_1252_does_not_have_are_the_issue_of_their_row(tmp_path: Path) -> None:
+    _, rows = read(written(tmp_path, b"type,name,hostname\nimap,K\xf6ln,h\npop,a\x81b,h\n"))
+    assert rows[0].cells[1] == "Köln"
+    assert [issue.code for issue in rows[1].issues] == ["cell.encoding"]
+
+
+def test_a_half_character_at_the_end_of_utf16_is_the_issue_of_its_row(tmp_path: Path) -> None:
+    content = "type,name,hostname\nimap,a,h".encode("utf-16") + b"\x41"
+    _, rows = read(written(tmp_path, content))
+    assert [issue.code for issue in rows[0].issues] == ["cell.encoding"]
+
+
+def test_a_nul_character_is_the_issue_of_its_cell(tmp_path: Path) -> None:
+    _, rows = read(written(tmp_path, "type,name,hostname\nimap,a\0b,h\npop,c,h\n"))
+    assert [(issue.code, issue.column) for issue in rows[0].issues] == [("cell.nul", "name")]
+    assert "\0" not in rows[0].cells[1]
+    assert rows[1].cells == ("pop", "c", "h")
+
+
+def test_cells_of_a_results_file_are_restored_and_those_of_others_are_not(tmp_path: Path) -> None:
+    results = "type,name,hostname,'=mine,run_id\nimap,'-5,'=h,'plain,r1\n"
+    source, rows = read(written(tmp_path, results))
+    assert source.header == ("type", "name", "hostname", "=mine", "run_id")
+    assert rows[0].cells == ("imap", "-5", "=h", "'plain", "r1")
+    source, rows = read(written(tmp_path, results.replace("run_id", "other")))
+    assert source.header[3] == "'=mine"
+    assert rows[0].cells[:3] == ("imap", "'-5", "'=h")
+
+
+def test_without_a_known_header_the_first_row_with_content_is_it(tmp_path: Path) -> None:
+    source, rows = read(written(tmp_path, "\nserver;label;kind\na;b;c\nd;e;f\n"))
+    assert source.header == ("server", "label", "kind")
+    assert [(row.number, row.cells) for row in rows] == [(3, ("a", "b", "c")), (4, ("d", "e", "f"))]
+
+
+def test_a_header_is_looked_for_in_the_first_rows_only(tmp_path: Path) -> None:
+    source, rows = read(written(tmp_path, "note,x\n" * 20 + "type,name,hostname\n"))
+    assert source.header == ("note", "x")
+    assert len(rows) == 20
+
+
+def test_a_header_alone_is_a_file_without_rows(tmp_path: Path) -> None:
+    source, rows = read(written(tmp_path, ",".join(HEADER)))
+    assert source.header == HEADER
+    assert rows == []
+
+
+def test_too_many_columns_are_refused_with_both_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, ",".join(["type", "name", "hostname", *map(str, range(998))]) + "\n")
+    with pytest.raises(InputError, match=r"1,001 columns; 1,000 are allowed"):
+        read(path)
+
+
+def test_a_file_of_blank_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="only blank rows"):
+        read(written(tmp_path, "\n,,\n  \n"))
+
+
+def test_a_text_file_has_no_sheet_to_ask_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'Hosts' was asked for, but a text file has no sheets"):
+        read(written(tmp_path, PLAIN), sheet="Hosts")
+
+
+def test_what_was_assumed_is_told(tmp_path: Path) -> None:
+    source, _ = read(written(tmp_path, as_csv((HEADER, *ROWS), ";").encode("cp1252")))
+    assert source.details == {"encoding": "Windows-1252 (assumed)", "delimiter": "semicolon"}
+    assert (source.format, source.name) == ("csv", "hosts.csv")
