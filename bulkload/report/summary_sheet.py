@@ -11,6 +11,7 @@ from typing import Any
 from bulkload.model import RunInfo
 from bulkload.report.legible import one_line
 from bulkload.report.palette import PALETTE
+from bulkload.report.sheet_text import write_text
 from bulkload.report.summary import headline, outcomes, sections
 
 _WIDTHS = (26, 14, 10, 62)  # columns A to D, in characters
@@ -45,7 +46,7 @@ def write_summary(book: Any, sheet: Any, run: RunInfo, *, notes: Sequence[str]) 
     at = 2
     if run.stopped:
         sheet.merge_range(at, 0, at, 3, "", warning)
-        sheet.write_string(at, 0, _fact(f"Stopped early: {run.stopped}"), warning)
+        write_text(sheet, at, 0, _fact(f"Stopped early: {run.stopped}"), warning)
         sheet.set_row(at, 32)
         at += 1
 
@@ -96,9 +97,9 @@ def write_summary(book: Any, sheet: Any, run: RunInfo, *, notes: Sequence[str]) 
             sheet.write_blank(at, column, None, heading)
         at += 1
         for name, text in section.facts:
-            sheet.write_string(at, 0, _fact(name), label)
+            write_text(sheet, at, 0, _fact(name), label)
             sheet.merge_range(at, 1, at, 3, "", value)
-            sheet.write_string(at, 1, _fact(text), value)
+            write_text(sheet, at, 1, _fact(text), value)
             at += 1
         at += 1
 

@@ -17,11 +17,11 @@ from bulkload.report.columns import result_cells, result_header
 from bulkload.report.legible import display_width, encodable, legible
 from bulkload.report.marks import Mark, columns_by_name, marks
 from bulkload.report.palette import PALETTE
+from bulkload.report.sheet_text import CELL_UNITS, fitting, write_text
 from bulkload.report.summary_sheet import write_summary
 
 SHEET_ROWS = 1_048_576  # what Excel holds, the header included
 SHEET_COLUMNS = 16_384  # what Excel holds
-CELL_UNITS = 32_767  # UTF-16 code units that Excel keeps in a cell
 MOST_COMMENTS = 10_000  # per workbook; comments stay in memory until the end, and Excel gets slow with more
 RESULTS_SHEET = "results"
 SUMMARY_SHEET = "summary"
@@ -214,20 +214,13 @@ class _ResultsSheet:
         return True
 
     def _text(self, row: int, column: int, text: str, look: Any) -> None:
-        """Write a cell as text whatever it looks like."""
-        text = encodable(text)
-        # Twice the length bounds the units, so that only long text is counted
-        if 2 * len(text) > CELL_UNITS and len(text.encode("utf-16-le")) > 2 * CELL_UNITS:
+        """Write a cell; if its text is too long, cut it and say so."""
+        shown = fitting(text)
+        if shown != text:
             self._notes.cut += 1
-            full = len(text)
-            text = text.encode("utf-16-le")[: 2 * CELL_UNITS].decode("utf-16-le", "ignore")
-            sentence = f"This text has {full:,} characters; only the first {len(text):,} fit in a cell of Excel."
+            sentence = f"This text has {len(text):,} characters; only the first {len(shown):,} fit in a cell of Excel."
             self._comment(row, column, Mark(severity="warning", sentences=(sentence,)))
-        if text.startswith("<r>") and text.endswith("</r>"):
-            # XlsxWriter would take this for markup of its own; given in pieces it is text
-            self._sheet.write_rich_string(row, column, text[0], text[1], text[2:], look)
-        else:
-            self._sheet.write_string(row, column, text, look)
+        write_text(self._sheet, row, column, shown, look)
 
     def _comment(self, row: int, column: int, mark: Mark) -> None:
         if not mark.sentences:
