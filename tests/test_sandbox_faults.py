@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from email.utils import parsedate_to_datetime
@@ -366,3 +367,28 @@ async def test_stop_ends_stalled_and_slow_answers_within_a_second() -> None:
         done, waiting = await asyncio.wait(calls, timeout=1)
         assert not waiting
         assert sum(isinstance(task.exception(), aiohttp.ClientError) for task in done) >= 5
+
+
+@pytest.mark.parametrize("fault", KINDS)
+async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_the_server(
+    fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: dict[str, tuple[str, str, object]] = {
+        "login": ("POST", "/access-tokens", USER),
+        "create": ("POST", "/monitors/email-imap", MX1),
+        "list": ("GET", "/monitors", None),
+        "get": ("GET", "/monitors/100001", None),
+        "patch": ("PATCH", "/monitors/email-imap/100001", {"port": 993}),
+        "delete": ("DELETE", "/monitors/100001", None),
+    }
+    async with calling(patience=0.15) as caller:
+        await caller.create()
+        for operation in KINDS[fault].fits:
+            caller.sandbox.set_faults(always(fault, on=(operation,), seconds=0.01))
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
+                await caller.call(*calls[operation])
+            entry = next(e for e in reversed(caller.sandbox.requests()) if e.operation == operation)
+            assert (entry.operation, entry.fault) == (operation, fault)
+            caller.sandbox.set_faults(Faults())
+            await caller.login()
+    assert caplog.records == []

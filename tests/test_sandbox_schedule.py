@@ -148,6 +148,13 @@ def test_a_probability_is_the_share_of_requests_that_are_struck() -> None:
         assert 0.08 < share < 0.12
 
 
+def test_a_second_attempt_has_a_chance_of_its_own() -> None:
+    schedule = Schedule(Faults(rules=(Rule(fault="drop-after", probability=0.5),)))
+    subjects = [Subject(operation="create", key=str(number)) for number in range(40)]
+    first, second = ([schedule.strike(subject) is not None for subject in subjects] for _ in range(2))
+    assert first != second
+
+
 def test_another_seed_strikes_others() -> None:
     subjects = [Subject(operation="create", key=str(number)) for number in range(100)]
     struck = {tuple(chance(seed, 0, subject, 1) < 0.5 for subject in subjects) for seed in range(10)}

@@ -194,6 +194,18 @@ async def test_a_taken_port_is_a_sentence() -> None:
             await Sandbox(port=port).start()
 
 
+async def test_a_log_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match=r"^The log file .* cannot be written: .*\.$"):
+        await Sandbox(Options(log_file=tmp_path)).start()
+
+
+async def test_faults_can_be_set_before_the_start() -> None:
+    sandbox = Sandbox()
+    sandbox.set_faults(Faults(seed=7))
+    async with sandbox:
+        assert sandbox.faults.seed == 7
+
+
 @pytest.mark.parametrize("content", ["text", "tables", "folder"])
 async def test_a_file_that_is_no_state_is_a_sentence_and_stays_as_it_is(tmp_path: Path, content: str) -> None:
     path = tmp_path / "file"

@@ -63,7 +63,10 @@ class Sandbox:
 
     async def start(self) -> str:
         """Open the state, listen, and return the base URL."""
-        self._journal = Journal(size=self.options.log_size, file=self.options.log_file)
+        try:
+            self._journal = Journal(size=self.options.log_size, file=self.options.log_file)
+        except OSError as error:
+            raise SandboxError(f"The log file {self.options.log_file} cannot be written: {error.strerror}.") from error
         try:
             self._state = State(self._path, first_id=self.options.first_id)
         except BaseException:
@@ -114,7 +117,8 @@ class Sandbox:
     def set_faults(self, faults: Faults) -> None:
         """Let other things go wrong from now on; requests and attempts are counted anew."""
         self._faults = faults
-        self._service.set_faults(faults)
+        if self.base_url:  # before the start there is no service, and the start takes the faults from here
+            self._service.set_faults(faults)
 
     def requests(self) -> list[Entry]:
         """The request log."""

@@ -134,13 +134,12 @@ class Service:
         """Let the account carry the call out."""
         if call.operation == "login":
             return content if isinstance(content, Answer) else self._account.login(content)
-        query = exchange.request.query
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
         if call.operation == "list":
-            return self._account.list(query)
+            return self._account.list(exchange.request.query)
         if call.operation == "get":
-            return self._account.get(call.number, query, hide=self.faults.hide_single)
+            return self._account.get(call.number, exchange.request.query, hide=self.faults.hide_single)
         if call.operation == "delete":
             return self._account.delete(call.number)
         if isinstance(content, Answer):

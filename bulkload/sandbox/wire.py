@@ -9,6 +9,7 @@ import json
 import math
 import socket
 import struct
+import sys
 import time
 from email.utils import formatdate
 
@@ -19,6 +20,7 @@ from bulkload.sandbox.faults import Faults, Rule
 
 STREAMED_FROM = 1_000  # monitors in a list, from which on the answer is sent in pieces
 _JSON = "application/json"
+_LINGER = "hh" if sys.platform == "win32" else "ii"  # struct linger: on or off, and seconds
 _PAGE = (
     "<!DOCTYPE html><html><head><title>Gateway</title></head>"
     "<body><h1>The page you asked for is not available</h1></body></html>"
@@ -68,7 +70,7 @@ def break_connection(request: web.BaseRequest, *, reset: bool) -> web.Response:
             sock: socket.socket | None = transport.get_extra_info("socket")
             if sock is not None:
                 # Lingering for 0 seconds makes the kernel send RST instead of FIN.
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
         transport.abort()
     return web.Response()
 
