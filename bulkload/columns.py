@@ -144,7 +144,7 @@ _TABLE = (
         rule="a timeout is a whole number of seconds from 1 to 300",
         help="Seconds until a check counts as failed. For round-trip it is shorter than the interval.",
         example="30",
-        aliases=("timeout seconds", "timeout sec", "timeout in seconds", "timeout s", "time out"),
+        aliases=("timeout seconds", "timeout sec", "timeout in seconds", "timeout s"),
     ),
     _switch("enabled", "Whether monitoring is on.", "active", "monitoring", "is enabled"),
     _switch("notify_on_error", "Whether availability alerts are sent.", "notify", "send alerts", "alerts"),
@@ -306,7 +306,7 @@ def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Map
     """Tell whether a row of cells is a header: it names type, name and a host, apart from the given fields."""
     renamed = {normalise(column): target for column, target in (mapping or {}).items()}
     named = {_field_of(cell, renamed) for cell in cells} - {None}
-    known = named | set(given)
+    known = named | _fields_of(given)
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
 
 
@@ -319,7 +319,7 @@ def map_header(
 ) -> Layout:
     """Map each column to a field, or raise one InputError that lists every problem of the header.
 
-    `mapping` is --map (column → field); `given` names the fields that --set or [defaults] fill.
+    `mapping` is --map (column → field); `given` names, in any spelling, the fields that --set or [defaults] fill.
     """
     header = tuple(header)
     names = [normalise(cell) for cell in header]
@@ -351,7 +351,7 @@ def map_header(
             taken[field] = index
         fields.append(field)
 
-    problems.extend(_missing({*taken, *given}))
+    problems.extend(_missing({*taken, *_fields_of(given)}))
     if problems:
         lead = "The header has a problem:" if len(problems) == 1 else f"The header has {len(problems)} problems:"
         raise InputError("\n  ".join([lead, *problems]))
@@ -399,6 +399,10 @@ def _field_of(cell: str, renamed: Mapping[str, str]) -> str | None:
     if name in renamed:
         return renamed[name]
     return field_named(cell)
+
+
+def _fields_of(spellings: Collection[str]) -> set[str]:
+    return {field for spelling in spellings if (field := field_named(spelling)) is not None}
 
 
 def _renamed(

@@ -116,7 +116,9 @@ def _refuse_what_is_no_host(rest: str) -> None:
         raise CellError("several", "one host per row is allowed, so make a row of each")
     if "@" in rest:
         raise CellError("email", "that is an e-mail address, and the host name of its mail server is meant")
-    if len(parts) != 1 or parts[0] != rest:
+    if not parts:
+        raise CellError("form", _RULE)
+    if len(parts) > 1 or parts[0] != rest:
         raise CellError("space", "a host name has no blanks or separators; " + _meant("".join(parts)))
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
@@ -159,10 +161,10 @@ def _a_labels(name: str) -> str:
 
 
 def _meant(guess: str) -> str:
-    try:
-        return f"probably {parse_host(guess).name} is meant"
-    except CellError:
-        return "write the bare host name, such as mail.example.com"
+    guess = guess.lower().rstrip(".")
+    if _NAME.fullmatch(guess):
+        return f"probably {guess} is meant"
+    return "write the bare host name, such as mail.example.com"
 
 
 def _is_ipv6(text: str) -> bool:

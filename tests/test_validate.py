@@ -1,0 +1,734 @@
+"""Every rule of the table of columns, good and bad at its boundary, and all that is wrong with a row at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkload.columns import FIELDS, MODES, RESULT_COLUMNS, map_header
+from bulkload.errors import UsageError
+from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
+from bulkload.monitor import MonitorConfig
+from bulkload.validate import Invalid, Valid, Validator
+
+SERVER = {"type": "imap", "name": "mx1", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
+ROUND_TRIP = {
+    "type": "round-trip",
+    "name": "loop",
+    "billing_plancode": "UBM - A/A",
+    "smtp_hostname": "smtps://smtp.example.com:465",
+    "pop3_hostname": "pop3s://pop.example.com:995",
+    "email": "probe@example.com",
+}
+
+
+def check(base: Mapping[str, str], defaults: Mapping[str, str] | None = None, /, **cells: str) -> Valid | Invalid:
+    row = {**base, **cells}
+    validator = Validator(map_header(tuple(row), given=defaults or ()), defaults=defaults)
+    return validator.check(RawRow(number=2, cells=tuple(row.values())))
+
+
+def body(base: Mapping[str, str], defaults: Mapping[str, str] | None = None, /, **cells: str) -> dict[str, object]:
+    result = check(base, defaults, **cells)
+    assert isinstance(result, Valid), result.issues
+    return result.config.body()
+
+
+def issues(base: Mapping[str, str], defaults: Mapping[str, str] | None = None, /, **cells: str) -> list[Issue]:
+    result = check(base, defaults, **cells)
+    assert isinstance(result, Invalid), result.config
+    return list(result.issues)
+
+
+def codes(base: Mapping[str, str], defaults: Mapping[str, str] | None = None, /, **cells: str) -> list[str]:
+    return [issue.code for issue in issues(base, defaults, **cells)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "port"),
+    [
+        ("imap", "email-imap", None),
+        (" IMAP ", "email-imap", None),
+        ("imap4", "email-imap", None),
+        ("email-imap", "email-imap", None),
+        ("Email_POP", "email-pop", None),
+        ("pop", "email-pop", None),
+        ("POP3", "email-pop", None),
+        ("smtp", "email-smtp", None),
+        ("imaps", "email-imap", 993),
+        ("pop3s", "email-pop", 995),
+        ("pops", "email-pop", 995),
+        ("SMTPS", "email-smtp", 465),
+        ("submission", "email-smtp", 587),
+    ],
+)
+def test_a_type_is_understood_and_may_set_the_port(text: str, kind: str, port: int | None) -> None:
+    result = check(SERVER, type=text)
+    assert isinstance(result, Valid)
+    assert (result.config.type, result.config.port) == (kind, port)
+
+
+@pytest.mark.parametrize("text", ["round-trip", "Round Trip", "roundtrip", "email-round-trip"])
+def test_a_round_trip_is_understood(text: str) -> None:
+    assert body(ROUND_TRIP, type=text)["email"] == "probe@example.com"
+
+
+@pytest.mark.parametrize("text", ["993", "993.0", "993.00", "0993", " 993 "])
+def test_a_port_is_a_whole_number_however_a_spreadsheet_writes_it(text: str) -> None:
+    assert body(SERVER, port=text)["port"] == 993
+
+
+@pytest.mark.parametrize(("field", "low", "high"), [("port", 1, 65535), ("interval", 1, 1440), ("timeout", 1, 300)])
+def test_numbers_are_taken_up_to_the_bounds_and_not_beyond(field: str, low: int, high: int) -> None:
+    for good in (low, high):
+        assert body(SERVER, **{field: str(good)})[field] == good
+    for bad in (low - 1, high + 1, 10**17, 10**30, 10**400):
+        assert codes(SERVER, **{field: str(bad)}) == [f"{field}.range"]
+
+
+NUMBER_MISTAKES = [
+    ("2_5", "number"),
+    ("٩٩٣", "digits"),
+    ("９９３", "digits"),
+    ("-25", "number"),
+    ("+25", "number"),
+    ("0x1A", "number"),
+    ("imap", "number"),
+    ("25;465", "number"),
+    ("²", "number"),
+    ("1e3", "scientific"),
+    ("1.9E+18", "scientific"),
+    ("1,000", "thousands"),
+    ("1.000", "thousands"),
+    ("1 000", "thousands"),
+    ("1'000", "thousands"),
+    ("2.5", "decimal"),
+    ("2,5", "decimal"),
+    ("NaN", "number"),
+    ("#N/A", "number"),
+]
+
+
+@pytest.mark.parametrize("field", ["port", "interval", "timeout", "home_location", "monitor_id"])
+@pytest.mark.parametrize(("text", "reason"), NUMBER_MISTAKES)
+def test_what_is_no_whole_number_is_named_as_what_it_is(field: str, text: str, reason: str) -> None:
+    [issue] = issues(SERVER, **{field: text})
+    assert issue.code == f"{field}.{reason}"
+    assert (issue.column, issue.field, issue.value) == (field, field, text)
+    assert FIELDS[field].rule in issue.message
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "here"),
+    [
+        ("interval", "15 min", "here 15"),
+        ("interval", "5m", "here 5"),
+        ("interval", "300s", "here 5"),
+        ("interval", "1 Hour", "here 60"),
+        ("timeout", "2min", "here 120"),
+        ("timeout", "30 sec.", "here 30"),
+    ],
+)
+def test_a_number_with_a_unit_is_told_without(field: str, text: str, here: str) -> None:
+    [issue] = issues(SERVER, **{field: text})
+    assert issue.code == f"{field}.unit"
+    assert issue.message.endswith(f"without a unit, {here}.")
+
+
+def test_a_unit_that_does_not_convert_is_not_converted() -> None:
+    [issue] = issues(SERVER, interval="90s")
+    assert issue.message.endswith("written without a unit.")
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("mail.example.com", {"hostname": "mail.example.com"}),
+        ("MAIL.Example.COM.", {"hostname": "mail.example.com"}),
+        ("mail.example.com:993", {"hostname": "mail.example.com", "port": 993}),
+        ("imaps://mail.example.com", {"hostname": "mail.example.com", "port": 993}),
+        ("IMAPS://mail.example.com:1993/", {"hostname": "mail.example.com", "port": 1993}),
+        ("imap://mail.example.com", {"hostname": "mail.example.com"}),
+        ("mail.münchen.example", {"hostname": "mail.xn--mnchen-3ya.example"}),
+        ("MAIL.MÜNCHEN.example", {"hostname": "mail.xn--mnchen-3ya.example"}),
+        ("mail.xn--mnchen-3ya.example", {"hostname": "mail.xn--mnchen-3ya.example"}),
+        ("mail。example。com", {"hostname": "mail.example.com"}),
+        ("3com.example.com", {"hostname": "3com.example.com"}),
+        ("8.8.8.8", {"hostname": "8.8.8.8", "ipv4": "8.8.8.8", "resolve_dns": False}),
+        ("8.8.8.8:993", {"hostname": "8.8.8.8", "ipv4": "8.8.8.8", "resolve_dns": False, "port": 993}),
+        (f"{'a' * 63}.example.com", {"hostname": f"{'a' * 63}.example.com"}),
+        (".".join(["a" * 49] * 5) + ".de", {"hostname": ".".join(["a" * 49] * 5) + ".de"}),
+    ],
+)
+def test_a_host_is_taken_apart(text: str, sent: dict[str, object]) -> None:
+    assert body(SERVER, hostname=text) == {"name": "mx1", "billing_plancode": "UBM - A/A", **sent}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "meant"),
+    [
+        ("postmaster@example.com", "email", "e-mail address"),
+        ("https://mail.example.com/login", "url", "probably mail.example.com is meant"),
+        ("ftp://mail.example.com", "scheme", "imaps://"),
+        ("mail.example.com/inbox", "path", "probably mail.example.com is meant"),
+        ("imaps://mail.example.com/INBOX", "path", "probably mail.example.com is meant"),
+        ("\\\\mail.example.com", "path", "host name"),
+        ("*.example.com", "wildcard", "row of each host"),
+        ("2001:db8::25", "ipv6", "IPv6"),
+        ("[2001:db8::25]:993", "ipv6", "IPv6"),
+        ("::1", "ipv6", "IPv6"),
+        ("mail01", "domain", "mail01.example.com"),
+        ("localhost", "domain", "needs its domain"),
+        ("mail_01.example.com", "underscore", "probably mail-01.example.com is meant"),
+        ("mail. example.com", "space", "probably mail.example.com is meant"),
+        ("mx1.example.com, mx2.example.com", "several", "row of each"),
+        ("mx1.example.com\nmx2.example.com", "several", "row of each"),
+        ("mx1.example.com;mx2.example.com", "several", "row of each"),
+        ("192.0.2.300", "ipv4", "0 to 255"),
+        ("192.0.2", "ipv4", "0 to 255"),
+        ("192.0.02.1", "ipv4", "0 to 255"),
+        ("mail..example.com", "form", "labels"),
+        ("-mail.example.com", "form", "labels"),
+        (".example.com", "form", "labels"),
+        ("imaps://", "form", "labels"),
+        ("example.123", "form", "labels"),
+        ("xn--a.example.com", "idn", "international"),
+        ("☃️💥.example.com", "idn", "international"),
+        (f"{'a' * 64}.example.com", "form", "labels"),
+        (".".join(["a" * 49] * 5) + ".info", "length", "253"),
+        ("x" * 5000, "length", "253"),
+        ("mail.example.com:0", "port", "65535"),
+        ("mail.example.com:65536", "port", "65535"),
+        ("mail.example.com:imap", "port", "65535"),
+        ("mail.example.com:٩٩٣", "port", "65535"),
+        ("mail.example.com:143:993", "port", "row of each"),
+    ],
+)
+def test_what_is_no_host_is_told_with_what_was_meant(text: str, reason: str, meant: str) -> None:
+    [issue] = issues(SERVER, hostname=text)
+    assert issue.code == f"hostname.{reason}"
+    assert meant in issue.message
+
+
+@pytest.mark.parametrize(
+    "text", ["imaps://bob:S3cret@mail.example.com", "bob:S3cret@mail.example.com", "https://b:S3cret@x.de"]
+)
+@pytest.mark.parametrize("field", ["hostname", "smtp_hostname"])
+def test_a_password_in_a_host_is_not_repeated(field: str, text: str) -> None:
+    found = [i for i in issues(SERVER if field == "hostname" else ROUND_TRIP, **{field: text}) if i.field == field]
+    assert [issue.code for issue in found] == [f"{field}.credentials"]
+    assert "S3cret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"hostname": "mail.example.com:993", "port": "993"}, []),
+        ({"hostname": "mail.example.com:993", "port": "143"}, ["hostname.port"]),
+        ({"hostname": "smtps://mail.example.com"}, ["hostname.scheme_type"]),
+        ({"type": "pop", "hostname": "pop3s://mail.example.com"}, []),
+        ({"type": "smtps", "hostname": "submission://mail.example.com"}, ["hostname.scheme_type"]),
+        ({"type": "imaps", "port": "993"}, []),
+        ({"type": "imaps", "port": "1993"}, []),
+        ({"type": "imaps", "port": "143"}, ["port.type"]),
+        ({"type": "imaps", "hostname": "mail.example.com:143"}, ["port.type"]),
+        ({"type": "imap", "hostname": "imaps://mail.example.com", "port": "143"}, ["port.type"]),
+        ({"type": "smtps", "port": "587"}, ["port.type"]),
+        ({"type": "submission", "port": "465"}, ["port.type"]),
+        ({"type": "submission", "port": "2525"}, []),
+        ({"hostname": "8.8.8.8", "ipv4": "8.8.8.8", "resolve_dns": "no"}, []),
+        ({"hostname": "8.8.8.8", "ipv4": "8.8.4.4"}, ["ipv4.hostname"]),
+        ({"hostname": "8.8.8.8", "resolve_dns": "yes"}, ["resolve_dns.hostname"]),
+        ({"home_location": "10", "locations": "10;20"}, []),
+        ({"home_location": "30", "locations": "10;20"}, ["home_location.not_listed"]),
+        ({"home_location": "30"}, []),
+        ({"monitor_location_count": "2", "locations": "10;20"}, []),
+        ({"monitor_location_count": "3", "locations": "10;20"}, ["monitor_location_count.too_many"]),
+        ({"monitor_location_count": "0", "locations": "10;20"}, ["monitor_location_count.range"]),
+        ({"interval": "1", "timeout": "300"}, []),
+        ({"email": "probe@example.com", "smtp_hostname": "a.example.com"}, ["smtp_hostname.type", "email.type"]),
+    ],
+)
+def test_cells_of_a_server_row_must_agree(cells: dict[str, str], expected: list[str]) -> None:
+    result = check(SERVER, **cells)
+    found = [issue.code for issue in result.issues] if isinstance(result, Invalid) else []
+    assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({"interval": "6", "timeout": "300"}, []),
+        ({"interval": "5", "timeout": "300"}, ["timeout.interval"]),
+        ({"interval": "1", "timeout": "59"}, []),
+        ({"interval": "1", "timeout": "60"}, ["timeout.interval"]),
+        ({"hostname": "8.8.8.8"}, ["hostname.type"]),
+        ({"hostname": "mail.example.com", "port": "25"}, ["hostname.type", "port.type"]),
+        ({"smtp_hostname": ""}, ["smtp_hostname.missing"]),
+        ({"pop3_hostname": "", "email": ""}, ["pop3_hostname.missing", "email.missing"]),
+        ({"smtp_hostname": "smtp.example.com"}, []),
+        ({"smtp_hostname": "pop3s://smtp.example.com"}, ["smtp_hostname.scheme"]),
+        ({"pop3_hostname": "imaps://imap.example.com"}, ["pop3_hostname.scheme"]),
+        ({"pop3_hostname": "mailbox"}, ["pop3_hostname.domain"]),
+    ],
+)
+def test_cells_of_a_round_trip_row_must_agree(cells: dict[str, str], expected: list[str]) -> None:
+    result = check(ROUND_TRIP, **cells)
+    found = [issue.code for issue in result.issues] if isinstance(result, Invalid) else []
+    assert sorted(found) == sorted(expected)
+
+
+def test_round_trip_servers_are_sent_in_their_documented_form() -> None:
+    sent = body(ROUND_TRIP, smtp_hostname="SMTPS://SMTP.example.com:465", pop3_hostname="pops://pop.münchen.example")
+    assert sent["smtp_hostname"] == "smtps://smtp.example.com:465"
+    assert sent["pop3_hostname"] == "pop3s://pop.xn--mnchen-3ya.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(t, True) for t in ("true", "TRUE", "yes", "Y", "on", "1", "Enabled")]
+    + [(t, False) for t in ("false", "FALSE", "no", "N", "off", "0", "disabled")],
+)
+@pytest.mark.parametrize("field", [f.name for f in FIELDS.values() if f.kind == "switch"])
+def test_switches_are_native_booleans(field: str, text: str, value: bool) -> None:
+    assert body(SERVER, **{field: text})[field] is value
+
+
+@pytest.mark.parametrize("text", ["maybe", "2", "ja", "-1", "t", "yes no", "None"])
+def test_what_is_neither_yes_nor_no_is_an_issue(text: str) -> None:
+    assert codes(SERVER, enabled=text) == ["enabled.switch"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "sent"),
+    [
+        ("locations", "10", [{"id": 10}]),
+        ("locations", "10;20", [{"id": 10}, {"id": 20}]),
+        ("locations", " 20 , 10 ;", [{"id": 20}, {"id": 10}]),
+        ("custom_properties", "28=74;30 = 81", [{"id": 28, "value_id": 74}, {"id": 30, "value_id": 81}]),
+        ("mode", "primary", "Primary"),
+        ("mode", "GLOBAL-VERIFY", "Global Verify"),
+        ("mode", "sla", "SLA (MultiPOP)"),
+        ("mode", "SLA (MultiPOP)", "SLA (MultiPOP)"),
+        ("ipv4", "192.0.2.10", "192.0.2.10"),
+        ("alert_note", "x" * 1000, "x" * 1000),
+        ("alert_note", "two\nlines", "two\nlines"),
+        ("note", "x" * 255, "x" * 255),
+        ("name", "x" * 255, "x" * 255),
+        ("name", "  Münchner Mail ✉ ", "Münchner Mail ✉"),
+        ("name", "NA", "NA"),
+        ("name", "=1+1", "=1+1"),
+        ("billing_plancode", "VMNODE-100", "VMNODE-100"),
+    ],
+)
+def test_lists_choices_and_texts_are_sent_as_documented(field: str, text: str, sent: object) -> None:
+    assert body(SERVER, **{field: text})[field] == sent
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "code"),
+    [
+        ("type", "ping", "type.unknown"),
+        ("type", "", "type.missing"),
+        ("name", "", "name.missing"),
+        ("name", "   ", "name.missing"),
+        ("name", "x" * 256, "name.length"),
+        ("name", "a\nb", "name.control"),
+        ("name", "a\tb", "name.control"),
+        ("name", "a\x00b", "name.control"),
+        ("name", "a\x85b", "name.control"),
+        ("name", "a\ud800b", "name.control"),
+        ("hostname", "", "hostname.missing"),
+        ("billing_plancode", "", "billing_plancode.missing"),
+        ("billing_plancode", "UBM - A/A:1:50", "billing_plancode.counts"),
+        ("billing_plancode", "a\nb", "billing_plancode.control"),
+        ("mode", "Secondary", "mode.unknown"),
+        ("locations", "Atlanta", "locations.number"),
+        ("locations", "10;;20", "locations.number"),
+        ("locations", "10.2", "locations.number"),
+        ("locations", "010", "locations.number"),
+        ("locations", ";", "locations.number"),
+        ("locations", "10;10", "locations.repeated"),
+        ("locations", "-1", "locations.number"),
+        ("home_location", "0", "home_location.range"),
+        ("custom_properties", "Team=Mail", "custom_properties.form"),
+        ("custom_properties", "28", "custom_properties.form"),
+        ("custom_properties", "28=74;28=75", "custom_properties.repeated"),
+        ("ipv4", "192.0.2.256", "ipv4.form"),
+        ("ipv4", "2001:db8::1", "ipv4.form"),
+        ("ipv4", "１.1.1.1", "ipv4.form"),
+        ("alert_note", "x" * 1001, "alert_note.length"),
+        ("alert_note", "a\x00", "alert_note.control"),
+        ("note", "x" * 256, "note.length"),
+        ("monitor_id", "12a", "monitor_id.number"),
+    ],
+)
+def test_each_rule_is_enforced(field: str, text: str, code: str) -> None:
+    [issue] = issues(SERVER, **{field: text})
+    assert issue.code == code
+    assert issue.column == field
+    assert issue.message.startswith(f"{field} ")
+    assert issue.message.endswith(".")
+    assert "\n" not in issue.message
+
+
+@pytest.mark.parametrize(
+    "text", ["probe", "probe@", "@example.com", "a b@example.com", "x@localhost", "a@b@example.com"]
+)
+def test_what_is_no_mailbox_is_an_issue(text: str) -> None:
+    assert [code.split(".")[0] for code in codes(ROUND_TRIP, email=text)] == ["email"]
+
+
+def test_a_mailbox_is_sent_in_ascii_where_that_exists() -> None:
+    assert body(ROUND_TRIP, email="Probe@MÜNCHEN.example.com")["email"] == "Probe@xn--mnchen-3ya.example.com"
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ({"port": "110"}, "port.other_type"),
+        ({"type": "smtp", "port": "993"}, "port.other_type"),
+        ({"name": "a\u200bb"}, "name.invisible"),
+        ({"name": "a\u202eb"}, "name.invisible"),
+        ({"name": "M\ufffdnchen"}, "name.damaged"),
+        ({"billing_plancode": "UBM-A/A"}, "billing_plancode.spelling"),
+        ({"hostname": "192.168.1.1"}, "hostname.private"),
+        ({"hostname": "mail.local"}, "hostname.private"),
+        ({"mode": "SLA", "locations": "10"}, "mode.locations"),
+        ({"mode": "Primary", "rotate_locations": "yes"}, "rotate_locations.mode"),
+        ({"": "text"}, "column.headerless"),
+    ],
+)
+def test_what_is_allowed_but_odd_is_a_warning(cells: dict[str, str], code: str) -> None:
+    result = check(SERVER, **cells)
+    assert isinstance(result, Valid)
+    assert [(warning.code, warning.severity) for warning in result.warnings] == [(code, "warning")]
+
+
+@pytest.mark.parametrize(
+    "cells", [{}, {"port": "143"}, {"port": "993"}, {"port": "2143"}, {"name": "Münchner Mail"}, {"": " "}]
+)
+def test_usual_rows_have_no_warnings(cells: dict[str, str]) -> None:
+    result = check(SERVER, **cells)
+    assert isinstance(result, Valid)
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("true", True),
+        ("17", 17),
+        ('{"a": [1, null]}', {"a": [1, None]}),
+        ("text", "text"),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+        ("[1,", "[1,"),
+        ("9" * 5000, "9" * 5000),
+    ],
+)
+def test_api_columns_are_sent_as_they_are(text: str, sent: object) -> None:
+    assert body(SERVER, **{"api:some_Field": text})["some_Field"] == sent
+
+
+def test_an_empty_api_cell_is_not_sent() -> None:
+    assert "x" not in body(SERVER, **{"api:x": " "})
+
+
+def test_an_api_cell_of_bottomless_nesting_is_an_issue() -> None:
+    assert codes(SERVER, **{"api:x": "[" * 100_000}) == ["api.nesting"]
+
+
+def test_an_empty_cell_takes_the_default_and_a_full_one_keeps_its_own() -> None:
+    defaults = {"interval": "5", "billing plan": "P", "enabled": "no"}
+    sent = body({"type": "imap", "name": "x", "hostname": "a.example.com", "interval": ""}, defaults, enabled="yes")
+    assert sent == {"name": "x", "hostname": "a.example.com", "interval": 5, "billing_plancode": "P", "enabled": True}
+
+
+def test_what_a_row_says_about_its_port_goes_before_a_default() -> None:
+    defaults = {"port": "2143", "resolve_dns": "yes"}
+    assert body(SERVER, defaults)["port"] == 2143
+    assert body(SERVER, defaults, type="imaps")["port"] == 993
+    assert body(SERVER, defaults, hostname="a.example.com:1143")["port"] == 1143
+    assert body(SERVER, defaults, hostname="8.8.8.8")["resolve_dns"] is False
+
+
+def test_a_default_is_kept_from_rows_whose_type_has_no_such_field() -> None:
+    assert "port" not in body(ROUND_TRIP, {"port": "993", "resolve_dns": "yes"})
+
+
+def test_a_wrong_cell_is_not_replaced_by_the_default() -> None:
+    assert codes(SERVER, {"interval": "5"}, interval="5 min") == ["interval.unit"]
+
+
+def test_type_and_plan_may_come_from_defaults_altogether() -> None:
+    sent = body({"name": "x", "hostname": "a.example.com"}, {"type": "imaps", "plan": "P"})
+    assert sent == {"name": "x", "hostname": "a.example.com", "port": 993, "billing_plancode": "P"}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "parts"),
+    [
+        ({"port": "99999"}, ["port is 99999"]),
+        ({"interval": "5 min", "enabled": "maybe"}, ["interval is", "enabled is maybe"]),
+        ({"colour": "red", "monitor_id": "1"}, ['"colour"', '"monitor_id"']),
+        ({"locations": "10;20", "home_location": "30"}, ["home_location is 30"]),
+        ({"type": "round-trip", "interval": "1", "timeout": "60"}, ["timeout is 60"]),
+        ({"host": "a.example.com", "server": "b.example.com"}, ["hostname has two defaults"]),
+        ({"note": "x" * 256}, ["256 characters"]),
+        ({"api:port": "1"}, ["api:port"]),
+        ({"hostname": "b:S3cret@x.example.com"}, ["user name or password"]),
+    ],
+)
+def test_wrong_defaults_are_named_once_and_up_front(defaults: dict[str, str], parts: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        Validator(map_header(tuple(SERVER)), defaults=defaults)
+    assert all(part in str(caught.value) for part in parts)
+    assert "S3cret" not in str(caught.value)
+
+
+def test_everything_wrong_with_a_row_is_named_at_once_in_the_order_of_its_columns() -> None:
+    found = codes(
+        SERVER,
+        type="imapp",
+        name="a\nb",
+        hostname="mail01",
+        billing_plancode="",
+        port="0",
+        interval="15 min",
+        locations="10;20",
+        home_location="30",
+    )
+    assert found == [
+        "type.unknown",
+        "name.control",
+        "hostname.domain",
+        "billing_plancode.missing",
+        "port.range",
+        "interval.unit",
+        "home_location.not_listed",
+    ]
+
+
+def test_a_row_without_type_and_hosts_lacks_a_host_too() -> None:
+    assert codes(SERVER, type="", hostname="") == ["type.missing", "hostname.missing"]
+
+
+def test_what_the_reader_found_is_passed_on_and_replaces_our_word_on_the_cell() -> None:
+    header = (*SERVER, "port", "Owner")
+    validator = Validator(map_header(header, ignore_unknown=True))
+    reader = (
+        Issue(code="row.short", message="The row is short."),
+        Issue(code="cell.error", message="An error.", column="port", value="#N/A"),
+        Issue(code="cell.error", message="An error.", column="Owner", value="#REF!"),
+    )
+    row = RawRow(number=2, cells=(*SERVER.values(), "#N/A", "#REF!"), issues=reader)
+    result = validator.check(row)
+    assert isinstance(result, Invalid)
+    assert [(i.code, i.field, i.severity) for i in result.issues] == [
+        ("row.short", None, "error"),
+        ("cell.error", "port", "error"),
+        ("cell.error", None, "warning"),
+    ]
+
+
+def test_an_error_in_a_column_that_is_not_sent_does_not_spoil_the_row() -> None:
+    validator = Validator(map_header((*SERVER, "Owner"), ignore_unknown=True))
+    issue = Issue(code="cell.error", message="An error.", column="Owner", value="#REF!")
+    result = validator.check(RawRow(number=2, cells=(*SERVER.values(), "#REF!"), issues=(issue,)))
+    assert isinstance(result, Valid)
+    assert [warning.severity for warning in result.warnings] == ["warning"]
+
+
+def results_row(**ours: str) -> Valid | Invalid:
+    cells = {**SERVER, **dict.fromkeys(RESULT_COLUMNS, ""), "run_id": "r1", **ours}
+    return Validator(map_header(tuple(cells))).check(RawRow(number=2, cells=tuple(cells.values())))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_results_file_says_what_became_of_the_row(status: Status) -> None:
+    result = results_row(status=status.value, monitor_id="123456.0")
+    assert isinstance(result, Valid)
+    assert (result.earlier, result.monitor_id) == (status, "123456")
+    assert "monitor_id" not in result.config.body()
+
+
+def test_a_status_that_is_none_of_ours_is_a_warning_and_the_row_is_new() -> None:
+    result = results_row(status="ok")
+    assert isinstance(result, Valid)
+    assert result.earlier is None
+    assert [warning.code for warning in result.warnings] == ["status.unknown"]
+
+
+@pytest.mark.parametrize("text", ["1.9E+18", "12a", "1,000"])
+def test_an_id_that_lost_its_digits_in_a_results_file_is_an_issue(text: str) -> None:
+    result = results_row(status="created", monitor_id=text)
+    assert isinstance(result, Invalid)
+    assert [(issue.column, issue.field) for issue in result.issues] == [("monitor_id", "monitor_id")]
+
+
+def test_an_export_names_the_monitor_outright() -> None:
+    result = check(SERVER, monitor_id="42")
+    assert isinstance(result, Valid)
+    assert (result.monitor_id, result.earlier) == ("42", None)
+
+
+PLANTED = [
+    ("type", "imapp", "type.unknown"),
+    ("name", "a\x07b", "name.control"),
+    ("name", "", "name.missing"),
+    ("name", "n" * 256, "name.length"),
+    ("hostname", "mail01", "hostname.domain"),
+    ("hostname", "bob@example.com", "hostname.email"),
+    ("hostname", "mail_1.example.com", "hostname.underscore"),
+    ("hostname", "", "hostname.missing"),
+    ("billing_plancode", "UBM - A/A:1:50", "billing_plancode.counts"),
+    ("billing_plancode", "", "billing_plancode.missing"),
+    ("port", "99999", "port.range"),
+    ("port", "2_5", "port.number"),
+    ("port", "1,993", "port.thousands"),
+    ("interval", "15 min", "interval.unit"),
+    ("interval", "1441", "interval.range"),
+    ("timeout", "301", "timeout.range"),
+    ("timeout", "0.5", "timeout.decimal"),
+    ("enabled", "maybe", "enabled.switch"),
+    ("locations", "Atlanta", "locations.number"),
+    ("home_location", "1E+5", "home_location.scientific"),
+    ("mode", "Secondary", "mode.unknown"),
+    ("ipv4", "1.2.3", "ipv4.form"),
+    ("email", "probe@example.com", "email.type"),
+    ("custom_properties", "28", "custom_properties.form"),
+    ("alert_note", "n" * 1001, "alert_note.length"),
+]
+
+
+def test_a_file_of_60_rows_with_100_planted_mistakes_gives_exactly_those() -> None:
+    chance = random.Random(7)
+    header = (*SERVER, *dict.fromkeys(column for column, _, _ in PLANTED if column not in SERVER))
+    good = {**dict.fromkeys(header, ""), **SERVER, "port": "993", "locations": "10;20", "home_location": "10"}
+    rows = [dict(good) for _ in range(60)]
+    planted: set[tuple[int, str, str]] = set()
+    while len(planted) < 100:
+        number = chance.randrange(50)  # ten rows stay good
+        column, text, code = chance.choice(PLANTED)
+        taken = {c for n, c, _ in planted if n == number}
+        # that an e-mail address does not belong to a type cannot be told without the type
+        if column in taken or {column, *taken} >= {"type", "email"}:
+            continue
+        rows[number][column] = text
+        planted.add((number, column, code))
+    validator = Validator(map_header(header))
+    results = [validator.check(RawRow(number=n, cells=tuple(row.values()))) for n, row in enumerate(rows)]
+    found = [(r.row.number, i.column, i.code) for r in results if isinstance(r, Invalid) for i in r.issues]
+    assert len(found) == 100
+    assert set(found) == planted
+    assert sum(isinstance(result, Valid) for result in results) >= 10
+
+
+LABELS = st.from_regex(r"[a-z]([a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
+HOSTS = st.lists(LABELS, min_size=2, max_size=4).map(".".join)
+LINES = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cn")), min_size=1, max_size=255)
+TEXTS = LINES.map(str.strip).filter(bool)
+IDS = st.integers(1, 10**18 - 1)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> MonitorConfig:
+    kind = draw(st.sampled_from(MONITOR_TYPES))
+    fields: dict[str, Any] = {
+        "type": kind,
+        "name": draw(TEXTS),
+        "billing_plancode": draw(st.sampled_from(["P", "UBM - A/A"])),
+    }
+    locations = draw(st.none() | st.lists(IDS, min_size=1, max_size=4, unique=True).map(tuple))
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "interval": st.integers(6, 1440),
+        "timeout": st.integers(1, 300),
+        "mode": st.sampled_from(MODES),
+        "home_location": st.sampled_from(locations) if locations else IDS,
+        "monitor_location_count": st.integers(1, len(locations)) if locations else IDS,
+        "alert_note": TEXTS,
+        "note": TEXTS,
+        "custom_properties": st.lists(st.tuples(IDS, IDS), min_size=1, max_size=3, unique_by=lambda p: p[0]).map(tuple),
+        **{f.name: st.booleans() for f in FIELDS.values() if f.kind == "switch" and kind in f.types},
+    }
+    if kind == "email-round-trip":
+        fields |= {
+            "smtp_hostname": draw(HOSTS),
+            "pop3_hostname": "pop3s://" + draw(HOSTS),
+            "email": "probe@example.com",
+        }
+    else:
+        fields["hostname"] = draw(HOSTS)
+        optional |= {"port": st.integers(1, 65535), "ipv4": st.ip_addresses(v=4).map(str)}
+    for name, strategy in optional.items():
+        fields[name] = draw(st.none() | strategy)
+    return MonitorConfig(**fields, locations=locations)
+
+
+def as_row(config: MonitorConfig) -> dict[str, str]:
+    row = {}
+    for field, value in config.model_dump(exclude_none=True).items():
+        if field == "locations":
+            row[field] = ";".join(map(str, value))
+        elif field == "custom_properties":
+            row[field] = ";".join(f"{a}={b}" for a, b in value)
+        else:
+            row[field] = str(value)
+    return row
+
+
+@given(configs())
+def test_a_monitor_written_as_a_row_comes_back_the_same(config: MonitorConfig) -> None:
+    result = check(as_row(config))
+    assert isinstance(result, Valid), result.issues
+    assert result.config == config
+    assert result.config.key == config.key
+    assert json.loads(json.dumps(result.config.body())) == config.body()
+
+
+CELLS = st.one_of(
+    st.text(max_size=30),
+    st.text(st.characters(), max_size=30),  # with lone surrogates
+    st.text("0123456789.:/@[]*_-eE+,;=%#\\ xn-ıß。", max_size=30),
+    st.sampled_from(
+        ["imap", "imaps://a.example.com:993", "xn--", "a" * 300, "9" * 5000, "1e999", '"\\ud800"', "[[", "1/0"]
+    ),
+    st.builds(
+        "{}://{}:{}".format, st.sampled_from(["imap", "pop3s", "http", ""]), st.text(max_size=8), st.text(max_size=5)
+    ),
+)
+ALL_COLUMNS = (*FIELDS, "api:x", "", *[name for name in RESULT_COLUMNS if name != "monitor_id"])
+
+
+@given(st.lists(CELLS, min_size=len(ALL_COLUMNS), max_size=len(ALL_COLUMNS)), st.booleans())
+def test_no_text_whatever_makes_the_validator_raise(cells: list[str], good_type: bool) -> None:
+    if good_type:
+        cells[0] = "smtp"
+    validator = Validator(map_header(ALL_COLUMNS))
+    result = validator.check(RawRow(number=2, cells=tuple(cells)))
+    if isinstance(result, Valid):
+        assert json.dumps(result.config.body(), allow_nan=False)
+        return
+    assert any(issue.severity == "error" for issue in result.issues)
+    for issue in result.issues:
+        assert issue.message.isprintable()
+        assert len(issue.message) < 400
+
+
+@given(CELLS, st.sampled_from([name for name in FIELDS if name != "monitor_id"]))
+def test_one_odd_cell_is_blamed_on_its_own_column(text: str, field: str) -> None:
+    base = ROUND_TRIP if "email-imap" not in FIELDS[field].types else SERVER
+    result = check(base, **{field: text})
+    if isinstance(result, Valid):
+        assert not any(isinstance(v, float) and math.isnan(v) for v in result.config.body().values())
+    elif field not in ("type", "hostname"):
+        assert {issue.column for issue in result.issues} == {field}
