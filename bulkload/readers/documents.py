@@ -190,9 +190,7 @@ class Document:
                     raise InputError(f"{self.name} holds a YAML alias that contains itself (*{anchor}).")
                 seen += sizes.get(anchor, 1)
             if seen > MAX_NODES:
-                raise InputError(
-                    f"{self.name} unfolds into more than {MAX_NODES:,} values, the most that is read."
-                )
+                raise InputError(f"{self.name} unfolds into more than {MAX_NODES:,} values, the most that is read.")
 
     @cached_property
     def _xml(self) -> Element:
@@ -216,11 +214,7 @@ class Document:
             ) from error
         except ParseError as error:
             line = error.position[0]
-            what = (
-                "ends in the middle of its XML (cut off?)"
-                if "no element" in str(error)
-                else "is not valid XML"
-            )
+            what = "ends in the middle of its XML (cut off?)" if "no element" in str(error) else "is not valid XML"
             raise InputError(f"{self.name} line {line} {what}.") from error
         except (ValueError, LookupError) as error:  # an encoding that expat does not know
             raise InputError(f"{self.name} is XML in an encoding that is not supported.") from error
@@ -239,7 +233,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     for path in paths:
         if not path.exists():
             raise InputError(f"{path} does not exist.")
-        found = _files_below(path) if path.is_dir() else [path]
+        found = _files(path)
         for file in found:
             if not file.is_file():
                 raise InputError(f"{file} is not a regular file.")
@@ -250,9 +244,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
             document = Document(path=file, name=name)
             documents[real] = document
             if len(documents) > MAX_FILES:
-                raise InputError(
-                    f"{path} holds more than {MAX_FILES:,} files, the most that are read at once."
-                )
+                raise InputError(f"{path} holds more than {MAX_FILES:,} files, the most that are read at once.")
             if document.kind != "sqlite":
                 total += file.stat().st_size
             if total > MAX_TOTAL_BYTES and len(documents) > 1:
@@ -265,8 +257,8 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     return list(documents.values())
 
 
-def referred_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document]:
-    """The files that a configuration refers to by path, folder or pattern; empty when they are not at hand.
+def referred_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document] | None:
+    """The files that a configuration refers to by path, folder or pattern; None when they are not at hand.
 
     A file among `documents` wins. Beyond them only files below the configuration's own folder are opened: an
     uploaded configuration must not reach into the machine that reads it. A path of the server it came from
@@ -289,8 +281,8 @@ def referred_documents(document: Document, reference: str, documents: Sequence[D
         root = document.path.parent.resolve()
         found = [path for path in found if path.resolve().is_relative_to(root)]
         if found:
-            return read_documents(found)
-    return []
+            return read_documents([file for path in found for file in _files(path)])
+    return None
 
 
 def sqlite_read_only(document: Document) -> sqlite3.Connection:
@@ -312,6 +304,10 @@ def _matches(document: Document, pattern: str) -> bool:
         or fnmatch.fnmatchcase(path, pattern)
         or f"/{pattern}/" in f"/{path.lstrip('/')}"  # a folder that is named
     )
+
+
+def _files(path: Path) -> list[Path]:
+    return _files_below(path) if path.is_dir() else [path]
 
 
 def _files_below(folder: Path) -> list[Path]:

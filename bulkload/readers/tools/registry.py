@@ -16,13 +16,18 @@ from bulkload.readers.tools import (
     better_stack,
     datadog,
     gatus,
+    icinga2,
     kuma,
+    monit,
     nagios,
     pingdom,
+    prometheus,
     site24x7,
     statuscake,
     uptime_com,
     uptimerobot,
+    xymon,
+    zabbix,
 )
 from bulkload.readers.translation import Check, LeftOut
 
@@ -64,13 +69,18 @@ READERS: tuple[Reader, ...] = (
     nagios,
     uptimerobot,
     kuma,
+    zabbix,
     pingdom,
+    icinga2,
     better_stack,
+    prometheus,
     statuscake,
     uptime_com,
     gatus,
     datadog,
     site24x7,
+    xymon,
+    monit,
 )
 
 

@@ -95,13 +95,10 @@ def _read(first: Sequence[Document], *, documents: Sequence[Document]) -> _Read:
             elif item.key not in ("cfg_file", "cfg_dir"):
                 settings[item.key] = item.value
             elif documents:
-                try:
-                    found = referred_documents(document, item.value, documents)
-                except InputError:  # a folder that is there and empty lacks nothing
-                    continue
-                if not found:
+                found = referred_documents(document, item.value, documents)
+                if found is None:
                     left_out.append(_absent(document, item))
-                for other in found:
+                for other in found or ():
                     real = other.path.resolve()
                     if real not in seen and (item.key == "cfg_file" or real.suffix == ".cfg"):
                         seen.add(real)
