@@ -146,16 +146,16 @@ class Api:
         monitors: dict[str, dict[str, Any]] = {}
         params = {"type": ",".join(MONITOR_TYPES)}
         while True:
-            page, at_least = _read_list(await self._safely("GET", "/monitors", params=params))
+            page, total, limit = _read_list(await self._safely("GET", "/monitors", params=params))
             fresh = {str(item["id"]): item for item in page if str(item["id"]) not in monitors}
             if len(fresh) < len(page):
                 raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
             monitors |= fresh
-            if len(monitors) >= at_least:
+            if len(monitors) >= total and (not limit or len(page) < limit):
                 return list(monitors.values())
-            if not page and params.get("offset"):
+            if not page and "offset" in params:
                 raise Distrusted(
-                    f"The account's list of monitors speaks of {at_least}, but shows only {len(monitors)}."
+                    f"The account's list of monitors speaks of {total}, but shows only {len(monitors)}."
                     " Nothing was created."
                 )
             params |= {"limit": str(max(len(page), 1)), "offset": str(len(monitors))}
@@ -362,8 +362,8 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int]:
-    """The monitors of one page of the list, and how many there are at least.
+def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int, int]:
+    """The monitors of one page of the list, how many there are in all, and the most a page holds (0: not said).
 
     The envelope `{"metadata": {"resultset": {"count": …, "limit": …}}, "results": […]}` is inferred from the API's
     other lists. `count` may be the page's or the whole list's, so only a count above what was seen means more.
@@ -377,7 +377,7 @@ def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int]:
     metadata = found.get("metadata") if isinstance(found, dict) else None
     resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
     facts = resultset if isinstance(resultset, dict) else {}
-    return page, _number(facts.get("count"))
+    return page, _number(facts.get("count")), _number(facts.get("limit"))
 
 
 def _number(found: object) -> int:

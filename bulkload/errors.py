@@ -9,7 +9,10 @@
     + LoginRefused              user name, password or token is refused
     + Distrusted                an answer that cannot be true, so nothing is created
     + ApiDown                   a series of requests without one success
-  x TooManyErrors               --max-errors or --strict was reached                          exit 4 / 1
+  x Refrained                   the user asked for nothing to be sent in this case            exit 1
+    + AlreadyThere              --on-existing fail, and there is something
+  x Interrupted                 Ctrl-C or SIGTERM                                             exit 130 / 143
+  x TooManyErrors               --max-errors was reached                                      exit 4
 * ApiError                      one request went wrong; says what it proves about the row
   x NotSent                     the request never left: not created
   x Throttled                   408 or 429: not created, the rate was too high
@@ -86,6 +89,24 @@ class Distrusted(RunStopped):
 
 class ApiDown(RunStopped):
     """A series of requests went by without one success."""
+
+
+class Refrained(BulkloadError):
+    """The user asked that nothing be sent in this case."""
+
+    exit_code = ExitCode.ROWS_LEFT
+
+
+class AlreadyThere(Refrained):
+    """Monitors exist already, and the user wanted that to stop the run."""
+
+
+class Interrupted(BulkloadError):
+    """The user or the system wants the run to stop; it can be resumed."""
+
+    def __init__(self, exit_code: ExitCode) -> None:
+        super().__init__("Interrupted." if exit_code is ExitCode.INTERRUPTED else "Terminated.")
+        self.exit_code = exit_code
 
 
 class TooManyErrors(BulkloadError):

@@ -1,6 +1,6 @@
 """The records that stages hand each other. Nothing here reads, sends or stores.
 
-    reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ ReportRow and RunInfo ─▶ report
+reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ ReportRow and RunInfo ─▶ report
 """
 
 from __future__ import annotations
@@ -51,6 +51,28 @@ _NEXT_STEP = {
     Status.UNKNOWN: "run again",
     Status.NOT_ATTEMPTED: "run again",
 }
+
+
+class State(enum.StrEnum):
+    """Where a row stands inside the store, besides the statuses that are final."""
+
+    PENDING = "pending"  # to be sent
+    SENDING = "sending"  # marked before its request left; not answered yet
+    DOUBT = "doubt"  # sent, and what became of it is not known
+    WAITING = "waiting"  # an earlier run left a request for the same monitor in doubt
+
+
+_NOT_FINAL = {
+    State.PENDING: Status.NOT_ATTEMPTED,
+    State.SENDING: Status.UNKNOWN,
+    State.DOUBT: Status.UNKNOWN,
+    State.WAITING: Status.UNKNOWN,
+}
+
+
+def status_of(state: str) -> Status:
+    """The status that people read for a state of the store."""
+    return _NOT_FINAL[State(state)] if state in _NOT_FINAL else Status(state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

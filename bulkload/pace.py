@@ -7,8 +7,11 @@ whole run, and no burst follows a quiet time. One pause holds everybody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
+
+from bulkload.errors import NotSent
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
 LATENESS = 0.003  # seconds a start may be late without moving the starts after it
@@ -16,6 +19,7 @@ MARGIN = 0.994  # of the rate is used, so that lateness never puts one start too
 PAUSE_CEILING = 600.0  # seconds; the longest Retry-After that is honoured
 SLOWEST = 0.1  # requests a second; halving ends here
 BACK_OFF = 1.0  # seconds everybody waits after a 429 that names no time
+SHORT = 0.2  # seconds that may pass before a halt is noticed
 CLIMB = 0.05  # of the full rate is won back per second without a 429
 
 
@@ -32,22 +36,28 @@ class Pace:
         self._climbed_at = 0.0
         self._ready = 0  # callers that got ready and have not started
         self._gate = asyncio.Lock()
+        self._halted = asyncio.Event()
 
     async def start(self, get_ready: Callable[[], Awaitable[None]] | None = None) -> float:
         """Return at the moment one request may start; gives that moment on the monotonic clock.
 
-        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away.
+        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away; such a caller gets
+        `NotSent` instead of a start once `halt` was called.
         """
         if get_ready is None:
-            return await self._turn()
+            return await self._turn(asyncio.sleep)
         while (wait := self._ahead() - LEAD) > 0:
-            await asyncio.sleep(wait)
+            await self._doze(wait)
         self._ready += 1
         try:
             await get_ready()
-            return await self._turn()
+            return await self._turn(self._doze)
         finally:
             self._ready -= 1
+
+    def halt(self) -> None:
+        """Send away everybody who waits with a `get_ready`: the run is stopping; looking things up goes on."""
+        self._halted.set()
 
     def pause(self, seconds: float) -> None:
         """Let nobody start for some seconds."""
@@ -71,15 +81,24 @@ class Pace:
         if self._current is not None:
             self._current = max(SLOWEST, self._current / 2)
 
-    async def _turn(self) -> float:
+    async def _turn(self, sleep: Callable[[float], Awaitable[None]]) -> float:
         async with self._gate:
             while (wait := max(self._next, self._paused_until) - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
+                await sleep(wait)
             now = time.monotonic()
             if self._current is not None:
                 self._climb(now)
                 self._next = max(self._next, now - LATENESS) + 1 / (self._current * MARGIN)
             return now
+
+    async def _doze(self, seconds: float) -> None:
+        if seconds < SHORT:
+            await asyncio.sleep(seconds)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._halted.wait(), seconds)
+        if self._halted.is_set():
+            raise NotSent("the run is stopping")
 
     def _climb(self, now: float) -> None:
         if self.rate is None or self._current is None or self._current >= self.rate:

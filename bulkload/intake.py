@@ -1,0 +1,87 @@
+"""A file into the store: read, mapped, checked, and noted row by row, in order.
+
+In: a path and the options about its columns. Out: a run whose rows are all in the store, bad ones with every issue.
+Rows are streamed in batches; the file is not needed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from bulkload.columns import Layout, is_header, map_header
+from bulkload.model import Issue, RawRow, State, Status
+from bulkload.readers import open_source
+from bulkload.settings import Options
+from bulkload.store import NewRow, Run, Store, to_json
+from bulkload.validate import Invalid, Valid, Validator
+
+BATCH = 1000  # rows a transaction
+
+
+def read_into(
+    store: Store, path: Path, options: Options, *, command: str, account: int | None, settings: Mapping[str, str]
+) -> Run:
+    """Read a file into a new run. Raises `InputError` or `UsageError`; the store then knows nothing of the file."""
+    knows_header = partial(is_header, given=tuple(options.set), mapping=options.map)
+    with open_source(path, sheet=options.sheet, is_header=knows_header) as source:
+        layout = map_header(
+            source.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+        )
+        validator = Validator(layout, defaults=options.set)
+        details = {"format": source.format, **source.details}
+        if source.notes:
+            details["notes"] = " ".join(source.notes)
+        header = [layout.header[index] for index in layout.user_columns]
+        run = store.begin(command, str(path), header, account=account, details=details, settings=settings)
+        try:
+            position = 0
+            while batch := list(islice(source.rows, BATCH)):
+                position = store.add(run, position, _checked(batch, layout, validator))
+        except BaseException:
+            store.forget(run)
+            raise
+    store.read_whole(run)
+    return run
+
+
+def _checked(batch: list[RawRow], layout: Layout, validator: Validator) -> Iterator[NewRow]:
+    for row in batch:
+        cells = tuple(row.cells[index] for index in layout.user_columns)
+        match validator.check(row):
+            case Valid() as valid:
+                yield _good(valid, cells)
+            case Invalid(issues=issues):
+                yield _bad(row, issues, cells)
+
+
+def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
+    finished = valid.earlier is not None and bool(valid.monitor_id)
+    undone = finished and valid.earlier is Status.REMOVED
+    return NewRow(
+        source_row=valid.row.number,
+        cells=cells,
+        state=Status.REMOVED if undone else State.PENDING,
+        type=valid.config.type,
+        key=valid.config.key,
+        body=to_json(valid.config.body()),
+        names=valid.monitor_id or None,
+        finished_in_file=finished and valid.earlier is not None and valid.earlier.done,
+        monitor_id=valid.monitor_id if undone else None,
+        issues=valid.warnings,
+    )
+
+
+def _bad(row: RawRow, issues: tuple[Issue, ...], cells: tuple[str, ...]) -> NewRow:
+    errors = [issue for issue in issues if issue.severity == "error"]
+    columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
+    return NewRow(
+        source_row=row.number,
+        cells=cells,
+        state=Status.INVALID,
+        error=" ".join(issue.message for issue in errors),
+        error_columns=tuple(columns),
+        issues=issues,
+    )

@@ -1,0 +1,253 @@
+"""The states of a run's rows, and which monitor belongs to which row: the book that makes "never twice" provable.
+
+In: what was sent and what was answered. Out: rows to work on and rows in doubt. A row is in exactly one `State` or
+final `Status` and moves in one transaction. `monitors` is what this program made in an account and did not undo; a
+monitor ID enters it once, so no two rows can claim the same monitor. `earlier` is what the account held before the
+run's first create; nothing in it can be the run's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bulkload import clock
+from bulkload.model import State, Status
+from bulkload.store import Run, Store, to_json
+
+IN_DOUBT_ELSEWHERE = (
+    "key IN (SELECT doubt.key FROM runs CROSS JOIN rows AS doubt ON doubt.run = runs.run AND doubt.state = 'doubt'"
+    " WHERE runs.account = ? AND runs.run <> ?)"
+)
+
+SELECT_MATCH = "SELECT position, source_row, type, body, monitor_id, attempts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A row to work on."""
+
+    position: int
+    type: str
+    body: str  # JSON
+    monitor_id: str | None  # set: this monitor gets the body as a patch; None: create
+    note: str  # what the patch changes, for the report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A pending row that means a monitor of the account."""
+
+    position: int
+    source_row: int
+    type: str
+    body: str  # JSON
+    monitor_id: str | None
+    attempts: int
+    other_identity: bool = False  # the file names the monitor's ID, but type, name, host or port are others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A row whose request left and whose outcome is not known."""
+
+    run: int
+    position: int
+    key: bytes
+    attempts: int
+    at: str  # the latest moment its request can have left
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What happened to a row."""
+
+    position: int
+    state: State | Status
+    run: int | None = None  # None: the ledger's own run
+    monitor_id: str | None = None  # None: stays
+    error: str = ""
+    error_columns: tuple[str, ...] = ()
+    at: str | None = None  # created, doubt: when the request left
+    body: str | None = None  # None: stays
+    attempt: bool = False  # one more request leaves
+
+
+class Ledger:
+    """The book of one run."""
+
+    def __init__(self, store: Store, run: Run, account: int) -> None:
+        self.run = run
+        self._store = store
+        self._account = account
+        self._db = store.db
+
+    def pending(self, after: int, limit: int) -> list[Task]:
+        """The next rows to work on, in order, after a position."""
+        with self._store.errors():
+            return [
+                Task(position=position, type=kind, body=body, monitor_id=monitor_id, note=note)
+                for position, kind, body, monitor_id, note in self._db.execute(
+                    "SELECT position, type, body, monitor_id, error FROM rows"
+                    " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
+                    (self.run.number, after, limit),
+                )
+            ]
+
+    def count(self, state: State) -> int:
+        """How many rows of the run are in a state that is not final; quick."""
+        with self._store.errors():
+            found = self._db.execute(
+                f"SELECT count(*) FROM rows WHERE run = ? AND state = '{state}'", (self.run.number,)
+            )
+            return int(found.fetchone()[0])
+
+    def count_final(self, status: Status) -> int:
+        """How many rows of the run have a final status; reads the whole run."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT count(*) FROM rows WHERE run = ? AND state = ?", (self.run.number, status)
+            ).fetchone()
+            return int(found[0])
+
+    def apply(self, changes: Iterable[Change]) -> list[Change]:
+        """Move rows, all in one durable step.
+
+        A row cannot become `created` with an ID that another row owns or that was in the account before the run: it
+        is in doubt instead, and given back.
+        """
+        refused = []
+        with self._store.transaction():
+            for change in changes:
+                if change.state is Status.CREATED and not self._claim(change):
+                    owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
+                    change = replace(change, state=State.DOUBT, monitor_id=None, error=owned)
+                    refused.append(change)
+                self._db.execute(
+                    "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
+                    " at = ?, body = coalesce(?, body), attempts = attempts + ? WHERE run = ? AND position = ?",
+                    (
+                        change.state,
+                        change.monitor_id,
+                        change.error,
+                        to_json(change.error_columns) if change.error_columns else None,
+                        change.at,
+                        change.body,
+                        change.attempt,
+                        change.run or self.run.number,
+                        change.position,
+                    ),
+                )
+        return refused
+
+    # ── what is in the account ────────────────────────────────────────────────────────────────────────────
+
+    def note_earlier(self, monitor_ids: Iterable[str]) -> None:
+        """Note what was in the account before the run's first create; only the first call for a run counts."""
+        with self._store.transaction():
+            first = self._db.execute("UPDATE runs SET listed = 1 WHERE run = ? AND listed = 0", (self.run.number,))
+            if first.rowcount:
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO earlier (run, monitor_id) VALUES (?, ?)",
+                    ((self.run.number, monitor_id) for monitor_id in monitor_ids),
+                )
+
+    def was_earlier(self, monitor_id: str, run: int | None = None) -> bool:
+        """True if a monitor was in the account before the run's first create."""
+        return self._found("SELECT 1 FROM earlier WHERE run = ? AND monitor_id = ?", run or self.run.number, monitor_id)
+
+    def is_made(self, monitor_id: str) -> bool:
+        """True if a row of this program made a monitor and did not undo it."""
+        return self._found("SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ?", self._account, monitor_id)
+
+    def made_count(self) -> int:
+        """How many monitors this program made in the account and did not undo."""
+        with self._store.errors():
+            found = self._db.execute("SELECT count(*) FROM monitors WHERE account = ?", (self._account,))
+            return int(found.fetchone()[0])
+
+    def made(self) -> Iterator[tuple[str, bytes, str]]:
+        """ID, key and moment of every monitor that this program made and did not undo, the newest first."""
+        with self._store.errors():
+            yield from self._db.execute(
+                "SELECT monitor_id, key, at FROM monitors WHERE account = ? ORDER BY rowid DESC", (self._account,)
+            )
+
+    def doubts(self) -> list[Doubt]:
+        """Rows in doubt of all runs in the account, the oldest first."""
+        with self._store.errors():
+            return [
+                Doubt(run=run, position=position, key=key, attempts=attempts, at=at, error=error)
+                for run, position, key, attempts, at, error in self._db.execute(
+                    "SELECT runs.run, position, key, attempts, at, error FROM runs CROSS JOIN rows"
+                    " ON rows.run = runs.run AND state = 'doubt' WHERE account = ? ORDER BY runs.run, position",
+                    (self._account,),
+                )
+            ]
+
+    def hold_back(self) -> int:
+        """Let rows wait whose monitor another run left in doubt; returns how many."""
+        return self._move(State.PENDING, State.WAITING, IN_DOUBT_ELSEWHERE)
+
+    def release(self) -> int:
+        """Make waiting rows pending again whose monitor is in doubt no longer; returns how many."""
+        return self._move(State.WAITING, State.PENDING, f"NOT {IN_DOUBT_ELSEWHERE}")
+
+    def naming(self, monitor_id: str, key: bytes | None) -> list[Match]:
+        """Pending rows whose file names this monitor; `key` is the monitor's identity in the account."""
+        with self._store.errors():
+            return [
+                Match(**dict(found))
+                for found in self._db.execute(
+                    f"{SELECT_MATCH}, key IS NOT ? AS other_identity FROM rows"
+                    " WHERE names = ? AND run = ? AND state = 'pending'",
+                    (key, monitor_id, self.run.number),
+                )
+            ]
+
+    def pending_with(self, key: bytes) -> Match | None:
+        """The pending row with an identity; there is at most one in a run."""
+        with self._store.errors():
+            found = self._db.execute(
+                f"{SELECT_MATCH} FROM rows WHERE key = ? AND run = ? AND state = 'pending'", (key, self.run.number)
+            ).fetchone()
+        return Match(**dict(found)) if found else None
+
+    def finished_in_file_count(self) -> int:
+        """How many rows the input, a results file, calls finished."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT count(*) FROM rows WHERE run = ? AND finished_in_file", (self.run.number,)
+            ).fetchone()
+            return int(found[0])
+
+    def finished_in_file(self) -> list[tuple[int, str]]:
+        """Pending rows that the input, a results file, calls finished: position and monitor ID."""
+        with self._store.errors():
+            return self._db.execute(
+                "SELECT position, names FROM rows WHERE run = ? AND state = 'pending' AND finished_in_file",
+                (self.run.number,),
+            ).fetchall()
+
+    def _move(self, old: State, new: State, condition: str) -> int:
+        with self._store.transaction():
+            return self._db.execute(
+                f"UPDATE rows SET state = '{new}' WHERE run = ? AND state = '{old}' AND {condition}",
+                (self.run.number, self._account, self.run.number),
+            ).rowcount
+
+    def _claim(self, change: Change) -> bool:
+        run = change.run or self.run.number
+        if self.was_earlier(change.monitor_id or "", run):
+            return False
+        claimed = self._db.execute(
+            "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
+            " SELECT ?, ?, key, run, position, ? FROM rows WHERE run = ? AND position = ?",
+            (self._account, change.monitor_id, change.at or clock.moment(), run, change.position),
+        )
+        return claimed.rowcount == 1
+
+    def _found(self, sql: str, *values: object) -> bool:
+        with self._store.errors():
+            return self._db.execute(sql, values).fetchone() is not None

@@ -1,0 +1,36 @@
+"""Logs on stderr, as lines for people or as JSON lines for machines.
+
+In: the level and the format. Out: the `bulkload` logger set up. Secrets never reach a log call, so none are filtered.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from bulkload import clock
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give time, level, logger and message."""
+        found = {
+            "time": clock.utc(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        return json.dumps(found, ensure_ascii=False)
+
+
+def set_up(level: str, style: str) -> None:
+    """Send the program's logs to stderr; other libraries' stay silent."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if style == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    log = logging.getLogger("bulkload")
+    log.handlers = [handler]
+    log.setLevel(level.upper())
+    log.propagate = False

@@ -1,0 +1,222 @@
+"""The stages in their order; the one place that knows it.
+
+    read (intake) ─▶ plan ─▶ execute and settle ─▶ report
+
+In: a file, or a run that is in the store. Out: an `Outcome`. A stop of any kind still writes the report of what
+happened so far. Nothing in here knows whether it talks to AlertSite or to a stand-in.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bulkload import report
+from bulkload.errors import BulkloadError, ExitCode, Refrained, TooManyErrors, UsageError
+from bulkload.intake import read_into
+from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.settings import Account, Options, check_credentials
+from bulkload.store import Run, Store, to_json
+
+SANDBOX = "sandbox"  # the stand-in's address and user in the store; its port changes from run to run
+NOT_GOOD = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
+_SHOWN = ("rate", "concurrency", "on_existing", "first", "max_errors", "request_timeout", "set", "map", "sheet")
+_PATHS_APART = "\n"  # between results files in the store
+
+OnRow = Callable[[ReportRow], None]
+OnStart = Callable[[int], "OnProgress"]  # rows to be sent
+OnProgress = Callable[[int], None]  # rows that became final just now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run, a check or a plan ended."""
+
+    info: RunInfo
+    results: tuple[Path, ...]
+    exit_code: ExitCode
+
+
+def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
+    """Check a file offline; `on_row` sees every row in order. Nothing is sent and nothing is kept."""
+    _check_results([path], options)
+    with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
+        run = read_into(store, path, options, command="check", account=None, settings={})
+        return _foretell(store, run, options, on_row)
+
+
+def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> Outcome:
+    """Say what a run would do in this account now, with nothing but a login and GETs."""
+    from bulkload.session import plan_run
+
+    _check_results([path], options)
+    with _locked(options) as store:
+        number = _account_number(store, account, options)
+        run = read_into(store, path, options, command="plan", account=number, settings={})
+        try:
+            session = plan_run(store, run, number, account, options)
+            store.end(run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
+            return _foretell(store, run, options, on_row, session.stopped)
+        finally:
+            store.forget(run)
+
+
+def run_file(path: Path, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
+    """Create what is in a file, and write its results."""
+    with _locked(options) as store:
+        number = _account_number(store, account, options)
+        settings = _shown(options) | {"results": _PATHS_APART.join(str(path) for path in results)}
+        run = read_into(store, path, options, command="run", account=number, settings=settings)
+        return _carry_out(store, run, number, account, options, results, on_start)
+
+
+def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
+    """Go on with a run that is in the store, without its file; without an ID, the newest that is not done."""
+    with _locked(options, must_exist=True) as store:
+        number = _account_number(store, account, options)
+        run = store.run(run_id) if run_id else _unfinished(store)
+        if not run.read_whole:
+            raise UsageError(f"Run {run.id} ended before {run.input} was read; run the file again.")
+        if run.account != number:
+            raise UsageError(f"Run {run.id} belongs to {run.username} at {run.base_url}; log in as that account.")
+        store.reopen(run)
+        kept = store.info(run).settings.get("results", "")
+        results = options.results or [Path(text) for text in kept.split(_PATHS_APART) if text]
+        return _carry_out(store, run, number, account, options, results, on_start)
+
+
+def rewrite(run_id: str | None, options: Options) -> Outcome:
+    """Write the results of a run again."""
+    with Store(options.output, must_exist=True) as store:
+        run = store.run(run_id)
+        results = options.results or default_results([Path(run.input)], options)[0]
+        return _written(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
+
+
+def history(options: Options) -> list[tuple[Run, RunInfo]]:
+    """All runs of the store, the newest first."""
+    with Store(options.output, must_exist=True) as store:
+        return [(run, store.info(run)) for run in store.runs()]
+
+
+def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
+    """The results files of each input; refuses what would overwrite another's or the input itself."""
+    _check_results(paths, options)
+    if options.results and len(paths) > 1:
+        raise UsageError("--results names the results of one file; leave it out when several files are run.")
+    return [list(options.results) for _ in paths] if options.results else default_results(paths, options)
+
+
+def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
+    """`<output>/<stem>-results.xlsx`; inputs that share a stem keep their suffix in it."""
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "-") for path in paths]
+    return [[options.output / f"{name}-results.xlsx"] for name in names]
+
+
+def _check_results(paths: Sequence[Path], options: Options) -> None:
+    for results in options.results:
+        report.check_format(results)
+        if any(results.resolve() == path.resolve() for path in paths):
+            raise UsageError(f"--results {results} would replace the input itself; give it another name.")
+
+
+def _carry_out(
+    store: Store,
+    run: Run,
+    number: int,
+    account: Account,
+    options: Options,
+    results: Sequence[Path],
+    on_start: OnStart,
+) -> Outcome:
+    from bulkload.execute import Limits
+    from bulkload.session import Session, carry_out
+
+    counts = store.counts(run)
+    bad_rows = sum(counts.get(status, 0) for status in NOT_GOOD)
+    most_errors = _most_errors(options.max_errors, sum(counts.values()))
+    try:
+        if options.strict and bad_rows:
+            raise Refrained(f"{bad_rows} rows are not good, and --strict sends nothing then.")
+        if most_errors is not None and bad_rows > most_errors:
+            raise TooManyErrors(f"{bad_rows} rows are not good; --max-errors stopped the run before anything was sent.")
+        limits = Limits(
+            concurrency=options.concurrency, first=options.first, most_errors=most_errors, wait=options.wait
+        )
+        session = carry_out(store, run, number, account, options, limits=limits, bad_rows=bad_rows, on_start=on_start)
+    except BulkloadError as error:
+        session = Session(stopped=error)
+    exit_code = _exit_code(store.info(run), session.stopped)
+    store.end(run, exit_code, session.stopped, session.seconds, session.requests)
+    return _written(store, run, results, exit_code)
+
+
+def _written(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:
+    info = store.info(run)
+    for path in results:
+        report.write(path, info, store.report_rows(run))
+    return Outcome(info=info, results=tuple(results), exit_code=_exit_code(info) if exit_code is None else exit_code)
+
+
+def _foretell(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:
+    """The outcome of a check or a plan, which speak of the future."""
+    info = store.info(run)
+    counts: Counter[Status] = Counter()
+    for row in map(_future, store.report_rows(run)):
+        counts[row.status] += 1
+        on_row(row)
+    info = replace(info, counts={status: counts[status] for status in Status if status in counts})
+    for path in options.results:
+        report.write(path, info, map(_future, store.report_rows(run)))
+    return Outcome(info=info, results=tuple(options.results), exit_code=_exit_code(info, stopped))
+
+
+def _future(row: ReportRow) -> ReportRow:
+    if row.status is not Status.NOT_ATTEMPTED:
+        return row
+    return replace(row, status=Status.WILL_UPDATE if row.monitor_id else Status.WILL_CREATE)
+
+
+def _exit_code(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:
+    if stopped is not None:
+        return stopped.exit_code
+    good = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
+    return ExitCode.DONE if all(status in good for status in info.counts) else ExitCode.ROWS_LEFT
+
+
+def _most_errors(text: str | None, rows: int) -> int | None:
+    if text is None:
+        return None
+    return int(rows * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+
+
+def _unfinished(store: Store) -> Run:
+    for run in store.runs():
+        if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
+            return run
+    raise UsageError("There is no run to go on with: every row of every run is done or needs a change of its row.")
+
+
+def _account_number(store: Store, account: Account, options: Options) -> int:
+    if options.sandbox:
+        return store.account(SANDBOX, SANDBOX)
+    check_credentials(account)
+    return store.account(account.base_url, account.username)
+
+
+def _shown(options: Options) -> dict[str, str]:
+    """The settings that a report shows."""
+    found = {name: getattr(options, name) for name in _SHOWN}
+    return {name: value if isinstance(value, str) else to_json(value) for name, value in found.items() if value}
+
+
+@contextmanager
+def _locked(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
+    with Store(options.output, must_exist=must_exist) as store:
+        store.lock()
+        yield store

@@ -1,0 +1,181 @@
+"""The plan: settle every row that needs no request, by one look at the account.
+
+In: a run's pending rows and the account's list of mail monitors. Out: `exists` rows with their IDs, rows that are to
+be patched, and the rest still pending, to be created. A list that cannot be true stops the run before anything is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bulkload import clock
+from bulkload.api import Api
+from bulkload.errors import AlreadyThere, Distrusted
+from bulkload.identity import differences, listed_key
+from bulkload.ledger import Change, Ledger, Match
+from bulkload.model import State, Status
+from bulkload.settle import Listing, Patience, settle
+from bulkload.store import digest, to_json
+
+POLL = 2.0  # seconds between looks at a list that may only be lagging
+SHRUNKEN = 10  # monitors of ours that must be missing, and more than half, before a list counts as shrunken
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the user wants done about monitors that are there already."""
+
+    on_existing: Literal["skip", "update", "fail"] = "skip"
+    trust_list: bool = False  # the user deleted monitors by hand; their absence is true
+
+
+async def look(api: Api) -> Listing:
+    """List the account's mail monitors."""
+    asked = clock.moment()
+    return Listing.of(asked, await api.list_mail_monitors())
+
+
+async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> None:
+    """Settle what needs no request. Raises `Distrusted` or `AlreadyThere` before anything is sent."""
+    listing = await _believable_list(ledger, api, terms, patience)
+    settle(ledger, listing, patience)
+    ledger.note_earlier(listing.monitors)
+    ledger.hold_back()
+    match_rows(ledger, listing, terms)
+    if not terms.trust_list:
+        await _match_unlisted(ledger, listing, api, terms, patience)
+        _finished_but_gone(ledger)
+    if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
+        raise AlreadyThere(f"{there} rows have monitors already, and --on-existing is fail. Nothing was created.")
+
+
+def match_rows(ledger: Ledger, listing: Listing, terms: Terms) -> None:
+    """Give pending rows the monitors that they mean: by the ID that the file names, else by identity."""
+    ledger.apply(list(_matched(ledger, listing, terms)))
+
+
+def _matched(ledger: Ledger, listing: Listing, terms: Terms) -> Iterator[Change]:
+    taken: set[int] = set()  # positions of rows whose file names their monitor
+    renamed: dict[str, Match] = {}  # monitor → the row that names it under another identity
+    for monitor_id, item in listing.monitors.items():
+        for row in ledger.naming(monitor_id, _key(item)):
+            taken.add(row.position)
+            if row.other_identity:
+                renamed[monitor_id] = row
+            yield _meet(ledger, row, item, terms)
+    for key, monitor_ids in listing.ids.items():
+        twin = ledger.pending_with(key)
+        if twin is None or twin.position in taken:
+            continue
+        free = [monitor_id for monitor_id in monitor_ids if monitor_id not in renamed]
+        if free:
+            yield _meet(ledger, twin, listing.monitors[free[0]], terms)
+        elif terms.on_existing != "update":
+            other = renamed[monitor_ids[0]]
+            words = f"Row {other.source_row} names monitor {monitor_ids[0]}, which is this very monitor."
+            yield Change(position=twin.position, state=Status.DUPLICATE, error=words)
+
+
+def _meet(ledger: Ledger, row: Match, item: Mapping[str, Any], terms: Terms) -> Change:
+    """What becomes of a row whose monitor is there."""
+    monitor_id = str(item["id"])
+    if (
+        row.attempts
+        and row.monitor_id is None
+        and not ledger.was_earlier(monitor_id)
+        and not ledger.is_made(monitor_id)
+    ):
+        return Change(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, seen late
+    if item.get("type") != row.type:
+        words = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
+        return Change(position=row.position, state=Status.INVALID, error=words)
+    body = json.loads(row.body)
+    found = differences(body, item)
+    if found and terms.on_existing == "update":
+        patch = to_json({field: body[field] for field in found})
+        return Change(
+            position=row.position, state=State.PENDING, monitor_id=monitor_id, body=patch, error=_changes(found)
+        )
+    if row.attempts and row.monitor_id is not None:
+        return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id)  # patched, answer lost
+    words = f"Left as it is: {_changes(found)}." if found else ""
+    return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
+
+
+def _changes(found: Mapping[str, tuple[object, object]]) -> str:
+    return "; ".join(f"{field} {_shown(old)} → {_shown(new)}" for field, (old, new) in found.items())
+
+
+def _shown(value: object) -> str:
+    return "(empty)" if value in (None, "", []) else value if isinstance(value, str) else to_json(value)
+
+
+async def _believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
+    """A list that holds the monitors we made. One that does not is asked again while it may only be lagging."""
+    while True:
+        listing = await look(api)
+        made = ledger.made_count()
+        seen = sum(ledger.is_made(monitor_id) for monitor_id in listing.monitors)
+        missing = made - seen
+        if terms.trust_list or not missing or (seen and (missing < SHRUNKEN or missing <= seen)):
+            return listing
+        youngest = next(at for _, _, at in ledger.made())
+        wait = patience.grace - clock.seconds_between(youngest, clock.moment())
+        if wait <= 0:
+            raise Distrusted(
+                f"The account's list of monitors shows {seen or 'none'} of the {made} that bulkload created there."
+                " Nothing was created. If they were deleted by hand, run again with --trust-list."
+            )
+        log.warning("the account's list does not show our newest monitors yet; looking again")
+        await asyncio.sleep(min(wait, POLL))
+
+
+async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Terms, patience: Patience) -> None:
+    """Ask one by one for monitors that we made so recently that the list may not show them yet."""
+    for monitor_id, key, at in list(_recent_unlisted(ledger, listing, patience)):
+        if (row := ledger.pending_with(key)) is None:
+            continue
+        item = await api.get(monitor_id)
+        if item is None and (wait := patience.grace - clock.seconds_between(at, clock.moment())) > 0:
+            await asyncio.sleep(wait)
+            item = await api.get(monitor_id)
+        if item is not None:
+            ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
+
+
+def _recent_unlisted(ledger: Ledger, listing: Listing, patience: Patience) -> Iterator[tuple[str, bytes, str]]:
+    for monitor_id, key, at in ledger.made():
+        if monitor_id in listing.monitors or clock.seconds_between(at, listing.asked) >= patience.after:
+            return  # what is older is visible too, or gone
+        yield monitor_id, key, at
+
+
+def _finished_but_gone(ledger: Ledger) -> None:
+    """Rows that a results file calls finished are not sent again, also if their monitor is gone."""
+    gone = ledger.finished_in_file()
+    if gone and len(gone) == ledger.finished_in_file_count():
+        raise Distrusted(
+            f"The file says that {len(gone)} rows have monitors, and the account has none of them. Nothing was created."
+            " If they are gone, or this is another account, run again with --trust-list."
+        )
+    ledger.apply(
+        Change(
+            position=position,
+            state=Status.REMOVED,
+            monitor_id=monitor_id,
+            error=f"Monitor {monitor_id} is no longer in the account. To create it again, empty this row's monitor_id.",
+        )
+        for position, monitor_id in gone
+    )
+
+
+def _key(item: Mapping[str, Any]) -> bytes | None:
+    key = listed_key(item)
+    return digest(key) if key is not None else None

@@ -1,0 +1,192 @@
+"""One session with the account: log in, plan, send, and stop when asked.
+
+In: a run whose rows are in the store. Out: its rows moved as far as possible, why it stopped early, the time and the
+requests it took. The first Ctrl-C or SIGTERM asks the work to stop, so that requests in flight finish; the second ends
+it at once, and still loses nothing, because everything that matters is in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bulkload.api import Api
+from bulkload.errors import BulkloadError, ExitCode, Interrupted
+from bulkload.execute import Execution, Limits
+from bulkload.ledger import Ledger
+from bulkload.model import State
+from bulkload.pace import Pace
+from bulkload.plan import Terms, plan
+from bulkload.settings import Account, Options
+from bulkload.settle import Patience
+from bulkload.store import Run, Store
+
+SANDBOX_STATE = "sandbox.sqlite3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """How one session ended."""
+
+    stopped: BulkloadError | None = None
+    seconds: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+
+class Stop:
+    """A wish to stop: work is told of it, or looks for it."""
+
+    def __init__(self) -> None:
+        self.wish: Interrupted | None = None
+        self.tell: Callable[[Interrupted], None] = lambda wish: None
+
+    def ask(self, wish: Interrupted) -> None:
+        """Wish for a stop."""
+        self.wish = wish
+        self.tell(wish)
+
+
+def plan_run(store: Store, run: Run, number: int, account: Account, options: Options) -> Session:
+    """Settle what needs no request; only a login and GETs are sent."""
+    ledger = Ledger(store, run, number)
+
+    async def work(api: Api, stop: Stop) -> None:
+        await _planned(ledger, api, options, stop)
+
+    return hold(account, options, work)
+
+
+def carry_out(
+    store: Store,
+    run: Run,
+    number: int,
+    account: Account,
+    options: Options,
+    *,
+    limits: Limits,
+    bad_rows: int,
+    on_start: Callable[[int], Callable[[int], None]],
+) -> Session:
+    """Plan a run, send what is pending and settle what is in doubt."""
+    ledger = Ledger(store, run, number)
+
+    async def work(api: Api, stop: Stop) -> None:
+        await _planned(ledger, api, options, stop)
+        on_progress = on_start(ledger.count(State.PENDING))
+        terms, patience = _terms(options), _patience(options)
+        execution = Execution(ledger, api, terms, patience, limits, bad_rows=bad_rows, on_progress=on_progress)
+        stop.tell = execution.stop
+        await execution.run()
+
+    return hold(account, options, work)
+
+
+def hold(account: Account, options: Options, work: Callable[[Api, Stop], Coroutine[None, None, None]]) -> Session:
+    """Do some work against the account; what stops it is in the session, not raised."""
+    began = time.monotonic()
+    pace = Pace(options.rate or None)
+    counts: dict[str, int] = {}
+
+    async def main() -> None:
+        stop = Stop()
+        async with _connected(account, options, pace) as api:
+            task = asyncio.create_task(work(api, stop))
+            try:
+                with _signals(stop, task):
+                    await task
+            except asyncio.CancelledError:
+                raise stop.wish or Interrupted(ExitCode.INTERRUPTED) from None
+            finally:
+                counts.update(sent=api.sent, throttled=pace.throttled, retried=api.retried)
+
+    stopped: BulkloadError | None = None
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(main())
+    except BulkloadError as error:
+        stopped = error
+    return Session(stopped=stopped, seconds=time.monotonic() - began, requests=counts)
+
+
+async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> None:
+    """Plan; a wish to stop ends planning at once, since nothing is in flight that matters."""
+    task = asyncio.create_task(plan(ledger, api, _terms(options), _patience(options)))
+
+    def cancel(_: Interrupted) -> None:
+        task.cancel()
+
+    stop.tell = cancel
+    try:
+        await task
+    except asyncio.CancelledError:
+        if stop.wish is not None:
+            raise stop.wish from None
+        raise
+
+
+def _terms(options: Options) -> Terms:
+    return Terms(on_existing=options.on_existing, trust_list=options.trust_list)
+
+
+def _patience(options: Options) -> Patience:
+    return Patience(grace=options.settle_grace, after=options.settle_after, timeout=options.settle_timeout)
+
+
+@contextlib.asynccontextmanager
+async def _connected(account: Account, options: Options, pace: Pace) -> AsyncIterator[Api]:
+    async with contextlib.AsyncExitStack() as stack:
+        base_url, username, password = account.base_url, account.username, account.password.get_secret_value()
+        if options.sandbox:
+            from bulkload.sandbox.server import Sandbox
+
+            options.output.mkdir(parents=True, exist_ok=True)
+            sandbox = await stack.enter_async_context(Sandbox(state=options.output / SANDBOX_STATE))
+            base_url, username, password = sandbox.base_url, sandbox.options.user, sandbox.options.password
+        yield await stack.enter_async_context(
+            Api(
+                base_url,
+                pace,
+                username=username,
+                password=password,
+                token="" if options.sandbox else account.token.get_secret_value(),
+                concurrency=options.concurrency,
+                request_timeout=options.request_timeout,
+            )
+        )
+
+
+@contextlib.contextmanager
+def _signals(stop: Stop, task: asyncio.Task[None]) -> Iterator[None]:
+    """The first signal wishes for a stop, the second cancels."""
+    loop = asyncio.get_running_loop()
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+    def asked(code: ExitCode) -> None:
+        if stop.wish is None:
+            stop.ask(Interrupted(code))
+        else:
+            task.cancel()
+
+    for number, code in codes.items():
+        loop.add_signal_handler(number, asked, code)
+    try:
+        yield
+    finally:
+        for number in codes:
+            loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is available; it is about a quarter faster."""
+    if sys.platform == "win32":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

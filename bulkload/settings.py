@@ -1,0 +1,259 @@
+"""Settings: option > environment > `bulkload.toml` > default.
+
+In: the options that were given on the command line. Out: `Account` and `Options`, checked; a wrong value is a
+`UsageError` that says where it came from. A secret is never an option's value and never in `bulkload.toml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bulkload.errors import UsageError
+
+BASE_URL = "https://api.alertsite.com/api/v3"
+SETTINGS_FILE = "bulkload.toml"
+LARGEST_SECRET_FILE = 4096  # bytes
+
+OnExisting = Literal["skip", "update", "fail"]
+
+
+def _rate(value: object) -> object:
+    """`5`, `5/s`, `300/min`, `unlimited` → requests a second, 0 for no limit."""
+    text = str(value).strip().lower()
+    if text in ("unlimited", "none", "0"):
+        return 0.0
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|sec|second|min|m|minute|h|hour))?", text)
+    if not found or float(found[1]) <= 0:
+        raise ValueError("a rate is a number above 0, alone or with /s or /min (5, 5/s, 300/min), or unlimited")
+    return float(found[1]) / {"m": 60, "h": 3600}.get((found[2] or "s")[0], 1)
+
+
+def _errors(value: object) -> object:
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?%|[0-9]+", text):
+        raise ValueError("a number of rows (20) or a share of them (5%) is allowed")
+    return text
+
+
+def _pairs(value: object) -> object:
+    """`left=right` texts → a mapping."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+    pairs = {}
+    for text in (str(text) for text in texts if str(text).strip()):
+        left, sign, right = text.partition("=")
+        if not sign or not left.strip():
+            raise ValueError(f"{text!r} is not of the form left=right")
+        pairs[left.strip()] = right.strip()
+    return pairs
+
+
+def _plain(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _paths(value: object) -> object:
+    return [Path(text) for text in value.splitlines() if text.strip()] if isinstance(value, str) else value
+
+
+def _switch(value: object) -> object:
+    text = str(value).strip().lower()
+    if text not in ("true", "yes", "on", "1", "false", "no", "off", "0", ""):
+        raise ValueError("true or false is allowed")
+    return text in ("true", "yes", "on", "1")
+
+
+def _lower(value: object) -> object:
+    return str(value).strip().lower()
+
+
+def _base_url(value: object) -> object:
+    """An https address without secrets in it; plain http only to this machine."""
+    text = str(value).strip().rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError(f"an address like {BASE_URL} is allowed")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address without user, password or parameters is allowed")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("https is required; plain http is allowed only to this machine")
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _number(text: str, least: float, most: float, *, whole: bool) -> BeforeValidator:
+    def check(value: object) -> object:
+        try:
+            number = int(str(value)) if whole else float(str(value))
+        except ValueError:
+            number = -1
+        if not least <= number <= most:
+            kind = "a whole number" if whole else "a number"
+            raise ValueError(f"{kind} {text} is allowed")
+        return number
+
+    return BeforeValidator(check)
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Count = Annotated[int, _number("above 0", 1, 10**9, whole=True)]
+Seconds = Annotated[float, _number("of seconds, 0 or more,", 0, 10**9, whole=False)]
+
+
+class Account(BaseSettings):
+    """Whom to log in as, and where. Secrets come from the environment or from a file that it names."""
+
+    model_config = SettingsConfigDict(env_prefix="ALERTSITE_", extra="ignore", hide_input_in_errors=True)
+
+    base_url: Annotated[str, BeforeValidator(_base_url)] = BASE_URL
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    token: SecretStr = SecretStr("")
+
+
+class Options(BaseSettings):
+    """Everything else that can be set."""
+
+    model_config = SettingsConfigDict(env_prefix="BULKLOAD_", extra="ignore", hide_input_in_errors=True)
+
+    rate: Annotated[float, BeforeValidator(_rate)] = 5.0  # requests a second; 0: no limit
+    concurrency: Annotated[int, _number("from 1 to 1000", 1, 1000, whole=True)] = 10
+    on_existing: OnExisting = "skip"
+    trust_list: Switch = False
+    wait: Switch = False
+    first: Count | None = None
+    strict: Switch = False
+    max_errors: Annotated[str, BeforeValidator(_errors)] | None = None
+    set: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
+    map: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
+    sheet: str | None = None
+    ignore_unknown: Switch = False
+    request_timeout: Annotated[float, _number("of seconds, from 0.1 to 3600,", 0.1, 3600, whole=False)] = 30.0
+    output: Path = Path("output")
+    results: Annotated[list[Path], NoDecode, BeforeValidator(_paths)] = []
+    sandbox: Switch = False
+    json_: Annotated[Switch, Field(alias="BULKLOAD_JSON")] = False  # `json` is a method of pydantic's models
+    quiet: Switch = False
+    log_format: Literal["text", "json"] = "text"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "warning"
+    settle_grace: Seconds = 30.0
+    settle_after: Seconds = 600.0
+    settle_timeout: Seconds = 90.0
+
+
+S = TypeVar("S", bound=BaseSettings)
+_ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
+_TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the options that they prepare
+
+
+def load(given: Mapping[str, Any], file: Path | None = None) -> tuple[Account, Options]:
+    """Settings from the given options (those that are not None), the environment, the settings file and defaults."""
+    in_file = _read_file(file or Path(SETTINGS_FILE), must_exist=file is not None)
+    tables = {option: _pairs(in_file.pop(table, {})) for table, option in _TABLES.items()}
+    account = _build(Account, {}, {name: in_file.pop(name) for name in _ACCOUNT_IN_FILE & in_file.keys()})
+    options = _build(Options, {name: value for name, value in given.items() if value not in (None, ())}, in_file)
+    return _with_secrets(account), options.model_copy(
+        update={option: {**table, **getattr(options, option)} for option, table in tables.items()}
+    )
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and not path.is_file():
+        return {}
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The settings file {path} is not TOML: {error}.") from error
+    known = {*_ACCOUNT_IN_FILE, *_TABLES, *(_option(name) for name in Options.model_fields)} - {"set"}
+    for name in found:
+        if name in ("password", "token"):
+            raise UsageError(
+                f"{path} holds a {name}. Take it out; set ALERTSITE_{name.upper()} or ALERTSITE_PASSWORD_FILE instead."
+            )
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else f". Allowed are {', '.join(sorted(known))}."
+            raise UsageError(f"{path} has an unknown setting {name!r}{hint}")
+    for table in _TABLES:
+        if not isinstance(found.get(table, {}), dict):
+            raise UsageError(f"{path}: {table} is a table, [{table}] and its lines below.")
+    return found
+
+
+def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) -> S:
+    """Settings of one kind; pydantic-settings adds what the environment has and nobody gave."""
+    prefix = kind.model_config.get("env_prefix", "")
+    behind: dict[str, Any] = {
+        name: value for name, value in in_file.items() if f"{prefix}{name.upper()}" not in os.environ
+    }
+    try:
+        values: dict[str, Any] = {_field(name): value for name, value in [*behind.items(), *given.items()]}
+        return kind(**values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        name = _option(str(found["loc"][0]))
+        if name in given:
+            place, value = f"--{name.replace('_', '-')}", given[name]
+        elif (variable := f"{prefix}{name.upper()}") in os.environ:
+            place, value = variable, os.environ[variable]
+        else:
+            place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
+        context = found.get("ctx", {})
+        allowed = context.get("error") or f"{context.get('expected', found['msg'])} is allowed"
+        raise UsageError(f"{place} is {value!r}; {allowed}.") from None
+
+
+def _option(name: str) -> str:
+    return name.removeprefix("BULKLOAD_").lower().rstrip("_")
+
+
+def _field(option: str) -> str:
+    return "BULKLOAD_JSON" if option == "json" else option
+
+
+def _with_secrets(account: Account) -> Account:
+    """Read the password from its file, if it is in one."""
+    path = account.password_file
+    if path is None or account.password.get_secret_value():
+        return account
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_SECRET_FILE + 1).decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise UsageError(f"The password file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"The password file {path} is not text in UTF-8.") from None
+    if not text or len(text) > LARGEST_SECRET_FILE or "\n" in text:
+        raise UsageError(f"The password file {path} must hold one line, the password.")
+    return account.model_copy(update={"password": SecretStr(text)})
+
+
+def check_credentials(account: Account) -> None:
+    """Refuse to go on without a way to log in, naming what to set."""
+    if account.token.get_secret_value() or (account.username and account.password.get_secret_value()):
+        return
+    missing = [] if account.username else ["ALERTSITE_USERNAME"]
+    if not account.password.get_secret_value():
+        missing.append("ALERTSITE_PASSWORD (or ALERTSITE_PASSWORD_FILE)")
+    raise UsageError(f"Set {' and '.join(missing)} in the environment, or try --sandbox, which needs no account.")

@@ -1,0 +1,387 @@
+"""The run store: every run and every row, in one SQLite file.
+
+In: runs and their rows as they are read. Out: the history and the rows of a report. What happens to rows in between is
+in `ledger`. The database is in WAL mode with `synchronous=FULL`: what a committed transaction says is on disk before
+the next request leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bulkload import clock
+from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
+from bulkload.model import Issue, ReportRow, RunInfo, State, Status, status_of
+
+STORE_NAME = "bulkload.sqlite3"
+BUSY = 10.0  # seconds to wait for a reader that holds the file
+
+MIGRATIONS = (
+    """
+    CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY, base_url TEXT NOT NULL, username TEXT NOT NULL, UNIQUE (base_url, username));
+    CREATE TABLE runs (
+        run INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account INTEGER REFERENCES accounts (id),
+        command TEXT NOT NULL, input TEXT NOT NULL, header TEXT NOT NULL, details TEXT NOT NULL, settings TEXT NOT NULL,
+        started REAL NOT NULL, read_whole INTEGER NOT NULL DEFAULT 0, listed INTEGER NOT NULL DEFAULT 0,
+        finished REAL, exit_code INTEGER, stopped TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0,
+        sent INTEGER NOT NULL DEFAULT 0, throttled INTEGER NOT NULL DEFAULT 0, retried INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE rows (
+        run INTEGER NOT NULL REFERENCES runs (run), position INTEGER NOT NULL, source_row INTEGER NOT NULL,
+        cells TEXT NOT NULL, state TEXT NOT NULL, type TEXT, key BLOB, body TEXT,
+        names TEXT, finished_in_file INTEGER NOT NULL DEFAULT 0,
+        monitor_id TEXT, error TEXT NOT NULL DEFAULT '', error_columns TEXT, issues TEXT,
+        attempts INTEGER NOT NULL DEFAULT 0, at TEXT,
+        PRIMARY KEY (run, position)) WITHOUT ROWID;
+    CREATE INDEX rows_key ON rows (key, run) WHERE key IS NOT NULL;
+    CREATE INDEX rows_names ON rows (names, run) WHERE names IS NOT NULL;
+    CREATE INDEX rows_open ON rows (run, state, position)
+        WHERE state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting';
+    CREATE TABLE monitors (
+        account INTEGER NOT NULL REFERENCES accounts (id), monitor_id TEXT NOT NULL, key BLOB NOT NULL,
+        run INTEGER NOT NULL, position INTEGER NOT NULL, at TEXT NOT NULL, UNIQUE (account, monitor_id));
+    CREATE TABLE earlier (
+        run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL,
+        PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
+    """,
+)
+
+
+SELECT_RUN = (
+    "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
+    " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A row as it enters the store."""
+
+    source_row: int
+    cells: tuple[str, ...]
+    state: State | Status
+    type: str | None = None
+    key: str | None = None  # the monitor's identity
+    body: str | None = None  # the JSON to send
+    names: str | None = None  # the monitor ID that the file itself names
+    finished_in_file: bool = False  # the file is a results file and calls the row done
+    monitor_id: str | None = None
+    error: str = ""
+    error_columns: tuple[str, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, as the store knows it."""
+
+    number: int
+    id: str
+    account: int | None  # None: offline
+    base_url: str
+    username: str
+    command: str
+    input: str
+    header: tuple[str, ...]
+    read_whole: bool
+    finished: bool
+    exit_code: int | None
+
+
+def digest(key: str) -> bytes:
+    """A monitor's identity, short enough to be indexed."""
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()
+
+
+class Store:
+    """The run store in one folder. Use as a context manager; `lock` before anything is changed."""
+
+    def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
+        self.path = folder / STORE_NAME
+        self._lock = FileLock(str(self.path) + ".lock")
+        with self.errors():
+            if must_exist and not self.path.is_file():
+                raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
+            folder.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            self.db.row_factory = sqlite3.Row
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+        self._lock.release()
+
+    def lock(self) -> None:
+        """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
+
+        When such a request left is not known; it cannot have been later than now.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise Locked(f"Another run is using {self.path}.") from None
+        except OSError as error:
+            raise StoreError(f"{self._lock.lock_file} cannot be locked: {error.strerror}.") from error
+        with self.transaction():
+            self.db.execute(
+                "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
+                " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
+                (clock.moment(),),
+            )
+            for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
+                self._forget(number)  # a plan that died
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def account(self, base_url: str, username: str) -> int:
+        """The number of an account, which is told apart by base URL and user."""
+        with self.transaction():
+            self.db.execute("INSERT OR IGNORE INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
+            found = self.db.execute("SELECT id FROM accounts WHERE (base_url, username) = (?, ?)", (base_url, username))
+            return int(found.fetchone()[0])
+
+    def begin(
+        self,
+        command: str,
+        input_path: str,
+        header: Sequence[str],
+        *,
+        account: int | None,
+        details: Mapping[str, str],
+        settings: Mapping[str, str],
+    ) -> Run:
+        """Note a new run; its rows follow by `add`."""
+        started = time.time()
+        run_id = f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
+        with self.transaction():
+            self.db.execute(
+                "INSERT INTO runs (id, account, command, input, header, details, settings, started)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, account, command, input_path, to_json(header), to_json(details), to_json(settings), started),
+            )
+        return self.run(run_id)
+
+    def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
+        """Add rows in order, from position `first` on; a row that repeats an earlier one becomes its duplicate.
+
+        Returns the position after the last.
+        """
+        position = first
+        with self.transaction():
+            for row in rows:
+                key = digest(row.key) if row.key is not None else None
+                state, error = row.state, row.error
+                if state is State.PENDING and (twin := self._twin(run, key, row.names)) is not None:
+                    state, error = Status.DUPLICATE, f"Repeats row {twin}."
+                self.db.execute(
+                    "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names,"
+                    " finished_in_file, monitor_id, error, error_columns, issues)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        run.number,
+                        position,
+                        row.source_row,
+                        to_json(row.cells),
+                        state,
+                        row.type,
+                        key if state is not Status.DUPLICATE else None,
+                        row.body,
+                        row.names if state is not Status.DUPLICATE else None,
+                        row.finished_in_file,
+                        row.monitor_id,
+                        error,
+                        to_json(row.error_columns) if row.error_columns else None,
+                        to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+                    ),
+                )
+                position += 1
+        return position
+
+    def read_whole(self, run: Run) -> None:
+        """Note that the whole input is in the store, so that the file is not needed any more."""
+        with self.transaction():
+            self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
+
+    def reopen(self, run: Run) -> None:
+        """Make the rows pending again that were given up, for another session of the run."""
+        with self.transaction():
+            self.db.execute(
+                "UPDATE rows SET state = 'pending', attempts = 0, error = '' WHERE run = ? AND state = 'failed'",
+                (run.number,),
+            )
+
+    def end(
+        self, run: Run, exit_code: int, stopped: BulkloadError | None, seconds: float, requests: Mapping[str, int]
+    ) -> None:
+        """Note how a run, or one more session of it, ended."""
+        with self.transaction():
+            self.db.execute(
+                "UPDATE runs SET finished = ?, exit_code = ?, stopped = ?, seconds = seconds + ?,"
+                " sent = sent + ?, throttled = throttled + ?, retried = retried + ? WHERE run = ?",
+                (
+                    time.time(),
+                    exit_code,
+                    str(stopped or ""),
+                    seconds,
+                    *(requests.get(name, 0) for name in ("sent", "throttled", "retried")),
+                    run.number,
+                ),
+            )
+            self.db.execute(
+                "DELETE FROM earlier WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM rows WHERE run = ?1 AND"
+                " (state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting'))",
+                (run.number,),
+            )
+
+    def forget(self, run: Run) -> None:
+        """Take a run out of the store, as if it had never been noted; for plans."""
+        with self.transaction():
+            self._forget(run.number)
+
+    def run(self, run_id: str | None = None) -> Run:
+        """A run by its ID or the unmistakable beginning of one; without an ID, the newest."""
+        with self.errors():
+            found = self.db.execute(
+                f"{SELECT_RUN} WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY run DESC LIMIT 2", (run_id or "",)
+            ).fetchall()
+        if not found:
+            raise UsageError(f"There is no run {run_id}." if run_id else "There are no runs yet.")
+        if run_id and len(found) > 1 and found[0]["id"] != run_id:
+            raise UsageError(f"{run_id} is the beginning of more than one run's ID; give more of it.")
+        return _run(found[0])
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest first."""
+        with self.errors():
+            return [_run(found) for found in self.db.execute(f"{SELECT_RUN} ORDER BY run DESC")]
+
+    def info(self, run: Run) -> RunInfo:
+        """What a report says about a run as a whole."""
+        with self.errors():
+            found = self.db.execute("SELECT * FROM runs WHERE run = ?", (run.number,)).fetchone()
+        return RunInfo(
+            run_id=run.id,
+            input=run.input,
+            header=run.header,
+            account=run.username,
+            base_url=run.base_url,
+            started=clock.utc(found["started"]),
+            finished=clock.utc(found["finished"]) if found["finished"] is not None else "",
+            seconds=found["seconds"],
+            counts=self.counts(run),
+            details=json.loads(found["details"]),
+            settings=json.loads(found["settings"]),
+            requests={name: found[name] for name in ("sent", "throttled", "retried")},
+            stopped=found["stopped"],
+        )
+
+    def counts(self, run: Run) -> dict[Status, int]:
+        """How many rows have which status, in the order of `Status`."""
+        found: dict[Status, int] = {}
+        with self.errors():
+            rows = self.db.execute("SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,))
+            for state, n in rows:
+                status = status_of(state)
+                found[status] = found.get(status, 0) + n
+        return {status: found[status] for status in Status if status in found}
+
+    def report_rows(self, run: Run) -> Iterator[ReportRow]:
+        """The rows of a run in input order."""
+        with self.errors():
+            for cells, state, source_row, monitor_id, error, columns, issues, attempts in self.db.execute(
+                "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts"
+                " FROM rows WHERE run = ? ORDER BY position",
+                (run.number,),
+            ):
+                yield ReportRow(
+                    source_row=source_row,
+                    cells=tuple(json.loads(cells)),
+                    status=status_of(state),
+                    monitor_id=monitor_id or "",
+                    error=error,
+                    error_columns=tuple(json.loads(columns)) if columns else (),
+                    attempts=attempts,
+                    issues=tuple(Issue(**issue) for issue in json.loads(issues)) if issues else (),
+                )
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside becomes durable at its end, or nothing does."""
+        with self.errors():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Give SQLite's troubles a name and a sentence."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
+        except OSError as error:
+            raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        with self.transaction():
+            version = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StoreError(f"The run store {self.path} was written by a newer bulkload; this one cannot read it.")
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in script.split(";"):
+                    self.db.execute(statement)
+                self.db.execute(f"PRAGMA user_version = {number}")
+
+    def _twin(self, run: Run, key: bytes | None, names: str | None) -> int | None:
+        """The source row of an earlier row of the run for the same monitor."""
+        found = self.db.execute(
+            "SELECT source_row FROM rows WHERE key = ? AND run = ? UNION SELECT source_row FROM rows"
+            " WHERE names = ? AND run = ? LIMIT 1",
+            (key, run.number, names, run.number),
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def _forget(self, number: int) -> None:
+        for table in ("rows", "earlier", "runs"):
+            self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+
+
+def _run(found: sqlite3.Row) -> Run:
+    return Run(
+        number=found["run"],
+        id=found["id"],
+        account=found["account"],
+        base_url=found["base_url"],
+        username=found["username"],
+        command=found["command"],
+        input=found["input"],
+        header=tuple(json.loads(found["header"])),
+        read_whole=bool(found["read_whole"]),
+        finished=found["finished"] is not None,
+        exit_code=found["exit_code"],
+    )
+
+
+def to_json(value: object) -> str:
+    """Compact JSON, as the store keeps it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
