@@ -8,6 +8,7 @@ import subprocess
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import openpyxl
 import pytest
@@ -306,6 +307,16 @@ def test_the_summary_takes_any_text(tmp_path: Path, text: str) -> None:
     sheet = write(tmp_path / "out.xlsx", [], run)["summary"]
     assert isinstance(sheet, Worksheet)
     assert {found.data_type for line in sheet.iter_rows() for found in line if found.value is not None} <= {"s", "n"}
+
+
+def test_every_part_of_the_file_is_sound_xml_whatever_the_input_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    name = "a\x00\x1b<r>&\ud83d"
+    run = RunInfo(run_id=name, input=name, header=(name,), details={name: name}, stopped=name)
+    report.write(path, run, [row(name, error=name, error_columns=(name,))])
+    with zipfile.ZipFile(path) as parts:
+        for part in parts.namelist():
+            ElementTree.fromstring(parts.read(part))
 
 
 def test_two_hundred_columns_are_all_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bulkload.columns import RESULT_COLUMNS
 from bulkload.errors import UsageError
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.report.columns import result_cells, result_header
-from bulkload.report.legible import display_width, encodable, legible
+from bulkload.report.legible import display_width, legible, one_line
 from bulkload.report.marks import Mark, columns_by_name, marks
 from bulkload.report.palette import PALETTE
 from bulkload.report.sheet_text import CELL_UNITS, fitting, write_text
@@ -59,7 +59,7 @@ def write_workbook(
         )
     book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "use_zip64": True, "tmpdir": str(path.parent)})
     try:
-        book.set_properties({"title": encodable(f"Results of {run.input}")})
+        book.set_properties({"title": one_line(f"Results of {run.input}")})
         looks = _Looks(book)
         counter = _Notes(most_comments)
         sheet = _ResultsSheet(book, RESULTS_SHEET, run, header, looks, counter)
