@@ -42,8 +42,9 @@ def written(path: Path, content: str | bytes, name: str = "hosts.csv") -> Path:
 
 def as_csv(rows: Sequence[Sequence[str]], delimiter: str = ",", end: str = "\r\n", *, quote_all: bool = False) -> str:
     text = io.StringIO(newline="")
-    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
-    csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(rows)
+    csv.writer(
+        text, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    ).writerows(rows)
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,16 +39,31 @@ _FOREIGN = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a package, and say in our words when it is damaged, now or later."""
+    """Open a package while the context lasts."""
+    with damage_translated():
+        package = zipfile.ZipFile(path)
+    with package:
+        yield package
+
+
+@contextmanager
+def damage_translated() -> Iterator[None]:
+    """Say in our words what zipfile and the XML parser raise about a damaged package."""
     try:
-        with zipfile.ZipFile(path) as package:
-            yield package
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, struct.error, ElementTree.ParseError) as error:
-        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
+        yield
     except (NotImplementedError, RuntimeError) as error:  # how zipfile says: strange compression, encrypted
         raise InputError(f"the package cannot be unpacked ({error}); save the workbook without protection.") from error
-    except ValueError as error:
-        raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        zlib.error,
+        struct.error,
+        ElementTree.ParseError,
+        EOFError,
+        KeyError,
+        ValueError,
+    ) as error:
+        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
 
 
 def kind_of(package: zipfile.ZipFile) -> str:
@@ -84,8 +100,14 @@ def guard(package: zipfile.ZipFile, path: Path) -> None:
 
 def blocks(package: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     """Yield the bytes of a part; its true size and check sum are held against what the package says."""
-    with package.open(part) as file:
-        while block := file.read(_BLOCK):
+    with damage_translated():
+        file = package.open(part)
+    with file:
+        while True:
+            with damage_translated():
+                block = file.read(_BLOCK)
+            if not block:
+                return
             yield block
 
 

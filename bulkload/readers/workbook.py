@@ -95,17 +95,22 @@ def _opened(path: Path) -> Iterator[_Book]:
             is_package = file.read(len(_ZIP)) == _ZIP
         if is_package:
             zipped = stack.enter_context(package.opened(path))
-            kind = package.kind_of(zipped)
-            package.guard(zipped, path)
-            if kind == "ods":
-                surveys = lost.survey_open_document(package.blocks(zipped, _CONTENT))
-            else:
-                parts = package.sheet_parts(zipped, kind)
-                _prove_sizes(zipped)
+            with package.damage_translated():
+                kind = package.kind_of(zipped)
+                package.guard(zipped, path)
+                if kind == "ods":
+                    surveys = lost.survey_open_document(package.blocks(zipped, _CONTENT))
+                else:
+                    parts = package.sheet_parts(zipped, kind)
+                    _prove_sizes(zipped)
         else:
             _refuse_foreign_ole(path)
+        for name, survey in surveys.items():
+            _refuse_too_large(name, survey)
+        # calamine believes the suffix of a path; given a file, it looks at the content
+        honest = path.suffix.lower() == f".{kind}"
         with _translated():
-            calamine = stack.enter_context(load_workbook(path))
+            calamine = stack.enter_context(load_workbook(path if honest else stack.enter_context(path.open("rb"))))
             sheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         yield _Book(
             kind=kind,
@@ -230,11 +235,7 @@ def _with_pages(book: _Book, table: Table, pages: Sequence[str]) -> Iterator[Rec
 def _records(book: _Book, name: str) -> Iterator[Record]:
     """Yield the rows of a sheet by the numbers that a spreadsheet program shows, lost cells filled in."""
     survey = _survey(book, name)
-    if survey.cells > lost.MAX_CELLS:
-        raise InputError(
-            f"the sheet {name!r} reaches over {survey.cells:,} cells; {lost.MAX_CELLS:,} are allowed. "
-            "Delete stray content far below or to the right of the table."
-        )
+    _refuse_too_large(name, survey)
     with _translated():
         sheet = book.calamine.get_sheet_by_name(name)
     start = sheet.start
@@ -256,6 +257,14 @@ def _records(book: _Book, name: str) -> Iterator[Record]:
             _fill(texts, findings, ahead[1], left)
             yield Record(ahead[0] + 1, texts, findings)
         ahead = next(waiting, None)
+
+
+def _refuse_too_large(name: str, survey: Survey) -> None:
+    if survey.cells > lost.MAX_CELLS:
+        raise InputError(
+            f"the sheet {name!r} reaches over {survey.cells:,} cells; {lost.MAX_CELLS:,} are allowed. "
+            "Delete stray content far below or to the right of the table."
+        )
 
 
 def _survey(book: _Book, name: str) -> Survey:
