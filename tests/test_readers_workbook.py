@@ -291,7 +291,7 @@ def test_rows_are_numbered_as_the_spreadsheet_shows_them(
     assert [row.number for row in rows] == [first, first + 1, first + 2]
 
 
-@pytest.mark.parametrize("suffix", ["xlsx", "ods"])
+@pytest.mark.parametrize("suffix", ["xlsx", "ods", "xls"])
 def test_error_cells_are_issues_with_the_error_as_text(suffix: str) -> None:
     _, rows = read(DATA / f"errors.{suffix}")
     assert [row.number for row in rows] == [5, 6]

@@ -23,6 +23,7 @@ from bulkload.model import Issue, RawRow, Source
 from bulkload.readers.encoding import Encoding, as_shown, encoding_of
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
+    RESULTS_COLUMN,
     IsHeader,
     Record,
     clean_header,
@@ -36,7 +37,6 @@ MAX_LINE = 1 << 20  # characters of one line
 MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters looked at to find the delimiter
 _KEPT = 32_767  # characters kept of a cell that is too long, as many as an Excel cell holds
-RESULTS_COLUMN = "run_id"  # only a results file of ours has it
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)

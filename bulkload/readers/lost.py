@@ -18,14 +18,7 @@ from bulkload.readers.package import records
 
 MAX_CELLS = 60_000_000  # cells of the rectangle that holds a sheet; 32 bytes each while it is read
 
-_OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block may cut in two
-_FEW_ROWS = 99_999
-_MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
-_COLUMN = re.compile(rb' r="([A-Z]{1,4})')
-_MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
-_REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
-_ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)|Err:\d+")
-_BINARY_ERRORS = {
+BINARY_ERRORS = {  # as xls and xlsb store them
     0x00: "#NULL!",
     0x07: "#DIV/0!",
     0x0F: "#VALUE!",
@@ -35,6 +28,14 @@ _BINARY_ERRORS = {
     0x2A: "#N/A",
     0x2B: "#GETTING_DATA",
 }
+
+_OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block may cut in two
+_FEW_ROWS = 99_999
+_MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
+_COLUMN = re.compile(rb' r="([A-Z]{1,4})')
+_MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
+_REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
+_ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)|Err:\d+")
 _ROW_RECORD = 0
 _CELL_RECORDS = range(1, 12)
 _ERROR_RECORDS = (3, 11)  # a constant, the result of a formula
@@ -147,7 +148,7 @@ def lost_in_binary(blocks: Iterable[bytes]) -> Iterator[Lost]:
         if kind == _ROW_RECORD:
             row = _number(data)
         elif kind in _ERROR_RECORDS:
-            yield Lost(row, _number(data), _BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
+            yield Lost(row, _number(data), BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
 
 
 class Extent(NamedTuple):

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
-from bulkload.readers import lost, package
+from bulkload.readers import biff, lost, package
 from bulkload.readers.lost import Lost, Survey
-from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
+from bulkload.readers.table import MAX_COLUMNS, RESULTS_COLUMN, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
     import zipfile
@@ -42,7 +42,6 @@ _OLE_FOREIGN = (
 )
 _SHOWN_SHEETS = 20  # names of sheets that a message lists
 _SHARED_PARTS = ("sharedstrings", "styles")  # what calamine expands on opening, besides the list of sheets
-RESULTS_COLUMN = "run_id"  # only a results file of ours has it
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
@@ -75,6 +74,7 @@ def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iter
 class _Book:
     """An opened workbook: calamine's view of it, and its package where it has one."""
 
+    path: Path
     kind: str
     calamine: CalamineWorkbook
     visible: tuple[str, ...]
@@ -113,6 +113,7 @@ def _opened(path: Path) -> Iterator[_Book]:
             calamine = stack.enter_context(load_workbook(path if honest else stack.enter_context(path.open("rb"))))
             sheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         yield _Book(
+            path=path,
             kind=kind,
             calamine=calamine,
             visible=tuple(each.name for each in sheets if each.visible == SheetVisibleEnum.Visible),
@@ -271,7 +272,7 @@ def _survey(book: _Book, name: str) -> Survey:
     if book.kind == "ods":
         return book.surveys.get(name, Survey(0, False))
     if book.package is None:
-        return Survey(0, False)  # an xls sheet ends at 65,536 rows and 256 columns
+        return Survey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
     if name not in book.parts:
         raise InputError(f"the workbook is damaged: the sheet {name!r} is missing.")
     part = book.parts[name]
@@ -285,7 +286,7 @@ def _survey(book: _Book, name: str) -> Survey:
 
 def _lost(book: _Book, name: str) -> Iterator[Lost]:
     if book.package is None:
-        return iter(())
+        return biff.lost_in_xls(book.path, book.calamine.sheet_names.index(name))
     if book.kind == "ods":
         return lost.lost_in_open_document(package.blocks(book.package, _CONTENT), name)
     blocks = package.blocks(book.package, book.parts[name])
