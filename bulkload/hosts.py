@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bulkload.columns import FIELDS
+from bulkload.fields import FIELDS
 from bulkload.values import CellError
 
 LONGEST_HOST = 253  # characters, as DNS has it
@@ -94,7 +94,7 @@ def is_private(name: str) -> bool:
 def _refuse_credentials(text: str) -> None:
     before, at, host = text.rpartition("@")
     if at and ":" in before:
-        raise CellError("credentials", "a host name carries no user name or password", shown=f"…@{host}")
+        raise CellError("credentials", "a host name carries no user name or password", shown=f"***@{host}")
 
 
 def _scheme(text: str) -> tuple[str | None, str]:

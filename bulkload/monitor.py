@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bulkload.columns import FIELDS
+from bulkload.fields import FIELDS
 from bulkload.hosts import is_private
 from bulkload.identity import monitor_key
 from bulkload.model import MONITOR_TYPES
+from bulkload.values import show
 
 LONGEST_NAME = 255  # characters; AlertSite publishes no limit
 LONGEST_NOTE = 255  # characters, the limit of AlertSite's own pages
@@ -167,7 +168,7 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
         yield Problem(
             "billing_plancode",
             "spelling",
-            f'billing_plancode is "{config.billing_plancode}"; AlertSite spells it {_ALERTSITE_PLAN}.',
+            f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
         )
     if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
         yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite asks for two locations or more with it.")

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.columns import FIELDS, SERVER_TYPES, Field
 from bulkload.errors import UsageError
+from bulkload.fields import FIELDS, SERVER_TYPES, Field
 from bulkload.model import MONITOR_TYPES
 
 if TYPE_CHECKING:

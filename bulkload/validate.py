@@ -15,8 +15,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bulkload import hosts, values
-from bulkload.columns import API_PREFIX, FIELDS, Layout, column_letters, field_named, not_passed_through
+from bulkload.columns import API_PREFIX, Layout, column_letters, field_named, not_passed_through
 from bulkload.errors import UsageError
+from bulkload.fields import FIELDS
 from bulkload.hosts import SCHEMES, Host
 from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
 from bulkload.monitor import MAIL_PORTS, MonitorConfig, cautions, conflicts
@@ -255,14 +256,13 @@ class Validator:
         return Invalid(row=row, issues=(*issues, *warnings))
 
     def _wrong(self, field: str, text: str, error: CellError, *, column: str | None = None) -> Issue:
-        shown = show(text) if error.shown is None else error.shown
         code = "api" if field.startswith(API_PREFIX) else field
         return Issue(
             code=f"{code}.{error.reason}",
-            message=f"{field} is {shown}; {error.allowed}.",
+            message=f"{field} is {show(error.found(text))}; {error.allowed}.",
             column=column or self._column(field),
             field=field,
-            value=text if error.shown is None else error.shown,
+            value=error.found(text),
         )
 
     def _issue(
@@ -309,7 +309,7 @@ def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
             try:
                 parsed[field] = _parser(field)(text.strip())
             except CellError as error:
-                problems.append(f"The default of {field} is {error.shown or show(text.strip())}; {error.allowed}.")
+                problems.append(f"The default of {field} is {show(error.found(text.strip()))}; {error.allowed}.")
     problems.extend(_misfits(parsed, defaults))
     if problems:
         raise UsageError("\n  ".join(problems))

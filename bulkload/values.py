@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import NoReturn
 
-from bulkload.columns import FIELDS, MODES, normalise
+from bulkload.fields import FIELDS, MODES, normalise
 
 SHOWN_CHARACTERS = 60  # of a found value in a message
 NESTING_LIMIT = 100  # brackets in an api: cell
@@ -61,7 +61,11 @@ class CellError(ValueError):
         super().__init__(reason, allowed)
         self.reason = reason
         self.allowed = allowed
-        self.shown = shown  # instead of the cell, when that must not be repeated
+        self._instead = shown  # of the cell, when that must not be repeated
+
+    def found(self, text: str) -> str:
+        """Return the part of the cell that may be repeated to people and machines."""
+        return text if self._instead is None else self._instead
 
 
 def show(text: str) -> str:
@@ -184,7 +188,6 @@ def email(text: str) -> str:
     return found.ascii_email or found.normalized
 
 
-@lru_cache(maxsize=1024)
 def json_or_text(text: str) -> object:
     """Read a pass-through cell: JSON if it parses as JSON, else the text itself."""
     if text.count("[") + text.count("{") > NESTING_LIMIT:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.columns import FIELDS, MODES, RESULT_COLUMNS, map_header
+from bulkload.columns import FIELDS, RESULT_COLUMNS, map_header
 from bulkload.errors import UsageError
+from bulkload.fields import MODES
 from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
 from bulkload.monitor import MonitorConfig
 from bulkload.validate import Invalid, Valid, Validator

@@ -1,0 +1,267 @@
+"""The one table of input columns: what they are called and what they may hold.
+
+Checking, the template, the messages and the documentation are all made from it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bulkload.model import MONITOR_TYPES
+
+Kind = Literal["choice", "text", "host", "number", "switch", "list", "address"]
+
+SERVER_TYPES = tuple(name for name in MONITOR_TYPES if name != "email-round-trip")
+ROUND_TRIP = ("email-round-trip",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input column; `rule` completes the sentence "port is 99999; …"."""
+
+    name: str
+    kind: Kind
+    rule: str
+    help: str
+    example: str
+    types: tuple[str, ...] = MONITOR_TYPES
+    required: bool = False  # for the types it belongs to
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+MODES = ("Primary", "Global Notify", "Global Verify", "Round Robin", "SLA (MultiPOP)")
+_SWITCH_RULE = "allowed are true/false, yes/no, y/n, on/off, 1/0 and enabled/disabled"
+
+
+def _switch(name: str, help: str, *aliases: str, example: str = "yes", types: tuple[str, ...] = MONITOR_TYPES) -> Field:
+    return Field(
+        name=name,
+        kind="switch",
+        rule=_SWITCH_RULE,
+        help=help,
+        example=example,
+        types=types,
+        choices=("yes", "no"),
+        aliases=aliases,
+    )
+
+
+_TABLE = (
+    Field(
+        name="type",
+        kind="choice",
+        required=True,
+        rule="a type is imap, pop, smtp or round-trip, or imaps, pop3s, smtps or submission to set the port too",
+        help="What to check. imaps, pop3s, smtps and submission also set port 993, 995, 465 and 587.",
+        example="imap",
+        choices=("imap", "imaps", "pop", "pop3s", "smtp", "smtps", "submission", "round-trip"),
+        aliases=("protocol", "service", "service type", "monitor type", "check type"),
+    ),
+    Field(
+        name="name",
+        kind="text",
+        required=True,
+        rule="a name has 1 to 255 characters and no control characters",
+        help="What the monitor is called in AlertSite.",
+        example="Example IMAP",
+        aliases=("monitor name", "monitor", "display name", "friendly name", "title", "label"),
+    ),
+    Field(
+        name="hostname",
+        kind="host",
+        required=True,
+        types=SERVER_TYPES,
+        rule="a host name is labels of letters, digits and dashes separated by dots, such as mail.example.com",
+        help="The mail server: a bare host name or an IPv4 address. host:993 and imaps://host:993 work too.",
+        example="imap.example.com",
+        aliases=(
+            *("host", "server", "server name", "server address", "host address"),
+            *("mail server", "mail host", "fqdn", "dns name", "target"),
+        ),
+    ),
+    Field(
+        name="port",
+        kind="number",
+        types=SERVER_TYPES,
+        rule="a port is a whole number from 1 to 65535",
+        help="Left empty, the type decides: imap 143, pop 110, smtp 25, imaps 993, pop3s 995, smtps 465.",
+        example="993",
+        aliases=("port number", "tcp port", "server port"),
+    ),
+    Field(
+        name="billing_plancode",
+        kind="text",
+        required=True,
+        rule="a plan code is written as AlertSite spells it, such as UBM - A/A, without the counts behind it",
+        help="The plan that pays for the monitor, spelled as in AlertSite. --set fills it for a whole file.",
+        example="UBM - A/A",
+        aliases=("plan", "plan code", "billing plan"),
+    ),
+    Field(
+        name="interval",
+        kind="number",
+        rule="an interval is a whole number of minutes from 1 to 1440",
+        help="Minutes between two checks.",
+        example="15",
+        aliases=(
+            *("frequency", "check frequency", "check interval", "polling interval"),
+            *("interval minutes", "interval min", "interval in minutes"),
+        ),
+    ),
+    Field(
+        name="timeout",
+        kind="number",
+        rule="a timeout is a whole number of seconds from 1 to 300",
+        help="Seconds until a check counts as failed. For round-trip it is shorter than the interval.",
+        example="30",
+        aliases=("timeout seconds", "timeout sec", "timeout in seconds", "timeout s"),
+    ),
+    _switch("enabled", "Whether monitoring is on.", "active", "monitoring", "is enabled"),
+    _switch("notify_on_error", "Whether availability alerts are sent.", "notify", "send alerts", "alerts"),
+    Field(
+        name="mode",
+        kind="choice",
+        rule=f"a mode is {', '.join(MODES[:-1])} or {MODES[-1]}",
+        help="How the locations share the checks.",
+        example="Global Verify",
+        choices=MODES,
+        aliases=("monitoring mode",),
+    ),
+    Field(
+        name="locations",
+        kind="list",
+        rule="locations are location numbers separated by semicolons, such as 10;20",
+        help="Numbers of the monitoring locations, separated by semicolons. Left empty: the account's default.",
+        example="10;20",
+        aliases=("location", "location ids", "location id", "monitoring locations"),
+    ),
+    Field(
+        name="home_location",
+        kind="number",
+        rule="a home location is the number of one location",
+        help="Number of the primary location; it must be one of the locations.",
+        example="10",
+        aliases=("primary location",),
+    ),
+    _switch("rotate_locations", "Whether each run uses a changing part of the locations.", "rotate", example="no"),
+    Field(
+        name="monitor_location_count",
+        kind="number",
+        rule="a location count is a whole number from 1 up to the number of locations",
+        help="How many locations a run uses when they rotate.",
+        example="1",
+        aliases=("location count", "locations per run"),
+    ),
+    _switch(
+        "retry_on_failure",
+        "Whether a failure is tried again before it counts.",
+        "retry",
+        "local retry",
+        "enable local retry",
+    ),
+    _switch("traceroute_on_error", "Whether a failure is followed by a traceroute.", "traceroute", example="no"),
+    _switch(
+        "resolve_dns",
+        "Whether the host name is looked up on each check; no connects to the address in ipv4.",
+        "resolve",
+        types=SERVER_TYPES,
+    ),
+    Field(
+        name="ipv4",
+        kind="address",
+        types=SERVER_TYPES,
+        rule="an IPv4 address is four numbers from 0 to 255, such as 192.0.2.10",
+        help="The server's IPv4 address, used when resolve_dns is no.",
+        example="192.0.2.10",
+        aliases=("ip", "ip address", "ipv4 address"),
+    ),
+    Field(
+        name="smtp_hostname",
+        kind="host",
+        required=True,
+        types=ROUND_TRIP,
+        rule="an SMTP server is a host name or smtps://host:465",
+        help="The server that sends the test message: a host name, or smtps://host:465 for TLS.",
+        example="smtps://smtp.example.com:465",
+        aliases=("smtp host", "smtp server", "outgoing server", "outgoing mail server"),
+    ),
+    Field(
+        name="pop3_hostname",
+        kind="host",
+        required=True,
+        types=ROUND_TRIP,
+        rule="a POP3 server is a host name or pop3s://host:995",
+        help="The server that the test message is fetched from: a host name, or pop3s://host:995 for TLS.",
+        example="pop3s://pop.example.com:995",
+        aliases=(
+            *("pop3 host", "pop3 server", "pop hostname", "pop host", "pop server"),
+            *("incoming server", "incoming mail server"),
+        ),
+    ),
+    Field(
+        name="email",
+        kind="address",
+        required=True,
+        types=ROUND_TRIP,
+        rule="an e-mail address looks like probe@example.com",
+        help="The mailbox that the test message goes to; used for nothing else.",
+        example="probe@example.com",
+        aliases=("email address", "mail address", "mailbox", "test mailbox"),
+    ),
+    Field(
+        name="alert_note",
+        kind="text",
+        rule="an alert note has at most 1000 characters and no control characters",
+        help="Text that alerts carry, at most 1000 characters.",
+        example="Call the mail team",
+        aliases=("alert text",),
+    ),
+    Field(
+        name="note",
+        kind="text",
+        rule="a note has at most 255 characters and no control characters",
+        help="Text for the dashboard, at most 255 characters.",
+        example="Moved here in May",
+        aliases=("notes", "dashboard note"),
+    ),
+    Field(
+        name="custom_properties",
+        kind="list",
+        rule="custom properties are pairs of property and value numbers, such as 28=74;30=81",
+        help="Pairs of property number and value number, separated by semicolons.",
+        example="28=74;30=81",
+        aliases=("custom property", "properties"),
+    ),
+    _switch("allow_internal_testing", "Whether AlertSite's own QA may test with it.", "allow qa testing", example="no"),
+    Field(
+        name="monitor_id",
+        kind="number",
+        rule="a monitor ID is digits only",
+        help="Names an existing monitor outright; comes from a results file or an export.",
+        example="123456",
+        aliases=("alertsite id",),
+    ),
+)
+
+FIELDS: Mapping[str, Field] = {field.name: field for field in _TABLE}
+
+_IGNORED_IN_HEADERS = re.compile(r"[\s_\-‐-―()\[\]*:]+")
+
+
+def normalise(header: str) -> str:
+    """Reduce a header to what counts: case, blanks, dashes, underscores, brackets and stars do not.
+
+    >>> normalise("  Host-Name * ")
+    'hostname'
+    """
+    return _IGNORED_IN_HEADERS.sub("", unicodedata.normalize("NFKC", header).casefold())
+
+
+ALIASES: Mapping[str, str] = {
+    normalise(spelling): field.name for field in _TABLE for spelling in (field.name, *field.aliases)
+}
