@@ -208,8 +208,7 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
         name: value for name, value in in_file.items() if f"{prefix}{name.upper()}" not in os.environ
     }
     try:
-        values: dict[str, Any] = {_field(name): value for name, value in [*behind.items(), *given.items()]}
-        return kind(**values)
+        return kind(**{_field(name): value for name, value in (behind | dict(given)).items()})
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         name = _option(str(found["loc"][0]))

@@ -1,0 +1,76 @@
+"""The command line: parse, call the pipeline, print, exit.
+
+In: arguments. Out: what was asked for on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported
+where they are used, so that a command starts as fast as it can.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bulkload import __version__
+from bulkload.cli import files, history, looking, sandbox, sending
+from bulkload.cli.doors import complain
+from bulkload.errors import BulkloadError, ExitCode, Interrupted
+
+
+def entry() -> None:
+    """Run the program; the process ends with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command. No traceback reaches a user."""
+
+    def terminated(*_: object) -> None:
+        raise Interrupted(ExitCode.TERMINATED)
+
+    signal.signal(signal.SIGTERM, terminated)
+    try:
+        return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
+    except BulkloadError as error:
+        complain(str(error))
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        complain("Interrupted before anything was sent.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
+        return ExitCode.DONE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bulkload")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if there).")
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Create AlertSite mail monitors in bulk from a spreadsheet: never twice, every row accounted for.
+
+    \b
+    Try it without an account:
+      bulkload template hosts.xlsx
+      bulkload run hosts.xlsx --sandbox
+    """
+    context.obj = config
+
+
+for command in (
+    sending.run,
+    looking.check,
+    looking.plan,
+    sending.resume,
+    history.report,
+    history.runs,
+    files.template,
+    sandbox.sandbox,
+):
+    cli.add_command(command)

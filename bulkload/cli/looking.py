@@ -1,0 +1,116 @@
+"""`check` and `plan`: what would happen, without making it happen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulkload.cli.doors import print_outcome, settings
+from bulkload.cli.options import COLUMNS, FILE, SHOWING, with_options
+
+if TYPE_CHECKING:
+    from bulkload.model import ReportRow
+
+FIRST_SHOWN = 5  # rows of each kind that `plan` shows
+LONGEST_SHOWN = 60  # characters of a row that are shown
+
+
+@click.command()
+@FILE
+@with_options(*COLUMNS, "results", *SHOWING)
+@click.pass_obj
+def check(config: Path | None, /, file: Path, **given: Any) -> int:
+    """Check FILE offline and print every bad cell; nothing is sent.
+
+    \b
+    Examples:
+      bulkload check hosts.xlsx
+      bulkload check hosts.xlsx --results marked.xlsx
+    """
+    from bulkload import pipeline
+
+    _, options = settings(config, given)
+    issues: list[dict[str, object]] = []
+
+    def on_row(row: ReportRow) -> None:
+        if options.json_:
+            issues.extend(_issues_json(row))
+        elif not options.quiet:
+            for line in _issue_lines(row):
+                click.echo(f"{file.name}: {line}")
+
+    outcome = pipeline.check_file(file, options, on_row)
+    print_outcome(outcome, options, {"issues": issues})
+    return outcome.exit_code
+
+
+@click.command()
+@FILE
+@with_options(
+    *COLUMNS, "rate", "on-existing", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING
+)
+@click.pass_obj
+def plan(config: Path | None, /, file: Path, **given: Any) -> int:
+    """Say what run would do with FILE in this account now; sends only a login and GETs.
+
+    \b
+    Examples:
+      bulkload plan hosts.xlsx
+      bulkload plan hosts.xlsx --on-existing update
+    """
+    from bulkload import pipeline
+    from bulkload.model import Status
+    from bulkload.report.summary import duration
+
+    account, options = settings(config, given)
+    shown: dict[Status, list[ReportRow]] = {}
+
+    def on_row(row: ReportRow) -> None:
+        first = shown.setdefault(row.status, [])
+        if len(first) < FIRST_SHOWN:
+            first.append(row)
+
+    outcome = pipeline.plan_file(file, account, options, on_row)
+    to_send = sum(outcome.info.counts.get(status, 0) for status in (Status.WILL_CREATE, Status.WILL_UPDATE))
+    seconds = to_send / options.rate if options.rate else 0.0
+    if not options.json_ and not options.quiet:
+        for status in Status:
+            for row in shown.get(status, []):
+                click.echo(f"{status.value}  {_row_line(row)}")
+            if (more := outcome.info.counts.get(status, 0) - len(shown.get(status, []))) > 0:
+                click.echo(f"{status.value}  … and {more:,} more")
+    print_outcome(outcome, options, {"expected_seconds": round(seconds, 1)})
+    if not options.json_ and not options.quiet:
+        pace = f" at {options.rate:g} requests a second" if options.rate else ""
+        click.echo(f"Run will send {to_send:,} requests; expect {duration(seconds)}{pace}.")
+    return outcome.exit_code
+
+
+def _issue_lines(row: ReportRow) -> list[str]:
+    where = f"row {row.source_row}"
+    lines = []
+    for issue in row.issues:
+        kind = "warning: " if issue.severity == "warning" else ""
+        column = f', column "{issue.column}"' if issue.column else ""
+        lines.append(f"{where}{column}: {kind}{issue.message}")
+    if row.error and not any(issue.severity == "error" for issue in row.issues):
+        lines.append(f"{where}: {row.error}")
+    return lines
+
+
+def _issues_json(row: ReportRow) -> list[dict[str, object]]:
+    from dataclasses import asdict
+
+    found: list[dict[str, object]] = [{"row": row.source_row} | asdict(issue) for issue in row.issues]
+    if row.error and not any(issue.severity == "error" for issue in row.issues):
+        found.append({"row": row.source_row, "code": row.status.value, "message": row.error, "severity": "error"})
+    return found
+
+
+def _row_line(row: ReportRow) -> str:
+    cells = "  ".join(cell for cell in row.cells if cell)
+    shown = cells if len(cells) <= LONGEST_SHOWN else cells[: LONGEST_SHOWN - 1] + "…"
+    monitor = f"  [{row.monitor_id}]" if row.monitor_id else ""
+    return f"row {row.source_row}: {shown}{monitor}" + (f"  ({row.error})" if row.error else "")

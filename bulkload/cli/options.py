@@ -1,0 +1,73 @@
+"""The options, as declarations; a command names those that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_options(*names: str) -> Callable[[F], F]:
+    """Add options by name, in this order."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            function = OPTIONS[name](function)
+        return function
+
+    return decorate
+
+
+def _flag(name: str, help_text: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", name.replace("-", "_"), is_flag=True, default=None, help=help_text)
+
+
+OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "set": click.option(
+        "--set", "set", multiple=True, metavar="FIELD=VALUE", help="Fill empty cells of a field. Repeatable."
+    ),
+    "map": click.option(
+        "--map", "map", multiple=True, metavar="COLUMN=FIELD", help="Say which field a column is. Repeatable."
+    ),
+    "sheet": click.option("--sheet", metavar="NAME", help="The sheet to read (default: the first that fits)."),
+    "ignore-unknown": _flag("ignore-unknown", "Keep unknown columns in the report and send nothing of them."),
+    "rate": click.option("--rate", metavar="N[/s|/min]", help="Requests at most (default 5/s)."),
+    "concurrency": click.option("--concurrency", metavar="N", help="Requests in flight at most (default 10)."),
+    "on-existing": click.option(
+        "--on-existing", metavar="skip|update|fail", help="What to do about monitors that are there (default skip)."
+    ),
+    "trust-list": _flag("trust-list", "Believe the account's list also if our monitors are missing in it."),
+    "wait": _flag("wait", "Stay until every row in doubt is settled."),
+    "first": click.option("--first", metavar="N", help="Send the first N rows only; the next run does the rest."),
+    "strict": _flag("strict", "Send nothing if any row is not good."),
+    "max-errors": click.option("--max-errors", metavar="N|N%", help="Stop when more rows than this go wrong."),
+    "request-timeout": click.option(
+        "--request-timeout", metavar="SECONDS", help="How long a request may take (default 30)."
+    ),
+    "output": click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Folder of everything a run writes (default output).",
+    ),
+    "results": click.option(
+        "--results",
+        multiple=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Results file; .xlsx, .csv, .jsonl or .html. Repeatable.",
+    ),
+    "sandbox": _flag("sandbox", "Use a local stand-in for AlertSite instead of an account."),
+    "json": click.option("--json", "json", is_flag=True, default=None, help="Print one JSON object on stdout."),
+    "quiet": _flag("quiet", "Print nothing but errors."),
+    "log-format": click.option("--log-format", metavar="text|json", help="How logs look on stderr (default text)."),
+    "log-level": click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (default warning)."),
+}
+COLUMNS = ("set", "map", "sheet", "ignore-unknown")
+ACTING = ("rate", "concurrency", "on-existing", "trust-list", "wait", "first", "max-errors", "request-timeout")
+SHOWING = ("json", "quiet", "log-format", "log-level")
+FILE = click.argument("file", type=click.Path(path_type=Path))

@@ -1,0 +1,91 @@
+"""`sandbox`: a local stand-in for the AlertSite API, with faults on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from bulkload.errors import ExitCode, UsageError
+from bulkload.sandbox import KINDS, Faults, Options, Rule, SandboxError
+from bulkload.sandbox.options import Role
+
+WINDOW = 1.0  # seconds of --rate-limit, if it names none
+
+
+def _faults_help() -> str:
+    lines = [f"  {name:<16} {kind.about}" for name, kind in KINDS.items()]
+    return "\b\nFaults:\n" + "\n".join(lines)
+
+
+@click.command(epilog=_faults_help())
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="0 picks a free one.")
+@click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Write each request to this JSONL file.")
+@click.option("--role", type=click.Choice(get_args(Role)), default="admin", show_default=True)
+@click.option("--token-seconds", type=float, default=3600.0, show_default=True, help="How long a token lives.")
+@click.option("--plan", "plans", multiple=True, metavar="CODE=N", help="A plan holds N monitors. Repeatable.")
+@click.option("--page-size", type=click.IntRange(1), help="List this many monitors a page.")
+@click.option("--strict-fields", is_flag=True, help="Refuse unknown fields.")
+@click.option("--unique-names", is_flag=True, help="Refuse a name that is there already.")
+@click.option("--late-on-stop", type=click.Choice(["commit", "drop"]), default="commit", show_default=True)
+@click.option("--rate-limit", metavar="N[/S]", help="Allow N requests in any S seconds (default 1), else 429.")
+@click.option("--retry-after", type=click.Choice(["seconds", "date", "none"]), default="seconds", show_default=True)
+@click.option("--visible-after", type=float, default=0.0, metavar="S", help="New monitors are listed S seconds late.")
+@click.option("--fault", "rules", multiple=True, metavar="[OP:]NAME[=P|@N,N|/N]", help="See below. Repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the faults' chance.")
+@click.option("--faults", "file", type=click.Path(path_type=Path), help="A whole fault schedule, as JSON.")
+def sandbox(**given: Any) -> int:
+    """Run a local stand-in for the AlertSite API until Ctrl-C. Log in as sandbox@example.com / sandbox.
+
+    \b
+    Examples:
+      bulkload sandbox --state account.sqlite3
+      bulkload sandbox --rate-limit 20 --fault error-after=0.2 --fault create:reset-before=0.1 --seed 7
+    """
+    from bulkload.sandbox.server import serve
+
+    try:
+        faults = _faults(given)
+        options = Options(
+            role=given["role"],
+            token_seconds=given["token_seconds"],
+            capacity=dict(_capacity(text) for text in given["plans"]),
+            page_size=given["page_size"],
+            strict_fields=given["strict_fields"],
+            unique_names=given["unique_names"],
+            late_on_stop=given["late_on_stop"],
+            log_file=given["log"],
+        )
+
+        def on_ready(base_url: str) -> None:
+            click.echo(f"export ALERTSITE_BASE_URL={base_url}")
+            click.echo(f"export ALERTSITE_USERNAME={options.user} ALERTSITE_PASSWORD={options.password}")
+
+        serve(options, faults, given["state"], given["host"], given["port"], on_ready)
+    except (SandboxError, ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    return ExitCode.DONE
+
+
+def _faults(given: dict[str, Any]) -> Faults:
+    if given["file"] is not None:
+        return Faults.from_json(given["file"].read_text("utf-8"))
+    limit, _, window = (given["rate_limit"] or "").partition("/")
+    return Faults(
+        seed=given["seed"],
+        rules=tuple(Rule.parse(text) for text in given["rules"]),
+        rate_limit=int(limit or 0),
+        rate_window=float(window or WINDOW),
+        retry_after=given["retry_after"],
+        visible_after=given["visible_after"],
+    )
+
+
+def _capacity(text: str) -> tuple[str, int]:
+    code, sign, number = text.rpartition("=")
+    if not sign or not number.isdecimal():
+        raise ValueError(f"--plan {text} is not of the form CODE=N.")
+    return code, int(number)
