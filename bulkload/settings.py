@@ -49,7 +49,7 @@ def _errors(value: object) -> object:
 def _pairs(value: object) -> object:
     """`left=right` texts → a mapping."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return _texts(value)
     texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
     pairs = {}
     for text in (str(text) for text in texts if str(text).strip()):
@@ -58,6 +58,10 @@ def _pairs(value: object) -> object:
             raise ValueError(f"{text!r} is not of the form left=right")
         pairs[left.strip()] = right.strip()
     return pairs
+
+
+def _texts(table: Mapping[str, object]) -> dict[str, str]:
+    return {str(key): _plain(value) for key, value in table.items()}
 
 
 def _plain(value: object) -> str:
@@ -168,11 +172,11 @@ _TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the optio
 def load(given: Mapping[str, Any], file: Path | None = None) -> tuple[Account, Options]:
     """Settings from the given options (those that are not None), the environment, the settings file and defaults."""
     in_file = _read_file(file or Path(SETTINGS_FILE), must_exist=file is not None)
-    tables = {option: _pairs(in_file.pop(table, {})) for table, option in _TABLES.items()}
+    tables = {option: _texts(in_file.pop(table, {})) for table, option in _TABLES.items()}
     account = _build(Account, {}, {name: in_file.pop(name) for name in _ACCOUNT_IN_FILE & in_file.keys()})
     options = _build(Options, {name: value for name, value in given.items() if value not in (None, ())}, in_file)
     return _with_secrets(account), options.model_copy(
-        update={option: {**table, **getattr(options, option)} for option, table in tables.items()}
+        update={option: table | getattr(options, option) for option, table in tables.items()}
     )
 
 
