@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from bulkload.errors import InputError
 from bulkload.readers.package import records
+from bulkload.readers.table import MAX_COLUMNS
 
 MAX_CELLS = 60_000_000  # cells of the rectangle that holds a sheet; 32 bytes each while it is read
 
@@ -32,6 +33,7 @@ BINARY_ERRORS = {  # as xls and xlsb store them
 _OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block may cut in two
 _FEW_ROWS = 99_999
 _MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
+_OPEN_DOCUMENT_MARKS = (b'value-type="error"', b"value-type='error'", b">#", b">Err:")
 _COLUMN = re.compile(rb' r="([A-Z]{1,4})')
 _MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
 _REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
@@ -39,10 +41,20 @@ _ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CAL
 _ROW_RECORD = 0
 _CELL_RECORDS = range(1, 12)
 _ERROR_RECORDS = (3, 11)  # a constant, the result of a formula
-_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
-_OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 "
-_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
-_CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 "
+_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+_OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+_CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+_SHEET_TAG = f"{_TABLE} table"
+_ROW_TAG = f"{_TABLE} table-row"
+_CELL_TAGS = (f"{_TABLE} table-cell", f"{_TABLE} covered-table-cell")
+_ANNOTATION_TAG = f"{_OFFICE} annotation"
+_PARAGRAPH_TAG = f"{_TEXT} p"
+_NAME = f"{_TABLE} name"
+_ROWS_REPEATED = f"{_TABLE} number-rows-repeated"
+_COLUMNS_REPEATED = f"{_TABLE} number-columns-repeated"
+_FORMULA = f"{_TABLE} formula"
+_SHOWN_TYPE = f"{_CALCEXT} value-type"
 
 
 class Survey(NamedTuple):
@@ -151,75 +163,64 @@ def lost_in_binary(blocks: Iterable[bytes]) -> Iterator[Lost]:
             yield Lost(row, _number(data), BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
 
 
-class Extent(NamedTuple):
-    """What one row of an OpenDocument sheet says: where it is, how far it reaches, what is lost in it."""
-
-    sheet: str
-    row: int
-    repeated: int
-    columns: int  # up to the last cell with content
-    lost: tuple[Lost, ...]
-
-
-def survey_open_document(blocks: Iterable[bytes]) -> dict[str, Survey]:
-    """Survey all sheets of an OpenDocument package."""
-    surveys: dict[str, tuple[int, int, bool]] = {}
-    for extent in _extents(blocks):
-        rows, width, suspicious = surveys.get(extent.sheet, (0, 0, False))
-        if extent.columns:
-            rows = extent.row + extent.repeated
-        surveys[extent.sheet] = rows, max(width, extent.columns), suspicious or bool(extent.lost)
-    return {sheet: Survey(rows * width, suspicious) for sheet, (rows, width, suspicious) in surveys.items()}
+def survey_open_document(blocks: Iterable[bytes]) -> Survey:
+    """Survey an OpenDocument package; calamine itself refuses one that reaches too far."""
+    tail = b""
+    for block in blocks:
+        text = tail + block
+        if any(mark in text for mark in _OPEN_DOCUMENT_MARKS):
+            return Survey(0, True)
+        tail = text[-_OVERLAP:]
+    return Survey(0, False)
 
 
 def lost_in_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[Lost]:
     """Find the error cells of one sheet of an OpenDocument package."""
-    for extent in _extents(blocks):
-        if extent.sheet == sheet and extent.lost:
-            for row in range(extent.row, extent.row + extent.repeated):
-                yield from (lost._replace(row=row) for lost in extent.lost)
+    for name, rows, lost in _rows_with_errors(blocks):
+        if name == sheet:
+            for row in rows:
+                yield from (cell._replace(row=row) for cell in lost)
 
 
-def _extents(blocks: Iterable[bytes]) -> Iterator[Extent]:
-    found: list[Extent] = []
+def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, list[Lost]]]:
+    """Yield the sheet, the rows (the same content can be repeated) and the error cells in them."""
+    found: list[tuple[str, range, list[Lost]]] = []
     sheet, row, row_repeated = "", 0, 1
-    column, cell_repeated, reach = 0, 1, 0
+    column, cell_repeated = 0, 1
     cell: dict[str, str] = {}
     lost: list[Lost] = []
     shown, depth, in_text = "", 0, False  # depth: inside an annotation, whose text is not the cell's
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal sheet, row, row_repeated, column, cell_repeated, reach, cell, shown, depth, in_text
-        if tag == f"{_TABLE}table":
-            sheet, row = attributes.get(f"{_TABLE}name", ""), 0
-        elif tag == f"{_TABLE}table-row":
-            row_repeated = _positive(attributes.get(f"{_TABLE}number-rows-repeated"))
-            column, reach = 0, 0
+        nonlocal sheet, row, row_repeated, column, cell_repeated, cell, shown, depth, in_text
+        if tag == _SHEET_TAG:
+            sheet, row = attributes.get(_NAME, ""), 0
+        elif tag == _ROW_TAG:
+            row_repeated = _positive(attributes.get(_ROWS_REPEATED))
+            column = 0
             lost.clear()
-        elif tag in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-            cell_repeated = _positive(attributes.get(f"{_TABLE}number-columns-repeated"))
+        elif tag in _CELL_TAGS:
+            cell_repeated = _positive(attributes.get(_COLUMNS_REPEATED))
             cell, shown = attributes, ""
-        elif tag == f"{_OFFICE}annotation":
+        elif tag == _ANNOTATION_TAG:
             depth += 1
-        elif tag == f"{_TEXT}p" and not depth:
+        elif tag == _PARAGRAPH_TAG and not depth:
             in_text = True
 
     def end(tag: str) -> None:
-        nonlocal row, column, reach, depth, in_text
-        if tag == f"{_TABLE}table-row":
-            found.append(Extent(sheet, row, row_repeated, reach, tuple(lost)))
+        nonlocal row, column, depth, in_text
+        if tag == _ROW_TAG:
+            if lost:
+                found.append((sheet, range(row, row + row_repeated), lost.copy()))
             row += row_repeated
-        elif tag in (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
-            if shown or f"{_OFFICE}value-type" in cell:
-                reach = column + cell_repeated
-                if _is_error(cell, shown):
-                    # a rectangle that is too large is refused before anyone asks for these
-                    columns = range(column, min(reach, column + 1_000))
-                    lost.extend(Lost(row, index, shown or "#ERROR!") for index in columns)
+        elif tag in _CELL_TAGS:
+            if _is_error(cell, shown):
+                columns = range(column, column + min(cell_repeated, MAX_COLUMNS))
+                lost.extend(Lost(row, index, shown or "#ERROR!") for index in columns)
             column += cell_repeated
-        elif tag == f"{_OFFICE}annotation":
+        elif tag == _ANNOTATION_TAG:
             depth -= 1
-        elif tag == f"{_TEXT}p":
+        elif tag == _PARAGRAPH_TAG:
             in_text = False
 
     def text(data: str) -> None:
@@ -235,9 +236,9 @@ def _extents(blocks: Iterable[bytes]) -> Iterator[Extent]:
 
 
 def _is_error(cell: dict[str, str], shown: str) -> bool:
-    if cell.get(f"{_CALCEXT}value-type") == "error":
+    if cell.get(_SHOWN_TYPE) == "error":
         return True
-    return f"{_TABLE}formula" in cell and _ERROR_TEXT.fullmatch(shown) is not None
+    return _FORMULA in cell and _ERROR_TEXT.fullmatch(shown) is not None
 
 
 def _references(blocks: Iterable[bytes]) -> Iterator[tuple[int, int]]:

@@ -41,7 +41,7 @@ _OLE_FOREIGN = (
     ("__substg1.0_", "an Outlook message, not a workbook"),
 )
 _SHOWN_SHEETS = 20  # names of sheets that a message lists
-_SHARED_PARTS = ("sharedstrings", "styles")  # what calamine expands on opening, besides the list of sheets
+_SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands on opening, besides the list of sheets
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
@@ -81,7 +81,6 @@ class _Book:
     hidden: tuple[str, ...]
     package: zipfile.ZipFile | None  # None for xls
     parts: Mapping[str, str]  # of an Excel package: where each sheet is
-    surveys: Mapping[str, Survey]  # of an OpenDocument package: all sheets are in one part
 
 
 @contextmanager
@@ -90,7 +89,7 @@ def _opened(path: Path) -> Iterator[_Book]:
 
     with ExitStack() as stack:
         zipped: zipfile.ZipFile | None = None
-        kind, parts, surveys = "xls", dict[str, str](), dict[str, Survey]()
+        kind, parts = "xls", dict[str, str]()
         with path.open("rb") as file:
             is_package = file.read(len(_ZIP)) == _ZIP
         if is_package:
@@ -98,15 +97,10 @@ def _opened(path: Path) -> Iterator[_Book]:
             with package.damage_translated():
                 kind = package.kind_of(zipped)
                 package.guard(zipped, path)
-                if kind == "ods":
-                    surveys = lost.survey_open_document(package.blocks(zipped, _CONTENT))
-                else:
-                    parts = package.sheet_parts(zipped, kind)
-                    _prove_sizes(zipped)
+                parts = {} if kind == "ods" else package.sheet_parts(zipped, kind)
+                _prove_sizes(zipped)
         else:
             _refuse_foreign_ole(path)
-        for name, survey in surveys.items():
-            _refuse_too_large(name, survey)
         # calamine believes the suffix of a path; given a file, it looks at the content
         honest = path.suffix.lower() == f".{kind}"
         with _translated():
@@ -120,7 +114,6 @@ def _opened(path: Path) -> Iterator[_Book]:
             hidden=tuple(each.name for each in sheets if each.visible != SheetVisibleEnum.Visible),
             package=zipped,
             parts=parts,
-            surveys=surveys,
         )
 
 
@@ -149,6 +142,8 @@ def _translated() -> Iterator[None]:
     except PasswordError as error:
         raise InputError("the workbook is protected by a password; save it without one.") from error
     except CalamineError as error:
+        if "Cell limit" in str(error):
+            raise InputError(f"a sheet of the workbook reaches over too many cells ({error}).") from error
         raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
     except BaseException as error:
         # A panic in Rust code is no Exception, and its class cannot be imported.
@@ -269,10 +264,10 @@ def _refuse_too_large(name: str, survey: Survey) -> None:
 
 
 def _survey(book: _Book, name: str) -> Survey:
-    if book.kind == "ods":
-        return book.surveys.get(name, Survey(0, False))
     if book.package is None:
         return Survey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
+    if book.kind == "ods":
+        return lost.survey_open_document(package.blocks(book.package, _CONTENT))
     if name not in book.parts:
         raise InputError(f"the workbook is damaged: the sheet {name!r} is missing.")
     part = book.parts[name]
