@@ -197,7 +197,7 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
     elif port is None:
         port = TLS_PORTS[kind] if check.tls == "implicit" else PLAIN_PORTS[kind]
         changes.append(f"The port {port} is the usual one of {kind}; the source names none.")
-    elif MAIL_PORTS.get(port, kind) != kind:
+    elif MAIL_PORTS.get(port, kind) != kind and not check.extra:
         return out(f"It is an {kind.upper()} check on port {port}, which belongs to {MAIL_PORTS[port].upper()}.")
     if check.tls == "starttls":
         marks.append("STARTTLS in the source")
@@ -257,7 +257,8 @@ def _joined(first: _Settled, second: _Settled) -> _Settled:
 
 def _name(item: _Settled) -> Named:
     """What a row may be called, and what tells it from others of that name."""
-    name = _plain(item.check.name) or f"{item.type} {item.host}"
+    own = item.check.extra  # AlertSite finds its own monitor again by its very name
+    name = (item.check.name.strip() if own else _plain(item.check.name)) or f"{item.type} {item.host}"
     return Named(name=name, type=item.type, host=item.host, port=item.port, fixed=bool(item.check.extra))
 
 
@@ -312,7 +313,8 @@ def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
 def _note(item: _Settled) -> tuple[str, tuple[str, ...]]:
     """Marks first, then the note of the source and its tags, as far as they fit."""
     tags = f"tags: {', '.join(item.check.tags)}" if item.check.tags else ""
-    whole = _plain("; ".join(part for part in (*item.marks, item.check.note.strip(), tags) if part))
+    marks = () if item.check.extra else item.marks  # a monitor of AlertSite itself keeps its note
+    whole = _plain("; ".join(part for part in (*marks, item.check.note.strip(), tags) if part))
     clean = _SECRET.sub(r"\1\2…", _LOGIN_IN_URL.sub("", whole))
     changes = ("What looks like a password in its note is not taken over.",) if clean != whole else ()
     if len(clean) <= MAX_NOTE or item.check.extra:

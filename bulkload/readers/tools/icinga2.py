@@ -183,6 +183,8 @@ def _filled(value: object, variables: Mapping[str, object], item: object) -> str
     for name in dict.fromkeys(_MACRO.findall(text)):
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
         found = variables.get(key)
+        if name == "check_address":  # the library computes it
+            found = at(item, "joins.host.address", "joins.host.address6")
         if found is None:
             found = at(item, f"joins.host.{name.removeprefix('host.')}")
         if not isinstance(found, str | int | float) or isinstance(found, bool):

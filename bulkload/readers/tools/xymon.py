@@ -31,6 +31,11 @@ _TESTS: dict[str, tuple[str, int, Tls]] = {
     "pop3s": ("pop", 995, "implicit"),
     "pops": ("pop", 995, "implicit"),
 }
+_OTHER_TESTS = frozenset(
+    {"ssh", "ssh1", "ssh2", "ftp", "ftps", "telnet", "nntp", "nntps", "ldap", "ldaps", "rsync", "clamd", "spamd", "dns",
+     "ntp", "vnc", "cupsd", "oratns", "qmtp", "qmqp", "mysql", "bbd", "dig", "rpc", "ajp13", "telnets", "amqp", "amqps"}
+)  # fmt: skip
+_WEB = re.compile(r"[!~?]*(?:https?:|(?:no)?(?:cont|post|type|soap)[;=]|ldaps?:|apache=)", re.IGNORECASE)
 _HOST = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\s+(\S+)(?:\s+#\s*(.*))?$")
 _FIRST_HOST = re.compile(r"^\d{1,3}(?:\.\d{1,3}){3}[ \t]+\S+[ \t]+#", re.MULTILINE)
 _INCLUDE = re.compile(r"(?:optional\s+)?(?:(?:disp|net)?include|directory)\s+(\S.*)$")
@@ -97,6 +102,11 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Le
     note = "; ".join(texts[key] for key in ("COMMENT:", "DESCR:") if texts.get(key))
     for word in words:
         test = _TEST.match(word)
+        if _WEB.match(word) or (test is not None and test[2].lower() in _OTHER_TESTS):
+            yield LeftOut(
+                origin=f"{place}: {name} {word.partition('?')[0][:80]}", reason="It is no test of a mail port."
+            )
+            continue
         if test is None or test[2].lower() not in _TESTS:
             continue
         kind, port, tls = _TESTS[test[2].lower()]

@@ -63,7 +63,7 @@ def sounds_like_mail(name: str) -> bool:
 def is_known_not_mail(name: str) -> bool:
     """Whether a stock command is of no interest, wherever it is defined."""
     low = name.lower()
-    return any(low in (f"check_{word}", f"check_local_{word}") for word in _NO_MAIL)
+    return low.startswith("check_mailq") or any(low in (f"check_{word}", f"check_local_{word}") for word in _NO_MAIL)
 
 
 def command_line(line: str, arguments: Sequence[str], macros: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bulkload.readers.tools.nagios.grammar import names
 from bulkload.readers.tools.nagios.inheritance import Resolved
@@ -31,6 +31,7 @@ class Membership:
     nested: Mapping[str, Sequence[str]]  # group → groups inside it
     regular: bool = False  # use_regexp_matching
     all_regular: bool = False  # use_true_regexp_matching
+    expanded: dict[str, Sequence[str]] = field(default_factory=dict)  # groups that have been worked out so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +74,23 @@ def hosts_of(service: Resolved, members: Membership) -> HostList:
     )
 
 
-def groups_of(host: str, members: Membership) -> tuple[str, ...]:
-    """The groups that name a host directly."""
-    return tuple(group for group, listed in members.groups.items() if host in listed)
+def groups_by_host(members: Membership) -> dict[str, list[str]]:
+    """The groups that every host is in, also through other groups; groups that cannot be worked out count for none."""
+    found: dict[str, list[str]] = {}
+    for group in members.groups:
+        try:
+            hosts = _members_of(group, members)
+        except Unresolvable:
+            continue
+        for host in hosts:
+            found.setdefault(host, []).append(group)
+    return found
 
 
 def _members_of(group: str, members: Membership) -> Sequence[str]:
     """The hosts of a group and of the groups inside it."""
+    if group in members.expanded:
+        return members.expanded[group]
     included: dict[str, None] = {}
     excluded: set[str] = set()
     waiting: list[tuple[str, tuple[str, ...]]] = [(group, (group,))]
@@ -98,7 +109,8 @@ def _members_of(group: str, members: Membership) -> Sequence[str]:
             if inner in way:
                 raise Unresolvable(f"The host groups contain each other ({' → '.join((*way, inner))}).")
             waiting.append((inner, (*way, inner)))
-    return [host for host in included if host not in excluded]
+    members.expanded[group] = [host for host in included if host not in excluded]
+    return members.expanded[group]
 
 
 def _split(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from bulkload.readers.documents import Document, referred_documents
 from bulkload.readers.durations import prometheus_seconds
@@ -46,8 +47,7 @@ class _Job:
 def recognises(document: Document) -> bool:
     """Jobs, modules with a prober, a list of targets, or a Probe resource."""
     if document.kind == "json":
-        root = document.json()
-        return isinstance(root, list) and bool(root) and all(isinstance(at(group, "targets"), list) for group in root)
+        return _is_list(document.json())
     head = document.head
     return document.kind == "text" and bool(
         _JOBS.search(head)
@@ -80,9 +80,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             jobs += 1
             yield from _of_resource(document, resource, modules)
     for document, root in roots.items():
-        if isinstance(root, list) and str(document.path.resolve()) not in read:
+        if _is_list(root) and str(document.path.resolve()) not in read:
             yield from _of_list(document, root, modules, has_jobs=jobs > 0)
-    if modules and not jobs and not any(isinstance(root, list) for root in roots.values()):
+    if modules and not jobs and not any(_is_list(root) for root in roots.values()):
         yield LeftOut(
             origin="all files", reason=f"{len(modules)} modules and no target among them; give prometheus.yml as well."
         )
@@ -230,6 +230,11 @@ def _about(module: Module, name: str) -> tuple[str, ...]:
 
 def _root(document: Document) -> object:
     return document.json() if document.kind == "json" else document.yaml()
+
+
+def _is_list(root: object) -> TypeGuard[list[object]]:
+    """Tell a list of targets, as file_sd reads it."""
+    return isinstance(root, list) and bool(root) and all(isinstance(at(group, "targets"), list) for group in root)
 
 
 def _resources(root: object) -> Iterator[Item]:
