@@ -83,7 +83,7 @@ class Layout:
     paused: Callable[[Item], bool]
     tls: Callable[[Item], Tls] = field(default=lambda _: "unknown")
     fills_in: bool = True  # {{ names }} in a value are variables of the tool
-    no_port: str = ""  # where the port is to be had when the list does not hold it
+    no_port: str = ""  # how to get the port when the list does not hold it: the end of a sentence
     adapt: Callable[[Item], Iterable[Item]] = _as_it_is  # odd shapes made plain; several: one row each
     refuse: Callable[[Item], str] = field(default=lambda _: "")  # why a mail check must not become a row
     changes: Callable[[Item], Iterable[str]] = _nothing  # what cannot be carried over, as sentences
@@ -290,11 +290,10 @@ def _check(layout: Layout, origin: str, item: Item, kind: Kind, *, several: bool
     port = _agreed(as_port(values["port"]), address.port, "port")
     changes = list(layout.changes(item))
     if port is None and mail_type is None:
-        raise Unreadable(
-            f"The {layout.noun} has no port, so it cannot be told which service it checks.{layout.no_port}"
-        )
+        hint = f"; {layout.no_port}" if layout.no_port else ""
+        raise Unreadable(f"The {layout.noun} has no port, so what it checks cannot be told{hint}.")
     if port is None and layout.no_port:
-        changes.append(f"The port is not in the list, so the plain one of the type is taken.{layout.no_port}")
+        changes.append(f"The list holds no ports; {layout.no_port}.")
     interval = as_seconds(values["interval"], "interval", unit=layout.interval_unit)
     if interval is None and values["interval"] is not None:
         raise Unreadable("The interval is 0, but a time between two checks is needed.")

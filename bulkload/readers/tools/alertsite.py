@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from bulkload.fields import FIELDS
 from bulkload.readers.listings import IMAP, MINUTE, POP, SMTP, Kind, Layout, reader
 from bulkload.readers.values import Item, Unreadable, as_bool, as_text, at
 
@@ -14,7 +15,7 @@ _READ_ONLY = frozenset(
     {"id", "type", "access_type", "blackout_ids", "has_performance_alerts", "has_active_performance_alerts"}
     | {"has_sla", "sla_id"}
 )
-_CHECKED = frozenset({"name", "hostname", "port", "interval", "timeout", "enabled"})  # part of every check
+_CHECKED = frozenset({"name", "hostname", "port", "interval", "timeout", "enabled", "note"})  # part of every check
 MAX_NAMED = 10  # fields that a sentence names
 
 
@@ -60,16 +61,17 @@ EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
     "traceroute_on_error": _flag,
     "allow_internal_testing": _flag,
     "alert_note": _lines,
-    "note": _lines,
     "custom_properties": _properties,
 }
 
 
 def _extra(item: Item) -> Mapping[str, str]:
+    kind = as_text(at(item, "type"), "type").lower()
     cells = {}
     for field, as_cell in EXTRA_COLUMNS.items():
         value = at(item, field)
-        if value is not None and value != []:
+        # the API shows the same fields for all types, also where one has no use for them
+        if value is not None and value != [] and kind in FIELDS[field].types:
             cells[field] = as_cell(value, field)
     return cells
 
@@ -96,6 +98,7 @@ LAYOUT = Layout(
     interval_unit=MINUTE,
     timeout=("timeout",),
     tags=(),
+    note=("note",),
     login=("username", "userid", "user_id", "password", "pop3_username", "pop3_password", "smtp_password"),
     types={
         "email-imap": IMAP,

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bulkload.errors import InputError
 from bulkload.readers.documents import Document
+from bulkload.readers.durations import go_seconds
 from bulkload.readers.listings import TCP, TLS, Kind, Layout, translate_items
 from bulkload.readers.translation import Check, LeftOut
-from bulkload.readers.values import Item, Unreadable, as_bool, as_text, at, refuse_unresolved
+from bulkload.readers.values import MAX_SHOWN, Item, Unreadable, as_bool, as_text, at, refuse_unresolved
 
 NAME, TITLE = "gatus", "Gatus"
 
@@ -21,20 +22,8 @@ _LISTS = ("endpoints", "services", "external-endpoints", "suites")
 _LIST = re.compile(r"^(?:endpoints|services|external-endpoints|suites)[ \t]*:", re.MULTILINE)
 _ENTRY = re.compile(r"^[ \t]+(?:-[ \t]+)?(?:conditions|token)[ \t]*:", re.MULTILINE)
 
-_GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_GO_PART = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(ns|us|µs|μs|ms|s|m|h)")
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _INVERTED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
-
-
-def go_seconds(text: str) -> float:
-    """A Go duration ("1h30m", "1.5s") in seconds."""
-    parts = _GO_PART.findall(text)
-    if text == "0":
-        return 0.0
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise Unreadable(f"{text[:40]!r} is no time span; one like 30s, 5m or 1h30m is needed.")
-    return sum(float(number) * _GO_UNITS[unit] for number, unit in parts)
 
 
 def _adapt(item: Item) -> Iterable[Item]:
@@ -67,7 +56,10 @@ def _plain(text: str) -> str:
 def _span(value: object, what: str) -> float:
     text = _plain(as_text(value, what))
     refuse_unresolved(text, what)
-    return go_seconds(text) if text else 0.0
+    seconds = go_seconds(text) if text else 0.0
+    if seconds is None:
+        raise Unreadable(f"The {what} is {text[:MAX_SHOWN]!r}, but a time such as 30s, 5m or 1h30m is needed.")
+    return seconds
 
 
 def _labels(item: Item) -> list[object]:

@@ -15,6 +15,7 @@ from bulkload.readers.values import Item, Unreadable, as_bool, as_seconds, as_te
 NAME, TITLE = "uptime-kuma", "Uptime Kuma"
 
 DEFAULT_TIMEOUT = 0.8  # of the interval, where a monitor sets none
+MAX_GROUPS = 100  # one inside the other; what is deeper down is taken as paused
 MAX_STEPS = 200_000_000  # of SQLite's machine, about ten seconds; a real database needs thousands
 STEPS_PER_LOOK = 1_000_000
 
@@ -140,9 +141,12 @@ def _with_groups(monitors: list[object]) -> list[object]:
 def _with_ancestors(monitor: Item, by_id: Mapping[str, Item]) -> Item:
     groups: list[object] = []
     paused_above = False
-    seen = set()
+    seen: set[str] = set()
     above = _id(at(monitor, "parent"))
     while above and above in by_id and above not in seen:
+        if len(seen) == MAX_GROUPS:
+            paused_above = True
+            break
         seen.add(above)
         group = by_id[above]
         groups.append(at(group, "name"))

@@ -40,7 +40,7 @@ LAYOUT = Layout(
     login=("settings.auth", "auth"),
     types={"smtp": SMTP, "pop3": POP, "imap": IMAP, "tcp": TCP},
     paused=lambda item: flag("paused")(item) or word("status", "paused")(item),
-    no_port=" The answer of GET /checks/{id} has it: give that file together with the list.",
+    no_port="give the answer of GET /checks/{id} together with the list",
     adapt=_adapt,
     changes=_encrypted,
 )

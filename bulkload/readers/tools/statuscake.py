@@ -33,7 +33,7 @@ LAYOUT = Layout(
     timeout=("timeout",),
     types={"smtp": SMTP, "tcp": TCP},
     paused=lambda item: flag("paused")(item) or word("status", "paused")(item),
-    no_port=" The answer of GET /v1/uptime/{id} has it: give that file together with the list.",
+    no_port="give the answer of GET /v1/uptime/{id} together with the list",
     adapt=_adapt,
     changes=_constant,
 )
