@@ -1,0 +1,213 @@
+"""The smallest good object of each service, and ways to read it with something changed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bulkload.readers.documents import read_documents
+from bulkload.readers.listings import Layout
+from bulkload.readers.tools import (
+    alertsite,
+    better_stack,
+    datadog,
+    gatus,
+    kuma,
+    pingdom,
+    site24x7,
+    statuscake,
+    uptime_com,
+    uptimerobot,
+)
+from bulkload.readers.tools.registry import recognise
+from bulkload.readers.translation import Check, LeftOut
+
+SERVICES = (alertsite, better_stack, datadog, pingdom, site24x7, statuscake, uptime_com, uptimerobot)
+TOOLS = (*(service.NAME for service in SERVICES), gatus.NAME, kuma.NAME)
+SECRET = "hunter2"  # every password of the fixtures
+
+# One good object of each service, as small as the service sends it.
+GOOD: dict[str, tuple[str, dict[str, Any]]] = {
+    "alertsite": (
+        "results",
+        {
+            "id": 1,
+            "type": "email-smtp",
+            "name": "mx1",
+            "hostname": "mx1.example.com",
+            "billing_plancode": "UBM - A/A",
+            "interval": 5,
+            "timeout": 30,
+            "port": 25,
+            "locations": [{"id": 10}],
+            "custom_properties": [{"id": 28, "value_id": 74}],
+        },
+    ),
+    "better-stack": (
+        "data",
+        {
+            "id": "1",
+            "attributes": {
+                "monitor_type": "smtp",
+                "url": "mx1.example.com",
+                "pronounceable_name": "mx1",
+                "port": "25",
+                "check_frequency": 300,
+                "request_timeout": 5000,
+                "paused": False,
+            },
+        },
+    ),
+    "datadog": (
+        "tests",
+        {
+            "public_id": "abc",
+            "type": "api",
+            "subtype": "tcp",
+            "name": "mx1",
+            "status": "live",
+            "config": {
+                "request": {"host": "mx1.example.com", "port": 25, "timeout": 5},
+                "assertions": [{"type": "connection", "operator": "is", "target": "established"}],
+            },
+            "options": {"tick_every": 300},
+        },
+    ),
+    "pingdom": (
+        "checks",
+        {
+            "id": 1,
+            "name": "mx1",
+            "hostname": "mx1.example.com",
+            "resolution": 5,
+            "type": "smtp",
+            "status": "up",
+            "port": 25,
+        },
+    ),
+    "site24x7": (
+        "data",
+        {
+            "monitor_id": "1",
+            "display_name": "mx1",
+            "type": "PORT-SMTP",
+            "host_name": "mx1.example.com",
+            "port": 25,
+            "check_frequency": "5",
+            "timeout": 30,
+            "state": 0,
+        },
+    ),
+    "statuscake": (
+        "data",
+        {
+            "id": "1",
+            "name": "mx1",
+            "website_url": "mx1.example.com",
+            "test_type": "SMTP",
+            "check_rate": 300,
+            "paused": False,
+            "port": 25,
+        },
+    ),
+    "uptime-com": (
+        "results",
+        {
+            "pk": 1,
+            "name": "mx1",
+            "check_type": "SMTP",
+            "msp_address": "mx1.example.com",
+            "msp_port": 25,
+            "msp_interval": 5,
+            "is_paused": False,
+        },
+    ),
+    "uptimerobot": (
+        "monitors",
+        {
+            "id": 1,
+            "friendly_name": "mx1",
+            "url": "mx1.example.com",
+            "type": 4,
+            "sub_type": 4,
+            "port": 25,
+            "interval": 300,
+            "status": 2,
+        },
+    ),
+    "uptime-kuma": (
+        "monitorList",
+        {
+            "id": 1,
+            "name": "mx1",
+            "type": "port",
+            "hostname": "mx1.example.com",
+            "port": 25,
+            "interval": 300,
+            "timeout": 48,
+            "active": True,
+            "upsideDown": False,
+            "maxretries": 1,
+        },
+    ),
+}
+LAYOUTS: dict[str, Layout] = {service.NAME: service.LAYOUT for service in (*SERVICES, kuma)}
+
+
+def read(folder: Path, tool: str | None = None) -> list[Check | LeftOut]:
+    """What becomes of everything in a folder."""
+    recognised = recognise(read_documents([folder]), tool)
+    return [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+
+
+def read_json(folder: Path, *pages: object, tool: str | None = None) -> list[Check | LeftOut]:
+    """What becomes of JSON pages, written as files."""
+    for number, page in enumerate(pages):
+        (folder / f"page{number}.json").write_text(json.dumps(page), encoding="utf-8")
+    return read(folder, tool)
+
+
+def read_one(folder: Path, tool: str, path: str = "", value: object = None) -> Check | LeftOut:
+    """What becomes of the good object of a tool, with one value changed."""
+    place, good = GOOD[tool]
+    item = json.loads(json.dumps(good))
+    target = item
+    *above, last = path.split(".")
+    for key in above:
+        target = target.setdefault(key, {})
+    if path:
+        target[last] = value
+    (found,) = read_json(folder, {place: [item]}, tool=tool)
+    return found
+
+
+def leaves(value: object, path: str = "") -> Iterator[str]:
+    """The paths of all values inside objects."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            where = f"{path}.{key}" if path else key
+            yield where
+            yield from leaves(inner, where)
+
+
+def assert_usable(one: Check | LeftOut) -> None:
+    """A check holds only what the next stage may rely on; whatever is left out says why, in a sentence."""
+    assert one.origin
+    if isinstance(one, LeftOut):
+        assert one.reason.endswith(".")
+        assert "Traceback" not in one.reason
+        return
+    assert one.type in ("imap", "pop", "smtp", "round-trip", None)
+    assert one.name.strip()
+    assert one.hostname or one.type == "round-trip"
+    assert one.port is None or (type(one.port) is int and 1 <= one.port <= 65535)
+    assert one.port is not None or one.type is not None
+    for seconds in (one.interval_seconds, one.timeout_seconds):
+        assert seconds is None or (math.isfinite(seconds) and seconds > 0)
+    for text in (one.name, one.hostname, one.note, *one.tags, *one.extra.values()):
+        assert isinstance(text, str)
+        assert text.encode("utf-8") or text == ""
+        assert "\0" not in text
