@@ -241,7 +241,7 @@ class Execution:
             raise RunStopped(f"Whatever answers is not the AlertSite API: {error}") from error
         if self._misses >= SERIES:
             raise ApiDown(f"{self._misses} requests in a row were not answered; the last: {error}") from error
-        log.warning("a create was not answered: %s", error)
+        log.info("a create was not answered: %s", error)
         calm = 0 if isinstance(error, NotSent) else CALM_MISSES
         if self._misses > calm:
             self._api.pace.pause(min(LONGEST_BACK_OFF, 0.1 * 2 ** (self._misses - calm - 1)))

@@ -8,10 +8,9 @@ run's first create; nothing in it can be the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bulkload import clock
 from bulkload.model import State, Status
 from bulkload.store import Run, Store, to_json
 
@@ -69,7 +68,7 @@ class Change:
     monitor_id: str | None = None  # None: stays
     error: str = ""
     error_columns: tuple[str, ...] = ()
-    at: str | None = None  # created, doubt: when the request left
+    at: str | None = None  # doubt: when its request left at the latest; created: when it left, None: found by looking
     body: str | None = None  # None: stays
     attempt: bool = False  # one more request leaves
 
@@ -168,11 +167,22 @@ class Ledger:
             return int(found.fetchone()[0])
 
     def made(self) -> Iterator[tuple[str, bytes, str]]:
-        """ID, key and moment of every monitor that this program made and did not undo, the newest first."""
+        """ID, key and moment of the monitors that this program made and did not undo, the newest first.
+
+        Without those that were found by looking: when they left is not known, but the list shows them.
+        """
         with self._store.errors():
             yield from self._db.execute(
-                "SELECT monitor_id, key, at FROM monitors WHERE account = ? ORDER BY rowid DESC", (self._account,)
+                "SELECT monitor_id, key, at FROM monitors WHERE account = ? AND at IS NOT NULL ORDER BY rowid DESC",
+                (self._account,),
             )
+
+    def forget_all_but(self, monitor_ids: Container[str]) -> None:
+        """Strike out monitors that are not in the account any more: the user says so."""
+        with self._store.transaction():
+            made = self._db.execute("SELECT monitor_id FROM monitors WHERE account = ?", (self._account,)).fetchall()
+            gone = [(self._account, monitor_id) for (monitor_id,) in made if monitor_id not in monitor_ids]
+            self._db.executemany("DELETE FROM monitors WHERE account = ? AND monitor_id = ?", gone)
 
     def doubts(self) -> list[Doubt]:
         """Rows in doubt of all runs in the account, the oldest first."""
@@ -244,7 +254,7 @@ class Ledger:
         claimed = self._db.execute(
             "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
             " SELECT ?, ?, key, run, position, ? FROM rows WHERE run = ? AND position = ?",
-            (self._account, change.monitor_id, change.at or clock.moment(), run, change.position),
+            (self._account, change.monitor_id, change.at, run, change.position),
         )
         return claimed.rowcount == 1
 

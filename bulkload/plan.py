@@ -45,6 +45,8 @@ async def look(api: Api) -> Listing:
 async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> None:
     """Settle what needs no request. Raises `Distrusted` or `AlreadyThere` before anything is sent."""
     listing = await _believable_list(ledger, api, terms, patience)
+    if terms.trust_list:
+        ledger.forget_all_but(listing.monitors)
     settle(ledger, listing, patience)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()
@@ -126,8 +128,8 @@ async def _believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Pat
         missing = made - seen
         if terms.trust_list or not missing or (seen and (missing < SHRUNKEN or missing <= seen)):
             return listing
-        youngest = next(at for _, _, at in ledger.made())
-        wait = patience.grace - clock.seconds_between(youngest, clock.moment())
+        youngest = next((at for _, _, at in ledger.made()), None)
+        wait = patience.grace - clock.seconds_between(youngest, clock.moment()) if youngest else 0.0
         if wait <= 0:
             raise Distrusted(
                 f"The account's list of monitors shows {seen or 'none'} of the {made} that bulkload created there."

@@ -65,9 +65,7 @@ def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
         found = _own(ledger, listing, doubt, taken)
         if found is not None:
             taken.add(found)
-            changes.append(
-                Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=found, at=doubt.at)
-            )
+            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=found))
         elif proves_absence(doubt.at, listing.asked, reach, patience):
             if doubt.attempts >= MOST_ATTEMPTS:
                 words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."

@@ -49,7 +49,7 @@ MIGRATIONS = (
         WHERE state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting';
     CREATE TABLE monitors (
         account INTEGER NOT NULL REFERENCES accounts (id), monitor_id TEXT NOT NULL, key BLOB NOT NULL,
-        run INTEGER NOT NULL, position INTEGER NOT NULL, at TEXT NOT NULL, UNIQUE (account, monitor_id));
+        run INTEGER NOT NULL, position INTEGER NOT NULL, at TEXT, UNIQUE (account, monitor_id));
     CREATE TABLE earlier (
         run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL,
         PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
@@ -222,6 +222,10 @@ class Store:
         with self.transaction():
             self.db.execute(
                 "UPDATE rows SET state = 'pending', attempts = 0, error = '' WHERE run = ? AND state = 'failed'",
+                (run.number,),
+            )
+            self.db.execute(
+                "UPDATE runs SET listed = 0 WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?1)",
                 (run.number,),
             )
 
