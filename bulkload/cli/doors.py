@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,12 @@ import click
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bulkload.pipeline import Outcome
+    from bulkload.pipeline import OnStart, Outcome
     from bulkload.settings import Account, Options
 
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
+    """Settings from all their places, with logs set up as they say."""
     from bulkload.logs import set_up
     from bulkload.settings import load
 
@@ -26,39 +29,43 @@ def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Optio
     return account, options
 
 
-def progress(options: Options) -> Callable[[int], Callable[[int], None]]:
-    """A bar on a terminal, nothing elsewhere."""
+@contextmanager
+def progress(options: Options) -> Iterator[OnStart]:
+    """A bar on a terminal, nothing elsewhere; to be told how many rows there are, and then how many are done."""
+    with ExitStack() as stack:
 
-    def on_start(rows: int) -> Callable[[int], None]:
-        if options.quiet or options.json_ or not sys.stderr.isatty():
-            return lambda done: None
-        from tqdm import tqdm
+        def on_start(rows: int) -> Callable[[int], None]:
+            if not rows or options.quiet or options.json_ or not sys.stderr.isatty():
+                return lambda done: None
+            from tqdm import tqdm
 
-        bar = tqdm(total=rows, unit="row", desc="Creating", dynamic_ncols=True, leave=True)
+            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", dynamic_ncols=True))
 
-        def on_progress(done: int) -> None:
-            bar.update(done)
-            if bar.n >= rows:
-                bar.close()
+            def on_progress(done: int) -> None:
+                bar.update(done)
 
-        return on_progress
+            return on_progress
 
-    return on_start
+        yield on_start
 
 
 def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | None = None) -> None:
+    """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
     from bulkload.report.summary import run_json, summary_table
 
+    info = outcome.info
     if options.json_:
-        found = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
-        click.echo(json.dumps(found | (more or {})))
+        click.echo(json.dumps(run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})))
     elif not options.quiet:
-        click.echo(summary_table(outcome.info, outcome.results))
-    if outcome.info.stopped and (options.json_ or options.quiet):
-        complain(outcome.info.stopped)
-    if outcome.info.run_id and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-        complain(f"Go on with: bulkload resume {outcome.info.run_id} --output {options.output}")
+        click.echo(f"{info.input}, read as {', '.join(info.details.values())}", err=True)
+        click.echo(summary_table(info, outcome.results))
+    if info.stopped and (options.json_ or options.quiet):
+        complain(info.stopped)
+    if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        sandbox = " --sandbox" if options.sandbox else ""
+        complain(f"Go on with: bulkload resume {info.run_id} --output {shlex.quote(str(options.output))}{sandbox}")
 
 
 def complain(message: str) -> None:
+    """Say on stderr what went wrong."""
     click.echo(f"bulkload: {message}", err=True)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @FILE
 def template(file: Path) -> int:
-    """Write an empty workbook with drop-downs, comments and one example per type (.xlsx or .csv).
+    """Write an empty workbook to fill in.
+
+    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv gives a plain file.
 
     \b
     Example:

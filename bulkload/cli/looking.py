@@ -22,7 +22,7 @@ LONGEST_SHOWN = 60  # characters of a row that are shown
 @with_options(*COLUMNS, "results", *SHOWING)
 @click.pass_obj
 def check(config: Path | None, /, file: Path, **given: Any) -> int:
-    """Check FILE offline and print every bad cell; nothing is sent.
+    """Name every bad cell of FILE, offline.
 
     \b
     Examples:
@@ -53,7 +53,9 @@ def check(config: Path | None, /, file: Path, **given: Any) -> int:
 )
 @click.pass_obj
 def plan(config: Path | None, /, file: Path, **given: Any) -> int:
-    """Say what run would do with FILE in this account now; sends only a login and GETs.
+    """Say what run would do in this account now.
+
+    Only a login and GETs are sent.
 
     \b
     Examples:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @with_options(*COLUMNS, *ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
-    """Create what is in FILE and write its results to output/<name>-results.xlsx.
+    """Create what is in FILE.
+
+    The results go to output/<name>-results.xlsx.
 
     \b
     Examples:
@@ -34,7 +36,8 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
     worst = ExitCode.DONE
     for file, results in zip(files, pipeline.results_for(files, options), strict=True):
         try:
-            outcome = pipeline.run_file(file, account, options, results, progress(options))
+            with progress(options) as on_start:
+                outcome = pipeline.run_file(file, account, options, results, on_start)
         except Interrupted:
             raise
         except BulkloadError as error:
@@ -55,7 +58,9 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
 @with_options(*ACTING, "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
-    """Go on with an interrupted run, without its file. RUN is its ID (default: the newest that is not done).
+    """Go on with an interrupted run, without its file.
+
+    RUN is the ID of a run or its beginning (default: the newest that is not done).
 
     \b
     Example:
@@ -64,6 +69,7 @@ def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
     from bulkload import pipeline
 
     account, options = settings(config, given)
-    outcome = pipeline.resume(run_id, account, options, progress(options))
+    with progress(options) as on_start:
+        outcome = pipeline.resume(run_id, account, options, on_start)
     print_outcome(outcome, options)
     return outcome.exit_code
