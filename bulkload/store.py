@@ -53,7 +53,12 @@ MIGRATIONS = (
     CREATE TABLE earlier (
         run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL,
         PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
-    """,
+    ANALYZE sqlite_schema;
+    INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+        ('rows', 'rows', '1000000 100000 1'), ('rows', 'rows_key', '1000000 2 1'),
+        ('rows', 'rows_names', '1000000 2 1'), ('rows', 'rows_open', '100000 50000 10000 1');
+    ANALYZE sqlite_schema;
+    """,  # the statistics are made up: without any, SQLite takes a run's rows for few and reads them all
 )
 
 
@@ -359,7 +364,7 @@ class Store:
     def _twin(self, run: Run, key: bytes | None, names: str | None) -> int | None:
         """The source row of an earlier row of the run for the same monitor."""
         found = self.db.execute(
-            "SELECT source_row FROM rows WHERE key = ? AND run = ? UNION SELECT source_row FROM rows"
+            "SELECT source_row FROM rows WHERE key = ? AND run = ? UNION ALL SELECT source_row FROM rows"
             " WHERE names = ? AND run = ? LIMIT 1",
             (key, run.number, names, run.number),
         ).fetchone()
