@@ -173,7 +173,8 @@ class Ledger:
         """
         with self._store.errors():
             yield from self._db.execute(
-                "SELECT monitor_id, key, at FROM monitors WHERE account = ? AND at IS NOT NULL ORDER BY rowid DESC",
+                "SELECT monitor_id, key, at FROM monitors NOT INDEXED WHERE account = ? AND at IS NOT NULL"
+                " ORDER BY rowid DESC",  # by an index, all would be sorted before the first is given
                 (self._account,),
             )
 
