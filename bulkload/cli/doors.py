@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ from bulkload.errors import ExitCode
 if TYPE_CHECKING:
     from bulkload.pipeline import OnStart, Outcome
     from bulkload.settings import Account, Options
+
+WIDEST_BAR = 100  # columns
 
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
@@ -39,7 +42,8 @@ def progress(options: Options) -> Iterator[OnStart]:
                 return lambda done: None
             from tqdm import tqdm
 
-            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", dynamic_ncols=True))
+            columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
+            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns))
 
             def on_progress(done: int) -> None:
                 bar.update(done)
