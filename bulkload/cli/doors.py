@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bulkload.settings import Account, Options
 
 WIDEST_BAR = 100  # columns
+ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would hide the bar
 
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
@@ -43,7 +44,7 @@ def progress(options: Options) -> Iterator[OnStart]:
             from tqdm import tqdm
 
             columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
-            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns))
+            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns, nrows=ROWS_OF_BAR))
 
             def on_progress(done: int) -> None:
                 bar.update(done)
