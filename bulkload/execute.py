@@ -219,20 +219,25 @@ class Execution:
             self._api.retried += 1
 
     async def _patch(self, task: Task) -> Change:
-        """Send one patch; safe to repeat, so it needs no mark."""
+        """Send one patch. It is safe to repeat; the mark is there to know later that this program made the change."""
+        mark = Change(position=task.position, state=State.PENDING, error=task.note, attempt=True)
+        await self._journal.mark(mark)
         try:
             await self._api.patch(task.type, str(task.monitor_id), task.body.encode())
         except Forbidden as error:
             return self._forbidden(task, error)
-        except (Rejected, NotFound) as error:
-            return Change(position=task.position, state=Status.REJECTED, error=str(error), attempt=True)
+        except NotFound:
+            words = f"Monitor {task.monitor_id} went away during the run; another run creates it anew."
+            return Change(position=task.position, state=Status.FAILED, error=words)
+        except Rejected as error:
+            return Change(position=task.position, state=Status.REJECTED, error=str(error))
         self._created = True
-        return Change(position=task.position, state=Status.UPDATED, error=task.note, attempt=True)
+        return Change(position=task.position, state=Status.UPDATED, error=task.note)
 
     def _forbidden(self, task: Task, error: Forbidden) -> Change:
         if self._created:
             return Change(position=task.position, state=Status.REJECTED, error=str(error))
-        raise RunStopped(f"The account may not create monitors (role or permissions): {error}") from error
+        raise RunStopped(f"The account may not create or change monitors (role or permissions): {error}") from error
 
     def _count_miss(self, error: NotSent | InDoubt) -> None:
         """Slow down in a series of requests without an answer, and end the run when it gets long."""

@@ -19,7 +19,7 @@ IN_DOUBT_ELSEWHERE = (
     " WHERE runs.account = ? AND runs.run <> ?)"
 )
 
-SELECT_MATCH = "SELECT position, source_row, type, body, monitor_id, attempts"
+SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,9 @@ class Match:
     source_row: int
     type: str
     body: str  # JSON
-    monitor_id: str | None
+    patch: str | None  # JSON: what an earlier session wanted to change
     attempts: int
+    note: str
     other_identity: bool = False  # the file names the monitor's ID, but type, name, host or port are others
 
 
@@ -69,7 +70,7 @@ class Change:
     error: str = ""
     error_columns: tuple[str, ...] = ()
     at: str | None = None  # doubt: when its request left at the latest; created: when it left, None: found by looking
-    body: str | None = None  # None: stays
+    patch: str | None = None  # JSON: what is to be changed about the monitor; None: stays
     attempt: bool = False  # one more request leaves
 
 
@@ -88,7 +89,7 @@ class Ledger:
             return [
                 Task(position=position, type=kind, body=body, monitor_id=monitor_id, note=note)
                 for position, kind, body, monitor_id, note in self._db.execute(
-                    "SELECT position, type, body, monitor_id, error FROM rows"
+                    "SELECT position, type, iif(monitor_id IS NULL, body, patch), monitor_id, error FROM rows"
                     " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
                 )
@@ -125,14 +126,14 @@ class Ledger:
                     refused.append(change)
                 self._db.execute(
                     "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
-                    " at = ?, body = coalesce(?, body), attempts = attempts + ? WHERE run = ? AND position = ?",
+                    " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
                     (
                         change.state,
                         change.monitor_id,
                         change.error,
                         to_json(change.error_columns) if change.error_columns else None,
                         change.at,
-                        change.body,
+                        change.patch,
                         change.attempt,
                         change.run or self.run.number,
                         change.position,
@@ -204,6 +205,14 @@ class Ledger:
     def release(self) -> int:
         """Make waiting rows pending again whose monitor is in doubt no longer; returns how many."""
         return self._move(State.WAITING, State.PENDING, f"NOT {IN_DOUBT_ELSEWHERE}")
+
+    def unmatch(self) -> None:
+        """Forget which monitors pending rows were to change; the account may hold others by now."""
+        with self._store.transaction():
+            self._db.execute(
+                "UPDATE rows SET monitor_id = NULL WHERE run = ? AND state = 'pending' AND monitor_id IS NOT NULL",
+                (self.run.number,),
+            )
 
     def naming(self, monitor_id: str, key: bytes | None) -> list[Match]:
         """Pending rows whose file names this monitor; `key` is the monitor's identity in the account."""

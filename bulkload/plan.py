@@ -50,6 +50,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> No
     settle(ledger, listing, patience)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()
+    ledger.unmatch()
     match_rows(ledger, listing, terms)
     if not terms.trust_list:
         await _match_unlisted(ledger, listing, api, terms, patience)
@@ -88,12 +89,7 @@ def _matched(ledger: Ledger, listing: Listing, terms: Terms) -> Iterator[Change]
 def _meet(ledger: Ledger, row: Match, item: Mapping[str, Any], terms: Terms) -> Change:
     """What becomes of a row whose monitor is there."""
     monitor_id = str(item["id"])
-    if (
-        row.attempts
-        and row.monitor_id is None
-        and not ledger.was_earlier(monitor_id)
-        and not ledger.is_made(monitor_id)
-    ):
+    if row.attempts and row.patch is None and not ledger.was_earlier(monitor_id) and not ledger.is_made(monitor_id):
         return Change(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, seen late
     if item.get("type") != row.type:
         words = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
@@ -101,14 +97,19 @@ def _meet(ledger: Ledger, row: Match, item: Mapping[str, Any], terms: Terms) -> 
     body = json.loads(row.body)
     found = differences(body, item)
     if found and terms.on_existing == "update":
-        patch = to_json({field: body[field] for field in found})
+        patch = to_json({field: body[field] for field in body if field in found or _goes_along(field, found)})
         return Change(
-            position=row.position, state=State.PENDING, monitor_id=monitor_id, body=patch, error=_changes(found)
+            position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=_changes(found)
         )
-    if row.attempts and row.monitor_id is not None:
-        return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id)  # patched, answer lost
+    if row.attempts and row.patch is not None and not differences(json.loads(row.patch), item):
+        return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)  # answer lost
     words = f"Left as it is: {_changes(found)}." if found else ""
     return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
+
+
+def _goes_along(field: str, found: Mapping[str, object]) -> bool:
+    """A new list of locations may take the home location with it, so that is said again."""
+    return field == "home_location" and "locations" in found
 
 
 def _changes(found: Mapping[str, tuple[object, object]]) -> str:

@@ -38,7 +38,7 @@ MIGRATIONS = (
         sent INTEGER NOT NULL DEFAULT 0, throttled INTEGER NOT NULL DEFAULT 0, retried INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE rows (
         run INTEGER NOT NULL REFERENCES runs (run), position INTEGER NOT NULL, source_row INTEGER NOT NULL,
-        cells TEXT NOT NULL, state TEXT NOT NULL, type TEXT, key BLOB, body TEXT,
+        cells TEXT NOT NULL, state TEXT NOT NULL, type TEXT, key BLOB, body TEXT, patch TEXT,
         names TEXT, finished_in_file INTEGER NOT NULL DEFAULT 0,
         monitor_id TEXT, error TEXT NOT NULL DEFAULT '', error_columns TEXT, issues TEXT,
         attempts INTEGER NOT NULL DEFAULT 0, at TEXT,
@@ -50,6 +50,7 @@ MIGRATIONS = (
     CREATE TABLE monitors (
         account INTEGER NOT NULL REFERENCES accounts (id), monitor_id TEXT NOT NULL, key BLOB NOT NULL,
         run INTEGER NOT NULL, position INTEGER NOT NULL, at TEXT, UNIQUE (account, monitor_id));
+    CREATE INDEX monitors_run ON monitors (run, position);
     CREATE TABLE earlier (
         run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL,
         PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
