@@ -22,9 +22,20 @@ BATCH = 1000  # rows a transaction
 
 
 def read_into(
-    store: Store, path: Path, options: Options, *, command: str, account: int | None, settings: Mapping[str, str]
+    store: Store,
+    path: Path,
+    options: Options,
+    *,
+    command: str,
+    account: int | None,
+    settings: Mapping[str, str],
+    called: str | None = None,
+    arrival: int | None = None,
 ) -> Run:
-    """Read a file into a new run. Raises `InputError` or `UsageError`; the store then knows nothing of the file."""
+    """Read a file into a new run. Raises `InputError` or `UsageError`; the store then knows nothing of the file.
+
+    `called` is the file's name for people, if it is not its path; `arrival` is its number in an inbox.
+    """
     knows_header = partial(is_header, given=tuple(options.set), mapping=options.map)
     with open_source(path, sheet=options.sheet, is_header=knows_header) as source:
         layout = map_header(
@@ -35,7 +46,9 @@ def read_into(
         if source.notes:
             details["notes"] = " ".join(source.notes)
         header = [layout.header[index] for index in layout.user_columns]
-        run = store.begin(command, str(path), header, account=account, details=details, settings=settings)
+        run = store.begin(
+            command, called or str(path), header, account=account, details=details, settings=settings, arrival=arrival
+        )
         try:
             position = 0
             while batch := list(islice(source.rows, BATCH)):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bulkload import report
 from bulkload.errors import BulkloadError, ExitCode, Refrained, TooManyErrors, UsageError
@@ -21,6 +22,9 @@ from bulkload.intake import read_into
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.store import Run, Store, to_json
+
+if TYPE_CHECKING:
+    from bulkload.settle import Listing
 
 SANDBOX = "sandbox"  # the stand-in's address and user in the store; its port changes from run to run
 NOT_GOOD = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
@@ -30,6 +34,7 @@ _PATHS_APART = "\n"  # between results files in the store
 OnRow = Callable[[ReportRow], None]
 OnStart = Callable[[int], "OnProgress"]  # rows to be sent
 OnProgress = Callable[[int], None]  # rows that became final just now
+OnListing = Callable[["Listing"], None]  # the account's monitors, as the plan saw them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> 
 
     _check_results([path], options)
     with _locked(options) as store:
-        number = _account_number(store, account, options)
+        number = account_number(store, account, options)
         run = read_into(store, path, options, command="plan", account=number, settings={})
         try:
             session = plan_run(store, run, number, account, options)
@@ -68,16 +73,16 @@ def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> 
 def run_file(path: Path, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
     """Create what is in a file, and write its results."""
     with _locked(options) as store:
-        number = _account_number(store, account, options)
-        settings = _shown(options) | {"results": _PATHS_APART.join(str(path) for path in results)}
+        number = account_number(store, account, options)
+        settings = shown_settings(options) | {"results": _PATHS_APART.join(str(path) for path in results)}
         run = read_into(store, path, options, command="run", account=number, settings=settings)
-        return _carry_out(store, run, number, account, options, results, on_start)
+        return carry_through(store, run, number, account, options, results, on_start)
 
 
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
     """Go on with a run that is in the store, without its file; without an ID, the newest that is not done."""
     with _locked(options, must_exist=True) as store:
-        number = _account_number(store, account, options)
+        number = account_number(store, account, options)
         run = store.run(run_id) if run_id else _unfinished(store)
         if not run.read_whole:
             raise UsageError(f"Run {run.id} ended before {run.input} was read; run the file again.")
@@ -86,7 +91,7 @@ def resume(run_id: str | None, account: Account, options: Options, on_start: OnS
         store.reopen(run)
         kept = store.info(run).settings.get("results", "")
         results = options.results or [Path(text) for text in kept.split(_PATHS_APART) if text]
-        return _carry_out(store, run, number, account, options, results, on_start)
+        return carry_through(store, run, number, account, options, results, on_start)
 
 
 def rewrite(run_id: str | None, options: Options) -> Outcome:
@@ -94,7 +99,7 @@ def rewrite(run_id: str | None, options: Options) -> Outcome:
     with Store(options.output, must_exist=True) as store:
         run = store.run(run_id)
         results = options.results or default_results([Path(run.input)], options)[0]
-        return _written(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
+        return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
 
 
 def history(options: Options) -> list[tuple[Run, RunInfo]]:
@@ -118,14 +123,7 @@ def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]
     return [[options.output / f"{name}-results.xlsx"] for name in names]
 
 
-def _check_results(paths: Sequence[Path], options: Options) -> None:
-    for results in options.results:
-        report.check_format(results)
-        if any(results.resolve() == path.resolve() for path in paths):
-            raise UsageError(f"--results {results} would replace the input itself; give it another name.")
-
-
-def _carry_out(
+def carry_through(
     store: Store,
     run: Run,
     number: int,
@@ -133,7 +131,9 @@ def _carry_out(
     options: Options,
     results: Sequence[Path],
     on_start: OnStart,
+    on_listing: OnListing = lambda listing: None,
 ) -> Outcome:
+    """Take a run whose rows are in the locked store as far as it goes, and write its results."""
     from bulkload.execute import Limits
     from bulkload.session import Session, carry_out
 
@@ -148,19 +148,51 @@ def _carry_out(
         limits = Limits(
             concurrency=options.concurrency, first=options.first, most_errors=most_errors, wait=options.wait
         )
-        session = carry_out(store, run, number, account, options, limits=limits, bad_rows=bad_rows, on_start=on_start)
+        session = carry_out(
+            store,
+            run,
+            number,
+            account,
+            options,
+            limits=limits,
+            bad_rows=bad_rows,
+            on_start=on_start,
+            on_listing=on_listing,
+        )
     except BulkloadError as error:
         session = Session(stopped=error)
     exit_code = _exit_code(store.info(run), session.stopped)
     store.end(run, exit_code, session.stopped, session.seconds, session.requests)
-    return _written(store, run, results, exit_code)
+    return write_results(store, run, results, exit_code)
 
 
-def _written(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:
+def write_results(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:
+    """Write the results of a run as it stands in the store."""
     info = store.info(run)
     for path in results:
         report.write(path, info, store.report_rows(run))
     return Outcome(info=info, results=tuple(results), exit_code=_exit_code(info) if exit_code is None else exit_code)
+
+
+def account_number(store: Store, account: Account, options: Options) -> int:
+    """The account's number in the store. Raises `UsageError` if there is no way to log in."""
+    if options.sandbox:
+        return store.account(SANDBOX, SANDBOX)
+    check_credentials(account)
+    return store.account(account.base_url, account.username)
+
+
+def shown_settings(options: Options) -> dict[str, str]:
+    """The settings that a report shows."""
+    found = {name: getattr(options, name) for name in _SHOWN}
+    return {name: value if isinstance(value, str) else to_json(value) for name, value in found.items() if value}
+
+
+def _check_results(paths: Sequence[Path], options: Options) -> None:
+    for results in options.results:
+        report.check_format(results)
+        if any(results.resolve() == path.resolve() for path in paths):
+            raise UsageError(f"--results {results} would replace the input itself; give it another name.")
 
 
 def _foretell(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:
@@ -200,19 +232,6 @@ def _unfinished(store: Store) -> Run:
         if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
             return run
     raise UsageError("There is no run to go on with: every row of every run is done or needs a change of its row.")
-
-
-def _account_number(store: Store, account: Account, options: Options) -> int:
-    if options.sandbox:
-        return store.account(SANDBOX, SANDBOX)
-    check_credentials(account)
-    return store.account(account.base_url, account.username)
-
-
-def _shown(options: Options) -> dict[str, str]:
-    """The settings that a report shows."""
-    found = {name: getattr(options, name) for name in _SHOWN}
-    return {name: value if isinstance(value, str) else to_json(value) for name, value in found.items() if value}
 
 
 @contextmanager

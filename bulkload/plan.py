@@ -42,8 +42,11 @@ async def look(api: Api) -> Listing:
     return Listing.of(asked, await api.list_mail_monitors())
 
 
-async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> None:
-    """Settle what needs no request. Raises `Distrusted` or `AlreadyThere` before anything is sent."""
+async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
+    """Settle what needs no request; returns the list that it went by.
+
+    Raises `Distrusted` or `AlreadyThere` before anything is sent.
+    """
     listing = await _believable_list(ledger, api, terms, patience)
     if terms.trust_list:
         ledger.forget_all_but(listing.monitors)
@@ -57,6 +60,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> No
         _finished_but_gone(ledger)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
         raise AlreadyThere(f"{there} rows have monitors already, and --on-existing is fail. Nothing was created.")
+    return listing
 
 
 def match_rows(ledger: Ledger, listing: Listing, terms: Terms) -> None:

@@ -23,7 +23,7 @@ from bulkload.model import State
 from bulkload.pace import Pace
 from bulkload.plan import Terms, plan
 from bulkload.settings import Account, Options
-from bulkload.settle import Patience
+from bulkload.settle import Listing, Patience
 from bulkload.store import Run, Store
 
 SANDBOX_STATE = "sandbox.sqlite3"
@@ -71,12 +71,13 @@ def carry_out(
     limits: Limits,
     bad_rows: int,
     on_start: Callable[[int], Callable[[int], None]],
+    on_listing: Callable[[Listing], None],
 ) -> Session:
-    """Plan a run, send what is pending and settle what is in doubt."""
+    """Plan a run, send what is pending and settle what is in doubt; `on_listing` sees the list of the plan."""
     ledger = Ledger(store, run, number)
 
     async def work(api: Api, stop: Stop) -> None:
-        await _planned(ledger, api, options, stop)
+        on_listing(await _planned(ledger, api, options, stop))
         on_progress = on_start(ledger.count(State.PENDING))
         terms, patience = _terms(options), _patience(options)
         execution = Execution(ledger, api, terms, patience, limits, bad_rows=bad_rows, on_progress=on_progress)
@@ -113,7 +114,7 @@ def hold(account: Account, options: Options, work: Callable[[Api, Stop], Corouti
     return Session(stopped=stopped, seconds=time.monotonic() - began, requests=counts)
 
 
-async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> None:
+async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> Listing:
     """Plan; a wish to stop ends planning at once, since nothing is in flight that matters."""
     task = asyncio.create_task(plan(ledger, api, _terms(options), _patience(options)))
 
@@ -122,7 +123,7 @@ async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> No
 
     stop.tell = cancel
     try:
-        await task
+        return await task
     except asyncio.CancelledError:
         if stop.wish is not None:
             raise stop.wish from None

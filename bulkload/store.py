@@ -60,6 +60,19 @@ MIGRATIONS = (
         ('rows', 'rows_names', '1000000 2 1'), ('rows', 'rows_open', '100000 50000 10000 1');
     ANALYZE sqlite_schema;
     """,  # the statistics are made up: without any, SQLite takes a run's rows for few and reads them all
+    """
+    ALTER TABLE runs ADD COLUMN arrival INTEGER;
+    CREATE INDEX runs_arrival ON runs (arrival) WHERE arrival IS NOT NULL;
+    CREATE TABLE arrivals (
+        arrival INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL, sheet TEXT NOT NULL,
+        working TEXT NOT NULL, arrived REAL NOT NULL, place TEXT, closed REAL);
+    CREATE INDEX arrivals_sheet ON arrivals (folder, sheet, arrival);
+    CREATE TABLE gone (
+        run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL, key BLOB, type TEXT NOT NULL,
+        name TEXT NOT NULL, hostname TEXT NOT NULL, port TEXT NOT NULL, fate TEXT NOT NULL,
+        PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
+    CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
+    """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
 )
 
 
@@ -170,15 +183,26 @@ class Store:
         account: int | None,
         details: Mapping[str, str],
         settings: Mapping[str, str],
+        arrival: int | None = None,
     ) -> Run:
-        """Note a new run; its rows follow by `add`."""
+        """Note a new run; its rows follow by `add`. `arrival` is the number of its file in an inbox."""
         started = time.time()
         run_id = f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
         with self.transaction():
             self.db.execute(
-                "INSERT INTO runs (id, account, command, input, header, details, settings, started)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (run_id, account, command, input_path, to_json(header), to_json(details), to_json(settings), started),
+                "INSERT INTO runs (id, account, command, input, header, details, settings, started, arrival)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    run_id,
+                    account,
+                    command,
+                    input_path,
+                    to_json(header),
+                    to_json(details),
+                    to_json(settings),
+                    started,
+                    arrival,
+                ),
             )
         return self.run(run_id)
 
@@ -372,7 +396,7 @@ class Store:
         return int(found[0]) if found else None
 
     def _forget(self, number: int) -> None:
-        for table in ("rows", "earlier", "runs"):
+        for table in ("rows", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
 
 
