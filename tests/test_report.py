@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 from bulkload import report
 from bulkload.cells import restore
@@ -23,6 +22,7 @@ from bulkload.errors import StoreError, UsageError
 from bulkload.model import ReportRow, Status
 from bulkload.report.columns import result_header
 from bulkload.report.jsonlines import distinct
+from tests.report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 TABLES = st.integers(1, 5).flatmap(
     lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width).map(tuple), min_size=1, max_size=6)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 from bulkload import report
 from bulkload.model import Issue, ReportRow, RunInfo, Status
 from bulkload.report.legible import legible
 from bulkload.report.page import bars
+from tests.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 _VOID = {"meta", "input", "br"}
 _LOADING = {"src", "href", "srcset", "action", "poster", "data", "background"}

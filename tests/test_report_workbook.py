@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from openpyxl.cell.cell import Cell
 from openpyxl.worksheet.worksheet import Worksheet
 from python_calamine import CalamineWorkbook
-from report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 from bulkload import report
 from bulkload.columns import RESULT_COLUMNS
@@ -26,6 +25,7 @@ from bulkload.model import Issue, ReportRow, RunInfo, Status
 from bulkload.report.palette import PALETTE
 from bulkload.report.sheet_text import CELL_UNITS
 from bulkload.report.workbook import SHEET_COLUMNS, write_workbook
+from tests.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 ERROR_COLUMN = len(HEADER) + 1 + RESULT_COLUMNS.index("error")  # counted from 1, as openpyxl does
 BAD_PORT = Issue(code="port.range", message="port is 0; a port is a whole number from 1 to 65535.", column="port")

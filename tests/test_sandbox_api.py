@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_caller import BOUNCE, MX1, USER, calling
 
 from bulkload.sandbox import Location, Options
+from tests.sandbox_caller import BOUNCE, MX1, USER, calling
 
 AUTH_FAILED = {"errors": [{"code": 400, "message": "invalid_request - User authentication failed."}]}
 NOT_FOUND = (404, {"errors": [{"code": 404, "message": "Record not found"}]})

@@ -11,10 +11,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sandbox_caller import MX1, USER, calling
 
 from bulkload.sandbox import KINDS, Faults, Rule
 from bulkload.sandbox.server import Sandbox
+from tests.sandbox_caller import MX1, USER, calling
 
 AUTH_TEXT = "invalid_request - User authentication failed."
 

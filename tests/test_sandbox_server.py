@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_caller import MX1, USER, calling
 
 import bulkload.sandbox
 from bulkload.sandbox import Faults, Options, Rule, SandboxError
 from bulkload.sandbox.server import Sandbox, running
+from tests.sandbox_caller import MX1, USER, calling
 
 SERVE = """
 import sys
