@@ -123,11 +123,14 @@ async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> Li
 
     stop.tell = cancel
     try:
-        return await task
+        listing = await task
     except asyncio.CancelledError:
         if stop.wish is not None:
             raise stop.wish from None
         raise
+    if stop.wish is not None:
+        raise stop.wish
+    return listing
 
 
 def _terms(options: Options) -> Terms:
@@ -173,13 +176,15 @@ def _signals(stop: Stop, task: asyncio.Task[None]) -> Iterator[None]:
         else:
             task.cancel()
 
+    before = {number: signal.getsignal(number) for number in codes}
     for number, code in codes.items():
         loop.add_signal_handler(number, asked, code)
     try:
         yield
     finally:
-        for number in codes:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -6,11 +6,13 @@ where they are used, so that a command starts as fast as it can.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import click
 
@@ -22,6 +24,7 @@ from bulkload.errors import BulkloadError, ExitCode, Interrupted
 
 def entry() -> None:
     """Run the program; the process ends with its exit code."""
+    sys.excepthook = _own_fault
     sys.exit(main(sys.argv[1:]))
 
 
@@ -46,6 +49,14 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
         return ExitCode.DONE
+
+
+def _own_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say in one line that the program is at fault; the traceback is for `--log-level debug`."""
+    complain(
+        f"This is a mistake in bulkload, not in your file: {kind.__name__}: {error}. What was done is in the store."
+    )
+    logging.getLogger("bulkload").debug("the traceback", exc_info=(kind, error, trace))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
