@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        complain("Interrupted before anything was sent.")
+        complain("Interrupted. What was done is in the store; see bulkload runs.")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
