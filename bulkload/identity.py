@@ -43,6 +43,14 @@ def listed_key(item: Mapping[str, object]) -> str | None:
     return monitor_key(found, item) if isinstance(found, str) and found in MONITOR_TYPES else None
 
 
+def apart(key: str) -> tuple[str, str]:
+    """Split a key into where the monitor looks (type and servers) and what it is called (type and name, loosely)."""
+    kind = key.partition(_SEPARATOR)[0]
+    servers = 2 if kind in PLAIN_PORTS else len(_ENDPOINT_DEFAULTS) + 1
+    *place, name = key.split(_SEPARATOR, servers + 1)
+    return _SEPARATOR.join(place), _SEPARATOR.join((kind, " ".join(name.casefold().split())))
+
+
 def differences(body: Mapping[str, object], item: Mapping[str, object]) -> dict[str, tuple[object, object]]:
     """Name the fields that the body asks for and the listed monitor has otherwise: field → (old, new).
 

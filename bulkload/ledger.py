@@ -8,10 +8,11 @@ run's first create; nothing in it can be the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
-from bulkload.model import State, Status
+from bulkload.model import Issue, State, Status
 from bulkload.store import Run, Store, to_json
 
 IN_DOUBT_ELSEWHERE = (
@@ -141,6 +142,25 @@ class Ledger:
                 )
         return refused
 
+    def remark(self, code: str, remarks: Iterable[tuple[int, Issue]]) -> int:
+        """Put warnings of one code on rows, by position, in place of all that the run had; returns how many."""
+        count = 0
+        with self._store.transaction():
+            old = self._db.execute(
+                "SELECT position, issues FROM rows WHERE run = ? AND instr(issues, ?)",
+                (self.run.number, f'"code":"{code}"'),
+            ).fetchall()
+            for position, issues in old:
+                kept = [issue for issue in json.loads(issues) if issue["code"] != code]
+                self._set_issues(position, kept)
+            for position, issue in remarks:
+                found = self._db.execute(
+                    "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
+                ).fetchone()
+                self._set_issues(position, [*json.loads(found[0] or "[]"), asdict(issue)])
+                count += 1
+        return count
+
     # ── what is in the account ────────────────────────────────────────────────────────────────────────────
 
     def note_earlier(self, monitor_ids: Iterable[str]) -> None:
@@ -160,6 +180,11 @@ class Ledger:
     def is_made(self, monitor_id: str) -> bool:
         """True if a row of this program made a monitor and did not undo it."""
         return self._found("SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ?", self._account, monitor_id)
+
+    def is_own(self, monitor_id: str) -> bool:
+        """True if a row of this very run made a monitor and did not undo it."""
+        sql = "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ?"
+        return self._found(sql, self._account, monitor_id, self.run.number)
 
     def made_count(self) -> int:
         """How many monitors this program made in the account and did not undo."""
@@ -256,6 +281,12 @@ class Ledger:
                 f"UPDATE rows SET state = '{new}' WHERE run = ? AND state = '{old}' AND {condition}",
                 (self.run.number, self._account, self.run.number),
             ).rowcount
+
+    def _set_issues(self, position: int, issues: Sequence[object]) -> None:
+        self._db.execute(
+            "UPDATE rows SET issues = ? WHERE run = ? AND position = ?",
+            (to_json(issues) if issues else None, self.run.number, position),
+        )
 
     def _claim(self, change: Change) -> bool:
         run = change.run or self.run.number

@@ -19,6 +19,7 @@ from bulkload.errors import AlreadyThere, Distrusted
 from bulkload.identity import differences, listed_key
 from bulkload.ledger import Change, Ledger, Match
 from bulkload.model import State, Status
+from bulkload.near import NEAR_MISS, near_misses
 from bulkload.settle import Listing, Patience, settle
 from bulkload.store import digest, to_json
 
@@ -58,6 +59,8 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
     if not terms.trust_list:
         await _match_unlisted(ledger, listing, api, terms, patience)
         _finished_but_gone(ledger)
+    if ledger.count(State.PENDING) and (near := ledger.remark(NEAR_MISS, near_misses(ledger, listing))):
+        log.warning("%d rows nearly match monitors that are there; their error text names them", near)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
         raise AlreadyThere(f"{there} rows have monitors already, and --on-existing is fail. Nothing was created.")
     return listing

@@ -24,6 +24,7 @@ from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, status_of
 
 STORE_NAME = "bulkload.sqlite3"
+ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
 BUSY = 10.0  # seconds to wait for a reader that holds the file
 
 MIGRATIONS = (
@@ -65,7 +66,8 @@ MIGRATIONS = (
     CREATE INDEX runs_arrival ON runs (arrival) WHERE arrival IS NOT NULL;
     CREATE TABLE arrivals (
         arrival INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL, sheet TEXT NOT NULL,
-        working TEXT NOT NULL, arrived REAL NOT NULL, place TEXT, closed REAL);
+        working TEXT NOT NULL, arrived REAL NOT NULL, readings INTEGER NOT NULL DEFAULT 0,
+        place TEXT, closed REAL);
     CREATE INDEX arrivals_sheet ON arrivals (folder, sheet, arrival);
     CREATE TABLE gone (
         run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL, key BLOB, type TEXT NOT NULL,
@@ -337,20 +339,21 @@ class Store:
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for cells, state, source_row, monitor_id, error, columns, issues, attempts in self.db.execute(
+            for cells, state, source_row, monitor_id, error, columns, noted, attempts in self.db.execute(
                 "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts"
                 " FROM rows WHERE run = ? ORDER BY position",
                 (run.number,),
             ):
+                issues = tuple(Issue(**issue) for issue in json.loads(noted)) if noted else ()
                 yield ReportRow(
                     source_row=source_row,
                     cells=tuple(json.loads(cells)),
                     status=status_of(state),
                     monitor_id=monitor_id or "",
-                    error=error,
+                    error=_told(error, issues) if noted else error,
                     error_columns=tuple(json.loads(columns)) if columns else (),
                     attempts=attempts,
-                    issues=tuple(Issue(**issue) for issue in json.loads(issues)) if issues else (),
+                    issues=issues,
                 )
 
     @contextlib.contextmanager
@@ -414,6 +417,13 @@ def _run(found: sqlite3.Row) -> Run:
         finished=found["finished"] is not None,
         exit_code=found["exit_code"],
     )
+
+
+def _told(error: str, issues: Iterable[Issue]) -> str:
+    """The error that people read: with what the account showed about the row."""
+    shown = [issue.message for issue in issues if issue.code.startswith(ACCOUNT_ISSUE)]
+    full_stop = "." if shown and error and not error.endswith((".", "!", "?")) else ""
+    return " ".join([error + full_stop, *shown]).strip()
 
 
 def to_json(value: object) -> str:

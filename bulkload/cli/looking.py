@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bulkload.model import ReportRow
 
 FIRST_SHOWN = 5  # rows of each kind that `plan` shows
+FIRST_WARNINGS = 20  # that `plan` shows
 LONGEST_SHOWN = 60  # characters of a row that are shown
 
 
@@ -65,11 +66,16 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
     from bulkload import pipeline
     from bulkload.model import Status
     from bulkload.report.summary import duration
+    from bulkload.store import ACCOUNT_ISSUE
 
     account, options = settings(config, given)
     shown: dict[Status, list[ReportRow]] = {}
+    warnings: list[dict[str, object]] = []
 
     def on_row(row: ReportRow) -> None:
+        for issue in row.issues:
+            if issue.code.startswith(ACCOUNT_ISSUE):
+                warnings.append({"row": row.source_row, "code": issue.code, "message": issue.message})
         first = shown.setdefault(row.status, [])
         if len(first) < FIRST_SHOWN:
             first.append(row)
@@ -83,7 +89,11 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
                 click.echo(f"{status.value}  {_row_line(row)}")
             if (more := outcome.info.counts.get(status, 0) - len(shown.get(status, []))) > 0:
                 click.echo(f"{status.value}  … and {more:,} more")
-    print_outcome(outcome, options, {"expected_seconds": round(seconds, 1)})
+        for warning in warnings[:FIRST_WARNINGS]:
+            click.echo(f"warning  row {warning['row']}: {warning['message']}")
+        if (more := len(warnings) - FIRST_WARNINGS) > 0:
+            click.echo(f"warning  … and {more:,} more")
+    print_outcome(outcome, options, {"expected_seconds": round(seconds, 1), "warnings": warnings})
     if not options.json_ and not options.quiet:
         pace = f" at {options.rate:g} requests a second" if options.rate else ""
         click.echo(f"Run will send {to_send:,} requests; expect {duration(seconds)}{pace}.")
