@@ -1,0 +1,139 @@
+"""A process that is killed between any two of its durable steps recovers, whatever was under way."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bulkload.errors import ExitCode
+from bulkload.sandbox import Faults, Rule
+from bulkload.store import STORE_NAME
+
+from .play import play
+from .points import Fuse
+from .program import place
+from .scenario import Line, Round, Scenario
+
+ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
+STRIDE = 1 if ALL else 9  # every n-th step is tried
+AT_A_TIME = 4  # plays
+LINES = (
+    Line(monitor=0),
+    Line(monitor=1),
+    Line(monitor=2, bad=True),
+    Line(monitor=1, spelling="shouted"),
+    Line(monitor=3),
+)
+SMOOTH = Scenario(lines=LINES, concurrency=1, grace=0.3, after=0.6, warm=False)
+ROUGH = replace(
+    SMOOTH,
+    after=0.8,
+    faults=Faults(
+        rules=(
+            Rule(fault="reset-after", at=(1,)),
+            Rule(fault="error-before", at=(2,)),
+            Rule(fault="late", at=(3,), seconds=0.1),
+        )
+    ),
+)
+REPORTS = replace(SMOOTH, lines=LINES[:1], formats=("jsonl", "xlsx", "html", "csv"))
+
+
+def _steps(scenario: Scenario, folder: Path) -> list[str]:
+    """What a whole run does durably, in order."""
+    (folder / "hosts.csv").write_text(scenario.csv(), "utf-8")
+    formats = [word for suffix in scenario.formats for word in ("--results", f"results.{suffix}")]
+    with place(folder, scenario.environment, faults=scenario.faults) as where:
+        where.run("run", "hosts.csv", *formats, entered=Fuse(at=0, trace=folder / "trace"))
+    return (folder / "trace").read_text("utf-8").splitlines()
+
+
+def _kill_at(points: Iterable[tuple[int, ...]], scenario: Scenario, folder: Path) -> None:
+    """Play with processes killed at these steps; plays wait more than they work, so several go at a time."""
+
+    def one(steps: tuple[int, ...]) -> None:
+        inside = folder / "-".join(map(str, steps))
+        inside.mkdir()
+        resume = bool(sum(steps) % 2)
+        rounds = tuple(Round(step=step, resume=resume and turn > 0) for turn, step in enumerate(steps))
+        play(replace(scenario, rounds=rounds, finish_by_resume=resume), inside)
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for done in [pool.submit(one, steps) for steps in points]:
+            done.result()
+
+
+@pytest.mark.parametrize("scenario", [SMOOTH, ROUGH], ids=["smooth", "rough"])
+def test_a_process_killed_at_any_step_recovers(scenario: Scenario, tmp_path: Path) -> None:
+    """Making the store, reading, marking, sending, recording, settling, ending: before each and after each."""
+    steps = _steps(scenario, tmp_path)
+    assert {"BEGIN IMMEDIATE", "COMMIT"} < set(steps)
+    assert any("'sending'" in step for step in steps)
+    _kill_at(((number,) for number in range(1, len(steps) + 2, STRIDE)), scenario, tmp_path)
+
+
+def test_a_process_killed_while_it_writes_results_leaves_no_half_file(tmp_path: Path) -> None:
+    steps = _steps(REPORTS, tmp_path)
+    ended = max(number for number, step in enumerate(steps, 1) if step == "COMMIT")
+    worth = [n for n, step in enumerate(steps, 1) if n >= ended and not re.search("/.bulkload-[^/]+/tmp", step)]
+    assert sum("os.rename" in steps[number - 1] for number in worth) == len(REPORTS.formats)
+    _kill_at(((number,) for number in worth[:: 1 if ALL else 4]), REPORTS, tmp_path)
+
+
+@pytest.mark.skipif(not ALL, reason="part of the larger set: BULKLOAD_ALL_TESTS=1")
+def test_two_processes_killed_one_after_the_other_recover(tmp_path: Path) -> None:
+    steps = len(_steps(ROUGH, tmp_path))
+    _kill_at(itertools.product(range(30, steps, 13), range(30, steps, 19)), ROUGH, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "made"),
+    [("stall-before", 0), ("stall-after", 1), ("slow", 1), ("late", 0)],
+)
+def test_a_process_killed_between_its_request_and_the_answer_recovers(fault: str, made: int, tmp_path: Path) -> None:
+    """The stand-in says when it has the request; the process dies while it waits, or right after."""
+    faults = Faults(rules=(Rule(fault=fault, at=(1,), seconds=0.2),))
+    scenario = replace(SMOOTH, after=0.8, lines=LINES[:1], faults=faults)
+    (tmp_path / "hosts.csv").write_text(scenario.csv(), "utf-8")
+    with place(tmp_path, scenario.environment, faults=faults) as where:
+        process = where.start("run", "hosts.csv")
+        assert process.until(lambda: any(entry["operation"] == "create" for entry in where.seen))
+        assert len(where.sandbox.monitors()) == made
+        process.signal(9)
+        assert process.end().killed
+        again = where.run("run", "hosts.csv", "--json")
+        assert again.exit_code == ExitCode.DONE, again
+        assert len(where.sandbox.monitors()) == 1
+        committed = [entry for entry in where.seen if entry["committed"] and entry["operation"] != "login"]
+        assert len(committed) <= 1
+
+
+def test_a_store_migration_that_is_killed_is_done_whole_by_the_next_process(tmp_path: Path) -> None:
+    """Whatever step it dies at, the store is as before or as after, never between."""
+    (tmp_path / "hosts.csv").write_text(SMOOTH.csv(), "utf-8")
+    with place(tmp_path, SMOOTH.environment) as where:
+        for number in range(1, 80):
+            output = tmp_path / f"output-{number}"
+            fuse = Fuse(at=number)
+            ended = where.run("run", "hosts.csv", "--strict", "--output", output.name, entered=fuse)
+            if not (output / STORE_NAME).exists():
+                continue
+            database = sqlite3.connect(output / STORE_NAME)
+            tables = database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            database.close()
+            assert bool(tables) == bool(version)
+            if version:
+                break
+        assert ended.killed
+        assert number > 10
+        assert where.run("run", "hosts.csv", "--output", output.name).exit_code == ExitCode.ROWS_LEFT
+        assert len(where.sandbox.monitors()) == len(SMOOTH.wanted)
