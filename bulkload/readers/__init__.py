@@ -1,7 +1,8 @@
 """Input files: a path goes in, a `Source` comes out whose rows are a stream of text cells.
 
 A reader recognises a file by its content (never by its name) and translates it into a `Source`. Every reader is
-asked; the one that says yes opens the file. A new format is one more line in `READERS`.
+asked; the one that says yes opens the file. A new format is one more line in `READERS`. The configuration of
+another monitoring tool, a file or a folder, is an input as well; those readers are in `readers.tools`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _FOREIGN = (
     (re.compile(rb"PAR1"), "a Parquet file"),
     (re.compile(rb"\x09[\x00\x02\x04]\x04\x00|\x09\x00\x06\x00"), "an Excel workbook of version 4 or older"),
 )  # fmt: skip
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip archives and the compound files of old Excel
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -62,16 +64,35 @@ READERS = (
 
 
 @contextmanager
-def open_source(path: Path, *, sheet: str | None = None, is_header: IsHeader) -> Iterator[Source]:
+def open_source(
+    path: Path, *, sheet: str | None = None, is_header: IsHeader, tool: str | None = None
+) -> Iterator[Source]:
     """Open an input file; what cannot be read is an `InputError` that names the file, now or while rows are read.
 
-    `is_header(cells)` says whether a row of cells is a header with the columns that are needed.
+    `is_header(cells)` says whether a row of cells is a header with the columns that are needed. `tool` names the
+    tool whose configuration it is; without it the content decides.
     """
+    if tool is not None or _is_configuration(path):
+        from bulkload.readers.translate import configuration_source
+
+        yield configuration_source([path], tool=tool)
+        return
     with ExitStack() as stack:
         with _naming(path):
             reader = _reader_of(path)
             source = stack.enter_context(reader.open(path, sheet=sheet, is_header=is_header))
         yield replace(source, rows=_named_rows(source), notes=_surprise(path, source) + source.notes)
+
+
+def _is_configuration(path: Path) -> bool:
+    """Ask the readers of other tools, which are loaded only for what is no workbook."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(4) in _WORKBOOKS:
+                return False
+    from bulkload.readers.configuration import is_configuration
+
+    return is_configuration(path)
 
 
 def _reader_of(path: Path) -> Reader:

@@ -68,9 +68,10 @@ def _without_cut_twins(
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Number names that became the same only because both were cut."""
     used: set[str] = set()
+    counters: dict[str, count[int]] = {}  # one per name, so that thousands of twins are not counted anew
     for at, (name, changes) in enumerate(result):
         if name.casefold() in used and not rows[at].fixed:
-            numbers = count(2)
+            numbers = counters.setdefault(name.casefold(), count(2))
             name = next(new for number in numbers if (new := _fitting(name, f" ({number})")).casefold() not in used)
             result[at] = (name, (*changes, f"The name becomes {name!r}, because another is the same after cutting."))
         used.add(name.casefold())

@@ -37,6 +37,9 @@ MAX_INTERVAL = 1440  # minutes
 MAX_TIMEOUT = 300  # seconds
 MAX_NOTE = 255  # characters
 MAX_CHECKS = 1_000_000  # objects of one input
+MAX_HOST_CHARS = 1000  # of the text where a host name should be
+MAX_NOTE_READ = 10_000  # characters of a note that are looked at
+MAX_MERGED_SHOWN = 20  # checks that a merged row names
 SHOWN_LEFT_OUT = 20  # sentences about objects that need a look, in the notes of a source
 
 # {{ jinja }}, ${ENV}, {$ZABBIX}, {#LLD}, {HOST.CONN}, $NAGIOS$, %{x}, <%= erb %>, ENC[…]
@@ -155,6 +158,8 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
 
     if check.type == ROUND_TRIP:
         return _Settled(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
+    if len(check.hostname) > MAX_HOST_CHARS:
+        return out(f"Its host name has {len(check.hostname):,} characters, more than any host name.")
     if unresolved := _VARIABLE.search(check.hostname):
         return out(f"The variable {unresolved[0]} in its host name has no value in these files.")
     marks: list[str] = []
@@ -213,46 +218,45 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
 
 def _merge(items: Sequence[_Settled]) -> tuple[list[_Settled], list[LeftOut]]:
     """Make one of those that test the same; monitors of AlertSite itself stay as they are."""
-    kept: dict[tuple[object, ...], _Settled] = {}
-    repeated: list[LeftOut] = []
+    groups: dict[tuple[object, ...], list[_Settled]] = {}
     for number, item in enumerate(items):
         key: tuple[object, ...] = (number,) if item.check.extra else (item.type, item.host, item.port)
-        before = kept.get(key)
-        if before is None:
-            kept[key] = item
-            continue
-        kept[key] = _joined(before, item)
-        repeated.append(
-            LeftOut(
-                origin=item.check.origin,
-                reason=f"It tests the same type, host and port as {before.check.origin}, and is merged into it.",
-            )
+        groups.setdefault(key, []).append(item)
+    repeated = [
+        LeftOut(
+            origin=item.check.origin,
+            reason=f"It tests the same type, host and port as {first.check.origin}, and is merged into it.",
         )
-    return list(kept.values()), repeated
+        for first, *others in groups.values()
+        for item in others
+    ]
+    return [_joined(group) if len(group) > 1 else group[0] for group in groups.values()], repeated
 
 
-def _joined(first: _Settled, second: _Settled) -> _Settled:
-    """The first check, as often as the more frequent one, with the tags of both.
+def _joined(group: Sequence[_Settled]) -> _Settled:
+    """The first check, as often as the most frequent one, with the tags of all.
 
     A paused check neither switches an enabled one off nor sets its pace.
     """
-    one, two = first.check, second.check
-    pace = one if one.enabled or not two.enabled else two
-    seconds = [check.interval_seconds for check in (one, two) if check.enabled == pace.enabled]
-    known = [value for value in seconds if value is not None]
-    interval = min(known) if known else pace.interval_seconds
-    return replace(
-        first,
-        check=replace(
-            one,
-            enabled=one.enabled or two.enabled,
-            interval_seconds=interval,
-            timeout_seconds=pace.timeout_seconds,
-            tags=tuple(dict.fromkeys((*one.tags, *two.tags))),
-        ),
-        marks=tuple(dict.fromkeys((*first.marks, *second.marks))),
-        changes=(*first.changes, f"Another check of the same type, host and port is merged: {two.origin}."),
+    first, checks = group[0], [item.check for item in group]
+    enabled = any(check.enabled for check in checks)
+    leading = [check for check in checks if check.enabled == enabled]
+    intervals = [check.interval_seconds for check in leading if check.interval_seconds is not None]
+    check = replace(
+        first.check,
+        enabled=enabled,
+        interval_seconds=min(intervals, default=None),
+        timeout_seconds=leading[0].timeout_seconds,
+        tags=tuple(dict.fromkeys(tag for check in checks for tag in check.tags)),
     )
+    merged = [
+        f"Another check of the same type, host and port is merged: {other.origin}."
+        for other in checks[1 : MAX_MERGED_SHOWN + 1]
+    ]
+    if len(checks) > MAX_MERGED_SHOWN + 1:
+        merged.append(f"{len(checks) - 1 - MAX_MERGED_SHOWN} more of them are merged as well.")
+    marks = dict.fromkeys(mark for item in group for mark in item.marks)
+    return replace(first, check=check, marks=tuple(marks), changes=(*first.changes, *merged))
 
 
 def _name(item: _Settled) -> Named:
@@ -314,7 +318,7 @@ def _note(item: _Settled) -> tuple[str, tuple[str, ...]]:
     """Marks first, then the note of the source and its tags, as far as they fit."""
     tags = f"tags: {', '.join(item.check.tags)}" if item.check.tags else ""
     marks = () if item.check.extra else item.marks  # a monitor of AlertSite itself keeps its note
-    whole = _plain("; ".join(part for part in (*marks, item.check.note.strip(), tags) if part))
+    whole = _plain("; ".join(part for part in (*marks, item.check.note[:MAX_NOTE_READ].strip(), tags) if part))
     clean = _SECRET.sub(r"\1\2…", _LOGIN_IN_URL.sub("", whole))
     changes = ("What looks like a password in its note is not taken over.",) if clean != whole else ()
     if len(clean) <= MAX_NOTE or item.check.extra:

@@ -20,7 +20,7 @@ NAME = "icinga2"
 TITLE = "Icinga 2"
 
 DEFAULT_TIMEOUT = 10.0  # seconds, of the plugins
-_LANGUAGE = re.compile(r'^\s*(?:apply\s+Service|object\s+(?:Host|Service|CheckCommand)\s+")', re.MULTILINE)
+_LANGUAGE = re.compile(r'^[ \t]*(?:apply\s+Service|object\s+(?:Host|Service|CheckCommand)\s+")', re.MULTILINE)
 _MACRO = re.compile(r"\$([\w.]+)\$")
 
 

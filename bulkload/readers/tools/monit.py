@@ -17,8 +17,8 @@ DEFAULT_TIMEOUT = 5.0  # seconds, of a connection test
 _KINDS = frozenset(
     {"host", "process", "file", "fifo", "filesystem", "directory", "system", "program", "network", "device"}
 )
-_CHECK = re.compile(r"^\s*check\s+(?:host|process)\s+\S+", re.MULTILINE | re.IGNORECASE)
-_MAIN = re.compile(r"^\s*set\s+daemon\s+\d+", re.MULTILINE | re.IGNORECASE)
+_CHECK = re.compile(r"^[ \t]*check\s+(?:host|process)\s+\S+", re.MULTILINE | re.IGNORECASE)
+_MAIN = re.compile(r"^[ \t]*set\s+daemon\s+\d+", re.MULTILINE | re.IGNORECASE)
 _TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|#[^\n]*|[{}()]|[^\s"\'#{}(),;]+')
 _PROTOCOLS: dict[str, tuple[str | None, Tls]] = {
     "smtp": ("smtp", "unknown"),
@@ -98,6 +98,7 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | LeftO
     where = f"{statement.document.name} line {tokens[0].line}: check {kind} {name}"
     address = _after(tokens, words, "address") if kind == "host" else "localhost"
     interval, changes = _interval(words, tokens, cycle)
+    groups = tuple(text for at, word in enumerate(words[:-1]) if word == "group" and (text := tokens[at + 1].text))
     found = False
     for start, word in enumerate(words):
         if word != "if":
@@ -111,7 +112,8 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | LeftO
         if test_words[0] == "succeeded":
             yield LeftOut(origin=origin, reason="It is inverted (if succeeded): it is well when the port is closed.")
         else:
-            yield _test(origin, name, address, _Test(tokens=test, words=test_words), interval, changes, words)
+            one = _Test(tokens=test, words=test_words)
+            yield _test(origin, name, address, one, _Setting(interval=interval, tags=groups, changes=changes))
     if not found:
         yield LeftOut(origin=where, reason="It tests no port.")
 
@@ -126,15 +128,16 @@ class _Test:
         return next((text for key in keywords if (text := _after(self.tokens, self.words, key))), "")
 
 
-def _test(
-    origin: str,
-    name: str,
-    address: str,
-    test: _Test,
-    interval: float | None,
-    changes: tuple[str, ...],
-    words: Sequence[str],
-) -> Check | LeftOut:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting:
+    """What all tests of one check share."""
+
+    interval: float | None
+    tags: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def _test(origin: str, name: str, address: str, test: _Test, shared: _Setting) -> Check | LeftOut:
     host = test.after("host") or address
     port = test.after("port")
     protocol = test.after("protocol", "proto").lower()
@@ -152,19 +155,18 @@ def _test(
     if test.after("type").lower() in _TLS_TYPES or {"ssl", "tls"} & set(test.words):
         tls = "implicit"
     seconds = test.after("timeout")
-    groups = [word for at, word in enumerate(words) if at and words[at - 1] == "group" and word]
     return Check(
         origin=origin,
         type=kind,
         name=f"{name} {protocol or port}",
         hostname=host,
         port=int(port),
-        interval_seconds=interval,
+        interval_seconds=shared.interval,
         timeout_seconds=float(seconds) if seconds.isascii() and seconds.isdecimal() else DEFAULT_TIMEOUT,
         tls=tls,
-        tags=tuple(groups),
+        tags=shared.tags,
         has_login="username" in test.words or "password" in test.words,
-        changes=changes,
+        changes=shared.changes,
     )
 
 

@@ -24,6 +24,7 @@ TITLE = "Zabbix"
 
 DEFAULT_DELAY = "1m"  # what an export leaves out
 DEFAULT_IP = "127.0.0.1"  # likewise
+MAX_KEY_CHARS = 2048
 MAX_NESTING = 50  # templates linked to templates
 
 _YAML_ROOT = re.compile(r"^[\"']?zabbix_export[\"']?\s*:", re.MULTILINE)
@@ -140,6 +141,8 @@ def _unlinked(origin: str, template: Item) -> Iterator[LeftOut]:
 
 def _item(origin: str, item: Item, host: _Host) -> Check | LeftOut:
     key = as_text(item.get("key"), "key")
+    if len(key) > MAX_KEY_CHARS:
+        raise Unreadable(f"Its key has {len(key):,} characters; Zabbix allows {MAX_KEY_CHARS:,}.")
     found = _KEY.match(key)
     if found is None:
         return LeftOut(origin=origin, reason="It is no network test of a service.")

@@ -18,12 +18,12 @@ NAME = "nagios"
 TITLE = "Nagios"
 
 _DEFINES = re.compile(
-    r"^\s*define\s+(?:host|service|command|contact|timeperiod|servicedependency|hostdependency|"
-    r"serviceescalation|hostescalation|serviceextinfo|hostextinfo|hostgroup|servicegroup|contactgroup)\s*\{",
+    r"^[ \t]*define[ \t]+(?:host|service|command|contact|timeperiod|servicedependency|hostdependency|"
+    r"serviceescalation|hostescalation|serviceextinfo|hostextinfo|hostgroup|servicegroup|contactgroup)[ \t]*\{",
     re.MULTILINE,
 )
-_MAIN_FILE = re.compile(r"^\s*cfg_(?:file|dir)\s*=", re.MULTILINE)
-_USER_MACROS = re.compile(r"^\s*\$USER\d+\$\s*=", re.MULTILINE)
+_MAIN_FILE = re.compile(r"^[ \t]*cfg_(?:file|dir)\s*=", re.MULTILINE)
+_USER_MACROS = re.compile(r"^[ \t]*\$USER\d+\$\s*=", re.MULTILINE)
 _CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
 
 

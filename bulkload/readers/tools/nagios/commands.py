@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from bulkload.readers.tools.nagios.inheritance import Resolved
 
-MAX_LINE_CHARS = 64 * 1024  # of a command line with all macros put in
+MAX_LINE_CHARS = 8192  # of a command line; Nagios has no room for more
+MAX_ARGUMENT_CHARS = 1024  # that are put in for one macro
 MACRO = re.compile(r"\$([A-Za-z_][\w:.-]*)\$")
 
 # What Debian and the stock configuration call their commands, for when only the services are at hand. Free
@@ -68,10 +69,10 @@ def is_known_not_mail(name: str) -> bool:
 
 def command_line(line: str, arguments: Sequence[str], macros: Mapping[str, str]) -> str:
     """Put arguments and macros into a command line; macros without a value stay as they are."""
-    filled = [_fill(argument, macros) for argument in arguments]
+    filled = [_fill(argument[:MAX_LINE_CHARS], macros)[:MAX_ARGUMENT_CHARS] for argument in arguments[:32]]
     numbered = {f"ARG{number}": value for number, value in enumerate(filled, 1)}
     empty = {f"ARG{number}": "" for number in range(len(filled) + 1, 33)}  # Nagios knows 32
-    return _fill(line, {**macros, **empty, **numbered})[:MAX_LINE_CHARS]
+    return _fill(line[:MAX_LINE_CHARS], {**macros, **empty, **numbered})[:MAX_LINE_CHARS]
 
 
 def macros_of(service: Resolved, host_name: str, host: Resolved | None) -> dict[str, str]:
@@ -96,6 +97,6 @@ def open_macros(text: str) -> tuple[str, ...]:
 
 def _fill(text: str, macros: Mapping[str, str]) -> str:
     def value(found: re.Match[str]) -> str:
-        return macros.get(found[1].upper(), found[0])
+        return macros.get(found[1].upper(), found[0])[:MAX_ARGUMENT_CHARS]
 
     return MACRO.sub(value, text)

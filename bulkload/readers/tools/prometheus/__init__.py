@@ -26,9 +26,9 @@ DEFAULT_TIMEOUT = 10.0  # seconds
 
 _JOBS = re.compile(r"^scrape_config(?:s|_files)\s*:", re.MULTILINE)
 _MODULES = re.compile(r"^modules\s*:", re.MULTILINE)
-_PROBER = re.compile(r"^\s+[\"']?prober[\"']?\s*:", re.MULTILINE)
+_PROBER = re.compile(r"^[ \t]+[\"']?prober[\"']?\s*:", re.MULTILINE)
 _LIST = re.compile(r"^-\s+(?:targets|labels)\s*:", re.MULTILINE)
-_TARGETS = re.compile(r"^[\s-]+targets\s*:", re.MULTILINE)
+_TARGETS = re.compile(r"^[ \t-]+targets\s*:", re.MULTILINE)
 _PROBE = re.compile(r"^kind\s*:\s*[\"']?Probe\b", re.MULTILINE)
 
 

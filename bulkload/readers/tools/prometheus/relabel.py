@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from bulkload.readers.values import Item, Unreadable
 
 MAX_RULES = 100  # of one job
-MAX_LABEL_CHARS = 1000  # of a value that a pattern is tried on
+MAX_LABEL_CHARS = 255  # of a value that a pattern is tried on
 MAX_PATTERN_REPEATS = 3  # more of them can keep a regular expression busy for hours
 _REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\d+)|\$)")
 
