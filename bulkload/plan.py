@@ -161,10 +161,10 @@ async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Ter
 
 
 def _recent_unlisted(ledger: Ledger, listing: Listing, patience: Patience) -> Iterator[tuple[str, bytes, str]]:
+    """Look at all: answers may have come in another order than the monitors were made."""
     for monitor_id, key, at in ledger.made():
-        if monitor_id in listing.monitors or clock.seconds_between(at, listing.asked) >= patience.after:
-            return  # what is older is visible too, or gone
-        yield monitor_id, key, at
+        if monitor_id not in listing.monitors and clock.seconds_between(at, listing.asked) < patience.after:
+            yield monitor_id, key, at
 
 
 def _finished_but_gone(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ program already, so that starting one takes milliseconds; it runs the whole comm
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -135,8 +136,9 @@ class Process:
         """Send a signal; a process that has ended already does not mind."""
         if number != signal.SIGKILL:
             self.ready.poll(LONGEST)  # the words of a process that ends before its program begins are not ours
-        if self.process.is_alive() and self.process.pid is not None:
-            os.kill(self.process.pid, number)
+        if self.process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     def end(self) -> Ended:
         """Wait for the end."""

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from .drawing import scenarios
@@ -28,7 +28,6 @@ KEPT = Path(__file__).parent / "kept"
 
 
 def _play(scenario: Scenario) -> None:
-    note(scenario.to_json())
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         play(scenario, Path(folder))
 
