@@ -20,11 +20,10 @@ from bulkload.identity import differences, listed_key
 from bulkload.ledger import Change, Ledger, Match
 from bulkload.model import State, Status
 from bulkload.near import NEAR_MISS, near_misses
-from bulkload.settle import Listing, Patience, settle
+from bulkload.settle import Listing, Patience, Shown, settle
 from bulkload.store import digest, to_json
 
 POLL = 2.0  # seconds between looks at a list that may only be lagging
-SHRUNKEN = 10  # monitors of ours that must be missing, and more than half, before a list counts as shrunken
 
 log = logging.getLogger(__name__)
 
@@ -131,17 +130,15 @@ async def _believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Pat
     """A list that holds the monitors we made. One that does not is asked again while it may only be lagging."""
     while True:
         listing = await look(api)
-        made = ledger.made_count()
-        seen = sum(ledger.is_made(monitor_id) for monitor_id in listing.monitors)
-        missing = made - seen
-        if terms.trust_list or not missing or (seen and (missing < SHRUNKEN or missing <= seen)):
+        shown = Shown.by(ledger, listing)
+        if terms.trust_list or shown.believable:
             return listing
         youngest = next((at for _, _, at in ledger.made()), None)
         wait = patience.grace - clock.seconds_between(youngest, clock.moment()) if youngest else 0.0
         if wait <= 0:
             raise Distrusted(
-                f"The account's list of monitors shows {seen or 'none'} of the {made} that bulkload created there."
-                " Nothing was created. If they were deleted by hand, run again with --trust-list."
+                f"The account's list of monitors shows {shown.seen or 'none'} of the {shown.made} that bulkload"
+                " created there. Nothing was created. If they were deleted by hand, run again with --trust-list."
             )
         log.warning("the account's list does not show our newest monitors yet; looking again")
         await asyncio.sleep(min(wait, POLL))

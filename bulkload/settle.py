@@ -6,7 +6,7 @@ In: rows whose request left and whose outcome is not known, and the account's li
 Found in the list, new since the run began and nobody else's: created. Absent proves "not created" only if the list is
 known to reach far enough: it shows a monitor of ours that left at least `grace` later (what is visible is assumed to
 become visible in order, and a gateway's late create to land within `grace`), or the request left longer than `after`
-ago.
+ago and the list shows our other monitors, as a true one does.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bulkload.model import State, Status
 from bulkload.store import digest
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
+SHRUNKEN = 10  # monitors of ours that must be missing, and more than half, before a list counts as shrunken
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,30 @@ class Listing:
         return Listing(asked, {str(item["id"]): item for item in items}, ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How many monitors this program made in the account, and how many of them a list shows."""
+
+    made: int
+    seen: int
+
+    @staticmethod
+    def by(ledger: Ledger, listing: Listing) -> Shown:
+        """Count."""
+        return Shown(ledger.made_count(), sum(map(ledger.is_made, listing.monitors)))
+
+    @property
+    def believable(self) -> bool:
+        """False if so many are missing that the list itself is doubtful."""
+        missing = self.made - self.seen
+        return not missing or (self.seen > 0 and (missing < SHRUNKEN or missing <= self.seen))
+
+
 def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
     """Settle what this list settles, of all runs in the account; returns how many rows changed."""
     doubts = ledger.doubts()
     reach = _reach(ledger, listing)
+    believable: bool | None = None  # not known yet, and seldom needed
     changes: list[Change] = []
     taken: set[str] = set()
     for doubt in doubts:
@@ -67,6 +88,10 @@ def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
             taken.add(found)
             changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=found))
         elif proves_absence(doubt.at, listing.asked, reach, patience):
+            if believable is None and not (believable := Shown.by(ledger, listing).believable):
+                log.warning("the account's list does not show the monitors that we made there; it settles nothing")
+            if not believable:
+                continue
             if doubt.attempts >= MOST_ATTEMPTS:
                 words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
                 changes.append(Change(run=doubt.run, position=doubt.position, state=Status.FAILED, error=words))
