@@ -1,0 +1,121 @@
+"""A stub of the API that is faster than any client: nginx with fixed answers.
+
+In: a folder for its files, and how many requests a second it takes. Out: the base URL, and what it counted.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.table import Skipped
+
+START = 10.0  # seconds for nginx to answer its first connection
+
+# An ID is the connection's number and, in six digits, the request's on it: no two are the same. The limit of requests
+# is nginx's own leaky bucket, and a refused request gets no Retry-After.
+CONFIG = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{ worker_connections 512; }}
+http {{
+    map $connection_requests $nth {{
+        "~^(?<digits>.)$"     "00000$digits";
+        "~^(?<digits>..)$"    "0000$digits";
+        "~^(?<digits>...)$"   "000$digits";
+        "~^(?<digits>....)$"  "00$digits";
+        "~^(?<digits>.....)$" "0$digits";
+        default               $connection_requests;
+    }}
+    log_format times "$msec $status $request_method";
+    access_log {log};
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    keepalive_requests 1000000;
+    keepalive_timeout 600s;
+    default_type application/json;
+    limit_req_status 429;
+    {zone}
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        location = /api/v3/access-tokens {{ return 200 '{{"access_token":"stub","expires_in":3600}}'; }}
+        location = /api/v3/monitors {{ return 200 '{{"results":[]}}'; }}
+        location /api/v3/monitors/ {{ {limit} try_files /nothing @created; }}
+        location @created {{ return 200 '{{"id":"$connection$nth"}}'; }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """A running stub."""
+
+    base_url: str
+    log: Path
+
+    def creates(self) -> list[tuple[float, int]]:
+        """When every answered create was answered (seconds, to the millisecond), and with which status."""
+        lines = (line.split() for line in self.log.read_text().splitlines())
+        return [(float(at), int(status)) for at, status, method in lines if method == "POST"]
+
+
+@contextmanager
+def stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Iterator[Stub]:
+    """Run the stub; `limit` is how many creates a second it takes, `logged` whether it notes every request.
+
+    Raises `Skipped` where nginx is missing.
+    """
+    found = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if found is None:
+        raise Skipped("nginx is not installed (Debian has it as nginx-light)")
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "access.log"
+    config = folder / "nginx.conf"
+    config.write_text(
+        CONFIG.format(
+            folder=folder,
+            port=port,
+            log=f"{log} times" if logged else "off",
+            zone=f"limit_req_zone $server_name zone=all:64k rate={limit}r/s;" if limit else "",
+            limit="limit_req zone=all;" if limit else "",
+        )
+    )
+    server = subprocess.Popen(
+        [found, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], stderr=subprocess.DEVNULL
+    )
+    try:
+        _await_port(server, port, folder / "error.log")
+        yield Stub(base_url=f"http://127.0.0.1:{port}/api/v3", log=log)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+
+
+def _await_port(server: subprocess.Popen[bytes], port: int, errors: Path) -> None:
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)  # nothing tells when nginx listens
+        else:
+            return
+    said = re.sub(r"\s+", " ", errors.read_text()) if errors.exists() else ""
+    raise RuntimeError(f"nginx does not start: {said}")

@@ -1,0 +1,1 @@
+"""The programs that are measured beside ours, as their users write them; each is run as a process of its own."""

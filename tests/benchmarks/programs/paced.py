@@ -1,0 +1,56 @@
+"""Ten workers that start as often as a limiter lets them; prints when they started, as JSON.
+
+python -m tests.benchmarks.programs.paced ours|aiolimiter|pyrate-limiter RATE SECONDS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+WORKERS = 10
+REQUEST = 0.002  # seconds that a worker is busy after its start
+
+
+async def main(name: str, rate: int, seconds: float) -> list[float]:
+    """Start as often as allowed for some seconds; when each start was, on the monotonic clock."""
+    wait = LIMITERS[name](rate)
+    starts: list[float] = []
+    until = time.monotonic() + seconds
+
+    async def worker() -> None:
+        while time.monotonic() < until:
+            await wait()
+            starts.append(time.monotonic())
+            await asyncio.sleep(REQUEST)
+
+    await asyncio.gather(*(worker() for _ in range(WORKERS)))
+    return starts
+
+
+def _ours(rate: int) -> Callable[[], Awaitable[object]]:
+    from bulkload.pace import Pace
+
+    return Pace(rate).start
+
+
+def _aiolimiter(rate: int) -> Callable[[], Awaitable[object]]:
+    from aiolimiter import AsyncLimiter
+
+    return AsyncLimiter(rate, 1).acquire
+
+
+def _pyrate_limiter(rate: int) -> Callable[[], Awaitable[object]]:
+    from pyrate_limiter import Duration, Limiter, Rate
+
+    limiter = Limiter(Rate(rate, Duration.SECOND))
+    return lambda: limiter.try_acquire_async("account")
+
+
+LIMITERS = {"ours": _ours, "aiolimiter": _aiolimiter, "pyrate-limiter": _pyrate_limiter}
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))))

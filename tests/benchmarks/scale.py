@@ -1,0 +1,50 @@
+"""How much is measured: the full size, and a small one that only proves that a benchmark still works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The sizes of all measures."""
+
+    turns: int  # of which the median counts
+    rows: int  # of the CSV file for throughput
+    loop_rows: int  # for the documented loop, which is slow
+    rates: tuple[int, ...]  # requests a second
+    pace_seconds: float  # how long each rate is kept
+    limited_rows: int  # sent to a server with an unknown limit
+    memory_rows: tuple[int, ...]
+    sheet_rows: int  # of workbooks read and written
+    starts: int  # of the program, of which the median counts
+    counted_rows: int  # whose requests are counted
+    slow_rows: int  # sent at 20 a second
+
+
+FULL = Scale(
+    turns=5,
+    rows=50_000,
+    loop_rows=5_000,
+    rates=(5, 50, 500, 1_500),
+    pace_seconds=20.0,
+    limited_rows=1_800,
+    memory_rows=(10_000, 100_000, 1_000_000),
+    sheet_rows=100_000,
+    starts=15,
+    counted_rows=1_000,
+    slow_rows=1_000,
+)
+SMALL = Scale(
+    turns=1,
+    rows=300,
+    loop_rows=30,
+    rates=(50, 500),
+    pace_seconds=0.5,
+    limited_rows=30,
+    memory_rows=(100, 200),
+    sheet_rows=200,
+    starts=1,
+    counted_rows=40,
+    slow_rows=10,
+)

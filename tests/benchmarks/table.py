@@ -1,0 +1,69 @@
+"""What was measured, as a table: ours, the peer's, the ratio.
+
+In: lines, as the measures give them. Out: the same table as text for a terminal and as Markdown.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+HEADER = ("Measure", "Ours", "Peer", "Peer's", "Ratio", "Aim", "Met")
+
+
+class Skipped(Exception):
+    """A measure cannot be taken here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the table."""
+
+    measure: str
+    ours: str
+    peer: str = ""
+    theirs: str = ""
+    ratio: str = ""
+    aim: str = ""
+    met: bool | None = None  # None: there is no aim, or nothing was measured
+
+    def cells(self) -> tuple[str, ...]:
+        """Give the line in the order of `HEADER`."""
+        met = {True: "yes", False: "no", None: ""}[self.met]
+        return (self.measure, self.ours, self.peer, self.theirs, self.ratio, self.aim, met)
+
+
+def as_text(lines: Sequence[Line]) -> str:
+    """Give the table with its columns aligned."""
+    rows = [HEADER, *(line.cells() for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def as_markdown(lines: Sequence[Line]) -> str:
+    """Give the table as Markdown, with the machine that it was measured on."""
+    rows = [HEADER, ("---",) * len(HEADER), *(line.cells() for line in lines)]
+    table = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+    return f"{table}\n\nMeasured {datetime.now(UTC):%Y-%m-%d} with `python -m tests.benchmarks` on {machine()}.\n"
+
+
+def machine() -> str:
+    """Name what the figures depend on."""
+    model = next((value for name, value in _colon_lines("/proc/cpuinfo") if name == "model name"), platform.machine())
+    memory = next((int(value.split()[0]) for name, value in _colon_lines("/proc/meminfo") if name == "MemTotal"), 0)
+    gib = f", {memory / 2**20:.0f} GiB of memory" if memory else ""
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    return f"{os.cpu_count()} cores of {model}{gib}, {system}, Python {platform.python_version()}"
+
+
+def _colon_lines(path: str) -> list[tuple[str, str]]:
+    if not Path(path).exists():
+        return []
+    pairs = (line.partition(":") for line in Path(path).read_text().splitlines())
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
