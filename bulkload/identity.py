@@ -7,6 +7,7 @@ Items come from outside and may hold anything: nothing here raises on odd conten
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
@@ -66,6 +67,17 @@ def differences(body: Mapping[str, object], item: Mapping[str, object]) -> dict[
         if not _agree(field, new, old, plain_port):
             found[field] = (old, new)
     return found
+
+
+def spelled_out(found: Mapping[str, tuple[object, object]]) -> str:
+    """Say what differs: "interval 15 → 5; note (empty) → moved"."""
+    return "; ".join(f"{field} {_shown(old)} → {_shown(new)}" for field, (old, new) in found.items())
+
+
+def _shown(value: object) -> str:
+    if value in (None, "", []):
+        return "(empty)"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _agree(field: str, new: object, old: object, plain_port: int | None) -> bool:

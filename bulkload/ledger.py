@@ -61,6 +61,17 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A monitor that a row of the run made, and what was asked for."""
+
+    position: int
+    source_row: int
+    monitor_id: str
+    type: str
+    body: str  # JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What happened to a row."""
 
@@ -140,6 +151,11 @@ class Ledger:
                         change.position,
                     ),
                 )
+                if change.state is Status.REMOVED:
+                    self._db.execute(
+                        "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
+                        (self._account, change.run or self.run.number, change.position),
+                    )
         return refused
 
     def remark(self, code: str, remarks: Iterable[tuple[int, Issue]]) -> int:
@@ -185,6 +201,27 @@ class Ledger:
         """True if a row of this very run made a monitor and did not undo it."""
         sql = "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ?"
         return self._found(sql, self._account, monitor_id, self.run.number)
+
+    def made_here(self, after: int, limit: int) -> list[Made]:
+        """The next monitors that the run made and did not undo, in the order of its rows, after a position."""
+        with self._store.errors():
+            return [
+                Made(**dict(found))
+                for found in self._db.execute(
+                    "SELECT rows.position, source_row, monitors.monitor_id, type, body FROM monitors CROSS JOIN rows"
+                    " ON rows.run = monitors.run AND rows.position = monitors.position WHERE monitors.run = ?"
+                    " AND account = ? AND monitors.position > ? ORDER BY monitors.position LIMIT ?",
+                    (self.run.number, self._account, after, limit),
+                )
+            ]
+
+    def made_here_count(self) -> int:
+        """How many monitors the run made and did not undo."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT count(*) FROM monitors WHERE run = ? AND account = ?", (self.run.number, self._account)
+            )
+            return int(found.fetchone()[0])
 
     def made_count(self) -> int:
         """How many monitors this program made in the account and did not undo."""

@@ -59,7 +59,7 @@ def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> 
     from bulkload.session import plan_run
 
     _check_results([path], options)
-    with _locked(options) as store:
+    with locked(options) as store:
         number = account_number(store, account, options)
         run = read_into(store, path, options, command="plan", account=number, settings={})
         try:
@@ -72,7 +72,7 @@ def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> 
 
 def run_file(path: Path, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
     """Create what is in a file, and write its results."""
-    with _locked(options) as store:
+    with locked(options) as store:
         number = account_number(store, account, options)
         settings = shown_settings(options) | {"results": _PATHS_APART.join(str(path) for path in results)}
         run = read_into(store, path, options, command="run", account=number, settings=settings)
@@ -81,7 +81,7 @@ def run_file(path: Path, account: Account, options: Options, results: Sequence[P
 
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
     """Go on with a run that is in the store, without its file; without an ID, the newest that is not done."""
-    with _locked(options, must_exist=True) as store:
+    with locked(options, must_exist=True) as store:
         number = account_number(store, account, options)
         run = store.run(run_id) if run_id else _unfinished(store)
         if not run.read_whole:
@@ -89,9 +89,7 @@ def resume(run_id: str | None, account: Account, options: Options, on_start: OnS
         if run.account != number:
             raise UsageError(f"Run {run.id} belongs to {run.username} at {run.base_url}; log in as that account.")
         store.reopen(run)
-        kept = store.info(run).settings.get("results", "")
-        results = options.results or [Path(text) for text in kept.split(_PATHS_APART) if text]
-        return carry_through(store, run, number, account, options, results, on_start)
+        return carry_through(store, run, number, account, options, results_of(store, run, options), on_start)
 
 
 def rewrite(run_id: str | None, options: Options) -> Outcome:
@@ -114,6 +112,12 @@ def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
     if options.results and len(paths) > 1:
         raise UsageError("--results names the results of one file; leave it out when several files are run.")
     return [list(options.results) for _ in paths] if options.results else default_results(paths, options)
+
+
+def results_of(store: Store, run: Run, options: Options) -> list[Path]:
+    """The results files of a run that is in the store: those asked for now, else those it was begun with."""
+    kept = store.info(run).settings.get("results", "")
+    return options.results or [Path(text) for text in kept.split(_PATHS_APART) if text]
 
 
 def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
@@ -174,6 +178,14 @@ def write_results(store: Store, run: Run, results: Sequence[Path], exit_code: Ex
     return Outcome(info=info, results=tuple(results), exit_code=_exit_code(info) if exit_code is None else exit_code)
 
 
+@contextmanager
+def locked(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
+    """The store of the output folder, held by this process. Raises `Locked` if another one holds it."""
+    with Store(options.output, must_exist=must_exist) as store:
+        store.lock()
+        yield store
+
+
 def account_number(store: Store, account: Account, options: Options) -> int:
     """The account's number in the store. Raises `UsageError` if there is no way to log in."""
     if options.sandbox:
@@ -232,10 +244,3 @@ def _unfinished(store: Store) -> Run:
         if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
             return run
     raise UsageError("There is no run to go on with: every row of every run is done or needs a change of its row.")
-
-
-@contextmanager
-def _locked(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
-    with Store(options.output, must_exist=must_exist) as store:
-        store.lock()
-        yield store

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from bulkload import clock
 from bulkload.api import Api
 from bulkload.errors import AlreadyThere, Distrusted
-from bulkload.identity import differences, listed_key
+from bulkload.identity import differences, listed_key, spelled_out
 from bulkload.ledger import Change, Ledger, Match
 from bulkload.model import State, Status
 from bulkload.near import NEAR_MISS, near_misses
@@ -47,7 +47,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
 
     Raises `Distrusted` or `AlreadyThere` before anything is sent.
     """
-    listing = await _believable_list(ledger, api, terms, patience)
+    listing = await believable_list(ledger, api, terms, patience)
     if terms.trust_list:
         ledger.forget_all_but(listing.monitors)
     settle(ledger, listing, patience)
@@ -105,11 +105,11 @@ def _meet(ledger: Ledger, row: Match, item: Mapping[str, Any], terms: Terms) -> 
     if found and terms.on_existing == "update":
         patch = to_json({field: body[field] for field in body if field in found or _goes_along(field, found)})
         return Change(
-            position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=_changes(found)
+            position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=spelled_out(found)
         )
     if row.attempts and row.patch is not None and not differences(json.loads(row.patch), item):
         return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)  # answer lost
-    words = f"Left as it is: {_changes(found)}." if found else ""
+    words = f"Left as it is: {spelled_out(found)}." if found else ""
     return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
 
 
@@ -118,15 +118,7 @@ def _goes_along(field: str, found: Mapping[str, object]) -> bool:
     return field == "home_location" and "locations" in found
 
 
-def _changes(found: Mapping[str, tuple[object, object]]) -> str:
-    return "; ".join(f"{field} {_shown(old)} → {_shown(new)}" for field, (old, new) in found.items())
-
-
-def _shown(value: object) -> str:
-    return "(empty)" if value in (None, "", []) else value if isinstance(value, str) else to_json(value)
-
-
-async def _believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
+async def believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
     """A list that holds the monitors we made. One that does not is asked again while it may only be lagging."""
     while True:
         listing = await look(api)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bulkload.api import Api
 from bulkload.errors import BulkloadError, ExitCode, Interrupted
@@ -26,6 +27,7 @@ from bulkload.settings import Account, Options
 from bulkload.settle import Listing, Patience
 from bulkload.store import Run, Store
 
+T = TypeVar("T")
 SANDBOX_STATE = "sandbox.sqlite3"
 
 
@@ -56,7 +58,7 @@ def plan_run(store: Store, run: Run, number: int, account: Account, options: Opt
     ledger = Ledger(store, run, number)
 
     async def work(api: Api, stop: Stop) -> None:
-        await _planned(ledger, api, options, stop)
+        await unless_stopped(plan(ledger, api, terms_of(options), patience_of(options)), stop)
 
     return hold(account, options, work)
 
@@ -77,9 +79,9 @@ def carry_out(
     ledger = Ledger(store, run, number)
 
     async def work(api: Api, stop: Stop) -> None:
-        on_listing(await _planned(ledger, api, options, stop))
+        terms, patience = terms_of(options), patience_of(options)
+        on_listing(await unless_stopped(plan(ledger, api, terms, patience), stop))
         on_progress = on_start(ledger.count(State.PENDING))
-        terms, patience = _terms(options), _patience(options)
         execution = Execution(ledger, api, terms, patience, limits, bad_rows=bad_rows, on_progress=on_progress)
         stop.tell = execution.stop
         await execution.run()
@@ -114,30 +116,32 @@ def hold(account: Account, options: Options, work: Callable[[Api, Stop], Corouti
     return Session(stopped=stopped, seconds=time.monotonic() - began, requests=counts)
 
 
-async def _planned(ledger: Ledger, api: Api, options: Options, stop: Stop) -> Listing:
-    """Plan; a wish to stop ends planning at once, since nothing is in flight that matters."""
-    task = asyncio.create_task(plan(ledger, api, _terms(options), _patience(options)))
+async def unless_stopped(work: Coroutine[None, None, T], stop: Stop) -> T:
+    """Wait for work in which nothing is in flight that matters; a wish to stop ends it at once."""
+    task = asyncio.create_task(work)
 
     def cancel(_: Interrupted) -> None:
         task.cancel()
 
     stop.tell = cancel
     try:
-        listing = await task
+        found = await task
     except asyncio.CancelledError:
         if stop.wish is not None:
             raise stop.wish from None
         raise
     if stop.wish is not None:
         raise stop.wish
-    return listing
+    return found
 
 
-def _terms(options: Options) -> Terms:
+def terms_of(options: Options) -> Terms:
+    """What the user wants done about monitors that are there."""
     return Terms(on_existing=options.on_existing, trust_list=options.trust_list)
 
 
-def _patience(options: Options) -> Patience:
+def patience_of(options: Options) -> Patience:
+    """How long a doubtful answer may take to show."""
     return Patience(grace=options.settle_grace, after=options.settle_after, timeout=options.settle_timeout)
 
 

@@ -17,7 +17,7 @@ from types import TracebackType
 import click
 
 from bulkload import __version__
-from bulkload.cli import files, history, looking, sandbox, sending
+from bulkload.cli import files, history, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
 from bulkload.errors import BulkloadError, ExitCode, Interrupted
 
@@ -81,7 +81,9 @@ for command in (
     sending.resume,
     history.report,
     history.runs,
+    undoing.undo,
     files.template,
+    files.convert,
     sandbox.sandbox,
 ):
     cli.add_command(command)

@@ -1,0 +1,60 @@
+"""Delete one monitor, unless somebody has edited it.
+
+In: a monitor's ID and what was asked for when it was made. Out: what became of it. The monitor is read right before it
+is deleted, because a deletion cannot be taken back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bulkload.api import Api
+from bulkload.errors import Distrusted, Rejected
+from bulkload.identity import differences, spelled_out
+
+
+class Fate(enum.StrEnum):
+    """What became of a monitor, or would."""
+
+    DELETED = "deleted"
+    GONE = "gone"  # it was not there any more
+    EDITED = "edited"  # kept, because it is not what was asked for any more
+    REFUSED = "refused"  # kept, because the API does not let it go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What became of one monitor, with the reason why it was kept."""
+
+    fate: Fate
+    reason: str = ""
+    fields: Mapping[str, tuple[object, object]] | None = None  # edited: field → (asked for, now)
+
+    @property
+    def kept(self) -> bool:
+        """True if the monitor is still there."""
+        return self.fate in (Fate.EDITED, Fate.REFUSED)
+
+
+async def remove_unless_edited(api: Api, monitor_id: str, kind: str, asked: Mapping[str, object]) -> Removal:
+    """Read a monitor, and delete it if it still is what was asked for. Safe to repeat. May raise `Forbidden`."""
+    item = await api.get(monitor_id)
+    if item is None:
+        return Removal(fate=Fate.GONE)
+    if str(item.get("id")) != monitor_id or item.get("type") != kind or "name" not in item:
+        raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
+    if edited := edit_of(asked, item):
+        return edited
+    try:
+        return Removal(fate=Fate.DELETED if await api.delete(monitor_id) else Fate.GONE)
+    except Rejected as error:
+        return Removal(fate=Fate.REFUSED, reason=f"The API refuses to delete it: {error}")
+
+
+def edit_of(asked: Mapping[str, object], item: Mapping[str, Any]) -> Removal | None:
+    """Compare a monitor with what was asked for; None if nothing that was asked for is otherwise."""
+    fields = {field: (new, old) for field, (old, new) in differences(asked, item).items()}
+    return Removal(fate=Fate.EDITED, reason=f"Edited since: {spelled_out(fields)}.", fields=fields) if fields else None
