@@ -1,7 +1,8 @@
-"""`template`: files to begin with."""
+"""`template` and `convert`: files to begin with."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from bulkload.cli.options import FILE
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
-    pass
+    from bulkload.readers.translate import TcpAs
 
 
 @click.command()
@@ -30,3 +31,45 @@ def template(file: Path) -> int:
     write_template(file)
     click.echo(f"Wrote {file}.")
     return ExitCode.DONE
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
+@click.option("--from", "tool", metavar="TOOL", help="Whose files these are (default: their content says).")
+@click.option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
+@click.option(
+    "--tcp-as",
+    type=click.Choice(["mail", "tcp", "skip"]),
+    default="mail",
+    show_default=True,
+    help="Plain TCP checks on mail ports: mail checks, left out as TCP, or skipped.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def convert(
+    sources: tuple[Path, ...], out: Path, tool: str | None, skip_private: bool, tcp_as: TcpAs, as_json: bool
+) -> int:
+    """Turn another tool's configuration into a spreadsheet.
+
+    SRC are its files, or a folder of them; together they are one input. OUT is .xlsx with three sheets, or .csv with
+    two files beside it: the rows, what was left out and why, and what was changed on the way. Exit code 1 says that
+    something was left out that somebody has to look at.
+
+    \b
+    Examples:
+      bulkload convert /etc/nagios4 hosts.xlsx
+      bulkload convert hosts.yaml templates.yaml hosts.xlsx --skip-private
+    """
+    from dataclasses import asdict
+
+    from bulkload.convert import convert as convert_files
+
+    counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as)
+    if as_json:
+        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out)}))
+    else:
+        click.echo(
+            f"{counts.tool}: {counts.objects:,} objects are {counts.rows:,} rows, {counts.skipped:,} skipped,"
+            f" {counts.errors:,} errors; {counts.changes:,} changes on the way.\nWrote {out}."
+        )
+    return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE
