@@ -75,6 +75,14 @@ def test_the_commands_for_an_account_work_in_their_order(folder: Path, account: 
         assert done.returncode == (ExitCode.ROWS_LEFT if "--first" in line else ExitCode.DONE), (line, done)
 
 
+@pytest.mark.parametrize("line", re.findall(r"\| `(bulkload convert [^`]+)` \|$", README, re.MULTILINE))
+def test_the_example_of_every_tool_works(line: str, folder: Path) -> None:
+    done = _bulkload(line, folder)
+    assert done.returncode == ExitCode.DONE, done
+    checked = _bulkload("bulkload check hosts.xlsx --set billing_plancode=X", folder)
+    assert checked.returncode == ExitCode.DONE, checked
+
+
 def test_every_command_of_the_table_exists_and_none_is_missing() -> None:
     named = set(re.findall(r"^\| `bulkload (\w+)", README, re.MULTILINE))
     assert named == set(cli.commands)
