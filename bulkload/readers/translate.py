@@ -119,10 +119,9 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
         header=header,
         rows=rows,
         details={
-            "tool": translation.tool,
-            "rows": str(len(translation.rows)),
-            "left out": str(skipped),
-            "need a look": str(len(errors)),
+            "objects": f"{len(translation.rows) + len(translation.left_out)} objects",
+            "left out": f"{skipped} left out",
+            "need a look": f"{len(errors)} to be looked at",
         },
         notes=tuple(notes),
     )

@@ -95,13 +95,14 @@ _PROTOCOL_PORTS = {"smtp": "25", "smtps": "465", "imap": "143", "imaps": "993", 
 _LONG = {"hostname": "H", "host": "H", "port": "p", "timeout": "t", "protocol": "P", "refuse": "r", "IP-address": "I"}
 _BARE_LONG = frozenset({"ssl", "tls", "starttls", "lmtp", "all", "verbose", "use-ipv4", "use-ipv6", "escape", "jail"})
 _WRAPPERS = frozenset({"sudo", "env", "timeout", "nice", "ionice", "sh", "bash", "perl", "python3"})
+_QUOTED = re.compile(r"[\"'\\]")
 _PLUGIN_NAME = re.compile(r"check_[\w.-]+")
 
 
 def read_command_line(line: str) -> Probe | NoProbe:
     """Find out what a command line tests."""
     try:
-        words = shlex.split(line, comments=False)
+        words = shlex.split(line) if _QUOTED.search(line) else line.split()
     except ValueError:
         return NoProbe(reason="The quotes of its command line do not match.", error=True)
     words = [part for word in words for part in _free_options(word)]
