@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ from bulkload.errors import UsageError
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
 LARGEST_SECRET_FILE = 4096  # bytes
+CREDENTIALS = {"password": "alertsite-password", "token": "alertsite-token"}  # in systemd's CREDENTIALS_DIRECTORY
+FOREVER = float("inf")  # days
 
 OnExisting = Literal["skip", "update", "fail"]
 
@@ -96,6 +99,23 @@ def _base_url(value: object) -> object:
     return text
 
 
+def _web_address(value: object) -> object:
+    text = str(value).strip()
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable() or " " in text:
+        raise ValueError("an address that begins with https:// or http:// is allowed")
+    return text
+
+
+def _days(value: object) -> object:
+    text = str(value).strip().lower()
+    if text == "forever":
+        return FOREVER
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text):
+        raise ValueError("a number of days or forever is allowed")
+    return float(text)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -120,6 +140,9 @@ def _number(text: str, least: float, most: float, *, whole: bool) -> BeforeValid
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Count = Annotated[int, _number("above 0", 1, 10**9, whole=True)]
 Seconds = Annotated[float, _number("of seconds, 0 or more,", 0, 10**9, whole=False)]
+Days = Annotated[float, BeforeValidator(_days)]
+Share = Annotated[str, BeforeValidator(_errors)]  # a number or a percentage
+WebAddress = Annotated[SecretStr, BeforeValidator(_web_address)]  # its path may hold a token
 
 
 class Account(BaseSettings):
@@ -146,7 +169,7 @@ class Options(BaseSettings):
     wait: Switch = False
     first: Count | None = None
     strict: Switch = False
-    max_errors: Annotated[str, BeforeValidator(_errors)] | None = None
+    max_errors: Share | None = None
     set: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
     map: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
     sheet: str | None = None
@@ -163,9 +186,21 @@ class Options(BaseSettings):
     settle_after: Seconds = 600.0
     settle_timeout: Seconds = 90.0
 
+    # of an inbox
+    watch: Switch = False
+    keep: Days = 90.0
+    retry_for: Days = 3.0
+    prune: Switch = False
+    prune_limit: Share = "10%"
+    metrics: Path | None = None
+    ping: WebAddress | None = None
+    webhook: WebAddress | None = None
+    unchanged_for: Seconds = 5.0  # a file that changed less long ago is still being written
+
 
 S = TypeVar("S", bound=BaseSettings)
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
+_SECRET_ADDRESSES = frozenset({"ping", "webhook"})
 _TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the options that they prepare
 
 
@@ -224,7 +259,8 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
             place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
         context = found.get("ctx", {})
         allowed = context.get("error") or f"{context.get('expected', found['msg'])} is allowed"
-        raise UsageError(f"{place} is {value!r}; {allowed}.") from None
+        shown = "not an address" if name in _SECRET_ADDRESSES else repr(value)
+        raise UsageError(f"{place} is {shown}; {allowed}.") from None
 
 
 def _option(name: str) -> str:
@@ -236,20 +272,46 @@ def _field(option: str) -> str:
 
 
 def _with_secrets(account: Account) -> Account:
-    """Read the password from its file, if it is in one."""
-    path = account.password_file
-    if path is None or account.password.get_secret_value():
+    """Read the password from its file, or what systemd handed over, unless it was given more directly."""
+    if account.password.get_secret_value():
         return account
+    if account.password_file is not None:
+        password = _secret(account.password_file, "password")
+        return account.model_copy(update={"password": password})
+    if account.token.get_secret_value() or not (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
+        return account
+    handed = {kind: path for kind, name in CREDENTIALS.items() if (path := Path(folder, name)).is_file()}
+    found = {kind: _secret(path, kind) for kind, path in handed.items()}
+    return account.model_copy(update={**found, "password_file": handed.get("password")})
+
+
+def _secret(path: Path, kind: str) -> SecretStr:
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_SECRET_FILE + 1).decode("utf-8").rstrip("\r\n")
     except OSError as error:
-        raise UsageError(f"The password file {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        raise UsageError(f"The password file {path} is not text in UTF-8.") from None
+        raise UsageError(f"The {kind} file {path} is not text in UTF-8.") from None
     if not text or len(text) > LARGEST_SECRET_FILE or "\n" in text:
-        raise UsageError(f"The password file {path} must hold one line, the password.")
-    return account.model_copy(update={"password": SecretStr(text)})
+        raise UsageError(f"The {kind} file {path} must hold one line, the {kind}.")
+    return SecretStr(text)
+
+
+def exposed_secret(account: Account) -> str | None:
+    """A sentence about a password file that every user of this machine can read; None if there is no such file."""
+    path = account.password_file
+    if path is None or os.name != "posix":
+        return None
+    try:
+        path = path.resolve(strict=True)
+        readable = path.stat().st_mode & stat.S_IROTH
+        reachable = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
+    except OSError:
+        return None
+    if not (readable and reachable):
+        return None
+    return f"Every user of this machine can read the password file {path}; chmod 600 it."
 
 
 def check_credentials(account: Account) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import shutil
 import sys
@@ -26,10 +27,12 @@ ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
     """Settings from all their places, with logs set up as they say."""
     from bulkload.logs import set_up
-    from bulkload.settings import load
+    from bulkload.settings import exposed_secret, load
 
     account, options = load(given, config)
     set_up(options.log_level, options.log_format)
+    if (warning := exposed_secret(account)) is not None:
+        logging.getLogger(__name__).warning("%s", warning)
     return account, options
 
 

@@ -66,6 +66,27 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "quiet": _flag("quiet", "Print nothing but errors."),
     "log-format": click.option("--log-format", metavar="text|json", help="How logs look on stderr (default text)."),
     "log-level": click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (default warning)."),
+    "watch": _flag("watch", "Keep going, and look whenever a file comes."),
+    "keep": click.option(
+        "--keep", metavar="DAYS", help="How long done files, results and the store's rows stay (default 90; forever)."
+    ),
+    "retry-for": click.option(
+        "--retry-for", metavar="DAYS", help="How long later calls try unfinished rows again (default 3)."
+    ),
+    "prune": _flag("prune", "Delete monitors that this folder's runs created and that are gone from the sheet."),
+    "prune-limit": click.option(
+        "--prune-limit", metavar="N|N%", help="Delete nothing if more than this are gone at once (default 10%)."
+    ),
+    "metrics": click.option(
+        "--metrics",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write numbers for Prometheus node_exporter's textfile collector (….prom).",
+    ),
+    "ping": click.option(
+        "--ping", metavar="URL", help="Tell a Healthchecks-style address of start, success and failure."
+    ),
+    "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON."),
 }
 COLUMNS = ("set", "map", "sheet", "ignore-unknown")
 ACTING = ("rate", "concurrency", "on-existing", "trust-list", "wait", "first", "max-errors", "request-timeout")

@@ -1,0 +1,98 @@
+"""`inbox`: a folder of files, for cron, timers and containers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulkload.cli.doors import complain, progress, settings
+from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
+from bulkload.errors import ExitCode, Locked
+
+if TYPE_CHECKING:
+    from bulkload.inbox import Visit
+    from bulkload.settings import Account, Options
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@with_options(
+    "watch",
+    "retry-for",
+    "keep",
+    "prune",
+    "prune-limit",
+    "metrics",
+    "ping",
+    "webhook",
+    *COLUMNS,
+    *ACTING,
+    "strict",
+    "output",
+    "sandbox",
+    *SHOWING,
+)
+@click.pass_obj
+def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
+    """Run every file that waits in DIR, once, and put it into DIR/done or DIR/failed with its results.
+
+    Says one line on stderr, and nothing if there was nothing to do. The record of all runs is DIR/bulkload.sqlite3.
+
+    \b
+    Examples:
+      bulkload inbox /srv/monitors --on-existing update
+      bulkload inbox /srv/monitors --prune --ping https://hc-ping.com/your-uuid
+      bulkload inbox /srv/monitors --watch
+    """
+    account, options = settings(config, given)
+    if "output" not in options.model_fields_set:
+        options = options.model_copy(update={"output": folder})
+    if not options.watch:
+        return _visit(folder, account, options)
+    from bulkload.inbox.watch import watch
+
+    return watch(folder, lambda: _visit(folder, account, options))
+
+
+def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
+    """Visit once and tell everybody."""
+    from bulkload.inbox import visit
+
+    def begin() -> None:
+        if options.ping is not None:
+            from bulkload.notify import ping
+
+            ping(options.ping, "start")
+
+    try:
+        with progress(options) as on_start:
+            found = visit(folder, account, options, on_start, begin)
+    except Locked as error:
+        log.info("%s", error)  # quietly: whoever has it tells what becomes of the files
+        return ExitCode.LOCKED
+    _tell(found, options)
+    return found.exit_code
+
+
+def _tell(found: Visit, options: Options) -> None:
+    if options.metrics is not None:
+        from bulkload.metrics import write_metrics
+
+        write_metrics(options.metrics, found)
+    if options.json_ or not found.idle or options.ping is not None:
+        from bulkload.inbox.telling import line, visit_json
+        from bulkload.notify import ping, post_json
+
+        if not found.idle:
+            if found.exit_code or not options.quiet:
+                complain(line(found))
+            post_json(options.webhook, visit_json(found))
+        if options.json_:
+            click.echo(json.dumps(visit_json(found)))
+        ping(options.ping, "fail" if found.exit_code else "success", line(found))

@@ -1,0 +1,351 @@
+"""One visit to the folder: what was left over, then everything that waits, then what is gone from the sheets.
+
+In: a folder, an account, options. Out: a `Visit` that says what became of every file. Files are taken in the order in
+which they came, and an unfinished one is finished first, so that the account ends up as if every sheet had been run
+when it came. What stops one run for the account's sake stops the visit; the files that still wait stay where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
+from bulkload.inbox.book import SECONDS_A_DAY, Arrival, Book
+from bulkload.inbox.filing import Fate, adopt, at_work, finish, put_away, take, write_why
+from bulkload.inbox.folder import DONE, GONE, RESULTS, WHY, WORKING, has_candidates, is_plain, left_in, waiting
+from bulkload.inbox.housekeeping import clear_out
+from bulkload.settings import Account, Options
+from bulkload.store import STORE_NAME, Run, Store
+
+if TYPE_CHECKING:
+    from bulkload.model import RunInfo
+    from bulkload.pipeline import OnStart, Outcome
+
+MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
+GOES_ON = (ExitCode.USAGE, ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # how a run ends to be resumed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """What became of one file."""
+
+    name: str  # as it was called when it waited
+    fate: Fate
+    place: Path  # where the file is now
+    exit_code: ExitCode
+    info: RunInfo | None = None  # None: it could not be read
+    results: Path | None = None
+    problem: str = ""  # why it could not be read, or was stopped, or why nothing was deleted
+    gone: int = 0  # monitors that are gone from the sheet
+    deleted: int = 0  # of those, deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What one visit came to."""
+
+    folder: Path
+    started: float  # seconds since 1970
+    seconds: float = 0.0
+    files: tuple[Filed, ...] = ()
+    unsettled: tuple[str, ...] = ()  # files that somebody still writes
+    overdue: tuple[str, ...] = ()  # of those, the ones that have been like that for too long
+    problem: str = ""  # what ended the visit, if anything did
+    exit_code: ExitCode = ExitCode.DONE
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """True if there was nothing to do and nothing to say."""
+        return not (self.files or self.overdue or self.problem or self.exit_code)
+
+
+def visit(
+    folder: Path, account: Account, options: Options, on_start: OnStart, begin: Callable[[], None] = lambda: None
+) -> Visit:
+    """Do everything that there is to do in a folder now; `begin` is called once nobody else can be at it.
+
+    Raises `Locked` if somebody else is.
+    """
+    started, begun = time.time(), time.monotonic()
+    found = Visit(folder=folder, started=started)
+    clerk: _Clerk | None = None
+    try:
+        if not has_candidates(folder) and not (options.output / STORE_NAME).exists() and not left_in(folder / WORKING):
+            begin()
+            return found
+        with Store(options.output) as store:
+            store.lock()
+            begin()
+            clerk = _Clerk(folder, store, account, options, on_start)
+            clerk.work()
+    except Locked:
+        raise
+    except BulkloadError as error:
+        found = replace(found, problem=str(error), exit_code=error.exit_code)
+    if clerk is not None:
+        found = clerk.tell(found)
+    return replace(found, seconds=time.monotonic() - begun)
+
+
+class _Clerk:
+    """Does the work of one visit, with the store locked."""
+
+    def __init__(self, folder: Path, store: Store, account: Account, options: Options, on_start: OnStart) -> None:
+        self._folder = folder
+        self._store = store
+        self._account = account
+        self._options = options
+        self._on_start = on_start
+        self._book = Book(store, folder)
+        self._number: int | None = None  # of the account, once it is needed
+        self._files: list[Filed] = []
+        self._to_prune: list[tuple[Arrival, Run, Outcome]] = []
+        self._unsettled: dict[str, float] = {}
+        self._requests: Counter[str] = Counter()
+
+    def work(self) -> None:
+        """Finish, take, prune, clear out."""
+        stopped = self._work_off()
+        while not stopped:
+            found = waiting(self._folder, self._options.unchanged_for)
+            self._unsettled = self._book.still_unsettled(found.unsettled)
+            if not found.ready:
+                break
+            for path in found.ready:
+                self._account_number()  # before a file is touched: without a way to log in, all stays as it is
+                arrival = take(self._folder, self._book, path)
+                if arrival is not None and self._run(arrival):
+                    stopped = True
+                    break
+        if not stopped:
+            for arrival, run, outcome in self._to_prune:
+                self._prune_and_file(arrival, run, outcome)
+        clear_out(self._folder, self._store, self._book, self._options.keep)
+
+    def tell(self, found: Visit) -> Visit:
+        """Add what was done to what is told."""
+        patience = self._options.retry_for * SECONDS_A_DAY
+        overdue = [name for name, since in self._unsettled.items() if time.time() - since > patience]
+        codes = [found.exit_code, *(file.exit_code for file in self._files)]
+        if overdue:
+            codes.append(ExitCode.ROWS_LEFT)
+        return replace(
+            found,
+            files=tuple(self._files),
+            unsettled=tuple(self._unsettled),
+            overdue=tuple(overdue),
+            exit_code=max(codes),
+            requests=dict(self._requests),
+        )
+
+    def _work_off(self) -> bool:
+        """Go on with files that were taken earlier; True if something stops the visit."""
+        adopt(self._folder, self._book)
+        return any(self._run(arrival) for arrival in self._book.open())
+
+    def _run(self, arrival: Arrival) -> bool:
+        """Take one file as far as it goes now; True if what stopped it would stop every other."""
+        run = self._book.run_of(arrival)
+        if run is not None and not run.read_whole:
+            self._store.forget(run)
+            run = None
+        if arrival.place is not None:
+            self._finish_filing(arrival, run)
+            return False
+        if run is None:
+            if not os.path.lexists(at_work(self._folder, arrival)):
+                self._book.drop(arrival)
+                return False
+            try:
+                run = self._read(arrival)
+            except InputError as error:
+                self._refuse(arrival, str(error))
+                return False
+        elif self._is_open(arrival, run):
+            self._store.reopen(run)
+        else:
+            self._end(arrival, run, self._write(arrival, run))
+            return False
+        outcome = self._carry(arrival, run)
+        if self._stays(arrival, outcome):
+            self._tell(arrival, outcome, "working", at_work(self._folder, arrival))
+        else:
+            self._end(arrival, run, outcome)
+        return outcome.exit_code in GOES_ON
+
+    def _read(self, arrival: Arrival) -> Run:
+        from bulkload.intake import read_into
+        from bulkload.pipeline import shown_settings
+
+        path = at_work(self._folder, arrival)
+        if not is_plain(path):
+            raise InputError(f"{arrival.name} is a link or a device, not a file; put the file itself into the folder.")
+        if self._book.start_reading(arrival) >= MOST_READINGS:
+            raise InputError(f"Reading {arrival.name} began {MOST_READINGS} times and never ended; it was given up.")
+        try:
+            run = read_into(
+                self._store,
+                path,
+                self._options,
+                command="run",
+                account=self._account_number(),
+                settings=shown_settings(self._options),
+                called=arrival.name,
+                arrival=arrival.number,
+            )
+        except BulkloadError:
+            self._book.end_reading(arrival)
+            raise
+        self._book.end_reading(arrival)
+        return run
+
+    def _carry(self, arrival: Arrival, run: Run) -> Outcome:
+        from bulkload.inbox.gone import note_gone
+        from bulkload.pipeline import carry_through
+
+        before = self._store.info(run).requests
+        outcome = carry_through(
+            self._store,
+            run,
+            self._account_number(),
+            self._account,
+            self._options,
+            [at_work(self._folder, arrival, RESULTS)],
+            self._on_start,
+            lambda listing: note_gone(self._book, arrival, run, listing),
+        )
+        self._requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
+        return outcome
+
+    def _write(self, arrival: Arrival, run: Run) -> Outcome:
+        from bulkload.pipeline import write_results
+
+        exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
+        return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
+
+    def _is_open(self, arrival: Arrival, run: Run) -> bool:
+        """True if another session can help a run that was read."""
+        if run.account != self._account_number() or self._book.is_superseded(arrival):
+            return False
+        if run.exit_code is None or run.exit_code in GOES_ON:
+            return True
+        return run.exit_code == ExitCode.ROWS_LEFT and self._to_try(self._store.info(run))
+
+    def _stays(self, arrival: Arrival, outcome: Outcome) -> bool:
+        """True if a later call goes on with a file."""
+        if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            return True
+        if time.time() - arrival.arrived > self._options.retry_for * SECONDS_A_DAY:
+            return False
+        if outcome.exit_code in GOES_ON:
+            return True
+        return (
+            outcome.exit_code == ExitCode.ROWS_LEFT
+            and self._to_try(outcome.info)
+            and not self._book.is_superseded(arrival)
+        )
+
+    @staticmethod
+    def _to_try(info: RunInfo) -> bool:
+        """True for rows that a later call tries again by itself; not if the user's own limits held them back."""
+        return not info.stopped and any(status.next_step == "run again" for status in info.counts)
+
+    # ── where files end ───────────────────────────────────────────────────────────────────────────────────
+
+    def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
+        """Put a file away, after pruning if that is to be done."""
+        if self._options.prune and outcome.exit_code not in GOES_ON and self._book.gone_count(run, "ours"):
+            self._to_prune.append((arrival, run, outcome))
+            return
+        other = f"It belongs to {run.username}, another account." if run.account != self._account_number() else ""
+        self._file(arrival, run, outcome, problem=other)
+
+    def _prune_and_file(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
+        from bulkload.inbox.gone import prune
+
+        pruned = prune(self._store, self._book, arrival, run, self._account, self._options)
+        self._requests.update(pruned.requests)
+        outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
+        if pruned.exit_code in GOES_ON:  # the next call goes on with it
+            place = at_work(self._folder, arrival)
+            self._tell(arrival, outcome, "working", place, problem=pruned.problem, deleted=pruned.deleted)
+        else:
+            self._file(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
+
+    def _file(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
+        """Put a file and its results where they belong."""
+        from bulkload.inbox.gone import write_gone
+
+        if self._book.gone_count(run):
+            write_gone(at_work(self._folder, arrival, GONE), self._book, run)
+        fate: Fate = "done" if outcome.exit_code == ExitCode.DONE else "failed"
+        place = put_away(self._folder, self._book, arrival, fate)
+        self._tell(arrival, outcome, fate, place, problem=problem, deleted=deleted)
+
+    def _refuse(self, arrival: Arrival, problem: str) -> None:
+        """Put a file that cannot be read aside, with a text that says why."""
+        write_why(self._folder, arrival, problem)
+        place = put_away(self._folder, self._book, arrival, "failed")
+        self._files.append(
+            Filed(name=arrival.name, fate="failed", place=place, exit_code=ExitCode.USAGE, problem=problem)
+        )
+
+    def _finish_filing(self, arrival: Arrival, run: Run | None) -> None:
+        """Put a file where it belongs whose way there was interrupted."""
+        from bulkload.pipeline import write_results
+
+        place = finish(self._folder, self._book, arrival)
+        fate: Fate = "done" if str(arrival.place).startswith(DONE) else "failed"
+        if run is None:
+            why = place.with_name(place.stem + WHY)
+            problem = f"{arrival.name} could not be read; see {why.name}."
+            self._files.append(
+                Filed(name=arrival.name, fate=fate, place=place, exit_code=ExitCode.USAGE, problem=problem)
+            )
+            return
+        results = place.with_name(place.stem + RESULTS)
+        exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
+        outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
+        self._tell(arrival, outcome, fate, place)
+
+    def _tell(
+        self,
+        arrival: Arrival,
+        outcome: Outcome,
+        fate: Fate,
+        place: Path,
+        *,
+        problem: str = "",
+        deleted: int = 0,
+    ) -> None:
+        run = self._store.run(outcome.info.run_id)
+        exit_code = outcome.exit_code
+        if fate == "failed" and exit_code == ExitCode.DONE:
+            exit_code = ExitCode.ROWS_LEFT
+        self._files.append(
+            Filed(
+                name=arrival.name,
+                fate=fate,
+                place=place,
+                exit_code=exit_code,
+                info=outcome.info,
+                results=place.with_name(place.stem + RESULTS),
+                problem=" ".join(text for text in (outcome.info.stopped, problem) if text),
+                gone=self._book.gone_count(run),
+                deleted=deleted,
+            )
+        )
+
+    def _account_number(self) -> int:
+        if self._number is None:
+            from bulkload.pipeline import account_number
+
+            self._number = account_number(self._store, self._account, self._options)
+        return self._number
