@@ -49,9 +49,10 @@ async def remove_unless_edited(api: Api, monitor_id: str, kind: str, asked: Mapp
     if edited := edit_of(asked, item):
         return edited
     try:
-        return Removal(fate=Fate.DELETED if await api.delete(monitor_id) else Fate.GONE)
+        await api.delete(monitor_id)  # "not found" now means that an answer to this very request was lost
     except Rejected as error:
         return Removal(fate=Fate.REFUSED, reason=f"The API refuses to delete it: {error}")
+    return Removal(fate=Fate.DELETED)
 
 
 def edit_of(asked: Mapping[str, object], item: Mapping[str, Any]) -> Removal | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from bulkload.cli import main
+from bulkload.sandbox.server import Sandbox
+from tests.sandbox_caller import USER
 
 PLAN = "UBM - A/A"
 HURRY = {  # settle times that a test can wait for, seconds
@@ -85,6 +88,22 @@ class Desk:
 def imap(name: str, **fields: object) -> dict[str, object]:
     """A good row."""
     return {"type": "imap", "name": name, "hostname": "mx1.example.com", "billing_plancode": PLAN, **fields}
+
+
+def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields: object) -> None:
+    """Change or delete a monitor as somebody else would."""
+
+    def ask(method: str, path: str, body: object = None, token: str = "") -> bytes:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(sandbox.base_url + path, data=data, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            content: bytes = response.read()
+        return content
+
+    token = json.loads(ask("POST", "/access-tokens", USER))["access_token"]
+    kind = f"/{monitor['type']}" if method == "PATCH" else ""
+    ask(method, f"/monitors{kind}/{monitor['id']}", fields, token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

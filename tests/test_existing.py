@@ -10,7 +10,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Asked, Desk, Said, imap, listed, scripted, sit_down
+from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_resumed_update_whose_monitor_is_gone_creates_it_whole(desk: Desk, how
         sheet = desk.sheet("b.csv", [imap("a", interval=5, note="keep me")])
         assert desk.run(sheet, "--on-existing", "update")[0].exit_code == 3
         sandbox.set_faults(Faults())
-        delete(sandbox, before["id"])
+        by_hand(sandbox, "DELETE", before)
         again = desk("resume", "--on-existing", how, "--results", "results.csv", "--trust-list", "--json")
         assert again.json["counts"] == {"created": 1}
         (after,) = sandbox.monitors()
@@ -212,21 +212,3 @@ def test_what_the_api_refuses_is_told_in_its_words(desk: Desk) -> None:
         desk.log_in_at(server.base_url)
         ended, results = desk.run(desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
     assert (ended.exit_code, results[0]["status"], results[0]["error"]) == (1, "rejected", "no such interval")
-
-
-def delete(sandbox: Sandbox, number: object) -> None:
-    """Delete a monitor by hand, as somebody else."""
-    import urllib.request
-
-    from tests.sandbox_caller import USER
-
-    def ask(method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
-        request = urllib.request.Request(sandbox.base_url + path, data=body, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=5) as response:
-            content: bytes = response.read()
-        return content
-
-    import json
-
-    token = json.loads(ask("POST", "/access-tokens", json.dumps(USER).encode(), **{"Content-Type": "application/json"}))
-    ask("DELETE", f"/monitors/{number}", Authorization=f"Bearer {token['access_token']}")
