@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bulkload.errors import ExitCode
 from bulkload.inbox.telling import counts
-from bulkload.inbox.visit import Visit
+from bulkload.inbox.tidings import Visit
 from bulkload.model import Status
 
 LAST_SUCCESS = "bulkload_inbox_last_success_timestamp_seconds"

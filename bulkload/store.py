@@ -16,12 +16,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, status_of
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 STORE_NAME = "bulkload.sqlite3"
 ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
@@ -129,7 +131,7 @@ class Store:
 
     def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
         self.path = folder / STORE_NAME
-        self._lock = FileLock(str(self.path) + ".lock")
+        self._lock: FileLock | None = None
         with self.errors():
             if must_exist and not self.path.is_file():
                 raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
@@ -145,13 +147,17 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.db.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def lock(self) -> None:
         """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
 
         When such a request left is not known; it cannot have been later than now.
         """
+        from filelock import FileLock, Timeout
+
+        self._lock = FileLock(str(self.path) + ".lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

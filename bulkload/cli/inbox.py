@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ import click
 
 from bulkload.cli.doors import complain, progress, settings
 from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
-from bulkload.errors import ExitCode, Locked
+from bulkload.errors import ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
-    from bulkload.inbox import Visit
+    from bulkload.inbox.tidings import Visit
     from bulkload.settings import Account, Options
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
 
 def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
     """Visit once and tell everybody."""
-    from bulkload.inbox import visit
+    from bulkload.inbox.folder import is_untouched
+    from bulkload.inbox.tidings import Visit
 
     def begin() -> None:
         if options.ping is not None:
@@ -71,11 +73,20 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
             ping(options.ping, "start")
 
     try:
-        with progress(options) as on_start:
-            found = visit(folder, account, options, on_start, begin)
+        if is_untouched(folder, options.output):
+            begin()
+            found = Visit(folder=folder, started=time.time())
+        else:
+            from bulkload.inbox.visit import visit
+
+            with progress(options) as on_start:
+                found = visit(folder, account, options, on_start, begin)
     except Locked as error:
         log.info("%s", error)  # quietly: whoever has it tells what becomes of the files
         return ExitCode.LOCKED
+    except UsageError as error:  # there is no such folder
+        begin()
+        found = Visit(folder=folder, started=time.time(), problem=str(error), exit_code=error.exit_code)
     _tell(found, options)
     return found.exit_code
 

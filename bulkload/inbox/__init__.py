@@ -8,7 +8,3 @@
 `folder` knows files and names, `book` what the store knows of them, `visit` the order of things. A step is noted in
 the store before it is taken, so that a call that was killed anywhere is finished by the next one.
 """
-
-from bulkload.inbox.visit import Filed, Visit, visit
-
-__all__ = ["Filed", "Visit", "visit"]

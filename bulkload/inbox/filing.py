@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from bulkload.errors import StoreError
 from bulkload.inbox.book import Arrival, Book
 from bulkload.inbox.folder import WHY, WORKING, beside, free_name, left_in, tidy
-
-Fate = Literal["done", "failed", "working"]
+from bulkload.inbox.tidings import Fate
 
 
 def take(folder: Path, book: Book, path: Path) -> Arrival | None:

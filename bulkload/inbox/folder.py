@@ -83,6 +83,11 @@ def has_candidates(folder: Path) -> bool:
         return any(is_candidate(entry.name) and not entry.is_dir(follow_symlinks=False) for entry in entries)
 
 
+def is_untouched(folder: Path, store: Path) -> bool:
+    """True if nothing waits and nothing was ever taken, so that there is nothing to do; quick."""
+    return not has_candidates(folder) and not (store / STORE_NAME).exists() and not left_in(folder / WORKING)
+
+
 def left_in(folder: Path) -> list[str]:
     """The names of the files in a folder of ours, the oldest first; none if there is no such folder."""
     try:

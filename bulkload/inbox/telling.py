@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bulkload.inbox.visit import Filed, Visit
+from bulkload.inbox.tidings import Filed, Visit
 from bulkload.model import Status
 from bulkload.report.legible import one_line
 from bulkload.report.summary import outcomes, run_json

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
 from bulkload.inbox.book import SECONDS_A_DAY, Arrival, Book
-from bulkload.inbox.filing import Fate, adopt, at_work, finish, put_away, take, write_why
-from bulkload.inbox.folder import DONE, GONE, RESULTS, WHY, WORKING, has_candidates, is_plain, left_in, waiting
+from bulkload.inbox.filing import adopt, at_work, finish, put_away, take, write_why
+from bulkload.inbox.folder import DONE, GONE, RESULTS, WHY, is_plain, waiting
 from bulkload.inbox.housekeeping import clear_out
+from bulkload.inbox.tidings import Fate, Filed, Visit
 from bulkload.settings import Account, Options
-from bulkload.store import STORE_NAME, Run, Store
+from bulkload.store import Run, Store
 
 if TYPE_CHECKING:
     from bulkload.model import RunInfo
@@ -29,41 +30,6 @@ if TYPE_CHECKING:
 
 MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
 GOES_ON = (ExitCode.USAGE, ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # how a run ends to be resumed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filed:
-    """What became of one file."""
-
-    name: str  # as it was called when it waited
-    fate: Fate
-    place: Path  # where the file is now
-    exit_code: ExitCode
-    info: RunInfo | None = None  # None: it could not be read
-    results: Path | None = None
-    problem: str = ""  # why it could not be read, or was stopped, or why nothing was deleted
-    gone: int = 0  # monitors that are gone from the sheet
-    deleted: int = 0  # of those, deleted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """What one visit came to."""
-
-    folder: Path
-    started: float  # seconds since 1970
-    seconds: float = 0.0
-    files: tuple[Filed, ...] = ()
-    unsettled: tuple[str, ...] = ()  # files that somebody still writes
-    overdue: tuple[str, ...] = ()  # of those, the ones that have been like that for too long
-    problem: str = ""  # what ended the visit, if anything did
-    exit_code: ExitCode = ExitCode.DONE
-    requests: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def idle(self) -> bool:
-        """True if there was nothing to do and nothing to say."""
-        return not (self.files or self.overdue or self.problem or self.exit_code)
 
 
 def visit(
@@ -77,9 +43,6 @@ def visit(
     found = Visit(folder=folder, started=started)
     clerk: _Clerk | None = None
     try:
-        if not has_candidates(folder) and not (options.output / STORE_NAME).exists() and not left_in(folder / WORKING):
-            begin()
-            return found
         with Store(options.output) as store:
             store.lock()
             begin()
