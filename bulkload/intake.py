@@ -37,7 +37,13 @@ def read_into(
     `called` is the file's name for people, if it is not its path; `arrival` is its number in an inbox.
     """
     knows_header = partial(is_header, given=tuple(options.set), mapping=options.map)
-    with open_source(path, sheet=options.sheet, is_header=knows_header) as source:
+    with open_source(
+        path,
+        sheet=options.sheet,
+        is_header=knows_header,
+        tool=options.from_,
+        skip_private=options.skip_private,
+    ) as source:
         layout = map_header(
             source.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
         )

@@ -174,6 +174,8 @@ class Options(BaseSettings):
     map: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
     sheet: str | None = None
     ignore_unknown: Switch = False
+    from_: Annotated[str | None, Field(alias="BULKLOAD_FROM")] = None  # the tool whose configuration the input is
+    skip_private: Switch = False
     request_timeout: Annotated[float, _number("of seconds, from 0.1 to 3600,", 0.1, 3600, whole=False)] = 30.0
     output: Path = Path("output")
     results: Annotated[list[Path], NoDecode, BeforeValidator(_paths)] = []
@@ -268,7 +270,7 @@ def _option(name: str) -> str:
 
 
 def _field(option: str) -> str:
-    return "BULKLOAD_JSON" if option == "json" else option
+    return f"BULKLOAD_{option.upper()}" if option in ("json", "from") else option
 
 
 def _with_secrets(account: Account) -> Account:

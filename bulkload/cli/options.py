@@ -35,6 +35,10 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "sheet": click.option("--sheet", metavar="NAME", help="The sheet to read (default: the first that fits)."),
     "ignore-unknown": _flag("ignore-unknown", "Keep unknown columns in the report and send nothing of them."),
+    "from": click.option(
+        "--from", "from", metavar="TOOL", help="The tool whose configuration this is (default: its content says)."
+    ),
+    "skip-private": _flag("skip-private", "Of a tool's configuration, leave out hosts that AlertSite cannot reach."),
     "rate": click.option("--rate", metavar="N[/s|/min]", help="Requests at most (default 5/s)."),
     "concurrency": click.option("--concurrency", metavar="N", help="Requests in flight at most (default 10)."),
     "on-existing": click.option(
@@ -88,7 +92,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON."),
 }
-COLUMNS = ("set", "map", "sheet", "ignore-unknown")
+COLUMNS = ("set", "map", "sheet", "ignore-unknown", "from", "skip-private")
 ACTING = ("rate", "concurrency", "on-existing", "trust-list", "wait", "first", "max-errors", "request-timeout")
 SHOWING = ("json", "quiet", "log-format", "log-level")
 FILE = click.argument("file", type=click.Path(path_type=Path))

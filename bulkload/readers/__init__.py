@@ -65,17 +65,22 @@ READERS = (
 
 @contextmanager
 def open_source(
-    path: Path, *, sheet: str | None = None, is_header: IsHeader, tool: str | None = None
+    path: Path,
+    *,
+    sheet: str | None = None,
+    is_header: IsHeader,
+    tool: str | None = None,
+    skip_private: bool = False,
 ) -> Iterator[Source]:
     """Open an input file; what cannot be read is an `InputError` that names the file, now or while rows are read.
 
     `is_header(cells)` says whether a row of cells is a header with the columns that are needed. `tool` names the
-    tool whose configuration it is; without it the content decides.
+    tool whose configuration it is; without it the content decides. `skip_private` leaves out a tool's private hosts.
     """
     if tool is not None or _is_configuration(path):
-        from bulkload.readers.translate import configuration_source
+        from bulkload.readers.translate import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool)
+        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
         return
     with ExitStack() as stack:
         with _naming(path):
