@@ -21,16 +21,25 @@ def moment() -> str:
 
 def seconds_between(earlier: str, later: str) -> float:
     """Seconds from one moment to another, never negative: a clock set back must not make anything look older."""
-    boot_a, monotonic_a, wall_a = earlier.split("|")
-    boot_b, monotonic_b, wall_b = later.split("|")
-    if boot_a and boot_a == boot_b:
-        return max(0.0, float(monotonic_b) - float(monotonic_a))
-    return max(0.0, float(wall_b) - float(wall_a))
+    return max(0.0, _difference(earlier, later))
+
+
+def is_later(one: str, other: str) -> bool:
+    """True if one moment is, or seems to be, later than the other."""
+    return _difference(other, one) > 0
 
 
 def utc(wall: float) -> str:
     """A wall clock time in ISO 8601, UTC, to the second."""
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _difference(earlier: str, later: str) -> float:
+    boot_a, monotonic_a, wall_a = earlier.split("|")
+    boot_b, monotonic_b, wall_b = later.split("|")
+    if boot_a and boot_a == boot_b:
+        return float(monotonic_b) - float(monotonic_a)
+    return float(wall_b) - float(wall_a)
 
 
 @functools.cache

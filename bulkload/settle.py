@@ -115,7 +115,12 @@ def proves_absence(left: str, asked: str, reach: str | None, patience: Patience)
 
 
 def _reach(ledger: Ledger, listing: Listing) -> str | None:
-    return next((at for monitor_id, _, at in ledger.made() if monitor_id in listing.monitors), None)
+    """When the newest of our monitors was sent that the list shows.
+
+    A moment after the list itself is of a clock that was wrong then, and says nothing.
+    """
+    shown = (at for monitor_id, _, at in ledger.made() if monitor_id in listing.monitors)
+    return next((at for at in shown if not clock.is_later(at, listing.asked)), None)
 
 
 def _own(ledger: Ledger, listing: Listing, doubt: Doubt, taken: set[str]) -> str | None:

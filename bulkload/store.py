@@ -153,7 +153,7 @@ class Store:
     def lock(self) -> None:
         """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
 
-        When such a request left is not known; it cannot have been later than now.
+        When such a request left is not known; it cannot have been later than now, whatever clock noted it.
         """
         from filelock import FileLock, Timeout
 
@@ -164,12 +164,18 @@ class Store:
             raise Locked(f"Another run is using {self.path}.") from None
         except OSError as error:
             raise StoreError(f"{self._lock.lock_file} cannot be locked: {error.strerror}.") from error
+        now = clock.moment()
         with self.transaction():
             self.db.execute(
                 "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
                 " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
-                (clock.moment(),),
+                (now,),
             )
+            doubts = self.db.execute(
+                "SELECT run, position, at FROM rows WHERE state = 'doubt' AND run IN (SELECT run FROM runs)"
+            )
+            ahead = [(now, run, position) for run, position, at in doubts if clock.is_later(at, now)]
+            self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
             for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
                 self._forget(number)  # a plan that died
 

@@ -1,0 +1,291 @@
+"""Trouble outside the program: full disks, damaged stores, files that cannot be written, clocks that jump.
+
+Each gives one sentence, the right exit code and no traceback, and what was known before is still known after.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bulkload.errors import ExitCode
+from bulkload.sandbox import Faults, Rule
+from bulkload.store import MIGRATIONS, STORE_NAME
+
+from .program import Ended, Place, place
+from .scenario import Line, Scenario
+
+ROWS = 40
+SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4)
+FAR = 400 * 24 * 3600.0  # seconds
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
+    with place(tmp_path, SCENARIO.environment) as found:
+        yield found
+
+
+def _complains(ended: Ended, code: ExitCode, *words: str) -> None:
+    """One sentence on stderr, and nothing that only a programmer understands."""
+    assert ended.exit_code == code, ended
+    assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
+    assert "mistake in bulkload" not in ended.stderr, ended.stderr
+    for word in words:
+        assert word in ended.stderr + ended.stdout, ended
+
+
+def _in_the_end(where: Place) -> None:
+    """Another process, without the trouble, brings it to its end."""
+    ended = where.run("run", "hosts.csv", "--json", "--results", "last.jsonl")
+    assert ended.exit_code == ExitCode.DONE, ended
+    assert len(where.sandbox.monitors()) == ROWS
+    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == ROWS
+    rows = [json.loads(line) for line in (where.folder / "last.jsonl").read_text("utf-8").splitlines()]
+    names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+    assert [names[row["monitor_id"]] for row in rows] == [row["row"]["name"] for row in rows]
+
+
+def _output(where: Place) -> Path:
+    return where.folder / "output"
+
+
+# ── disks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _SmallFiles:
+    """No file of the process may grow above a size, as on a disk that is full; writing gives an error, no signal."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __call__(self) -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, self._size))
+
+
+@pytest.mark.parametrize("kilobytes", [1, 16, 60, 100, 130, 180, 260, 400])
+def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
+    """Wherever the limit strikes: making the store, reading, marking, recording, the end, the report."""
+    ended = where.run("run", "hosts.csv", "--results", "results.jsonl", entered=_SmallFiles(kilobytes * 1024))
+    if ended.exit_code != ExitCode.DONE:
+        _complains(ended, ExitCode.USAGE, "cannot be")
+    made = len(where.sandbox.monitors())
+    assert made <= ROWS
+    _in_the_end(where)
+
+
+@contextmanager
+def _tmpfs(folder: Path, options: str) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kilobytes", [8, 64, 120, 200, 300])
+def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
+    with _tmpfs(_output(where), f"size={kilobytes}k"):
+        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
+        if ended.exit_code != ExitCode.DONE:
+            _complains(ended, ExitCode.USAGE, "cannot be")
+        made = len(where.sandbox.monitors())
+        subprocess.run(["mount", "-o", "remount,size=10m", str(_output(where))], check=True)
+        assert made <= ROWS
+        _in_the_end(where)
+
+
+def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_sent(where: Place) -> None:
+    with _tmpfs(_output(where), "size=1m"):
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
+        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert where.seen == []
+    _in_the_end(where)
+
+
+def test_an_output_folder_that_became_read_only_is_said_and_keeps_the_old_runs(where: Place) -> None:
+    with _tmpfs(_output(where), "size=2m"):
+        assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
+        before = len(where.sandbox.monitors())
+        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert len(where.sandbox.monitors()) == before
+        subprocess.run(["mount", "-o", "remount,rw", str(_output(where))], check=True)
+        _in_the_end(where)
+
+
+def test_a_file_where_the_output_folder_should_be_is_said_before_anything_is_sent(where: Place) -> None:
+    _output(where).write_text("a file")
+    _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+    assert where.seen == []
+
+
+# ── stores ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _damage(where: Place, how: str) -> None:
+    store = _output(where) / STORE_NAME
+    content = store.read_bytes()
+    match how:
+        case "garbage":
+            store.write_bytes(os.urandom(len(content)))
+        case "text":
+            store.write_text("This is no database.\n" * 200)
+        case "cut":
+            store.write_bytes(content[: len(content) // 2])
+        case "header cut":
+            store.write_bytes(content[:50])
+        case "hole":
+            store.write_bytes(content[:4096] + bytes(len(content) - 8192) + content[-4096:])
+        case "folder":
+            store.unlink()
+            store.mkdir()
+        case "other database":
+            store.unlink()
+            with closing(sqlite3.connect(store)) as database:
+                database.execute("CREATE TABLE rows (something)")
+                database.commit()
+        case "newer":
+            with closing(sqlite3.connect(store)) as database:
+                database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+
+@pytest.mark.parametrize("how", ["garbage", "text", "cut", "header cut", "hole", "folder", "other database", "newer"])
+@pytest.mark.parametrize("command", [("run", "hosts.csv"), ("runs",), ("resume",), ("report", "2")])
+def test_a_damaged_or_newer_store_is_said_and_nothing_is_sent(how: str, command: tuple[str, ...], where: Place) -> None:
+    assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+    for leftover in _output(where).glob(f"{STORE_NAME}-*"):
+        leftover.unlink()
+    _damage(where, how)
+    before, left = len(where.sandbox.monitors()), (_output(where) / STORE_NAME)
+    content = left.read_bytes() if left.is_file() else b""
+    ended = where.run(*command)
+    _complains(ended, ExitCode.USAGE, STORE_NAME)
+    assert len(where.sandbox.monitors()) == before
+    if how in ("garbage", "text", "cut", "header cut"):
+        assert left.read_bytes() == content, "the damaged store must be left for whoever can save it"
+    if how == "newer":
+        assert "newer" in ended.stderr
+
+
+# ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv", "jsonl", "html"])
+def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, where: Place) -> None:
+    """A part of the path is a file; the run is in the store all the same, and `report` writes it elsewhere."""
+    (where.folder / "taken").write_text("a file")
+    ended = where.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
+    _complains(ended, ExitCode.USAGE, "bulkload report")
+    assert len(where.sandbox.monitors()) == ROWS
+    run_id = json.loads(where.run("runs", "--json").stdout)[0]["run_id"]
+    assert where.run("report", run_id, "--results", "again.jsonl").exit_code == ExitCode.DONE
+    assert (where.folder / "again.jsonl").read_text("utf-8").count('"created"') == ROWS
+
+
+def test_one_results_file_that_cannot_be_written_does_not_cost_the_others(where: Place) -> None:
+    (where.folder / "taken").write_text("a file")
+    ended = where.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
+    _complains(ended, ExitCode.USAGE, "taken/results.csv")
+    assert (where.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
+
+
+def test_a_store_on_a_full_disk_does_not_cost_results_on_another(where: Place) -> None:
+    with _tmpfs(_output(where), "size=200k"):
+        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
+        _complains(ended, ExitCode.USAGE, "cannot be used")
+        rows = [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+        assert len(rows) == ROWS
+        names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+        assert all(names[row["monitor_id"]] == row["row"]["name"] for row in rows if row["monitor_id"])
+
+
+def test_results_that_nobody_may_replace_stay_whole(where: Place) -> None:
+    """As when another program holds the file: the old results stay, and the message says what to do."""
+    results = where.folder / "results.csv"
+    assert where.run("run", "hosts.csv", "--first", "1", "--results", "results.csv").exit_code == ExitCode.ROWS_LEFT
+    old = results.read_bytes()
+    try:
+        if subprocess.run(["chattr", "+i", str(results)], capture_output=True, check=False).returncode:
+            pytest.skip("needs the right to lock a file with chattr")
+        ended = where.run("run", "hosts.csv", "--results", "results.csv")
+    finally:
+        subprocess.run(["chattr", "-i", str(results)], capture_output=True, check=False)
+    _complains(ended, ExitCode.USAGE, "results.csv", "bulkload report")
+    assert results.read_bytes() == old
+    assert len(where.sandbox.monitors()) == ROWS
+
+
+# ── clocks ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _move_clock(where: Place, shift: float, *, reboot: bool) -> None:
+    """Let every moment in the store be of a clock that was wrong, and perhaps of another boot."""
+    with closing(sqlite3.connect(_output(where) / STORE_NAME)) as database:
+        database.execute("UPDATE runs SET started = started + ?, finished = finished + ?", (shift, shift))
+        for table, key in (("rows", "position"), ("monitors", "rowid")):
+            found = database.execute(f"SELECT {key}, at FROM {table} WHERE at IS NOT NULL").fetchall()
+            for number, at in found:
+                boot, monotonic, wall = at.split("|")
+                moved = f"{boot}{'-earlier' if reboot else ''}|{monotonic}|{float(wall) + shift}"
+                database.execute(f"UPDATE {table} SET at = ? WHERE {key} = ?", (moved, number))
+        database.commit()
+
+
+SHIFTS = pytest.mark.parametrize("shift", [-FAR, -3600.0, 3600.0, FAR], ids=lambda shift: f"{shift:+.0f}s")
+REBOOTS = pytest.mark.parametrize("reboot", [False, True], ids=["same-boot", "rebooted"])
+ALONE = {"BULKLOAD_CONCURRENCY": "1"}
+
+
+@SHIFTS
+@REBOOTS
+def test_a_clock_that_jumped_while_a_create_was_in_doubt_makes_nothing_twice(
+    shift: float, reboot: bool, where: Place
+) -> None:
+    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=0.5))
+    ended = where.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", **ALONE)
+    assert ended.exit_code == ExitCode.ROWS_LEFT
+    _move_clock(where, shift, reboot=reboot)
+    where.run("run", "hosts.csv", "--json", **ALONE)
+    _in_the_end(where)
+
+
+@SHIFTS
+@REBOOTS
+def test_a_clock_that_was_wrong_when_monitors_were_made_proves_nothing_about_later_ones(
+    shift: float, reboot: bool, where: Place
+) -> None:
+    """A monitor that seems to come from the future must not count as made after the doubtful create."""
+    assert where.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
+    _move_clock(where, shift, reboot=reboot)
+    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
+    where.run("run", "hosts.csv", "--first", "1", **ALONE)
+    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == len(where.sandbox.monitors())
+    where.sandbox.set_faults(Faults())
+    _in_the_end(where)
+
+
+@REBOOTS
+def test_a_doubt_that_seems_to_come_from_the_future_is_settled_all_the_same(reboot: bool, where: Place) -> None:
+    """Its create never landed; it left at the latest when the next process began."""
+    where.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m0",)),)))
+    assert where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0").exit_code == ExitCode.ROWS_LEFT
+    _move_clock(where, FAR, reboot=reboot)
+    where.sandbox.set_faults(Faults())
+    _in_the_end(where)
