@@ -130,10 +130,19 @@ async def believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Pati
         if wait <= 0:
             raise Distrusted(
                 f"The account's list of monitors shows {shown.seen or 'none'} of the {shown.made} that bulkload"
-                " created there. Nothing was created. If they were deleted by hand, run again with --trust-list."
+                f" created there. Nothing was created. {_advice(youngest, patience)}"
             )
         log.warning("the account's list does not show our newest monitors yet; looking again")
         await asyncio.sleep(min(wait, POLL))
+
+
+def _advice(youngest: str | None, patience: Patience) -> str:
+    """What to do about a list that shows too little; one that may only be late must not be trusted."""
+    if youngest is not None and (age := clock.seconds_between(youngest, clock.moment())) < patience.after:
+        return (
+            f"The newest is {age:.0f} seconds old and may not be listed yet: run again in {patience.after:.0f} seconds."
+        )
+    return "If they were deleted by hand, run again with --trust-list."
 
 
 async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Terms, patience: Patience) -> None:
