@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload import report
-from bulkload.errors import BulkloadError, ExitCode, Refrained, TooManyErrors, UsageError
+from bulkload.errors import BulkloadError, ExitCode, Refrained, StoreError, TooManyErrors, UsageError
 from bulkload.intake import read_into
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.settings import Account, Options, check_credentials
@@ -166,15 +166,25 @@ def carry_through(
     except BulkloadError as error:
         session = Session(stopped=error)
     exit_code = _exit_code(store.info(run), session.stopped)
-    store.end(run, exit_code, session.stopped, session.seconds, session.requests)
+    try:
+        store.end(run, exit_code, session.stopped, session.seconds, session.requests)
+    except StoreError:
+        write_results(store, run, results, exit_code)  # what can be read may have a place to go all the same
+        raise
     return write_results(store, run, results, exit_code)
 
 
 def write_results(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:
-    """Write the results of a run as it stands in the store."""
+    """Write the results of a run as it stands in the store. One file that cannot be written costs no other."""
     info = store.info(run)
+    failure: StoreError | None = None
     for path in results:
-        report.write(path, info, store.report_rows(run))
+        try:
+            report.write(path, info, store.report_rows(run))
+        except StoreError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return Outcome(info=info, results=tuple(results), exit_code=_exit_code(info) if exit_code is None else exit_code)
 
 
