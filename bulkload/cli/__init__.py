@@ -17,7 +17,7 @@ from types import TracebackType
 import click
 
 from bulkload import __version__
-from bulkload.cli import files, history, inbox, looking, sandbox, sending, undoing
+from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
 from bulkload.errors import BulkloadError, ExitCode, Interrupted
 
@@ -82,6 +82,7 @@ for command in (
     history.report,
     history.runs,
     undoing.undo,
+    exporting.export,
     inbox.inbox,
     files.template,
     files.convert,
