@@ -276,6 +276,15 @@ class Ledger:
                 (self.run.number,),
             )
 
+    def refuse_repeats(self) -> None:
+        """Rows that repeat another one and name a monitor that is not there are duplicates after all."""
+        with self._store.transaction():
+            self._db.execute(
+                "UPDATE rows SET state = 'duplicate' WHERE run = ?"
+                " AND state = 'pending' AND key IS NULL AND monitor_id IS NULL",
+                (self.run.number,),
+            )
+
     def naming(self, monitor_id: str, key: bytes | None) -> list[Match]:
         """Pending rows whose file names this monitor; `key` is the monitor's identity in the account."""
         with self._store.errors():

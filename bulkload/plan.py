@@ -58,6 +58,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
     if not terms.trust_list:
         await _match_unlisted(ledger, listing, api, terms, patience)
         _finished_but_gone(ledger)
+    ledger.refuse_repeats()
     if ledger.count(State.PENDING) and (near := ledger.remark(NEAR_MISS, near_misses(ledger, listing))):
         log.warning("%d rows nearly match monitors that are there; their error text names them", near)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):

@@ -231,7 +231,10 @@ class Store:
                 key = digest(row.key) if row.key is not None else None
                 state, error = row.state, row.error
                 if state is State.PENDING and (twin := self._twin(run, key, row.names)) is not None:
-                    state, error = Status.DUPLICATE, f"Repeats row {twin}."
+                    error = f"Repeats row {twin['source_row']}."
+                    if row.names is None or twin["names"] in (None, row.names):
+                        state = Status.DUPLICATE
+                    key = None  # one row of a run stands for an identity; this one, if at all, for the ID it names
                 self.db.execute(
                     "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names,"
                     " finished_in_file, monitor_id, error, error_columns, issues)"
@@ -243,7 +246,7 @@ class Store:
                         to_json(row.cells),
                         state,
                         row.type,
-                        key if state is not Status.DUPLICATE else None,
+                        key,
                         row.body,
                         row.names if state is not Status.DUPLICATE else None,
                         row.finished_in_file,
@@ -401,14 +404,14 @@ class Store:
                     self.db.execute(statement)
                 self.db.execute(f"PRAGMA user_version = {number}")
 
-    def _twin(self, run: Run, key: bytes | None, names: str | None) -> int | None:
-        """The source row of an earlier row of the run for the same monitor."""
-        found = self.db.execute(
-            "SELECT source_row FROM rows WHERE key = ? AND run = ? UNION ALL SELECT source_row FROM rows"
-            " WHERE names = ? AND run = ? LIMIT 1",
-            (key, run.number, names, run.number),
+    def _twin(self, run: Run, key: bytes | None, names: str | None) -> sqlite3.Row | None:
+        """An earlier row of the run that names the same monitor, or else has the same identity."""
+        found: sqlite3.Row | None = self.db.execute(
+            "SELECT source_row, names FROM rows WHERE names = ? AND run = ? UNION ALL"
+            " SELECT source_row, names FROM rows WHERE key = ? AND run = ? LIMIT 1",
+            (names, run.number, key, run.number),
         ).fetchone()
-        return int(found[0]) if found else None
+        return found
 
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
