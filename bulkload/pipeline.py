@@ -8,6 +8,8 @@ happened so far. Nothing in here knows whether it talks to AlertSite or to a sta
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +32,8 @@ SANDBOX = "sandbox"  # the stand-in's address and user in the store; its port ch
 NOT_GOOD = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
 _SHOWN = ("rate", "concurrency", "on_existing", "first", "max_errors", "request_timeout", "set", "map", "sheet")
 _PATHS_APART = "\n"  # between results files in the store
+
+log = logging.getLogger(__name__)
 
 OnRow = Callable[[ReportRow], None]
 OnStart = Callable[[int], "OnProgress"]  # rows to be sent
@@ -74,7 +78,8 @@ def run_file(path: Path, account: Account, options: Options, results: Sequence[P
     """Create what is in a file, and write its results."""
     with locked(options) as store:
         number = account_number(store, account, options)
-        settings = shown_settings(options) | {"results": _PATHS_APART.join(str(path) for path in results)}
+        kept = {"results": _PATHS_APART.join(str(path) for path in results), "sha256": _fingerprint(path)}
+        settings = shown_settings(options) | kept
         run = read_into(store, path, options, command="run", account=number, settings=settings)
         return carry_through(store, run, number, account, options, results, on_start)
 
@@ -88,6 +93,9 @@ def resume(run_id: str | None, account: Account, options: Options, on_start: OnS
             raise UsageError(f"Run {run.id} ended before {run.input} was read; run the file again.")
         if run.account != number:
             raise UsageError(f"Run {run.id} belongs to {run.username} at {run.base_url}; log in as that account.")
+        read, now = store.info(run).settings.get("sha256"), _fingerprint(Path(run.input))
+        if read and now and read != now:
+            log.warning("%s has changed since run %s read it; the run goes on with what it read", run.input, run.id)
         store.reopen(run)
         return carry_through(store, run, number, account, options, results_of(store, run, options), on_start)
 
@@ -208,6 +216,15 @@ def shown_settings(options: Options) -> dict[str, str]:
     """The settings that a report shows."""
     found = {name: getattr(options, name) for name in _SHOWN}
     return {name: value if isinstance(value, str) else to_json(value) for name, value in found.items() if value}
+
+
+def _fingerprint(path: Path) -> str:
+    """What tells a file's content apart from any other; empty if there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _check_results(paths: Sequence[Path], options: Options) -> None:
