@@ -128,8 +128,9 @@ def tidy(name: str) -> str:
 def sheet_of(name: str) -> str:
     """What a file of every night is called on all of them: its name without a date in it."""
     path = Path(name)
-    stem = _DATE.sub("", path.stem)
-    return (stem + path.suffix) if stem.strip("-_. ") else name
+    stem, dates = _DATE.subn("", path.stem)
+    stem = stem.strip("-_. ")
+    return stem + path.suffix if dates and stem else name
 
 
 def is_plain(path: Path) -> bool:

@@ -63,16 +63,18 @@ _FATES = {"done": "done", "failed": "failed", "working": "to be gone on with"}
 
 def _sentence(visit: Visit, file: Filed) -> str:
     if file.info is None:
-        return f"{file.name} failed: {file.problem.removeprefix(f'{file.name}: ').rstrip('.')}."
-    said = _counts(dict(outcomes(file.info)))
+        first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
+        where = f"; see {file.place.parent.relative_to(visit.folder)}" if more else ""
+        return f"{file.name} failed: {first.rstrip('.:')}{where}."
+    said = "; ".join([_counts(dict(outcomes(file.info))), *_gone(file)])
     if file.fate == "working":
-        sentence = f"{file.name} will be gone on with: {said}"
+        sentence = f"{file.name} will be gone on with: {said}."
     elif file.fate == "failed":
         place = file.results if file.results is not None else file.place
-        sentence = f"{file.name} needs a look: {said}; see {place.relative_to(visit.folder)}"
+        sentence = f"{file.name} needs a look: {said}; see {place.relative_to(visit.folder)}."
     else:
-        sentence = f"{file.name} is done: {said}"
-    return " ".join([f"{'; '.join([sentence, *_gone(file)])}.", *([file.problem] if file.problem else [])])
+        sentence = f"{file.name} is done: {said}."
+    return f"{sentence} {file.problem}"
 
 
 def _gone(file: Filed) -> Iterator[str]:
