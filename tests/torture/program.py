@@ -88,6 +88,11 @@ class Place:
         """Run the program in the folder to its end."""
         return self.start(*arguments, entered=entered, **environment).end()
 
+    def wait_for_log(self, seconds: float) -> None:
+        """Wait until the stand-in logs something, and take it in."""
+        wait([self.log], seconds)
+        self.read_log()
+
     def read_log(self) -> None:
         """Take in what the stand-in has logged."""
         try:

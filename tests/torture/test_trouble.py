@@ -250,7 +250,6 @@ def _move_clock(where: Place, shift: float, *, reboot: bool) -> None:
 
 SHIFTS = pytest.mark.parametrize("shift", [-FAR, -3600.0, 3600.0, FAR], ids=lambda shift: f"{shift:+.0f}s")
 REBOOTS = pytest.mark.parametrize("reboot", [False, True], ids=["same-boot", "rebooted"])
-ALONE = {"BULKLOAD_CONCURRENCY": "1"}
 
 
 @SHIFTS
@@ -259,10 +258,10 @@ def test_a_clock_that_jumped_while_a_create_was_in_doubt_makes_nothing_twice(
     shift: float, reboot: bool, where: Place
 ) -> None:
     where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=0.5))
-    ended = where.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", **ALONE)
+    ended = where.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_CONCURRENCY="1")
     assert ended.exit_code == ExitCode.ROWS_LEFT
     _move_clock(where, shift, reboot=reboot)
-    where.run("run", "hosts.csv", "--json", **ALONE)
+    where.run("run", "hosts.csv", "--json", BULKLOAD_CONCURRENCY="1")
     _in_the_end(where)
 
 
@@ -275,7 +274,7 @@ def test_a_clock_that_was_wrong_when_monitors_were_made_proves_nothing_about_lat
     assert where.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
     _move_clock(where, shift, reboot=reboot)
     where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
-    where.run("run", "hosts.csv", "--first", "1", **ALONE)
+    where.run("run", "hosts.csv", "--first", "1", BULKLOAD_CONCURRENCY="1")
     assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == len(where.sandbox.monitors())
     where.sandbox.set_faults(Faults())
     _in_the_end(where)
