@@ -19,6 +19,7 @@ __all__ = (
     "RESULT_PREFIX",
     "Layout",
     "column_letters",
+    "columns_of",
     "field_named",
     "is_header",
     "map_header",
@@ -122,6 +123,13 @@ def map_header(
         result_columns=ours,
         user_columns=tuple(index for index in range(len(header)) if index not in ours.values()),
     )
+
+
+def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """Name the column of each field that a header has, under the name that the API knows the field by."""
+    renamed = {normalise(column): field for column, target in mapping.items() if (field := field_named(target))}
+    found = {_field_of(cell, renamed): cell for cell in header}
+    return {field.removeprefix(API_PREFIX): cell for field, cell in found.items() if field is not None}
 
 
 def field_named(text: str) -> str | None:

@@ -20,6 +20,7 @@ _ENDPOINT_DEFAULTS = {  # scheme → port of a round-trip server that names none
     "smtp_hostname": {"smtp": 25, "smtps": 465},
     "pop3_hostname": {"pop3": 110, "pop3s": 995},
 }
+_LONGEST_SHOWN = 60  # characters of a value that a sentence quotes
 _LONGEST_NUMBER = 18  # characters
 _LARGEST_NUMBER = 10**_LONGEST_NUMBER  # Python does not spell out integers of any length
 _SEPARATOR = "\t"  # no field of a good monitor holds one; the name comes last all the same
@@ -77,7 +78,8 @@ def spelled_out(found: Mapping[str, tuple[object, object]]) -> str:
 def _shown(value: object) -> str:
     if value in (None, "", []):
         return "(empty)"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}… ({len(text):,} characters)"
 
 
 def _agree(field: str, new: object, old: object, plain_port: int | None) -> bool:

@@ -72,6 +72,15 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A row that the account is believed to store as it was asked for."""
+
+    position: int
+    monitor_id: str
+    body: str  # JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What happened to a row."""
 
@@ -103,6 +112,18 @@ class Ledger:
                 for position, kind, body, monitor_id, note in self._db.execute(
                     "SELECT position, type, iif(monitor_id IS NULL, body, patch), monitor_id, error FROM rows"
                     " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
+                    (self.run.number, after, limit),
+                )
+            ]
+
+    def stored(self, after: int, limit: int) -> list[Stored]:
+        """The next rows that this run created or updated, in order, after a position."""
+        with self._store.errors():
+            return [
+                Stored(**dict(found))
+                for found in self._db.execute(
+                    "SELECT position, monitor_id, body FROM rows WHERE run = ? AND state IN ('created', 'updated')"
+                    " AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
                 )
             ]

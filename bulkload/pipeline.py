@@ -27,6 +27,7 @@ from bulkload.store import Run, Store, to_json
 
 if TYPE_CHECKING:
     from bulkload.settle import Listing
+    from bulkload.verify import Verified
 
 SANDBOX = "sandbox"  # the stand-in's address and user in the store; its port changes from run to run
 NOT_GOOD = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
@@ -48,6 +49,7 @@ class Outcome:
     info: RunInfo
     results: tuple[Path, ...]
     exit_code: ExitCode
+    verified: Verified | None = None
 
 
 def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
@@ -174,12 +176,16 @@ def carry_through(
     except BulkloadError as error:
         session = Session(stopped=error)
     exit_code = _exit_code(store.info(run), session.stopped)
+    if exit_code is ExitCode.DONE and session.verified is not None and not session.verified.good:
+        exit_code = ExitCode.ROWS_LEFT
     try:
+        if options.verify:
+            store.note_setting(run, "verify", str(session.verified or "It was not done, since the run stopped."))
         store.end(run, exit_code, session.stopped, session.seconds, session.requests)
     except StoreError:
         write_results(store, run, results, exit_code)  # what can be read may have a place to go all the same
         raise
-    return write_results(store, run, results, exit_code)
+    return replace(write_results(store, run, results, exit_code), verified=session.verified)
 
 
 def write_results(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:

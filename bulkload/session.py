@@ -13,10 +13,11 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bulkload.api import Api
+from bulkload.columns import columns_of
 from bulkload.errors import BulkloadError, ExitCode, Interrupted
 from bulkload.execute import Execution, Limits
 from bulkload.ledger import Ledger
@@ -26,6 +27,7 @@ from bulkload.plan import Terms, plan
 from bulkload.settings import Account, Options
 from bulkload.settle import Listing, Patience
 from bulkload.store import Run, Store
+from bulkload.verify import Verified, verify
 
 T = TypeVar("T")
 SANDBOX_STATE = "sandbox.sqlite3"
@@ -38,6 +40,7 @@ class Session:
     stopped: BulkloadError | None = None
     seconds: float = 0.0
     requests: Mapping[str, int] = field(default_factory=dict)
+    verified: Verified | None = None  # None: not asked for, or the session ended before
 
 
 class Stop:
@@ -85,8 +88,13 @@ def carry_out(
         execution = Execution(ledger, api, terms, patience, limits, bad_rows=bad_rows, on_progress=on_progress)
         stop.tell = execution.stop
         await execution.run()
+        if options.verify:
+            columns = columns_of(run.header, options.map)
+            verified.append(await unless_stopped(verify(ledger, api, terms, patience, columns), stop))
 
-    return hold(account, options, work)
+    verified: list[Verified] = []
+    session = hold(account, options, work)
+    return replace(session, verified=verified[0]) if verified else session
 
 
 def hold(account: Account, options: Options, work: Callable[[Api, Stop], Coroutine[None, None, None]]) -> Session:

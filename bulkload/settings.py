@@ -167,6 +167,7 @@ class Options(BaseSettings):
     on_existing: OnExisting = "skip"
     trust_list: Switch = False
     wait: Switch = False
+    verify: Switch = False
     first: Count | None = None
     strict: Switch = False
     max_errors: Share | None = None

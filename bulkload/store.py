@@ -264,6 +264,13 @@ class Store:
         with self.transaction():
             self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
 
+    def note_setting(self, run: Run, name: str, value: str) -> None:
+        """Let the report of a run say one thing more about how it was carried out."""
+        with self.transaction():
+            (settings,) = self.db.execute("SELECT settings FROM runs WHERE run = ?", (run.number,)).fetchone()
+            changed = to_json(json.loads(settings) | {name: value})
+            self.db.execute("UPDATE runs SET settings = ? WHERE run = ?", (changed, run.number))
+
     def reopen(self, run: Run) -> None:
         """Make the rows pending again that were given up, for another session of the run."""
         with self.transaction():
@@ -366,7 +373,7 @@ class Store:
                     status=status_of(state),
                     monitor_id=monitor_id or "",
                     error=_told(error, issues) if noted else error,
-                    error_columns=tuple(json.loads(columns)) if columns else (),
+                    error_columns=(*(json.loads(columns) if columns else ()), *_columns_of(issues)),
                     attempts=attempts,
                     issues=issues,
                 )
@@ -432,6 +439,11 @@ def _run(found: sqlite3.Row) -> Run:
         finished=found["finished"] is not None,
         exit_code=found["exit_code"],
     )
+
+
+def _columns_of(issues: Iterable[Issue]) -> tuple[str, ...]:
+    """The columns that the account has something else for."""
+    return tuple(issue.column for issue in issues if issue.code.startswith(ACCOUNT_ISSUE) and issue.column)
 
 
 def _told(error: str, issues: Iterable[Issue]) -> str:

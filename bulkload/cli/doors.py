@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +62,15 @@ def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | 
     """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
     from bulkload.report.summary import run_json, summary_table
 
-    info = outcome.info
+    info, verified = outcome.info, outcome.verified
     if options.json_:
-        click.echo(json.dumps(run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})))
+        found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
+        click.echo(json.dumps(found | ({"verify": asdict(verified)} if verified else {})))
     elif not options.quiet:
         click.echo(f"{info.input}, read as {', '.join(info.details.values())}", err=True)
         click.echo(summary_table(info, outcome.results))
+        if verified:
+            click.echo(f"Verified: {verified}")
     if info.stopped and (options.json_ or options.quiet):
         complain(info.stopped)
     if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):

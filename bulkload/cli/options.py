@@ -46,6 +46,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "trust-list": _flag("trust-list", "Believe the account's list also if our monitors are missing in it."),
     "wait": _flag("wait", "Stay until every row in doubt is settled."),
+    "verify": _flag("verify", "Afterwards compare what the account stores with what was asked."),
     "first": click.option("--first", metavar="N", help="Send the first N rows only; the next run does the rest."),
     "strict": _flag("strict", "Send nothing if any row is not good."),
     "max-errors": click.option("--max-errors", metavar="N|N%", help="Stop when more rows than this go wrong."),
@@ -93,6 +94,16 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON."),
 }
 COLUMNS = ("set", "map", "sheet", "ignore-unknown", "from", "skip-private")
-ACTING = ("rate", "concurrency", "on-existing", "trust-list", "wait", "first", "max-errors", "request-timeout")
+ACTING = (
+    "rate",
+    "concurrency",
+    "on-existing",
+    "trust-list",
+    "wait",
+    "verify",
+    "first",
+    "max-errors",
+    "request-timeout",
+)
 SHOWING = ("json", "quiet", "log-format", "log-level")
 FILE = click.argument("file", type=click.Path(path_type=Path))

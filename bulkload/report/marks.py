@@ -45,9 +45,9 @@ def marks(row: ReportRow, column_of: Mapping[str, int]) -> dict[int | None, Mark
         sentences.setdefault(column, []).append(said)
     for name in row.error_columns:
         column = column_of.get(name)
-        if column is not None and column not in wrong:
+        if column is not None and column not in sentences:
             wrong.add(column)
-            sentences.setdefault(column, []).insert(0, row.error)
+            sentences[column] = [row.error]
     return {
         column: Mark(severity="error" if column in wrong else "warning", sentences=tuple(text for text in said if text))
         for column, said in sentences.items()
