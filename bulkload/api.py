@@ -331,7 +331,7 @@ def client_failure(error: Exception, left: str) -> ApiError:
     """What a failure of the HTTP client means for the request that met it."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     match error:
-        case aiohttp.InvalidURL() | aiohttp.ClientHttpProxyError():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
             return WrongAddress(words)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return NotSent(words)  # no name, no route, nobody listening, no TLS: the request itself never left
@@ -347,10 +347,10 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return float(text)
     try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
+        then = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, then.timestamp() - (time.time() if now is None else now))
+    return max(0.0, then - (time.time() if now is None else now))
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
