@@ -21,6 +21,7 @@ from bulkload.errors import (
     ApiDown,
     AuthFailed,
     BulkloadError,
+    Distrusted,
     Forbidden,
     InDoubt,
     NotFound,
@@ -81,7 +82,7 @@ class Execution:
         self._limits = limits
         self._bad_rows = bad_rows
         self._on_progress = on_progress
-        self._journal = Journal(ledger)
+        self._journal = Journal(ledger, self._distrust)
         self._stopping = asyncio.Event()
         self._batch: deque[Task] = deque()
         self._after = -1
@@ -238,6 +239,9 @@ class Execution:
         if self._created:
             return Change(position=task.position, state=Status.REJECTED, error=str(error))
         raise RunStopped(f"The account may not create or change monitors (role or permissions): {error}") from error
+
+    def _distrust(self, refused: Change) -> None:
+        self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run looks up what became of the row."))
 
     def _count_miss(self, error: NotSent | InDoubt) -> None:
         """Slow down in a series of requests without an answer, and end the run when it gets long."""

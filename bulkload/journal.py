@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from bulkload.errors import StoreError
 from bulkload.ledger import Change, Ledger
@@ -16,10 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Journal:
-    """Collects changes of one run and writes them in groups."""
+    """Collects changes of one run and writes them in groups; tells of those that the ledger refuses."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, on_refused: Callable[[Change], None] = lambda change: None) -> None:
         self._ledger = ledger
+        self._on_refused = on_refused
         self._changes: list[Change] = []
         self._durable: asyncio.Future[None] | None = None
         self._failure: StoreError | None = None
@@ -54,6 +56,7 @@ class Journal:
         try:
             for refused in self._ledger.apply(changes) if changes else ():
                 log.error("row at position %d: %s", refused.position, refused.error)
+                self._on_refused(refused)
         except StoreError as error:
             self._failure = error
         if waiting is not None and not waiting.done():

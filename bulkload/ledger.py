@@ -262,6 +262,21 @@ class Ledger:
                 (self._account,),
             )
 
+    def made_unlisted(self, listed: Container[str]) -> Iterator[tuple[str, bytes, str | None]]:
+        """ID, key and moment (None: found by looking) of what this program made and a list lacks, the newest first."""
+        with self._store.errors():
+            for monitor_id, key, at in self._db.execute(
+                "SELECT monitor_id, key, at FROM monitors NOT INDEXED WHERE account = ? ORDER BY rowid DESC",
+                (self._account,),
+            ):
+                if monitor_id not in listed:
+                    yield monitor_id, key, at
+
+    def forget(self, monitor_id: str) -> None:
+        """Strike out a monitor that is proven to be gone."""
+        with self._store.transaction():
+            self._db.execute("DELETE FROM monitors WHERE account = ? AND monitor_id = ?", (self._account, monitor_id))
+
     def forget_all_but(self, monitor_ids: Container[str]) -> None:
         """Strike out monitors that are not in the account any more: the user says so."""
         with self._store.transaction():

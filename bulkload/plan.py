@@ -24,6 +24,7 @@ from bulkload.settle import Listing, Patience, Shown, settle
 from bulkload.store import digest, to_json
 
 POLL = 2.0  # seconds between looks at a list that may only be lagging
+SAMPLES = 3  # of the older monitors of ours that a list does not show, how many are asked for in any case
 
 log = logging.getLogger(__name__)
 
@@ -147,23 +148,32 @@ def _advice(youngest: str | None, patience: Patience) -> str:
 
 
 async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Terms, patience: Patience) -> None:
-    """Ask one by one for monitors that we made so recently that the list may not show them yet."""
-    for monitor_id, key, at in list(_recent_unlisted(ledger, listing, patience)):
-        if (row := ledger.pending_with(key)) is None:
+    """Ask one by one for monitors that we made and the list does not show.
+
+    The newest may be late in the list; of them those count that a row means. Of the older ones some more are asked for:
+    if one is there, the list is not whole, and rows may mean what it leaves out.
+    """
+    samples = SAMPLES if ledger.count(State.PENDING) else 0
+    for monitor_id, key, at in list(ledger.made_unlisted(listing.monitors)):
+        row = ledger.pending_with(key)
+        recent = at is not None and clock.seconds_between(at, listing.asked) < patience.after
+        if row is None and (recent or samples <= 0):
             continue
         item = await api.get(monitor_id)
-        if item is None and (wait := patience.grace - clock.seconds_between(at, clock.moment())) > 0:
-            await asyncio.sleep(wait)
-            item = await api.get(monitor_id)
-        if item is not None:
-            ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
-
-
-def _recent_unlisted(ledger: Ledger, listing: Listing, patience: Patience) -> Iterator[tuple[str, bytes, str]]:
-    """Look at all: answers may have come in another order than the monitors were made."""
-    for monitor_id, key, at in ledger.made():
-        if monitor_id not in listing.monitors and clock.seconds_between(at, listing.asked) < patience.after:
-            yield monitor_id, key, at
+        if not recent:
+            samples -= 1
+            if item is not None:
+                raise Distrusted(
+                    f"The account's list of monitors does not show monitor {monitor_id}, which is there."
+                    " Nothing was created."
+                )
+            ledger.forget(monitor_id)
+        elif row is not None:
+            if item is None and (wait := patience.grace - clock.seconds_between(str(at), clock.moment())) > 0:
+                await asyncio.sleep(wait)
+                item = await api.get(monitor_id)
+            if item is not None:
+                ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
 
 
 def _finished_but_gone(ledger: Ledger) -> None:
