@@ -7,6 +7,7 @@ rename, since a file that nobody noted is found by looking; its last place is no
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,8 @@ from bulkload.errors import StoreError
 from bulkload.inbox.book import Arrival, Book
 from bulkload.inbox.folder import WHY, WORKING, beside, free_name, left_in, tidy
 from bulkload.inbox.tidings import Fate
+
+_DRAFTS = ".bulkload-*"  # folders that a killed writer of results leaves behind
 
 
 def take(folder: Path, book: Book, path: Path) -> Arrival | None:
@@ -32,7 +35,9 @@ def take(folder: Path, book: Book, path: Path) -> Arrival | None:
 
 
 def adopt(folder: Path, book: Book) -> None:
-    """Note files that were taken by a call that died before it noted so."""
+    """Note files that were taken by a call that died before it noted so, and remove its half-written results."""
+    for draft in (folder / WORKING).glob(_DRAFTS):
+        shutil.rmtree(draft, ignore_errors=True)
     for name in left_in(folder / WORKING):
         if name not in book.reserved():
             working = name
