@@ -50,6 +50,7 @@ MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated 
 LARGEST_ANSWER = 256 * 2**20  # bytes
 SNIPPET = 200  # characters of an unexpected answer that are shown
 
+MONITOR_ID = re.compile(r"[0-9]{1,18}")
 AUTH_TEXT = re.compile(r"authentication failed", re.IGNORECASE)  # the docs show a refused token as 400 with this
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class Api:
             raise OddPage(f"a web page came back instead of an answer: {_snippet(answer.body)}", left=left)
         created = _decode(answer.body)
         monitor_id = created.get("id") if isinstance(created, dict) else None
-        if isinstance(monitor_id, bool) or not re.fullmatch(r"[0-9]{1,18}", str(monitor_id)):
+        if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
             raise InDoubt(f"HTTP {answer.status} without a monitor ID: {_snippet(answer.body)}", left=left)
         return Created(str(monitor_id), left)
 
@@ -370,7 +371,7 @@ def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int, int]:
     """
     found = _decode(answer.body)
     page = found.get("results") if isinstance(found, dict) else found
-    if not isinstance(page, list) or not all(isinstance(item, dict) and item.get("id") for item in page):
+    if not isinstance(page, list) or not all(map(_is_monitor, page)):
         raise Distrusted(
             f"The account's list of monitors has an unknown shape: {_snippet(answer.body)}. Nothing was created."
         )
@@ -378,6 +379,15 @@ def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int, int]:
     resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
     facts = resultset if isinstance(resultset, dict) else {}
     return page, _number(facts.get("count")), _number(facts.get("limit"))
+
+
+def _is_monitor(item: object) -> bool:
+    """True for an item that says which monitor it is; one that does not would make rows look new."""
+    if not isinstance(item, dict) or isinstance(item.get("id"), bool) or not isinstance(item.get("type"), str):
+        return False
+    host = "smtp_hostname" if item["type"] == "email-round-trip" else "hostname"
+    known = item["type"] not in MONITOR_TYPES or ("name" in item and host in item)
+    return known and MONITOR_ID.fullmatch(str(item.get("id"))) is not None
 
 
 def _number(found: object) -> int:
