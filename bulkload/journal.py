@@ -30,7 +30,7 @@ class Journal:
         """Return when the change is on disk. Raises `StoreError` if it cannot get there."""
         self._add(change)
         assert self._durable is not None
-        await self._durable
+        await asyncio.shield(self._durable)  # others wait for it too, and who is cancelled is alone in that
         self._check()
 
     def record(self, change: Change) -> None:
