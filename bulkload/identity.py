@@ -60,12 +60,13 @@ def differences(body: Mapping[str, object], item: Mapping[str, object]) -> dict[
     """
     monitor_type = item.get("type")
     plain_port = PLAIN_PORTS.get(monitor_type) if isinstance(monitor_type, str) else None
+    unset_port = _host_and_port(item.get("hostname"))[1] or plain_port
     found = {}
     for field, new in body.items():
         if field not in item or field in ("id", "type"):
             continue
         old = item[field]
-        if not _agree(field, new, old, plain_port):
+        if not _agree(field, new, old, unset_port):
             found[field] = (old, new)
     return found
 
@@ -82,12 +83,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}… ({len(text):,} characters)"
 
 
-def _agree(field: str, new: object, old: object, plain_port: int | None) -> bool:
+def _agree(field: str, new: object, old: object, unset_port: int | None) -> bool:
     match field:
         case "hostname":
             return _host_and_port(new)[0] == _host_and_port(old)[0]
         case "port":
-            return (_number(new) or plain_port) == (_number(old) or plain_port)
+            return (_number(new) or unset_port) == (_number(old) or unset_port)
         case "smtp_hostname" | "pop3_hostname":
             return _endpoint(field, new) == _endpoint(field, old)
         case "email" | "mode":

@@ -45,6 +45,7 @@ def account(stored: dict[str, object]) -> Callable[[Asked], Said]:
         ({"interval": "15"}, {"interval": "16"}, {"interval": 16}, "interval 15 → 16"),
         ({"port": ""}, {"port": "143"}, None, ""),
         ({"port": "143"}, {}, None, ""),
+        ({"hostname": "imaps://mx1.example.com:993"}, {"port": "993"}, None, ""),
         ({"enabled": False}, {"enabled": "yes"}, {"enabled": True}, "enabled false → true"),
         ({}, {"locations": "20;10"}, None, ""),
         ({"locations": ["10", "20"]}, {"locations": "10;20"}, None, ""),
