@@ -39,14 +39,16 @@ class Removal:
         return self.fate in (Fate.EDITED, Fate.REFUSED)
 
 
-async def remove_unless_edited(api: Api, monitor_id: str, kind: str, asked: Mapping[str, object]) -> Removal:
+async def remove_unless_edited(
+    api: Api, monitor_id: str, kind: str, asked: Mapping[str, object], *, even_edited: bool = False
+) -> Removal:
     """Read a monitor, and delete it if it still is what was asked for. Safe to repeat. May raise `Forbidden`."""
     item = await api.get(monitor_id)
     if item is None:
         return Removal(fate=Fate.GONE)
     if str(item.get("id")) != monitor_id or item.get("type") != kind or "name" not in item:
         raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
-    if edited := edit_of(asked, item):
+    if not even_edited and (edited := edit_of(asked, item)):
         return edited
     try:
         await api.delete(monitor_id)  # "not found" now means that an answer to this very request was lost

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError, UsageError
@@ -66,6 +66,7 @@ def undo_run(
     agree: Callable[[Mapping[Fate, int]], bool],
     on_start: OnStart,
     *,
+    include_edited: bool = False,
     dry_run: bool = False,
 ) -> Undone:
     """Show every monitor that a run created; delete them if `agree` says so.
@@ -79,13 +80,13 @@ def undo_run(
         if run.account != number:
             raise UsageError(f"Run {run.id} belongs to {run.username} at {run.base_url}; log in as that account.")
         ledger = Ledger(store, run, number)
-        counts, in_doubt = _foresee(ledger, account, options, on_monitor)
+        counts, in_doubt = _foresee(ledger, account, options, on_monitor, include_edited)
         if not counts or not agree(counts):
             left = not dry_run and (counts or in_doubt)
             exit_code = ExitCode.ROWS_LEFT if left else ExitCode.DONE
             outcome = Outcome(info=store.info(run), results=(), exit_code=exit_code)
             return Undone(outcome=outcome, counts=counts, in_doubt=in_doubt, done=False)
-        removal = _Undoing(ledger, options.concurrency)
+        removal = _Undoing(ledger, options.concurrency, include_edited)
         session = hold(account, options, lambda api, stop: removal.run(api, stop, on_start))
         in_doubt = ledger.count(State.DOUBT)
         exit_code = ExitCode.ROWS_LEFT if in_doubt or ledger.made_here_count() else ExitCode.DONE
@@ -95,7 +96,9 @@ def undo_run(
         return Undone(outcome=outcome, counts=removal.counts, in_doubt=in_doubt, session=session)
 
 
-def _foresee(ledger: Ledger, account: Account, options: Options, on_monitor: OnMonitor) -> tuple[Counter[Fate], int]:
+def _foresee(
+    ledger: Ledger, account: Account, options: Options, on_monitor: OnMonitor, include_edited: bool
+) -> tuple[Counter[Fate], int]:
     """Look at the account once, and tell what would become of every monitor of the run."""
     counts: Counter[Fate] = Counter()
     if not ledger.made_here(-1, 1) and not ledger.count(State.DOUBT):
@@ -109,7 +112,7 @@ def _foresee(ledger: Ledger, account: Account, options: Options, on_monitor: OnM
         while batch := ledger.made_here(after, BATCH):
             after = batch[-1].position
             for made in batch:
-                prospect = _prospect(made, listing)
+                prospect = _prospect(made, listing, include_edited)
                 counts[prospect.removal.fate] += 1
                 on_monitor(prospect)
 
@@ -118,10 +121,12 @@ def _foresee(ledger: Ledger, account: Account, options: Options, on_monitor: OnM
     return counts, ledger.count(State.DOUBT)
 
 
-def _prospect(made: Made, listing: Listing) -> Prospect:
+def _prospect(made: Made, listing: Listing, include_edited: bool) -> Prospect:
     asked = json.loads(made.body)
     item = listing.monitors.get(made.monitor_id)
     removal = Removal(fate=Fate.GONE) if item is None else edit_of(asked, item) or Removal(fate=Fate.DELETED)
+    if include_edited and removal.fate is Fate.EDITED:
+        removal = replace(removal, fate=Fate.DELETED)
     host = asked.get("hostname") or asked.get("smtp_hostname") or ""
     return Prospect(made=made, name=str(asked.get("name", "")), host=str(host), removal=removal)
 
@@ -129,10 +134,11 @@ def _prospect(made: Made, listing: Listing) -> Prospect:
 class _Undoing:
     """Workers that take back monitor by monitor."""
 
-    def __init__(self, ledger: Ledger, concurrency: int) -> None:
+    def __init__(self, ledger: Ledger, concurrency: int, include_edited: bool) -> None:
         self.counts: Counter[Fate] = Counter()
         self._ledger = ledger
         self._concurrency = concurrency
+        self._include_edited = include_edited
         self._journal = Journal(ledger)
         self._kept: list[tuple[int, Issue]] = []
         self._batch: list[Made] = []
@@ -178,7 +184,9 @@ class _Undoing:
 
     async def _take_back(self, api: Api, made: Made) -> Removal:
         try:
-            return await remove_unless_edited(api, made.monitor_id, made.type, json.loads(made.body))
+            return await remove_unless_edited(
+                api, made.monitor_id, made.type, json.loads(made.body), even_edited=self._include_edited
+            )
         except (Forbidden, Rejected) as error:
             if not self.counts[Fate.DELETED]:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +184,26 @@ def test_an_update_cut_short_is_still_told_as_an_update(desk: Desk) -> None:
         assert (again.exit_code, again.json["counts"]) == (0, {"updated": 1})
         assert desk.results("results.csv")[0]["error"] == "interval 15 → 5"
         assert sandbox.counts()["patch"] == patches
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_a_run_killed_among_its_updates_tells_all_of_them_in_the_end(desk: Desk, number: int) -> None:
+    """Those recorded, those sent and not recorded, and those never sent."""
+    names = "abcdefgh"
+    with running() as sandbox:
+        made(desk, sandbox, [imap(name, interval=15) for name in names])
+        sandbox.set_faults(Faults(rules=(Rule(fault="slow", on=("patch",), seconds=0.3),)))
+        sheet = desk.sheet("b.csv", [imap(name, interval=5) for name in names])
+        command = [sys.executable, "-m", "bulkload", "run", str(sheet), "--on-existing", "update"]
+        with subprocess.Popen([*command, "--concurrency", "2"], stderr=subprocess.DEVNULL) as process:
+            while sandbox.counts().get("patch", 0) < number and process.poll() is None:
+                select.select([], [], [], 0.005)
+            process.kill()
+        assert {monitor["interval"] for monitor in sandbox.monitors()} == {5, 15}
+        again = desk("resume", "--on-existing", "update", "--results", "results.csv", "--json")
+        assert (again.exit_code, again.json["counts"]) == (0, {"updated": len(names)})
+        assert {row["error"] for row in desk.results("results.csv")} == {"interval 15 → 5"}
+        assert {monitor["interval"] for monitor in sandbox.monitors()} == {5}
 
 
 @pytest.mark.parametrize("how", ["skip", "update"])

@@ -94,6 +94,17 @@ def test_what_was_edited_since_is_kept_and_its_fields_named(desk: Desk) -> None:
         assert {row["error"] for row in desk.results("results.csv")} == {""}
 
 
+def test_what_was_edited_since_goes_on_request(desk: Desk) -> None:
+    """The preview still names what was edited."""
+    with running() as sandbox:
+        run = make(desk, sandbox, "ab")
+        by_hand(sandbox, "PATCH", sandbox.monitors()[0], interval=60)
+        seen = desk("undo", run, "--include-edited", "--dry-run").stdout
+        assert "delete  row 2: 100001  imap  a  mx1.example.com  (Edited since: interval 15 → 60.)" in seen
+        ended = desk("undo", run, "--include-edited", "--yes")
+        assert (ended.exit_code, names(sandbox)) == (0, [])
+
+
 def test_an_edit_between_the_preview_and_the_deletion_is_seen(desk: Desk) -> None:
     """The list still shows what was asked for; the monitor itself does not, and is kept."""
     state: dict[str, dict[str, object]] = {}
@@ -190,7 +201,7 @@ def wait_for_deletes(sandbox: Sandbox, number: int, process: subprocess.Popen[st
 @pytest.mark.parametrize("number", [1, 4])
 def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
     """No monitor is asked to go twice that answered, and every row is told right in the end."""
-    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.05),))) as sandbox:
+    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.3),))) as sandbox:
         run = make(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
             wait_for_deletes(sandbox, number, process)
@@ -204,7 +215,7 @@ def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
 
 def test_ctrl_c_lets_what_is_in_flight_finish(desk: Desk) -> None:
     """The store and the results tell exactly what is left, and the message how to go on."""
-    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.2),))) as sandbox:
+    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.3),))) as sandbox:
         run = make(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
             wait_for_deletes(sandbox, 1, process)

@@ -25,10 +25,11 @@ FIRST_SHOWN = 20  # monitors of each kind that are shown
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--yes", "-y", is_flag=True, help="Delete without asking.")
+@click.option("--include-edited", is_flag=True, help="Delete also what somebody has edited since.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @with_options("rate", "concurrency", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
-def undo(config: Path | None, /, run_id: str, yes: bool, dry_run: bool, **given: Any) -> int:
+def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, dry_run: bool, **given: Any) -> int:
     """Delete what RUN created.
 
     Nothing else is touched: not what was there before, and not what somebody has edited since, which is named. What
@@ -62,7 +63,9 @@ def undo(config: Path | None, /, run_id: str, yes: bool, dry_run: bool, **given:
         return not dry_run and (yes or click.confirm(_question(counts), err=True))
 
     with progress(options) as on_start:
-        undone = undo_run(run_id, account, options, on_monitor, agree, on_start, dry_run=dry_run)
+        undone = undo_run(
+            run_id, account, options, on_monitor, agree, on_start, include_edited=include_edited, dry_run=dry_run
+        )
     _print(undone, everything, dry_run=dry_run, as_json=options.json_, quiet=options.quiet)
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
