@@ -39,7 +39,12 @@ def report(config: Path | None, /, run_id: str, **given: Any) -> int:
 @with_options("output", *SHOWING)
 @click.pass_obj
 def runs(config: Path | None, /, **given: Any) -> int:
-    """List the runs of this folder, the newest first."""
+    """List the runs of this folder, the newest first.
+
+    \b
+    Example:
+      bulkload runs --output output
+    """
     from bulkload import pipeline
     from bulkload.report.summary import run_json
 

@@ -1,0 +1,334 @@
+"""The program as people and scripts meet it: help, exit codes, signals, clean output, and no secret anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from bulkload.cli import cli
+from bulkload.errors import ExitCode
+from bulkload.sandbox import Faults, Rule
+
+from .program import Ended, Place, place
+from .scenario import Line, Scenario
+
+ROWS = 12
+SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.4, after=1.0)
+PASSWORD, USER = "pa55-canary-word", "canary@example.com"
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
+    with place(tmp_path, SCENARIO.environment) as found:
+        yield found
+
+
+def _bad(where: Place) -> None:
+    lines = (*SCENARIO.lines, Line(monitor=50, bad=True), Line(monitor=3))
+    (where.folder / "hosts.csv").write_text(Scenario(lines=lines).csv(), "utf-8")
+
+
+def _rules(*rules: Rule) -> Faults:
+    return Faults(rules=rules)
+
+
+# ── help ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example_of_itself(command: str, where: Place) -> None:
+    for option in ("--help", "-h"):
+        ended = where.run(command, option)
+        assert ended.exit_code == ExitCode.DONE
+        assert re.search(rf"Examples?:\n\s+bulkload {command}\b", ended.stdout), ended.stdout
+        assert ended.stderr == ""
+
+
+def test_the_examples_of_the_help_are_commands_that_exist_with_options_that_exist() -> None:
+    for name, command in cli.commands.items():
+        context = click.Context(command, info_name=name)
+        known = {option for parameter in command.params for option in parameter.opts}
+        for line in re.findall(r"^\s+bulkload (\S+)(.*)$", command.get_help(context), re.MULTILINE):
+            assert line[0] in cli.commands, line
+            if line[0] == name:
+                assert set(re.findall(r"(?<=\s)--[a-z-]+", line[1])) <= known, line
+
+
+def test_help_and_version_of_the_whole(where: Place) -> None:
+    ended = where.run("--help")
+    assert ended.exit_code == ExitCode.DONE
+    assert all(re.search(rf"^\s+{command}\s", ended.stdout, re.MULTILINE) for command in COMMANDS)
+    assert re.fullmatch(r"bulkload, version \S+\n", where.run("--version").stdout)
+
+
+# ── exit codes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_exit_0_when_every_row_is_done_now_or_was_before(where: Place) -> None:
+    assert where.run("run", "hosts.csv").exit_code == 0
+    assert where.run("run", "hosts.csv").exit_code == 0
+
+
+def test_exit_1_when_some_rows_are_not(where: Place) -> None:
+    _bad(where)
+    assert where.run("run", "hosts.csv").exit_code == 1
+    assert where.run("check", "hosts.csv").exit_code == 1
+    assert where.run("run", "hosts.csv", "--strict").exit_code == 1
+    assert where.run("run", "hosts.csv", "--on-existing", "fail").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "missing.csv"),
+        ("run", "hosts.csv", "--rate", "fast"),
+        ("run", "hosts.csv", "--nonsense"),
+        ("run", "hosts.csv", "--results", "out.pdf"),
+        ("run", "hosts.csv", "--results", "hosts.csv"),
+        ("run", "hosts.csv", "hosts.csv", "--results", "one.csv"),
+        ("resume",),
+        ("resume", "nothing"),
+        ("report", "nothing"),
+        ("runs",),
+        ("nonsense",),
+        ("--config", "missing.toml", "run", "hosts.csv"),
+        ("run", "hosts.csv", "--password", "x"),
+        ("run", "hosts.csv", "--token", "x"),
+    ],
+    ids=" ".join,
+)
+def test_exit_2_for_what_the_user_can_mend_and_nothing_is_sent(arguments: tuple[str, ...], where: Place) -> None:
+    ended = where.run(*arguments)
+    assert ended.exit_code == 2, ended
+    assert ended.stderr.strip()
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    assert where.seen == []
+
+
+def test_exit_2_without_an_account(where: Place) -> None:
+    ended = where.run("run", "hosts.csv", ALERTSITE_USERNAME="", ALERTSITE_PASSWORD="")
+    assert ended.exit_code == 2
+    assert "ALERTSITE_USERNAME" in ended.stderr
+    assert where.seen == []
+
+
+@pytest.mark.parametrize("fault", ["login-refused", "wrong-role", "redirect", "list-shape"])
+def test_exit_3_when_account_or_api_stop_the_run_and_the_results_are_written(fault: str, where: Place) -> None:
+    where.sandbox.set_faults(_rules(Rule(fault=fault)))
+    ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
+    assert ended.exit_code == 3, ended
+    rows = [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == ROWS
+    assert {row["status"] for row in rows} == {"not_attempted"}
+
+
+@pytest.mark.parametrize(("most", "code"), [("3", 4), ("20%", 4), ("4", 1), ("34%", 1)])
+def test_exit_4_when_more_rows_go_wrong_than_allowed(most: str, code: int, where: Place) -> None:
+    where.sandbox.set_faults(_rules(Rule(fault="plan-full", names=("m1", "m2", "m3", "m4"))))
+    ended = where.run("run", "hosts.csv", "--max-errors", most, "--concurrency", "1")
+    assert ended.exit_code == code, ended
+
+
+def test_exit_5_is_for_the_lock_only(where: Place) -> None:
+    where.sandbox.set_faults(_rules(Rule(fault="stall-before", on=("list",))))
+    first = where.start("run", "hosts.csv", BULKLOAD_REQUEST_TIMEOUT="100")
+    assert first.until(lambda: any(entry["fault"] for entry in where.seen))
+    assert where.run("run", "hosts.csv").exit_code == 5
+    assert where.run("runs").exit_code == 0, "looking needs no lock"
+    first.signal(signal.SIGKILL)
+    assert first.end().killed
+
+
+# ── signals ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stopped_while_creating(where: Place, fault: str, *signals: int) -> Ended:
+    """Send signals when the third create is done and the next ones are under way, or hang."""
+    where.sandbox.set_faults(_rules(Rule(fault=fault, at=(4, 5), seconds=0.5)))
+    process = where.start("run", "hosts.csv", "--results", "results.jsonl", BULKLOAD_REQUEST_TIMEOUT="100")
+    creates = 3 if fault == "slow" else 5  # a slow one is logged when it is answered, one that hangs at once
+    assert process.until(lambda: sum(entry["operation"] == "create" for entry in where.seen) >= creates)
+    process.signal(signals[0])
+    while signals[1:] and not process.until(lambda: not process.process.is_alive(), 0.3):
+        process.signal(signals[1])  # again and again, since two signals of a moment count as one
+    return process.end()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_lets_requests_finish_and_says_how_to_go_on(number: int, code: int, where: Place) -> None:
+    ended = _stopped_while_creating(where, "slow", number)
+    assert ended.exit_code == code, ended
+    rows = [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+    statuses = [row["status"] for row in rows]
+    assert set(statuses) <= {"created", "not_attempted"}, "what was under way came to its end"
+    assert statuses.count("created") == len(where.sandbox.monitors()) < ROWS
+    found = re.search(r"Go on with: bulkload (.*)", ended.stderr)
+    assert found, ended.stderr
+    where.sandbox.set_faults(Faults())
+    assert where.run(*shlex.split(found[1])).exit_code == ExitCode.DONE, "the printed command works as it stands"
+    assert len(where.sandbox.monitors()) == ROWS
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_at_once_and_loses_nothing(number: int, code: int, where: Place) -> None:
+    ended = _stopped_while_creating(where, "stall-after", number, number)
+    assert ended.exit_code == code, ended
+    where.sandbox.set_faults(Faults())
+    assert where.run("run", "hosts.csv").exit_code == ExitCode.DONE
+    assert len(where.sandbox.monitors()) == ROWS
+
+
+@pytest.mark.parametrize("command", [("plan", "hosts.csv"), ("run", "hosts.csv")])
+def test_a_signal_while_the_account_is_looked_at_ends_it_before_anything_is_created(
+    command: tuple[str, ...], where: Place
+) -> None:
+    where.sandbox.set_faults(_rules(Rule(fault="stall-before", on=("list",))))
+    process = where.start(*command, BULKLOAD_REQUEST_TIMEOUT="100")
+    assert process.until(lambda: any(entry["fault"] for entry in where.seen))
+    process.signal(signal.SIGINT)
+    assert process.end().exit_code == ExitCode.INTERRUPTED
+    assert where.sandbox.monitors() == []
+
+
+# ── output ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_with_json_stdout_is_one_json_value_whatever_happens_on_stderr(where: Place) -> None:
+    _bad(where)
+    where.sandbox.set_faults(_rules(Rule(fault="error-after", at=(3,)), Rule(fault="plan-full", names=("m7",))))
+    noisy = ("--json", "--log-level", "debug")
+    ended = where.run("run", "hosts.csv", *noisy)
+    assert ended.json()["exit_code"] == ended.exit_code == 1
+    assert sum(ended.json()["counts"].values()) == ended.json()["rows"] == ROWS + 2
+    assert "DEBUG" in ended.stderr
+    run_id = ended.json()["run_id"]
+    for command in (
+        ("check", "hosts.csv"),
+        ("plan", "hosts.csv"),
+        ("resume", run_id),
+        ("report", run_id),
+        ("runs",),
+        ("run", "hosts.csv"),
+    ):
+        found = where.run(*command, *noisy)
+        assert found.json() is not None, command
+        assert found.stdout.count("\n") == 1
+
+
+def test_a_run_that_is_stopped_still_prints_its_json(where: Place) -> None:
+    where.sandbox.set_faults(_rules(Rule(fault="login-refused")))
+    ended = where.run("run", "hosts.csv", "--json")
+    assert ended.json()["exit_code"] == ended.exit_code == 3
+    assert ended.json()["counts"] == {"not_attempted": ROWS}
+    assert "login" in ended.stderr
+
+
+def test_quiet_says_nothing_when_all_is_well(where: Place) -> None:
+    ended = where.run("run", "hosts.csv", "--quiet")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_logs_as_json_are_json_line_by_line(where: Place) -> None:
+    ended = where.run("run", "hosts.csv", "--quiet", "--log-format", "json", "--log-level", "debug")
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert len(lines) > ROWS
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+
+
+@pytest.mark.parametrize("command", [("check", "hosts.csv"), ("run", "hosts.csv"), ("--help",)], ids=" ".join)
+def test_a_reader_that_goes_away_is_no_trouble(command: tuple[str, ...], where: Place) -> None:
+    _bad(where)
+    out, into = os.pipe()
+    os.close(out)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bulkload", *command],
+            cwd=where.folder,
+            env={**where.environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            stdout=into,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(into)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert "mistake" not in done.stderr
+
+
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _everything_written(where: Place, *ended: Ended) -> bytes:
+    """All files of the folder, hidden ones too, workbooks unpacked, and all output."""
+    import zipfile
+
+    found = [one.stdout.encode() + one.stderr.encode() for one in ended]
+    for path in sorted(where.folder.rglob("*")):
+        if path.is_file() and path.name != "password":
+            found.append(path.read_bytes())
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    found += [archive.read(name) for name in archive.namelist()]
+    return b"\n".join(found)
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "token"])
+def test_a_canary_password_and_token_are_found_nowhere(source: str, tmp_path: Path) -> None:
+    """Not in logs at debug level, results, the store, output, tracebacks or the list of processes."""
+    (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
+    (tmp_path / "password").write_text(f"{PASSWORD}\n", "utf-8")
+    (tmp_path / "password").chmod(0o600)
+    token = "t0ken-canary-word"
+    secrets = {
+        "environment": {"ALERTSITE_PASSWORD": PASSWORD},
+        "file": {"ALERTSITE_PASSWORD": "", "ALERTSITE_PASSWORD_FILE": "password"},
+        "token": {"ALERTSITE_PASSWORD": "", "ALERTSITE_USERNAME": "", "ALERTSITE_TOKEN": token},
+    }[source]
+    formats = [word for suffix in ("xlsx", "csv", "jsonl", "html") for word in ("--results", f"r.{suffix}")]
+    loud = ("--log-level", "debug")
+    options = {"user": USER, "password": PASSWORD}
+    with place(tmp_path, {**SCENARIO.environment, "ALERTSITE_USERNAME": USER, **secrets}, options=options) as where:
+        where.sandbox.set_faults(
+            _rules(
+                Rule(fault="token-401", at=(2,), on=("create",)),
+                Rule(fault="stall-after", at=(5,), on=("create",)),
+                Rule(fault="reset-after", at=(6,), on=("create",)),
+                Rule(fault="page-after", at=(7,), on=("create",)),
+            )
+        )
+        process = where.start("run", "hosts.csv", *loud, BULKLOAD_REQUEST_TIMEOUT="100")
+        process.until(lambda: any(entry["fault"] == "stall-after" for entry in where.seen))
+        seen_by_all = b""
+        if process.process.is_alive():
+            seen_by_all = Path(f"/proc/{process.process.pid}/cmdline").read_bytes()
+        process.signal(signal.SIGKILL)
+        ended = [process.end()]
+        ended.append(where.run("run", "hosts.csv", *loud, *formats))
+        ended.append(where.run("plan", "hosts.csv", *loud))
+        where.sandbox.set_faults(_rules(Rule(fault="login-refused"), Rule(fault="token-400", on=("list",))))
+        ended.append(where.run("run", "hosts.csv", *loud, "--results", "refused.jsonl"))
+        ended.append(where.run("run", "hosts.csv", *loud, ALERTSITE_BASE_URL="http://127.0.0.1:1/api/v3"))
+        ended.append(where.run("runs", "--json"))
+        if source != "token":
+            assert len(where.sandbox.monitors()) == ROWS
+        found = _everything_written(where, *ended) + seen_by_all
+        assert b"m1" in found, "the search itself finds things"
+        issued = [value.encode() for value in where.sandbox._account._tokens]
+        for secret in (PASSWORD.encode(), token.encode(), *issued):
+            assert secret not in found
