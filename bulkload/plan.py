@@ -51,6 +51,8 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
     listing = await believable_list(ledger, api, terms, patience)
     if terms.trust_list:
         ledger.forget_all_but(listing.monitors)
+    else:
+        await _probe(ledger, listing, api, patience)
     settle(ledger, listing, patience)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()
@@ -147,33 +149,40 @@ def _advice(youngest: str | None, patience: Patience) -> str:
     return "If they were deleted by hand, run again with --trust-list."
 
 
-async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Terms, patience: Patience) -> None:
-    """Ask one by one for monitors that we made and the list does not show.
+async def _probe(ledger: Ledger, listing: Listing, api: Api, patience: Patience) -> None:
+    """Ask one by one for older monitors that we made and the list lacks: those that a row means, and some more.
 
-    The newest may be late in the list; of them those count that a row means. Of the older ones some more are asked for:
-    if one is there, the list is not whole, and rows may mean what it leaves out.
+    One that is there proves that the list is not whole, so rows may mean what it leaves out. The others are gone.
     """
-    samples = SAMPLES if ledger.count(State.PENDING) else 0
+    samples = SAMPLES if ledger.count(State.PENDING) or ledger.doubts() else 0
     for monitor_id, key, at in list(ledger.made_unlisted(listing.monitors)):
-        row = ledger.pending_with(key)
-        recent = at is not None and clock.seconds_between(at, listing.asked) < patience.after
-        if row is None and (recent or samples <= 0):
+        if _is_recent(at, listing, patience) or (samples <= 0 and ledger.pending_with(key) is None):
+            continue
+        samples -= 1
+        if await api.get(monitor_id) is not None:
+            raise Distrusted(
+                f"The account's list of monitors does not show monitor {monitor_id}, which is there."
+                " Nothing was created."
+            )
+        ledger.forget(monitor_id)
+
+
+async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Terms, patience: Patience) -> None:
+    """Ask one by one for monitors that we made so recently that the list may not show them yet."""
+    for monitor_id, key, at in list(ledger.made_unlisted(listing.monitors)):
+        if at is None or not _is_recent(at, listing, patience) or (row := ledger.pending_with(key)) is None:
             continue
         item = await api.get(monitor_id)
-        if not recent:
-            samples -= 1
-            if item is not None:
-                raise Distrusted(
-                    f"The account's list of monitors does not show monitor {monitor_id}, which is there."
-                    " Nothing was created."
-                )
-            ledger.forget(monitor_id)
-        elif row is not None:
-            if item is None and (wait := patience.grace - clock.seconds_between(str(at), clock.moment())) > 0:
-                await asyncio.sleep(wait)
-                item = await api.get(monitor_id)
-            if item is not None:
-                ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
+        if item is None and (wait := patience.grace - clock.seconds_between(at, clock.moment())) > 0:
+            await asyncio.sleep(wait)
+            item = await api.get(monitor_id)
+        if item is not None:
+            ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
+
+
+def _is_recent(at: str | None, listing: Listing, patience: Patience) -> bool:
+    """True if a monitor is so new that a list may not show it yet; one that was found by looking is not."""
+    return at is not None and clock.seconds_between(at, listing.asked) < patience.after
 
 
 def _finished_but_gone(ledger: Ledger) -> None:

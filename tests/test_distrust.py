@@ -86,6 +86,22 @@ def test_a_list_that_gets_odd_during_the_run_makes_no_second_monitor(desk: Desk,
         assert [monitor["name"] for monitor in sandbox.monitors()].count("new 1") == 1, (ended, rows)
 
 
+def test_a_list_that_is_not_whole_proves_no_absence(desk: Desk) -> None:
+    """A row in doubt is not sent again on the word of a list that leaves out half of the account."""
+    with running() as sandbox:
+        fill(desk, sandbox)
+        sandbox.set_faults(Faults(rules=(Rule(fault="error-after", names=("new 1",)),), visible_after=3600.0))
+        desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "3600")
+        ended, rows = desk.run(desk.sheet("rows.csv", NEW[:1]))
+        assert rows[0]["status"] == "unknown", ended
+        desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "0")
+        sandbox.set_faults(struck("list-shrunk"))
+        for command in (["resume"], ["run", "rows.csv"]):
+            ended = desk(*command)
+            assert (ended.exit_code, "does not show monitor 1000" in ended.stdout) == (3, True)
+        assert len(sandbox.monitors()) == 25
+
+
 def test_monitors_deleted_by_hand_one_by_one_are_made_again(desk: Desk) -> None:
     """Fewer than half are missing and each is really gone: that is no reason for distrust."""
     with running() as sandbox:
