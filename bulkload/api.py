@@ -305,14 +305,19 @@ class Api:
         except Throttled as error:
             self.pace.slow_down(started, error.retry_after)
             raise
+        except ApiError:
+            self.pace.taken(started)
+            raise
+        self.pace.taken(started)
         return answer, left
 
 
 def raise_for_status(answer: Answer, left: str) -> None:
     """Raise what a status other than 2xx means; `left` is when its request left."""
-    status, words = answer.status, _words(answer)
+    status = answer.status
     if 200 <= status < 300:
         return
+    words = _words(answer)
     if status in (408, 429):
         raise Throttled(words, retry_after(answer.headers))
     if status == 401 or (status >= 400 and AUTH_TEXT.search(words)):

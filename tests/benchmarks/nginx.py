@@ -93,8 +93,8 @@ def stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Ite
             folder=folder,
             port=port,
             log=f"{log} times" if logged else "off",
-            zone=f"limit_req_zone $server_name zone=all:64k rate={limit}r/s;" if limit else "",
-            limit="limit_req zone=all;" if limit else "",
+            zone=f"limit_req_zone $binary_remote_addr zone=all:64k rate={limit}r/s;" if limit else "",
+            limit="limit_req zone=all burst=5 nodelay;" if limit else "",
         )
     )
     server = subprocess.Popen(
