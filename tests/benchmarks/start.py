@@ -6,21 +6,26 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.children import OURS, PYTHON, in_turn, median_ratio, ran
+from tests.benchmarks.children import OURS, PYTHON, account, in_turn, median_ratio, ran
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Line
 
-AIMS = {"bulkload --version": 0.15}  # seconds
+AIMS = {"bulkload --version": 0.15, "bulkload inbox, nothing there": 0.35}  # seconds
 
 
 def measure(scale: Scale, folder: Path) -> Iterator[Line]:
     """Start by turns."""
-    version, python = in_turn(
+    waiting = folder / "waiting"
+    waiting.mkdir()
+    inbox = (*OURS, "inbox", str(waiting), "--output", str(folder / "output"), "--quiet")
+    env = account("http://127.0.0.1:9/api/v3")  # nobody listens there
+    version, empty, python = in_turn(
         scale.starts,
         lambda: ran((*OURS, "--version")).wall,
+        lambda: ran(inbox, env=env).wall,
         lambda: ran((PYTHON, "-c", "pass")).wall,
     )
-    for (name, aim), figures in zip(AIMS.items(), (version,), strict=True):
+    for (name, aim), figures in zip(AIMS.items(), (version, empty), strict=True):
         yield Line(
             measure=f"start: {name}",
             ours=f"{statistics.median(figures):.3f} s",
