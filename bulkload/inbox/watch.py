@@ -14,6 +14,7 @@ from pathlib import Path
 from bulkload.errors import ExitCode, Interrupted
 from bulkload.inbox.folder import has_candidates, is_candidate
 
+TICK = 1.0  # seconds
 LOOK_EVERY = 60.0  # seconds between looks without an event
 RETRY_EVERY = 900.0  # seconds until unfinished files are gone on with, or a stopped account is tried again
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 def watch(folder: Path, one_visit: Callable[[], ExitCode]) -> ExitCode:
     """Visit until a signal comes. A signal between visits is a good end; one during a visit ends it first."""
+    has_candidates(folder)  # raises `UsageError` if there is no such folder, which no waiting would mend
     due = 0.0  # when a visit is due without a file, on the monotonic clock
     stopped = False
     try:
@@ -39,24 +41,26 @@ def watch(folder: Path, one_visit: Callable[[], ExitCode]) -> ExitCode:
 
 
 def _occasions(folder: Path) -> Iterator[None]:
-    """Now, and then each event or each minute."""
+    """Once now, then at each event, and at least each minute; what comes during a visit is not missed."""
     import watchfiles
 
     def concerns_us(change: watchfiles.Change, path: str) -> bool:
         return change is not watchfiles.Change.deleted and is_candidate(Path(path).name)
 
-    yield
+    due = 0.0  # when to look without an event, on the monotonic clock
     try:
-        for _ in watchfiles.watch(
+        for changes in watchfiles.watch(
             folder,
             watch_filter=concerns_us,
             recursive=False,
-            rust_timeout=int(LOOK_EVERY * 1000),
-            yield_on_timeout=True,
+            rust_timeout=int(TICK * 1000),
+            yield_on_timeout=True,  # also says that watching has begun, which the first look must not come before
         ):
-            yield
+            if changes or time.monotonic() >= due:
+                due = time.monotonic() + LOOK_EVERY
+                yield
     except OSError as error:  # no more watches to be had
         log.warning("file events cannot be used (%s); looking every %.0f seconds", error, LOOK_EVERY)
         while True:
-            time.sleep(LOOK_EVERY)
             yield
+            time.sleep(LOOK_EVERY)
