@@ -23,7 +23,7 @@ from .program import place
 from .scenario import Line, Round, Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
-STRIDE = 1 if ALL else 9  # every n-th step is tried
+STRIDE = 3 if ALL else 15  # every n-th step is tried; drawn scenarios and soaks try all
 AT_A_TIME = 4  # plays
 LINES = (
     Line(monitor=0),
@@ -85,13 +85,13 @@ def test_a_process_killed_while_it_writes_results_leaves_no_half_file(tmp_path: 
     ended = max(number for number, step in enumerate(steps, 1) if step == "COMMIT")
     worth = [n for n, step in enumerate(steps, 1) if n >= ended and not re.search("/.bulkload-[^/]+/tmp", step)]
     assert sum("os.rename" in steps[number - 1] for number in worth) == len(REPORTS.formats)
-    _kill_at(((number,) for number in worth[:: 1 if ALL else 4]), REPORTS, tmp_path)
+    _kill_at(((number,) for number in worth[:: 1 if ALL else 6]), REPORTS, tmp_path)
 
 
 @pytest.mark.skipif(not ALL, reason="part of the larger set: BULKLOAD_ALL_TESTS=1")
 def test_two_processes_killed_one_after_the_other_recover(tmp_path: Path) -> None:
     steps = len(_steps(ROUGH, tmp_path))
-    _kill_at(itertools.product(range(30, steps, 13), range(30, steps, 19)), ROUGH, tmp_path)
+    _kill_at(itertools.product(range(30, steps, 23), range(30, steps, 29)), ROUGH, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from .play import play
 from .scenario import Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
-EXAMPLES = 60 if ALL else 8
+EXAMPLES = 40 if ALL else 6
 USUAL = settings(
     max_examples=EXAMPLES,
     deadline=None,

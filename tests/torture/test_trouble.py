@@ -24,9 +24,11 @@ from bulkload.store import MIGRATIONS, STORE_NAME
 from .program import Ended, Place, place
 from .scenario import Line, Scenario
 
+ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 ROWS = 40
 SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4)
 FAR = 400 * 24 * 3600.0  # seconds
+COMMANDS = [("run", "hosts.csv"), ("runs",), ("resume",), ("report", "2")]
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ class _SmallFiles:
         resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, self._size))
 
 
-@pytest.mark.parametrize("kilobytes", [1, 16, 60, 100, 130, 180, 260, 400])
+@pytest.mark.parametrize("kilobytes", [1, 16, 60, 100, 130, 180, 260, 400] if ALL else [16, 130, 180])
 def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
     """Wherever the limit strikes: making the store, reading, marking, recording, the end, the report."""
     ended = where.run("run", "hosts.csv", "--results", "results.jsonl", entered=_SmallFiles(kilobytes * 1024))
@@ -99,7 +101,7 @@ def _tmpfs(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kilobytes", [8, 64, 120, 200, 300])
+@pytest.mark.parametrize("kilobytes", [8, 64, 120, 200, 300] if ALL else [64, 200])
 def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
     with _tmpfs(_output(where), f"size={kilobytes}k"):
         ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
@@ -167,7 +169,7 @@ def _damage(where: Place, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["garbage", "text", "cut", "header cut", "hole", "folder", "other database", "newer"])
-@pytest.mark.parametrize("command", [("run", "hosts.csv"), ("runs",), ("resume",), ("report", "2")])
+@pytest.mark.parametrize("command", COMMANDS if ALL else COMMANDS[:1])
 def test_a_damaged_or_newer_store_is_said_and_nothing_is_sent(how: str, command: tuple[str, ...], where: Place) -> None:
     assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
     for leftover in _output(where).glob(f"{STORE_NAME}-*"):
