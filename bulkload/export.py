@@ -22,7 +22,7 @@ from bulkload import clock
 from bulkload.cells import neutralise
 from bulkload.columns import API_PREFIX, field_named, map_header, not_passed_through
 from bulkload.errors import UsageError
-from bulkload.fields import FIELDS
+from bulkload.fields import FIELDS, READ_ONLY
 from bulkload.identity import differences
 from bulkload.model import MONITOR_TYPES, RawRow
 from bulkload.report.replacing import replacing
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from bulkload.session import Stop
 
 SUFFIXES = (".xlsx", ".csv")
-READ_ONLY = frozenset(  # what the API shows about a monitor and nobody can set
-    {"id", "type", "access_type", "blackout_ids", "has_performance_alerts", "has_active_performance_alerts"}
-    | {"has_sla", "sla_id"}
-)
 MOST_ROWS = 1_048_575  # below the header of an Excel sheet
 _SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 _OUR_COLUMN = "run_id"

@@ -265,3 +265,8 @@ def normalise(header: str) -> str:
 ALIASES: Mapping[str, str] = {
     normalise(spelling): field.name for field in _TABLE for spelling in (field.name, *field.aliases)
 }
+
+READ_ONLY = frozenset(  # what the API shows about a monitor and nobody can set
+    {"id", "type", "access_type", "blackout_ids", "has_performance_alerts", "has_active_performance_alerts"}
+    | {"has_sla", "sla_id"}
+)

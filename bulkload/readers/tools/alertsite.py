@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bulkload.fields import FIELDS
+from bulkload.fields import FIELDS, READ_ONLY
 from bulkload.readers.listings import IMAP, MINUTE, POP, SMTP, Kind, Layout, reader
 from bulkload.readers.values import Item, Unreadable, as_bool, as_text, at
 
 NAME, TITLE = "alertsite", "AlertSite"
 
 # Fields that describe a monitor in its account and mean nothing in another one.
-_READ_ONLY = frozenset(
-    {"id", "type", "access_type", "blackout_ids", "has_performance_alerts", "has_active_performance_alerts"}
-    | {"has_sla", "sla_id"}
-)
 _CHECKED = frozenset({"name", "hostname", "port", "interval", "timeout", "enabled", "note"})  # part of every check
 MAX_NAMED = 10  # fields that a sentence names
 
@@ -81,7 +77,7 @@ def _not_carried(item: Item) -> Iterable[str]:
     names = [
         as_text(field, "field")
         for field, value in item.items()
-        if not (field in EXTRA_COLUMNS or field in _CHECKED or field in _READ_ONLY)
+        if not (field in EXTRA_COLUMNS or field in _CHECKED or field in READ_ONLY)
         and value not in (None, "", False, [], {})
     ]
     if names:
