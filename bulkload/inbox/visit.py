@@ -163,7 +163,7 @@ class _Clerk:
                 called=arrival.name,
                 arrival=arrival.number,
             )
-        except BulkloadError:
+        except (BulkloadError, KeyboardInterrupt):
             self._book.end_reading(arrival)
             raise
         self._book.end_reading(arrival)
