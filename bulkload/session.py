@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,16 +45,28 @@ class Session:
 
 
 class Stop:
-    """A wish to stop: work is told of it, or looks for it."""
+    """A wish to stop: work is told of it, or looks for it. A second wish cancels the work."""
 
     def __init__(self) -> None:
         self.wish: Interrupted | None = None
         self.tell: Callable[[Interrupted], None] = lambda wish: None
+        self.cancel: Callable[[], object] = lambda: None
+        self.loop: asyncio.AbstractEventLoop | None = None  # that the work runs in
 
     def ask(self, wish: Interrupted) -> None:
         """Wish for a stop."""
+        if self.wish is not None:
+            self.cancel()
+            return
         self.wish = wish
         self.tell(wish)
+
+    def on_signal(self, wish: Interrupted) -> None:
+        """Wish for a stop from a signal handler, which may strike in the middle of anything."""
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.ask, wish)
+        else:
+            self.wish = self.wish or wish
 
 
 def plan_run(store: Store, run: Run, number: int, account: Account, options: Options) -> Session:
@@ -102,25 +115,33 @@ def hold(account: Account, options: Options, work: Callable[[Api, Stop], Corouti
     began = time.monotonic()
     pace = Pace(options.rate or None)
     counts: dict[str, int] = {}
+    stop = Stop()
 
     async def main() -> None:
-        stop = Stop()
-        async with _connected(account, options, pace) as api:
-            task = asyncio.create_task(work(api, stop))
-            try:
-                with _signals(stop, task):
+        stop.loop = asyncio.get_running_loop()
+        try:
+            async with _connected(account, options, pace) as api:
+                if stop.wish is not None:
+                    raise stop.wish
+                task = asyncio.create_task(work(api, stop))
+                stop.cancel = task.cancel
+                try:
                     await task
-            except asyncio.CancelledError:
-                raise stop.wish or Interrupted(ExitCode.INTERRUPTED) from None
-            finally:
-                counts.update(sent=api.sent, throttled=pace.throttled, retried=api.retried)
+                except asyncio.CancelledError:
+                    raise stop.wish or Interrupted(ExitCode.INTERRUPTED) from None
+                finally:
+                    counts.update(sent=api.sent, throttled=pace.throttled, retried=api.retried)
+        finally:
+            stop.loop = None
 
     stopped: BulkloadError | None = None
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(main())
-    except BulkloadError as error:
-        stopped = error
+    with _signals(stop):
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(main())
+        except BulkloadError as error:
+            stopped = error
+    stopped = stopped or stop.wish  # a wish that came when the work was done is for what would come next
     return Session(stopped=stopped, seconds=time.monotonic() - began, requests=counts)
 
 
@@ -177,25 +198,24 @@ async def _connected(account: Account, options: Options, pace: Pace) -> AsyncIte
 
 
 @contextlib.contextmanager
-def _signals(stop: Stop, task: asyncio.Task[None]) -> Iterator[None]:
-    """The first signal wishes for a stop, the second cancels."""
-    loop = asyncio.get_running_loop()
+def _signals(stop: Stop) -> Iterator[None]:
+    """Have signals wish for a stop. None may raise while the event loop lives, since it would raise inside of it.
+
+    Only the main thread gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
-    def asked(code: ExitCode) -> None:
-        if stop.wish is None:
-            stop.ask(Interrupted(code))
-        else:
-            task.cancel()
+    def asked(number: int, _: object) -> None:
+        stop.on_signal(Interrupted(codes[signal.Signals(number)]))
 
-    before = {number: signal.getsignal(number) for number in codes}
-    for number, code in codes.items():
-        loop.add_signal_handler(number, asked, code)
+    before = {number: signal.signal(number, asked) for number in codes}
     try:
         yield
     finally:
         for number, handler in before.items():
-            loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
 

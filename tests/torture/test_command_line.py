@@ -205,6 +205,20 @@ def test_a_signal_while_the_account_is_looked_at_ends_it_before_anything_is_crea
     assert where.sandbox.monitors() == []
 
 
+@pytest.mark.parametrize("milliseconds", range(0, 12, 2))
+def test_a_signal_while_connections_are_closed_is_neither_lost_nor_shown(milliseconds: int, where: Place) -> None:
+    """It came inside the event loop once, where it raised, was printed as a traceback and forgotten."""
+    process = where.start("run", "hosts.csv", "--results", "results.jsonl")
+    assert process.until(lambda: sum(entry["operation"] == "create" for entry in where.seen) >= ROWS)
+    process.until(lambda: False, milliseconds / 1000)
+    process.signal(signal.SIGTERM)
+    ended = process.end()
+    assert ended.exit_code in (ExitCode.DONE, ExitCode.TERMINATED), ended
+    assert "Traceback" not in ended.stderr
+    assert "transport" not in ended.stderr
+    assert where.run("run", "hosts.csv", "--json").json()["counts"] == {"exists": ROWS}
+
+
 # ── output ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
