@@ -372,11 +372,10 @@ class Ledger:
 
     def _claim(self, change: Change) -> bool:
         run = change.run or self.run.number
-        if self.was_earlier(change.monitor_id or "", run):
-            return False
         claimed = self._db.execute(
             "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
-            " SELECT ?, ?, key, run, position, ? FROM rows WHERE run = ? AND position = ?",
+            " SELECT ?1, ?2, key, run, position, ?3 FROM rows WHERE run = ?4 AND position = ?5"
+            " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)",
             (self._account, change.monitor_id, change.at, run, change.position),
         )
         return claimed.rowcount == 1
