@@ -12,7 +12,7 @@ from tests.benchmarks.nginx import stub
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Line
 
-WORKERS = 10  # requests at a time, for ours and for the peers
+WORKERS = 50  # requests at a time, for ours and for the peers; rows that wait at one moment share one commit
 
 
 def measure(scale: Scale, folder: Path) -> Iterator[Line]:
@@ -43,7 +43,7 @@ def measure(scale: Scale, folder: Path) -> Iterator[Line]:
     ):
         ratio = median_ratio(own, figures)
         yield Line(
-            measure=f"whole run of {scale.rows:,} rows",
+            measure=f"whole run of {scale.rows:,} rows, {WORKERS} at a time",
             ours=f"{statistics.median(own):,.0f} rows/s",
             peer=name,
             theirs=f"{statistics.median(figures):,.0f} rows/s",

@@ -23,11 +23,11 @@ class Scale:
 
 
 FULL = Scale(
-    turns=5,
+    turns=3,
     rows=50_000,
     loop_rows=5_000,
     rates=(5, 50, 500, 1_500),
-    pace_seconds=20.0,
+    pace_seconds=10.0,
     limited_rows=1_800,
     memory_rows=(10_000, 100_000, 1_000_000),
     sheet_rows=100_000,
