@@ -138,7 +138,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
             self.db.row_factory = sqlite3.Row
-            self.db.execute("PRAGMA journal_mode = WAL")
+            self._use_wal()
             self.db.execute("PRAGMA synchronous = FULL")
             self._migrate()
 
@@ -400,6 +400,19 @@ class Store:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
+
+    def _use_wal(self) -> None:
+        """Switch the journal; SQLite itself does not wait for another process that does so at the same moment."""
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                self.db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY / 1000)
+            else:
+                return
 
     def _migrate(self) -> None:
         with self.transaction():

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import sqlite3
 from contextlib import closing
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,28 @@ def test_a_store_that_is_in_use_is_refused_at_once_and_free_afterwards(tmp_path:
             second.lock()
     with Store(tmp_path) as third:
         third.lock()
+
+
+def _open_with_others(folder: Path, start: Barrier, results: SimpleQueue[str]) -> None:
+    for number in range(20):
+        start.wait(60)
+        try:
+            with Store(folder / str(number)) as store:
+                store.account(*ACCOUNT)
+            results.put("")
+        except StoreError as error:
+            results.put(str(error))
+
+
+def test_processes_that_make_the_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(4), context.SimpleQueue()
+    processes = [context.Process(target=_open_with_others, args=(tmp_path, start, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert {results.get() for _ in range(4 * 20)} == {""}
+    for process in processes:
+        process.join(60)
 
 
 def _lock_and_die(folder: Path) -> None:

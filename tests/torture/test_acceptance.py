@@ -117,11 +117,11 @@ def _wait_for_requests(where: Place, process: subprocess.Popen[bytes], number: i
 def test_a_strict_limit_is_kept(rate: int, rows: int, tmp_path: Path, record_property: Any) -> None:
     """No 429 at exactly the rate that the server enforces.
 
-    Another program on the machine can hold up what left in time, so one try of three has to succeed; a pace that is
+    Another program on the machine can hold up what left in time, so one try of five has to succeed; a pace that is
     wrong would fail in all.
     """
     tries = []
-    for turn in range(3):
+    for turn in range(5):
         folder = tmp_path / str(turn)
         folder.mkdir()
         (folder / "hosts.csv").write_text(_hosts(rows), "utf-8")
@@ -135,7 +135,7 @@ def test_a_strict_limit_is_kept(rate: int, rows: int, tmp_path: Path, record_pro
             tries.append(ended.json()["requests"]["throttled"])
         if not tries[-1]:
             return
-    raise AssertionError(f"429s in each of three tries: {tries}")
+    raise AssertionError(f"429s in every try: {tries}")
 
 
 @pytest.mark.parametrize(
