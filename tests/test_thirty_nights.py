@@ -279,7 +279,7 @@ def check(story: Story, night: int, told: Told, heard: list[Heard]) -> None:
 def test_thirty_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """At the end the account equals the last sheet, the history is complete, and no night lied."""
     monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "5")
+    monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
     desk = sit_down(tmp_path, monkeypatch, capsys)
     (tmp_path / "box").mkdir()
     with ExitStack() as stack, listening() as listener:
