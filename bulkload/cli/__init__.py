@@ -19,7 +19,7 @@ import click
 from bulkload import __version__
 from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
-from bulkload.errors import BulkloadError, ExitCode, Interrupted
+from bulkload.errors import BulkloadError, ExitCode
 
 
 def entry() -> None:
@@ -30,9 +30,12 @@ def entry() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command. No traceback reaches a user."""
+    code = ExitCode.INTERRUPTED
 
     def terminated(*_: object) -> None:
-        raise Interrupted(ExitCode.TERMINATED)
+        nonlocal code
+        code = ExitCode.TERMINATED
+        raise KeyboardInterrupt  # as Ctrl-C does: libraries catch every `Exception` that passes through them
 
     signal.signal(signal.SIGTERM, terminated)
     try:
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         complain("Interrupted. What was done is in the store; see bulkload runs.")
-        return ExitCode.INTERRUPTED
+        return code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
         return ExitCode.DONE

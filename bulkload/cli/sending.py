@@ -9,7 +9,7 @@ import click
 
 from bulkload.cli.doors import complain, print_outcome, progress, settings
 from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
-from bulkload.errors import BulkloadError, ExitCode, Interrupted
+from bulkload.errors import BulkloadError, ExitCode
 
 if TYPE_CHECKING:
     pass
@@ -38,8 +38,6 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
         try:
             with progress(options) as on_start:
                 outcome = pipeline.run_file(file, account, options, results, on_start)
-        except Interrupted:
-            raise
         except BulkloadError as error:
             if len(files) == 1:
                 raise

@@ -219,6 +219,22 @@ def test_a_signal_while_connections_are_closed_is_neither_lost_nor_shown(millise
     assert where.run("run", "hosts.csv", "--json").json()["counts"] == {"exists": ROWS}
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_at_any_moment_before_the_first_request_ends_it_in_one_sentence(
+    number: int, code: int, where: Place
+) -> None:
+    """Also while settings are read, where a library would wrap any ordinary exception in its own."""
+    for milliseconds in range(0, 60, 2):
+        process = where.start("run", "hosts.csv")
+        process.ready.poll(60)
+        process.until(lambda: False, milliseconds / 1000)
+        process.signal(number)
+        ended = process.end()
+        assert ended.exit_code in (code, ExitCode.DONE), ended
+        assert "Traceback" not in ended.stderr
+        assert "mistake" not in ended.stderr
+
+
 # ── output ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
