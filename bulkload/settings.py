@@ -14,11 +14,10 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from bulkload.errors import UsageError
 
@@ -145,10 +144,11 @@ Share = Annotated[str, BeforeValidator(_errors)]  # a number or a percentage
 WebAddress = Annotated[SecretStr, BeforeValidator(_web_address)]  # its path may hold a token
 
 
-class Account(BaseSettings):
+class Account(BaseModel):
     """Whom to log in as, and where. Secrets come from the environment or from a file that it names."""
 
-    model_config = SettingsConfigDict(env_prefix="ALERTSITE_", extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
+    environment: ClassVar[str] = "ALERTSITE_"  # what its variables begin with
 
     base_url: Annotated[str, BeforeValidator(_base_url)] = BASE_URL
     username: str = ""
@@ -157,10 +157,11 @@ class Account(BaseSettings):
     token: SecretStr = SecretStr("")
 
 
-class Options(BaseSettings):
+class Options(BaseModel):
     """Everything else that can be set."""
 
-    model_config = SettingsConfigDict(env_prefix="BULKLOAD_", extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
+    environment: ClassVar[str] = "BULKLOAD_"  # what its variables begin with
 
     rate: Annotated[float, BeforeValidator(_rate)] = 5.0  # requests a second; 0: no limit
     concurrency: Annotated[int, _number("from 1 to 1000", 1, 1000, whole=True)] = 10
@@ -171,17 +172,17 @@ class Options(BaseSettings):
     first: Count | None = None
     strict: Switch = False
     max_errors: Share | None = None
-    set: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
-    map: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {}
+    set: Annotated[dict[str, str], BeforeValidator(_pairs)] = {}
+    map: Annotated[dict[str, str], BeforeValidator(_pairs)] = {}
     sheet: str | None = None
     ignore_unknown: Switch = False
-    from_: Annotated[str | None, Field(alias="BULKLOAD_FROM")] = None  # the tool whose configuration the input is
+    from_: Annotated[str | None, Field(alias="from")] = None  # the tool whose configuration the input is
     skip_private: Switch = False
     request_timeout: Annotated[float, _number("of seconds, from 0.1 to 3600,", 0.1, 3600, whole=False)] = 30.0
     output: Path = Path("output")
-    results: Annotated[list[Path], NoDecode, BeforeValidator(_paths)] = []
+    results: Annotated[list[Path], BeforeValidator(_paths)] = []
     sandbox: Switch = False
-    json_: Annotated[Switch, Field(alias="BULKLOAD_JSON")] = False  # `json` is a method of pydantic's models
+    json_: Annotated[Switch, Field(alias="json")] = False  # `json` is a method of pydantic's models
     quiet: Switch = False
     log_format: Literal["text", "json"] = "text"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "warning"
@@ -201,7 +202,7 @@ class Options(BaseSettings):
     unchanged_for: Seconds = 5.0  # a file that changed less long ago is still being written
 
 
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", "Account", "Options")
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
 _SECRET_ADDRESSES = frozenset({"ping", "webhook"})
 _TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the options that they prepare
@@ -227,7 +228,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         raise UsageError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The settings file {path} is not TOML: {error}.") from error
-    known = {*_ACCOUNT_IN_FILE, *_TABLES, *(_option(name) for name in Options.model_fields)} - {"set"}
+    known = {*_ACCOUNT_IN_FILE, *_TABLES, *_names(Options)} - {"set"}
     for name in found:
         if name in ("password", "token"):
             raise UsageError(
@@ -244,20 +245,18 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) -> S:
-    """Settings of one kind; pydantic-settings adds what the environment has and nobody gave."""
-    prefix = kind.model_config.get("env_prefix", "")
-    behind: dict[str, Any] = {
-        name: value for name, value in in_file.items() if f"{prefix}{name.upper()}" not in os.environ
-    }
+    """Settings of one kind; what is given goes before the environment, and that before the file."""
+    variables = {name: f"{kind.environment}{name.upper()}" for name in _names(kind)}
+    around = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
     try:
-        return kind(**{_field(name): value for name, value in (behind | dict(given)).items()})
+        return kind(**{**in_file, **around, **given})
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
-        name = _option(str(found["loc"][0]))
+        name = str(found["loc"][0])
         if name in given:
             place, value = f"--{name.replace('_', '-')}", given[name]
-        elif (variable := f"{prefix}{name.upper()}") in os.environ:
-            place, value = variable, os.environ[variable]
+        elif name in around:
+            place, value = variables[name], around[name]
         else:
             place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
         context = found.get("ctx", {})
@@ -266,12 +265,8 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError(f"{place} is {shown}; {allowed}.") from None
 
 
-def _option(name: str) -> str:
-    return name.removeprefix("BULKLOAD_").lower().rstrip("_")
-
-
-def _field(option: str) -> str:
-    return f"BULKLOAD_{option.upper()}" if option in ("json", "from") else option
+def _names(kind: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _with_secrets(account: Account) -> Account:
