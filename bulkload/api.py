@@ -320,8 +320,8 @@ def raise_for_status(answer: Answer, left: str) -> None:
     words = _words(answer)
     if status in (408, 429):
         raise Throttled(words, retry_after(answer.headers))
-    if status == 401 or (status >= 400 and AUTH_TEXT.search(words)):
-        raise AuthFailed(words)
+    if status == 401 or (status >= 400 and not _is_page(answer) and AUTH_TEXT.search(words)):
+        raise AuthFailed(words)  # a gateway's page with these words proves nothing
     if status >= 500:
         raise InDoubt(words, left=left)
     if status < 400 or _is_page(answer):

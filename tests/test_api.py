@@ -54,6 +54,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "application/json"),
     "page": (PAGE, "text/html; charset=utf-8"),
     "page as json": (PAGE, "application/json"),
+    "page about a login": (b"<html>User authentication failed</html>", "text/html"),
     "garbage": (b"{\xff\xfe half", "application/json"),
     "list": (b"[1, 2]", "application/json"),
     "odd errors": (b'{"errors": {"code": 1}}', "application/json"),
