@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from bulkload.errors import NotSent
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
-LATENESS = 0.003  # seconds a start may be late without moving the starts after it
+LATENESS = 0.005  # seconds a start may be late without moving the starts after it; MARGIN has room for 0.006
 MARGIN = 0.994  # of the rate is used, so that lateness never puts one start too many into a second
 PAUSE_CEILING = 600.0  # seconds; the longest Retry-After that is honoured
 SLOWEST = 0.1  # requests a second; halving ends here

@@ -52,5 +52,16 @@ def _pyrate_limiter(rate: int) -> Callable[[], Awaitable[object]]:
 
 LIMITERS = {"ours": _ours, "aiolimiter": _aiolimiter, "pyrate-limiter": _pyrate_limiter}
 
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The same event loop for all, and the one that bulkload uses."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        sys.stdout.write(json.dumps(runner.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))))
