@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pydantic_core
+
 from bulkload import clock
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, status_of
@@ -467,5 +469,5 @@ def _told(error: str, issues: Iterable[Issue]) -> str:
 
 
 def to_json(value: object) -> str:
-    """Compact JSON, as the store keeps it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON, as the store keeps it; every row passes here twice, so it is done by pydantic's Rust core."""
+    return pydantic_core.to_json(value, inf_nan_mode="constants").decode()
