@@ -145,6 +145,7 @@ def _advice(youngest: str | None, patience: Patience) -> str:
     if youngest is not None and (age := clock.seconds_between(youngest, clock.moment())) < patience.after:
         return (
             f"The newest is {age:.0f} seconds old and may not be listed yet: run again in {patience.after:.0f} seconds."
+            " Only if they were deleted by hand, run now with --trust-list."
         )
     return "If they were deleted by hand, run again with --trust-list."
 
