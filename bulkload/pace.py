@@ -20,6 +20,7 @@ from bulkload.errors import NotSent
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
 LATENESS = 0.005  # seconds a start may be late without moving the starts after it; MARGIN has room for 0.006
+ARRIVES_LATE, MOST_LATE = 0.001, 0.02  # seconds a request may arrive later than usual unnoticed, and is allowed for
 MARGIN = 0.994  # of the rate is used, so that lateness never puts one start too many into a second
 PAUSE_CEILING = 600.0  # seconds; the longest Retry-After that is honoured
 SLOWEST = 0.1  # requests a second; halving ends here
@@ -51,6 +52,9 @@ class Pace:
         self._backed_off_at = 0.0
         self._taken = 0  # requests that started after that and were not refused
         self._starts: deque[float] = deque(maxlen=MEASURED)
+        self._quickest = float("inf")  # seconds that the quickest answer took
+        self._allowed = 0.0  # seconds by which starts were put off because requests may have arrived late
+        self._allowed_at = 0.0
         self._ready = 0  # callers that got ready and have not started
         self._gate = asyncio.Lock()
         self._halted = asyncio.Event()
@@ -84,6 +88,7 @@ class Pace:
         """Note that a request which started then was answered and not refused as too many."""
         if started > self._backed_off_at:
             self._taken += 1
+        self._allow_for_lateness(time.monotonic(), started)
 
     def slow_down(self, started: float, retry_after: float | None) -> None:
         """Take a 408 or 429 into account: wait as long as the API says, or lower the pace.
@@ -115,6 +120,20 @@ class Pace:
             late = LATENESS if self._level is None else LATENESS_WHEN_REFUSED
             self._next = max(self._next, now - late) + self._gap(now)
             return now
+
+    def _allow_for_lateness(self, now: float, started: float) -> None:
+        """Put off what follows by as much as a request may have arrived late, once a second: a server counts arrivals.
+
+        A slow answer may mean a slow way there. Allowed for is no more than `MOST_LATE`, so a server that is slow by
+        nature costs at most that much of each second.
+        """
+        self._quickest = min(self._quickest, now - started)
+        late = min(now - started - self._quickest - ARRIVES_LATE, MOST_LATE)
+        if now - self._allowed_at > 1:
+            self._allowed = 0.0
+        if late > self._allowed:
+            self._next += late - self._allowed
+            self._allowed, self._allowed_at = late, now
 
     async def _doze(self, seconds: float) -> None:
         if seconds < SHORT:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import NotSent
-from bulkload.pace import LATENESS, Pace
+from bulkload.pace import LATENESS, MOST_LATE, Pace
 
 
 async def _starts(pace: Pace, number: int, workers: int, *, ready: bool = True, busy: float = 0.0) -> list[float]:
@@ -190,3 +190,13 @@ async def test_a_failure_while_getting_ready_takes_no_start() -> None:
         await pace.start(fail)
     began = time.monotonic()
     assert await pace.start() - began < 0.6
+
+
+async def test_what_may_have_arrived_late_is_allowed_for_once() -> None:
+    """A slow answer puts the next start off by as much as its request may have been late; more of them do not add up."""
+    pace = Pace(1)
+    pace.taken(await pace.start())
+    due = pace._next
+    for _ in range(3):
+        pace.taken(time.monotonic() - 0.5)
+    assert pace._next - due == pytest.approx(MOST_LATE)
