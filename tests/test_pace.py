@@ -193,7 +193,7 @@ async def test_a_failure_while_getting_ready_takes_no_start() -> None:
 
 
 async def test_what_may_have_arrived_late_is_allowed_for_once() -> None:
-    """A slow answer puts the next start off by as much as its request may have been late; more of them do not add up."""
+    """A slow answer puts the next start off by as much as its request may have been late; more do not add up."""
     pace = Pace(1)
     pace.taken(await pace.start())
     due = pace._next
