@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from bulkload.errors import NotSent
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
-LATENESS = 0.005  # seconds a start may be late without moving the starts after it; MARGIN has room for 0.006
+LATENESS = 0.004  # seconds a start may be late without moving the starts after it; MARGIN has room for 0.006
 ARRIVES_LATE, MOST_LATE = 0.001, 0.02  # seconds a request may arrive later than usual unnoticed, and is allowed for
 MARGIN = 0.994  # of the rate is used, so that lateness never puts one start too many into a second
 PAUSE_CEILING = 600.0  # seconds; the longest Retry-After that is honoured
