@@ -52,7 +52,7 @@ class Pace:
         self._backed_off_at = 0.0
         self._taken = 0  # requests that started after that and were not refused
         self._starts: deque[float] = deque(maxlen=MEASURED)
-        self._quickest = float("inf")  # seconds that the quickest answer took
+        self._quickest: float | None = None  # seconds that the quickest answer took
         self._allowed = 0.0  # seconds by which starts were put off because requests may have arrived late
         self._allowed_at = 0.0
         self._ready = 0  # callers that got ready and have not started
@@ -127,8 +127,10 @@ class Pace:
         A slow answer may mean a slow way there. Allowed for is no more than `MOST_LATE`, so a server that is slow by
         nature costs at most that much of each second.
         """
-        self._quickest = min(self._quickest, now - started)
-        late = min(now - started - self._quickest - ARRIVES_LATE, MOST_LATE)
+        took = now - started
+        usual = 0.0 if self._quickest is None else min(self._quickest, took)  # the first one had to connect, too
+        self._quickest = took if self._quickest is None else usual
+        late = min(took - usual - ARRIVES_LATE, MOST_LATE)
         if now - self._allowed_at > 1:
             self._allowed = 0.0
         if late > self._allowed:
