@@ -71,6 +71,11 @@ def wait(enough: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+def told_done(desk: Desk, listener: Listener) -> bool:
+    """The file is done, and everybody was told, which is the last thing that a visit does."""
+    return bool(list(desk.folder.rglob("done/*/a.csv"))) and any("is done" in one.body for one in listener.heard)
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=PATIENCE)
@@ -118,7 +123,7 @@ def test_without_file_events_it_looks_now_and_then(desk: Desk, sandbox: Sandbox,
     with watching(desk, listener, NO_EVENTS + HASTY) as process:
         desk.sheet("box/a.csv", [imap("a")])
         wait(lambda: bool(sandbox.monitors()), process)
-        wait(lambda: bool(list(desk.folder.rglob("done/*/a.csv"))), process)
+        wait(lambda: told_done(desk, listener), process)
         code, stderr = ended(process)
     assert code == 0
     assert "file events cannot be used" in stderr
@@ -130,7 +135,7 @@ def test_a_file_that_waits_for_the_api_is_tried_again_by_itself(
     sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", on=("login",), times=2),)))
     with watching(desk, listener, HASTY) as process:
         desk.sheet("box/a.csv", [imap("a")])
-        wait(lambda: bool(list(desk.folder.rglob("done/*/a.csv"))), process)
+        wait(lambda: told_done(desk, listener), process)
         code, stderr = ended(process)
     assert code == 0
     assert stderr.count("refuses the login") == 2
@@ -147,7 +152,7 @@ def test_a_store_in_use_is_waited_for(desk: Desk, sandbox: Sandbox, listener: Li
         assert process.poll() is None
         assert sandbox.requests() == []
     with process:
-        wait(lambda: bool(list(desk.folder.rglob("done/*/a.csv"))), process)
+        wait(lambda: told_done(desk, listener), process)
         assert ended(process)[0] == 0
 
 
