@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bulkload.cli.doors import print_outcome, settings
 from bulkload.cli.options import SHOWING, with_options
 from bulkload.errors import ExitCode
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

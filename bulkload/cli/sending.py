@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bulkload.cli.doors import complain, print_outcome, progress, settings
 from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
 from bulkload.errors import BulkloadError, ExitCode
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -283,18 +282,6 @@ def referred_documents(document: Document, reference: str, documents: Sequence[D
         if found:
             return read_documents([file for path in found for file in _files(path)])
     return None
-
-
-def sqlite_read_only(document: Document) -> sqlite3.Connection:
-    """A connection to an SQLite document that cannot write, not even a journal beside it."""
-    uri = f"{document.path.resolve().as_uri()}?mode=ro"
-    try:
-        connection = sqlite3.connect(uri, uri=True)
-        connection.execute("PRAGMA query_only = 1")
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.Error as error:
-        raise InputError(f"{document.name} cannot be read as an SQLite database: {error}.") from error
-    return connection
 
 
 def _matches(document: Document, pattern: str) -> bool:
