@@ -83,6 +83,7 @@ class Story:
     def call(self) -> int:
         ended = self.desk(*CALL)
         assert ended.stdout == ""
+        print(ended.stderr)  # shown by pytest where a night goes wrong
         return ended.exit_code
 
     def process(self) -> subprocess.Popen[bytes]:
@@ -278,9 +279,9 @@ def check(story: Story, night: int, told: Told, heard: list[Heard]) -> None:
 
 def test_thirty_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """At the end the account equals the last sheet, the history is complete, and no night lied."""
+    desk = sit_down(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
     monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
-    desk = sit_down(tmp_path, monkeypatch, capsys)
     (tmp_path / "box").mkdir()
     with ExitStack() as stack, listening() as listener:
         monkeypatch.setenv("BULKLOAD_PING", f"{listener.address}/ping")
