@@ -48,6 +48,7 @@ SAFE_TRIES = 5  # attempts at a request that may be repeated without harm
 SAFE_BACK_OFF = 0.5  # seconds before the second attempt, doubled each time
 MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated is given up
 LARGEST_ANSWER = 256 * 2**20  # bytes
+CHUNK = 2**20  # bytes of an answer taken at a time
 SNIPPET = 200  # characters of an unexpected answer that are shown
 
 MONITOR_ID = re.compile(r"[0-9]{1,18}")
@@ -360,8 +361,12 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(2**16):
+    content = response.content
+    first = await content.read(CHUNK)
+    if content.at_eof():
+        return first
+    body = bytearray(first)
+    while chunk := await content.read(CHUNK):
         body += chunk
         if len(body) > LARGEST_ANSWER:
             raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER} bytes")

@@ -103,13 +103,16 @@ class Execution:
 
         Raises what stopped it; all that is known by then is in the store.
         """
-        if (task := self._next()) is not None:
-            await self._work(task)
-        while not self._stopping.is_set():
-            await self._send_pending()
-            self._journal.flush()
-            if not await self._settle_rest():
-                break
+        try:
+            if (task := self._next()) is not None:
+                await self._work(task)
+            while not self._stopping.is_set():
+                await self._send_pending()
+                self._journal.flush()
+                if not await self._settle_rest():
+                    break
+        finally:
+            self._flush_last()
         if (
             self._stopping.is_set()
             and not isinstance(self._stopped, RunStopped | StoreError)
@@ -119,6 +122,13 @@ class Execution:
                 await self._look_and_settle()
         if self._stopped is not None:
             raise self._stopped
+
+    def _flush_last(self) -> None:
+        """Write what is known; the event loop may turn no more."""
+        try:
+            self._journal.flush()
+        except StoreError as error:
+            self.stop(error)
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -91,6 +91,16 @@ def is_private(name: str) -> bool:
     return name.endswith(PRIVATE_SUFFIXES)
 
 
+def is_plain_public_name(text: str) -> bool:
+    """Tell whether a host cell is a host name as it is to be sent, and one that public locations may reach."""
+    return (
+        _NAME.fullmatch(text) is not None
+        and len(text) <= LONGEST_HOST
+        and "xn--" not in text
+        and not text.endswith(PRIVATE_SUFFIXES)
+    )
+
+
 def _refuse_credentials(text: str) -> None:
     before, at, host = text.rpartition("@")
     if at and ":" in before:

@@ -7,18 +7,54 @@ Rows are streamed in batches; the file is not needed afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from bulkload.alike import Moulds
 from bulkload.columns import Layout, is_header, map_header
 from bulkload.model import Issue, RawRow, State, Status
 from bulkload.readers import open_source
 from bulkload.settings import Options
 from bulkload.store import NewRow, Run, Store, to_json
+from bulkload.twins import Twins
 from bulkload.validate import Invalid, Valid, Validator
 
 BATCH = 1000  # rows a transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """An opened input whose rows are checked as they are read."""
+
+    header: tuple[str, ...]  # of the user's own columns
+    details: Mapping[str, str]  # how the file was read
+    rows: Iterator[NewRow]
+
+
+@contextmanager
+def opened(path: Path, options: Options) -> Iterator[Intake]:
+    """Open a file for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read."""
+    knows_header = partial(is_header, given=tuple(options.set), mapping=options.map)
+    with open_source(
+        path,
+        sheet=options.sheet,
+        is_header=knows_header,
+        tool=options.from_,
+        skip_private=options.skip_private,
+    ) as source:
+        layout = map_header(
+            source.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+        )
+        details = {"format": source.format, **source.details}
+        if source.notes:
+            details["notes"] = " ".join(source.notes)
+        header = tuple(layout.header[index] for index in layout.user_columns)
+        with Twins() as twins:
+            checked = _checked(source.rows, layout, Validator(layout, defaults=options.set))
+            yield Intake(header=header, details=details, rows=map(twins.told_apart, checked))
 
 
 def read_into(
@@ -36,29 +72,20 @@ def read_into(
 
     `called` is the file's name for people, if it is not its path; `arrival` is its number in an inbox.
     """
-    knows_header = partial(is_header, given=tuple(options.set), mapping=options.map)
-    with open_source(
-        path,
-        sheet=options.sheet,
-        is_header=knows_header,
-        tool=options.from_,
-        skip_private=options.skip_private,
-    ) as source:
-        layout = map_header(
-            source.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
-        )
-        validator = Validator(layout, defaults=options.set)
-        details = {"format": source.format, **source.details}
-        if source.notes:
-            details["notes"] = " ".join(source.notes)
-        header = [layout.header[index] for index in layout.user_columns]
+    with opened(path, options) as intake:
         run = store.begin(
-            command, called or str(path), header, account=account, details=details, settings=settings, arrival=arrival
+            command,
+            called or str(path),
+            intake.header,
+            account=account,
+            details=intake.details,
+            settings=settings,
+            arrival=arrival,
         )
         try:
             position = 0
-            while batch := list(islice(source.rows, BATCH)):
-                position = store.add(run, position, _checked(batch, layout, validator))
+            while batch := list(islice(intake.rows, BATCH)):
+                position = store.add(run, position, batch)
         except BaseException:
             store.forget(run)
             raise
@@ -66,11 +93,17 @@ def read_into(
     return run
 
 
-def _checked(batch: list[RawRow], layout: Layout, validator: Validator) -> Iterator[NewRow]:
-    for row in batch:
-        cells = tuple(row.cells[index] for index in layout.user_columns)
+def _checked(rows: Iterator[RawRow], layout: Layout, validator: Validator) -> Iterator[NewRow]:
+    moulds = Moulds(layout)
+    whole = layout.user_columns == tuple(range(len(layout.header)))
+    for row in rows:
+        cells = row.cells if whole else tuple(row.cells[index] for index in layout.user_columns)
+        if (made := moulds.cast(row, cells)) is not None:
+            yield made
+            continue
         match validator.check(row):
             case Valid() as valid:
+                moulds.learn(valid)
                 yield _good(valid, cells)
             case Invalid(issues=issues):
                 yield _bad(row, issues, cells)

@@ -151,15 +151,19 @@ class Ledger:
         is in doubt instead, and given back.
         """
         refused = []
+        values: list[tuple[object, ...]] = []
         with self._store.transaction():
             for change in changes:
                 if change.state is Status.CREATED and not self._claim(change):
                     owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
                     change = replace(change, state=State.DOUBT, monitor_id=None, error=owned)
                     refused.append(change)
-                self._db.execute(
-                    "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
-                    " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
+                if change.state is Status.REMOVED:
+                    self._db.execute(
+                        "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
+                        (self._account, change.run or self.run.number, change.position),
+                    )
+                values.append(
                     (
                         change.state,
                         change.monitor_id,
@@ -170,13 +174,13 @@ class Ledger:
                         change.attempt,
                         change.run or self.run.number,
                         change.position,
-                    ),
-                )
-                if change.state is Status.REMOVED:
-                    self._db.execute(
-                        "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
-                        (self._account, change.run or self.run.number, change.position),
                     )
+                )
+            self._db.executemany(
+                "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
+                " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
+                values,
+            )
         return refused
 
     def remark(self, code: str, remarks: Iterable[tuple[int, Issue]]) -> int:

@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MONITOR_TYPES = ("email-imap", "email-pop", "email-smtp", "email-round-trip")
 PLAIN_PORTS = {"email-imap": 143, "email-pop": 110, "email-smtp": 25}
@@ -91,8 +91,7 @@ class Issue:
     severity: Literal["error", "warning"] = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRow:
+class RawRow(NamedTuple):
     """One data row of a source, as text."""
 
     number: int  # as the spreadsheet program numbers it; the header is row 1 in a plain file

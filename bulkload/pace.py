@@ -127,6 +127,8 @@ class Pace:
         A slow answer may mean a slow way there. Allowed for is no more than `MOST_LATE`, so a server that is slow by
         nature costs at most that much of each second.
         """
+        if self._speed(now) is None:
+            return
         took = now - started
         usual = 0.0 if self._quickest is None else min(self._quickest, took)  # the first one had to connect, too
         self._quickest = took if self._quickest is None else usual

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload import report
+from bulkload import clock, report
 from bulkload.errors import BulkloadError, ExitCode, Refrained, StoreError, TooManyErrors, UsageError
-from bulkload.intake import read_into
-from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.intake import opened, read_into
+from bulkload.model import ReportRow, RunInfo, State, Status, status_of
 from bulkload.settings import Account, Options, check_credentials
-from bulkload.store import Run, Store, to_json
+from bulkload.store import Run, Store, new_run_id, to_json
 
 if TYPE_CHECKING:
     from bulkload.settle import Listing
@@ -53,11 +54,40 @@ class Outcome:
 
 
 def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
-    """Check a file offline; `on_row` sees every row in order. Nothing is sent and nothing is kept."""
+    """Check a file offline; `on_row` sees every row of which there is something to say. Nothing is sent or kept."""
     _check_results([path], options)
-    with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
-        run = read_into(store, path, options, command="check", account=None, settings={})
-        return _foretell(store, run, options, on_row)
+    began = time.time()
+    if options.results:  # they begin with counts, so all rows have to be known before the first is written
+        with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
+            run = read_into(store, path, options, command="check", account=None, settings={})
+            store.end(run, ExitCode.DONE, None, time.time() - began, {})
+            return _foretell(store, run, options, lambda row: on_row(row) if row.issues or row.error else None)
+    counts: Counter[Status] = Counter()
+    with opened(path, options) as intake:
+        for row in intake.rows:
+            status = Status.WILL_CREATE if row.state is State.PENDING else status_of(row.state)
+            counts[status] += 1
+            if row.issues or row.error:
+                on_row(
+                    ReportRow(
+                        source_row=row.source_row,
+                        cells=row.cells,
+                        status=status,
+                        error=row.error,
+                        error_columns=row.error_columns,
+                        issues=row.issues,
+                    )
+                )
+    info = RunInfo(
+        run_id=new_run_id(began),
+        input=str(path),
+        header=intake.header,
+        started=clock.utc(began),
+        seconds=time.time() - began,
+        counts={status: counts[status] for status in Status if status in counts},
+        details=intake.details,
+    )
+    return Outcome(info=info, results=(), exit_code=_exit_code(info))
 
 
 def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> Outcome:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pydantic_core
 
@@ -88,8 +88,7 @@ SELECT_RUN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRow:
+class NewRow(NamedTuple):
     """A row as it enters the store."""
 
     source_row: int
@@ -121,6 +120,11 @@ class Run:
     read_whole: bool
     finished: bool
     exit_code: int | None
+
+
+def new_run_id(started: float) -> str:
+    """An ID for a run that began then."""
+    return f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
 
 
 def digest(key: str) -> bytes:
@@ -203,7 +207,7 @@ class Store:
     ) -> Run:
         """Note a new run; its rows follow by `add`. `arrival` is the number of its file in an inbox."""
         started = time.time()
-        run_id = f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
+        run_id = new_run_id(started)
         with self.transaction():
             self.db.execute(
                 "INSERT INTO runs (id, account, command, input, header, details, settings, started, arrival)"
@@ -223,43 +227,33 @@ class Store:
         return self.run(run_id)
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
-        """Add rows in order, from position `first` on; a row that repeats an earlier one becomes its duplicate.
-
-        Returns the position after the last.
-        """
-        position = first
+        """Add rows in order, from position `first` on; returns the position after the last."""
+        values = [
+            (
+                run.number,
+                position,
+                row.source_row,
+                to_json(row.cells),
+                row.state,
+                row.type,
+                digest(row.key) if row.key is not None else None,
+                row.body,
+                row.names,
+                row.finished_in_file,
+                row.monitor_id,
+                row.error,
+                to_json(row.error_columns) if row.error_columns else None,
+                to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+            )
+            for position, row in enumerate(rows, first)
+        ]
         with self.transaction():
-            for row in rows:
-                key = digest(row.key) if row.key is not None else None
-                state, error = row.state, row.error
-                if state is State.PENDING and (twin := self._twin(run, key, row.names)) is not None:
-                    error = f"Repeats row {twin['source_row']}."
-                    if row.names is None or twin["names"] in (None, row.names):
-                        state = Status.DUPLICATE
-                    key = None  # one row of a run stands for an identity; this one, if at all, for the ID it names
-                self.db.execute(
-                    "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names,"
-                    " finished_in_file, monitor_id, error, error_columns, issues)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        run.number,
-                        position,
-                        row.source_row,
-                        to_json(row.cells),
-                        state,
-                        row.type,
-                        key,
-                        row.body,
-                        row.names if state is not Status.DUPLICATE else None,
-                        row.finished_in_file,
-                        row.monitor_id,
-                        error,
-                        to_json(row.error_columns) if row.error_columns else None,
-                        to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
-                    ),
-                )
-                position += 1
-        return position
+            self.db.executemany(
+                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
+                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        return first + len(values)
 
     def read_whole(self, run: Run) -> None:
         """Note that the whole input is in the store, so that the file is not needed any more."""
@@ -425,15 +419,6 @@ class Store:
                 for statement in script.split(";"):
                     self.db.execute(statement)
                 self.db.execute(f"PRAGMA user_version = {number}")
-
-    def _twin(self, run: Run, key: bytes | None, names: str | None) -> sqlite3.Row | None:
-        """An earlier row of the run that names the same monitor, or else has the same identity."""
-        found: sqlite3.Row | None = self.db.execute(
-            "SELECT source_row, names FROM rows WHERE names = ? AND run = ? UNION ALL"
-            " SELECT source_row, names FROM rows WHERE key = ? AND run = ? LIMIT 1",
-            (names, run.number, key, run.number),
-        ).fetchone()
-        return found
 
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bulkload.ledger import Ledger
-from bulkload.model import State
+from bulkload.model import State, Status
 from bulkload.store import NewRow, Run, Store
 
 ACCOUNT = ("https://api.example.com/v3", "probe@example.com")
 
 
-def row(number: int, *, key: str | None = None, state: State = State.PENDING, **more: object) -> NewRow:
+def row(number: int, *, key: str | None = None, state: State | Status = State.PENDING, **more: object) -> NewRow:
     """A good row, as it comes from the file."""
     name = key or f"m{number}"
     return NewRow(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bulkload.errors import StoreError
-from bulkload.journal import Journal
+from bulkload.journal import GATHER, Journal
 from bulkload.ledger import Change
 from bulkload.model import State, Status
 from bulkload.store import STORE_NAME, Store
@@ -67,7 +67,9 @@ async def test_a_result_is_on_disk_without_anybody_waiting_for_it(tmp_path: Path
     with book(tmp_path) as (_, _, ledger):
         Journal(ledger).record(Change(position=0, state=Status.REJECTED))
         assert _states(tmp_path)[0] == "pending"
-        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while _states(tmp_path)[0] == "pending":
+                await asyncio.sleep(GATHER)
         assert _states(tmp_path)[0] == "rejected"
 
 

@@ -60,17 +60,6 @@ def test_what_the_report_says_about_a_row_is_kept_whole(tmp_path: Path) -> None:
         assert (found.error, found.error_columns, found.status) == ("E.", ("Port",), Status.INVALID)
 
 
-def test_a_row_that_repeats_an_earlier_one_is_its_duplicate_also_across_batches(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        run = store.begin("run", "x", ("a", "b"), account=None, details={}, settings={})
-        position = store.add(run, 0, [row(0), row(1)])
-        store.add(run, position, [row(2, key="m0"), row(3), row(4, key="m3")])
-        found = [(one.status, one.error) for one in store.report_rows(run)]
-        assert found[2] == (Status.DUPLICATE, "Repeats row 2.")
-        assert found[4] == (Status.DUPLICATE, "Repeats row 5.")
-        assert [status for status, _ in found].count(Status.NOT_ATTEMPTED) == 3
-
-
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def rows() -> object:
         yield row(0)

@@ -83,7 +83,7 @@ class Story:
     def call(self) -> int:
         ended = self.desk(*CALL)
         assert ended.stdout == ""
-        print(ended.stderr)  # shown by pytest where a night goes wrong
+        sys.stdout.write(ended.stderr)  # shown by pytest where a night goes wrong
         return ended.exit_code
 
     def process(self) -> subprocess.Popen[bytes]:

@@ -13,7 +13,6 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -101,7 +100,7 @@ def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
 
 def _restored(rows: Iterator[RawRow]) -> Iterator[RawRow]:
     for row in rows:
-        yield replace(row, cells=tuple(map(restore, row.cells)))
+        yield row._replace(cells=tuple(map(restore, row.cells)))
 
 
 def _delimiter(head: str, suffix: str, is_header: IsHeader) -> str:

@@ -34,6 +34,7 @@ _OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block ma
 _FEW_ROWS = 99_999
 _MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
 _OPEN_DOCUMENT_MARKS = (b'value-type="error"', b"value-type='error'", b">#", b">Err:")
+_FAR_OUT = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or among many rows
 _COLUMN = re.compile(rb' r="([A-Z]{1,4})')
 _MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
 _REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
@@ -74,18 +75,19 @@ class Lost(NamedTuple):
 
 def survey_xml(blocks: Iterable[bytes]) -> Survey:
     """Survey a sheet of an xlsx package. An upper bound of its extent is enough."""
-    columns: set[bytes] = set()
+    columns = {b"Z"}
     rows, suspicious, tail = 0, False, b""
     for block in blocks:
         text = tail + block
         if b" r='" in text:
             text = text.replace(b"'", b'"')
-        columns.update(_COLUMN.findall(text))
-        if many := _MANY_ROWS.findall(text):
-            rows = max(rows, *map(int, many))
+        if _FAR_OUT.search(text):
+            columns.update(_COLUMN.findall(text))
+            if many := _MANY_ROWS.findall(text):
+                rows = max(rows, *map(int, many))
         suspicious = suspicious or any(mark in text for mark in _MARKS)
         tail = text[-_OVERLAP:]
-    width = max((_column_index(letters.decode()) + 1 for letters in columns), default=0)
+    width = max(_column_index(letters.decode()) + 1 for letters in columns)
     return Survey(width * (rows or _FEW_ROWS), suspicious)
 
 

@@ -13,6 +13,7 @@ import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -308,18 +309,24 @@ def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Ite
 
 
 def _texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
-    texts = [value if isinstance(value, str) else _text(value) for value in values]
+    texts: list[str] = []
     findings: list[tuple[int | None, Issue]] = []
     for index, value in enumerate(values):
+        if isinstance(value, str):
+            texts.append(value)
+            continue
+        text = _text(value)
+        texts.append(text)
         if isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM:
             message = (
-                f"The number {texts[index]} has more digits than a spreadsheet keeps (15), so some may be lost; "
+                f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
                 "format the cell as text and type it again."
             )
-            findings.append((index, Issue(code="cell.precision", message=message, value=texts[index])))
+            findings.append((index, Issue(code="cell.precision", message=message, value=text)))
     return texts, findings
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _text(value: Value) -> str:
     """Return a value as people would type it."""
     if isinstance(value, float):
