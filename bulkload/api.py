@@ -14,10 +14,9 @@ import re
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -57,16 +56,14 @@ AUTH_TEXT = re.compile(r"authentication failed", re.IGNORECASE)  # the docs show
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(NamedTuple):
     """A new monitor."""
 
     monitor_id: str
     left: str  # the moment its request left, see `clock`
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer, undecoded."""
 
     status: int

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from bulkload.errors import StoreError
 from bulkload.ledger import Change, Ledger
 
-GATHER = 0.003  # seconds that a group stays open; a commit takes about as long, and a caller gets ready far earlier
+GATHER = 0.002  # seconds that a group stays open; a commit takes about as long, and a caller gets ready far earlier
 
 log = logging.getLogger(__name__)
 

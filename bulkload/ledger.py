@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from bulkload.model import Issue, State, Status
 from bulkload.store import Run, Store, to_json
@@ -23,8 +24,7 @@ IN_DOUBT_ELSEWHERE = (
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """A row to work on."""
 
     position: int
@@ -80,8 +80,7 @@ class Stored:
     body: str  # JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """What happened to a row."""
 
     position: int
@@ -108,8 +107,8 @@ class Ledger:
         """The next rows to work on, in order, after a position."""
         with self._store.errors():
             return [
-                Task(position=position, type=kind, body=body, monitor_id=monitor_id, note=note)
-                for position, kind, body, monitor_id, note in self._db.execute(
+                Task(*found)
+                for found in self._db.execute(
                     "SELECT position, type, iif(monitor_id IS NULL, body, patch), monitor_id, error FROM rows"
                     " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
@@ -156,7 +155,7 @@ class Ledger:
             for change in changes:
                 if change.state is Status.CREATED and not self._claim(change):
                     owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
-                    change = replace(change, state=State.DOUBT, monitor_id=None, error=owned)
+                    change = change._replace(state=State.DOUBT, monitor_id=None, error=owned)
                     refused.append(change)
                 if change.state is Status.REMOVED:
                     self._db.execute(
