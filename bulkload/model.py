@@ -62,7 +62,8 @@ class State(enum.StrEnum):
     WAITING = "waiting"  # an earlier run left a request for the same monitor in doubt
 
 
-_NOT_FINAL = {
+_STATUS_OF: dict[str, Status] = {
+    **{status: status for status in Status},
     State.PENDING: Status.NOT_ATTEMPTED,
     State.SENDING: Status.UNKNOWN,
     State.DOUBT: Status.UNKNOWN,
@@ -72,7 +73,7 @@ _NOT_FINAL = {
 
 def status_of(state: str) -> Status:
     """The status that people read for a state of the store."""
-    return _NOT_FINAL[State(state)] if state in _NOT_FINAL else Status(state)
+    return _STATUS_OF[state]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,7 @@ class Source:
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """One row of a run as the report shows it."""
 
     source_row: int

@@ -286,7 +286,7 @@ def _foretell(store: Store, run: Run, options: Options, on_row: OnRow, stopped: 
 def _future(row: ReportRow) -> ReportRow:
     if row.status is not Status.NOT_ATTEMPTED:
         return row
-    return replace(row, status=Status.WILL_UPDATE if row.monitor_id else Status.WILL_CREATE)
+    return row._replace(status=Status.WILL_UPDATE if row.monitor_id else Status.WILL_CREATE)
 
 
 def _exit_code(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:

@@ -365,7 +365,7 @@ class Store:
                 issues = tuple(Issue(**issue) for issue in json.loads(noted)) if noted else ()
                 yield ReportRow(
                     source_row=source_row,
-                    cells=tuple(json.loads(cells)),
+                    cells=tuple(pydantic_core.from_json(cells)),
                     status=status_of(state),
                     monitor_id=monitor_id or "",
                     error=_told(error, issues) if noted else error,
