@@ -21,8 +21,19 @@ from bulkload.store import NewRow, to_json
 from bulkload.validate import Valid
 
 MOST_MOULDS = 1_000  # kept at a time
-_PLAIN = re.compile(r"[!#-\[\]-~](?:[ !#-\[\]-~]*[!#-\[\]-~])?")  # ASCII that JSON takes as it is, no blanks around it
 _OWN = "\n"  # stands for a row's own cell; no cell that is trimmed is that
+
+
+def _plain(longest: int) -> Callable[[str], object]:
+    """ASCII that JSON takes as it is, without blanks around it."""
+    return re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
+
+
+_IS_PLAIN: dict[str, Callable[[str], object]] = {
+    "name": _plain(LONGEST_NAME),
+    "hostname": is_plain_public_name,
+    "note": _plain(LONGEST_NOTE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +49,8 @@ class Moulds:
     """The moulds of one file."""
 
     def __init__(self, layout: Layout) -> None:
-        plain: dict[str, Callable[[str], bool]] = {
-            "name": lambda text: len(text) <= LONGEST_NAME and _PLAIN.fullmatch(text) is not None,
-            "hostname": is_plain_public_name,
-            "note": lambda text: len(text) <= LONGEST_NOTE and _PLAIN.fullmatch(text) is not None,
-        }
-        self._columns = {field: index for index, field in enumerate(layout.fields) if field in plain}
-        self._own = tuple((index, plain[field]) for field, index in self._columns.items())
+        self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
+        self._own = tuple((index, _IS_PLAIN[field]) for field, index in self._columns.items())
         self._moulds: dict[tuple[str, ...], _Mould | None] = {}  # None: seen once; a kind of its own needs no mould
 
     def cast(self, row: RawRow, cells: tuple[str, ...]) -> NewRow | None:

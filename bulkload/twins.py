@@ -1,7 +1,7 @@
 """Rows of one file that mean the same monitor: the first is kept, the others are its duplicates.
 
-In: `NewRow`s in order. Out: the same rows, those that repeat an earlier one marked. What was seen lies in a temporary
-database that spills to disk, so that a million rows need no more memory than a thousand.
+In: `NewRow`s in order. Out: the same rows, those that repeat an earlier one marked. What was seen first stays in
+memory, all else lies in a temporary database that spills to disk: a million rows need no more memory than 100,000.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from bulkload.errors import StoreError
 from bulkload.model import State, Status
 from bulkload.store import NewRow, digest
 
-CACHE = 8 * 1024  # KiB of what was seen that stay in memory
+IN_MEMORY = 100_000  # identities
+CACHE = 8 * 1024  # KiB of the database
 
 
 class Twins:
     """What the rows of one file have been about so far. Use as a context manager."""
 
     def __init__(self) -> None:
+        self._first: dict[bytes, tuple[int, str | None]] = {}  # identity → row and the monitor's ID that it names
         self._db = sqlite3.connect("", isolation_level=None)  # no name: temporary, and gone with the connection
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute(f"PRAGMA cache_size = -{CACHE}")
@@ -67,6 +69,11 @@ class Twins:
     def _double(self, row: NewRow) -> tuple[int, str | None] | None:
         """The earlier row that stands for the same identity; without one, this row does from now on."""
         key = digest(str(row.key))
+        if (first := self._first.get(key)) is not None:
+            return first
+        if len(self._first) < IN_MEMORY:
+            self._first[key] = row.source_row, row.names
+            return None
         entered = self._db.execute("INSERT OR IGNORE INTO standing VALUES (?, ?, ?)", (key, row.source_row, row.names))
         if entered.rowcount:
             return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkload import alike
+from bulkload import alike, twins
 from bulkload.columns import map_header
 from bulkload.errors import ExitCode
 from bulkload.intake import _bad, _checked, _good
@@ -108,11 +108,17 @@ def test_rows_of_one_kind_go_the_quick_way_from_the_third_on(monkeypatch: pytest
 # ── rows that mean the same monitor ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.fixture(params=[0, 2, twins.IN_MEMORY])
+def in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "IN_MEMORY", request.param)
+
+
 def told_apart(*rows: NewRow) -> list[tuple[object, str]]:
-    with Twins() as twins:
-        return [(each.state, each.error) for each in map(twins.told_apart, rows)]
+    with Twins() as seen:
+        return [(each.state, each.error) for each in map(seen.told_apart, rows)]
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_a_row_that_repeats_an_earlier_one_is_its_duplicate() -> None:
     assert told_apart(row(0), row(1), row(2, key="m0"), row(3), row(4, key="m3"), row(5, key="m0")) == [
         (State.PENDING, ""),
@@ -124,6 +130,7 @@ def test_a_row_that_repeats_an_earlier_one_is_its_duplicate() -> None:
     ]
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_a_repeated_row_that_names_a_monitor_of_its_own_may_stand_for_that_one() -> None:
     assert told_apart(
         row(0, key="a", names="1"),
@@ -144,6 +151,7 @@ def test_a_repeated_row_that_names_a_monitor_of_its_own_may_stand_for_that_one()
     ]
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_rows_that_will_not_be_sent_repeat_nothing_but_may_be_repeated() -> None:
     gone = row(1, key="a", names="1", state=Status.REMOVED)
     bad = NewRow(source_row=2, cells=("x",), state=Status.INVALID)
