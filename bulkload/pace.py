@@ -56,6 +56,7 @@ class Pace:
         self._allowed = 0.0  # seconds by which starts were put off because requests may have arrived late
         self._allowed_at = 0.0
         self._ready = 0  # callers that got ready and have not started
+        self._queue = asyncio.Lock()
         self._gate = asyncio.Lock()
         self._halted = asyncio.Event()
 
@@ -67,8 +68,10 @@ class Pace:
         """
         if get_ready is None:
             return await self._turn(asyncio.sleep)
-        while (wait := self._ahead() - LEAD) > 0:
-            await self._doze(wait)
+        if self._ahead() > LEAD:
+            async with self._queue:  # one waits for its time, all others for that one
+                while (wait := self._ahead() - LEAD) > 0:
+                    await self._doze(wait)
         self._ready += 1
         try:
             await get_ready()
