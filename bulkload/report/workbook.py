@@ -4,7 +4,7 @@ In: the run and its rows, read once. Out: an .xlsx file. Memory stays flat: a ro
 one begins, and the number of comments is bounded. More rows than a sheet holds go on in `results (2)`, `results (3)` …
 
 Writers with a core in Rust are several times faster than XlsxWriter, but those there are (rustpy-xlsxwriter, wolfxl)
-write no comments on cells while they stream, and keep every text in memory.
+put no comment on a cell below the header while they stream.
 """
 
 from __future__ import annotations
