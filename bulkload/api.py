@@ -358,12 +358,8 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    content = response.content
-    first = await content.read(CHUNK)
-    if content.at_eof():
-        return first
-    body = bytearray(first)
-    while chunk := await content.read(CHUNK):
+    body = bytearray()
+    while chunk := await response.content.read(CHUNK):
         body += chunk
         if len(body) > LARGEST_ANSWER:
             raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER} bytes")

@@ -57,7 +57,7 @@ class Host:
 def parse_host(text: str) -> Host:
     """Take a host cell apart."""
     lowered = text.lower()
-    if len(lowered) <= LONGEST_HOST and "xn--" not in lowered and _NAME.fullmatch(lowered):
+    if _is_plain(lowered):
         return Host(name=lowered)
     if len(text) > LONGEST_CELL:
         raise CellError("length", f"a host name has at most {LONGEST_HOST} characters")
@@ -93,12 +93,11 @@ def is_private(name: str) -> bool:
 
 def is_plain_public_name(text: str) -> bool:
     """Tell whether a host cell is a host name as it is to be sent, and one that public locations may reach."""
-    return (
-        _NAME.fullmatch(text) is not None
-        and len(text) <= LONGEST_HOST
-        and "xn--" not in text
-        and not text.endswith(PRIVATE_SUFFIXES)
-    )
+    return _is_plain(text) and not is_private(text)
+
+
+def _is_plain(name: str) -> bool:
+    return len(name) <= LONGEST_HOST and "xn--" not in name and _NAME.fullmatch(name) is not None
 
 
 def _refuse_credentials(text: str) -> None:
