@@ -76,6 +76,11 @@ def status_of(state: str) -> Status:
     return _STATUS_OF[state]
 
 
+def in_order(counts: Mapping[Status, int]) -> dict[Status, int]:
+    """Counts of rows, in the order of `Status`."""
+    return {status: counts[status] for status in Status if status in counts}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """One thing that is wrong (or worth knowing) about one row.

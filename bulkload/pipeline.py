@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from bulkload import clock, report
 from bulkload.errors import BulkloadError, ExitCode, Refrained, StoreError, TooManyErrors, UsageError
 from bulkload.intake import opened, read_into
-from bulkload.model import ReportRow, RunInfo, State, Status, status_of
+from bulkload.model import ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.store import Run, Store, new_run_id, to_json
 
@@ -84,7 +84,7 @@ def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
         header=intake.header,
         started=clock.utc(began),
         seconds=time.time() - began,
-        counts={status: counts[status] for status in Status if status in counts},
+        counts=in_order(counts),
         details=intake.details,
     )
     return Outcome(info=info, results=(), exit_code=_exit_code(info))
@@ -277,7 +277,7 @@ def _foretell(store: Store, run: Run, options: Options, on_row: OnRow, stopped: 
     for row in map(_future, store.report_rows(run)):
         counts[row.status] += 1
         on_row(row)
-    info = replace(info, counts={status: counts[status] for status in Status if status in counts})
+    info = replace(info, counts=in_order(counts))
     for path in options.results:
         report.write(path, info, map(_future, store.report_rows(run)))
     return Outcome(info=info, results=tuple(options.results), exit_code=_exit_code(info, stopped))

@@ -22,7 +22,7 @@ import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
-from bulkload.model import Issue, ReportRow, RunInfo, State, Status, status_of
+from bulkload.model import Issue, ReportRow, RunInfo, State, Status, in_order, status_of
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -352,7 +352,7 @@ class Store:
             for state, n in rows:
                 status = status_of(state)
                 found[status] = found.get(status, 0) + n
-        return {status: found[status] for status in Status if status in found}
+        return in_order(found)
 
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
