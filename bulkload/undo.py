@@ -177,7 +177,7 @@ class _Undoing:
     async def _worker(self, api: Api, on_progress: Callable[[int], None]) -> None:
         try:
             while (made := self._next()) is not None:
-                self._record(made, await self._take_back(api, made))
+                await self._record(made, await self._take_back(api, made))
                 on_progress(1)
         except (RunStopped, StoreError) as error:
             self._stop(error)
@@ -192,11 +192,12 @@ class _Undoing:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
             return Removal(fate=Fate.REFUSED, reason=f"The API refuses to delete it: {error}")
 
-    def _record(self, made: Made, removal: Removal) -> None:
+    async def _record(self, made: Made, removal: Removal) -> None:
+        """Note what became of a monitor; a deletion is on disk before its worker takes the next one."""
         self.counts[removal.fate] += 1
         if removal.kept:
             message = f"Not undone. {removal.reason}"
             self._kept.append((made.position, Issue(code=KEPT, message=message, severity="warning")))
             return
         words = "" if removal.fate is Fate.DELETED else "It was gone already when the run was undone."
-        self._journal.record(Change(position=made.position, state=Status.REMOVED, error=words))
+        await self._journal.mark(Change(position=made.position, state=Status.REMOVED, error=words))
