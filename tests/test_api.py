@@ -7,7 +7,6 @@ import itertools
 import json
 import logging
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -39,7 +38,7 @@ from bulkload.errors import (
     Throttled,
     WrongAddress,
 )
-from bulkload.pace import PAUSE_CEILING, Pace
+from bulkload.pace import Pace
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.command_line import Asked, Said, scripted
@@ -199,14 +198,6 @@ def test_retry_after_is_read_in_both_forms(text: str, seconds: float | None) -> 
 def test_no_retry_after_whatever_it_says_is_an_error_or_negative(text: str) -> None:
     found = retry_after({"Retry-After": text}, NOW)
     assert found is None or found >= 0
-
-
-async def test_a_retry_after_of_a_year_is_cut_to_the_ceiling() -> None:
-    pace = Pace(100)
-    pace.slow_down(time.monotonic(), 365 * 24 * 3600.0)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(pace.start(), 0.05)
-    assert pace._paused_until - time.monotonic() <= PAUSE_CEILING
 
 
 # ── over a socket ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.columns import map_header
@@ -313,7 +313,7 @@ MONITOR = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(MONITOR, max_size=4))
 def test_any_monitor_is_read_back_as_it_was_or_named(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, monitors: list[dict[str, Any]]

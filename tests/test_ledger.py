@@ -132,7 +132,7 @@ STATES = st.sampled_from([State.PENDING, State.SENDING, State.DOUBT, Status.CREA
 MOVES = st.lists(st.tuples(st.integers(0, 4), STATES, st.integers(1, 6).map(str)), max_size=25)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES, earlier=st.sets(st.integers(1, 6).map(str), max_size=2))
 def test_whatever_is_claimed_every_id_has_one_row_and_counts_add_up(
     moves: list[tuple[int, State | Status, str]], earlier: set[str], tmp_path_factory: pytest.TempPathFactory

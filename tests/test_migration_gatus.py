@@ -199,7 +199,7 @@ YAML_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(entries=st.lists(YAML_VALUES, max_size=4))
 def test_whatever_the_entries_are_each_has_an_outcome(entries: list[object]) -> None:
     import yaml

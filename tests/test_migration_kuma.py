@@ -221,7 +221,7 @@ def test_a_paused_group_pauses_everything_below_it(tmp_path: Path) -> None:
 
 
 @given(parents=st.lists(st.none() | st.integers(0, 6) | st.sampled_from(["1", [], True, 1.0]), min_size=6, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups_that_contain_each_other_end_the_walk(
     parents: list[object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -209,7 +209,7 @@ JSON = st.recursive(
 PAGES = JSON | st.dictionaries(st.sampled_from(PLACES), JSON | st.lists(JSON, max_size=3), max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(page=PAGES, tool=st.sampled_from([None, *GOOD]))
 def test_no_json_whatever_it_holds_raises_anything_but_an_input_error(page: object, tool: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +221,7 @@ def test_no_json_whatever_it_holds_raises_anything_but_an_input_error(page: obje
         assert_usable(one)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(changes=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), tool=st.sampled_from(sorted(GOOD)))
 def test_good_objects_with_anything_in_their_fields_have_an_outcome(changes: dict[str, object], tool: str) -> None:
     place, good = GOOD[tool]

@@ -51,7 +51,7 @@ def middle_gap(starts: list[float]) -> float:
     return gaps[len(gaps) // 2]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rate=st.sampled_from((20, 50, 100, 300, 1000)), workers=st.sampled_from((1, 3, 20)), ready=st.booleans())
 def test_in_real_time_no_window_has_more_starts_than_the_rate_allows_and_one(
     rate: int, workers: int, ready: bool

@@ -85,7 +85,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(*[CELL] * 5), max_size=8),
     delimiter=st.sampled_from(DELIMITERS),

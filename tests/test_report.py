@@ -189,7 +189,7 @@ def test_csv_has_no_live_formula_in_any_column_and_gives_every_one_back(tmp_path
 
 
 @given(table=TABLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_csv_gives_back_every_cell_that_was_read(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
 ) -> None:
@@ -220,7 +220,7 @@ def test_jsonl_has_exactly_the_documented_keys(tmp_path: Path) -> None:
 
 
 @given(table=TABLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_jsonl_gives_back_every_cell_whatever_the_columns_are_called(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
 ) -> None:

@@ -74,7 +74,7 @@ def test_every_row_is_there_with_its_status_and_result(tmp_path: Path) -> None:
 
 
 @given(text=TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_becomes_markup(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("html") / "out.html"
     plain = write(path, [row("a", "b", "c", "d", error="e", error_columns=("port",))]).tags

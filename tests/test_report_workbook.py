@@ -96,7 +96,7 @@ def test_text_stays_text_whatever_it_looks_like(tmp_path: Path, text: str) -> No
 
 
 @given(cells=st.lists(TEXT, min_size=4, max_size=4).map(tuple), error=TEXT)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_text_reads_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, cells: tuple[str, ...], error: str
 ) -> None:

@@ -32,7 +32,7 @@ def test_a_new_store_is_durable_before_anything_is_sent(tmp_path: Path) -> None:
         assert store.db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=st.lists(CELLS, max_size=30))
 def test_rows_come_out_as_they_went_in_and_in_order(
     rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
