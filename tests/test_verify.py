@@ -130,7 +130,7 @@ def test_a_monitor_that_the_list_lacks_is_asked_for(desk: Desk, shown: bool, exi
         desk.log_in_at(server.base_url)
         ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
         assert (ended.exit_code, {row["status"] for row in rows}) == (exit_code, {"created"})
-        assert rows[1]["error"] == ("" if shown else "Monitor 2 is not in the account.")
+        assert rows[1]["error"] == ("" if shown else f"Monitor {rows[1]['monitor_id']} is not in the account.")
         assert ("1 of 3 monitors are not stored as asked (1 are not there)." in ended.stdout) is not shown
 
 
