@@ -97,7 +97,7 @@ def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(sandbox.base_url + path, data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             content: bytes = response.read()
         return content
 

@@ -66,18 +66,20 @@ class Caller:
             return await response.json() if response.status != 204 else None
 
 
+PATIENCE = 60.0  # seconds until the stand-in counts as stuck
+
+
 @asynccontextmanager
 async def calling(
     options: Options | None = None,
     faults: Faults | None = None,
     *,
     login: bool = True,
-    patience: float = 5.0,  # seconds until the caller gives up
     **more: Any,
 ) -> AsyncIterator[Caller]:
     """Start a stand-in and log in."""
     sandbox = Sandbox(options or Options(), **more)
-    async with sandbox, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(patience)) as session:
+    async with sandbox, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session:
         caller = Caller(sandbox, session)
         if login:
             await caller.login()

@@ -212,7 +212,7 @@ async def _api(base_url: str, **more: Any) -> AsyncIterator[Api]:
 @asynccontextmanager
 async def _at_sandbox(faults: Faults, **more: Any) -> AsyncIterator[tuple[Sandbox, Api]]:
     options = Options(user="u", password=CANARY_PASSWORD, **more)
-    async with Sandbox(options, faults) as sandbox, _api(sandbox.base_url, request_timeout=0.5) as api:
+    async with Sandbox(options, faults) as sandbox, _api(sandbox.base_url, request_timeout=3.0) as api:
         yield sandbox, api
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -192,13 +192,14 @@ def test_a_run_killed_among_its_updates_tells_all_of_them_in_the_end(desk: Desk,
     names = "abcdefgh"
     with running() as sandbox:
         made(desk, sandbox, [imap(name, interval=15) for name in names])
-        sandbox.set_faults(Faults(rules=(Rule(fault="slow", on=("patch",), seconds=0.3),)))
+        unanswered = Rule(fault="stall-after", on=("patch",), at=tuple(range(number, 9)))
+        sandbox.set_faults(Faults(rules=(unanswered,)))
         sheet = desk.sheet("b.csv", [imap(name, interval=5) for name in names])
         command = [sys.executable, "-m", "bulkload", "run", str(sheet), "--on-existing", "update"]
         with subprocess.Popen([*command, "--concurrency", "2"], stderr=subprocess.DEVNULL) as process:
-            while sandbox.counts().get("patch", 0) < number and process.poll() is None:
-                select.select([], [], [], 0.005)
+            wait_until(lambda: sandbox.counts().get("patch", 0) >= number, process)
             process.kill()
+        sandbox.set_faults(Faults())
         assert {monitor["interval"] for monitor in sandbox.monitors()} == {5, 15}
         again = desk("resume", "--on-existing", "update", "--results", "results.csv", "--json")
         assert (again.exit_code, again.json["counts"]) == (0, {"updated": len(names)})

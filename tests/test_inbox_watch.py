@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import Store
 from tests.command_line import Desk, imap, sit_down
 from tests.listener import Listener, listening
+from tests.waiting import PATIENCE, wait_until
 
-PATIENCE = 60.0  # seconds until something counts as stuck
 PROGRAM = "import sys; from bulkload.cli import main; sys.exit(main(sys.argv[1:]))"
 NO_EVENTS = """
 import errno, watchfiles
@@ -57,18 +57,10 @@ def watching(desk: Desk, listener: Listener, before: str = "") -> Iterator[subpr
     command = [sys.executable, "-c", before + PROGRAM, "inbox", "box", "--watch"]
     with subprocess.Popen(command, cwd=desk.folder, stderr=subprocess.PIPE, text=True) as process:
         try:
-            wait(lambda: len(listener.heard) >= 2, process)
+            wait_until(lambda: len(listener.heard) >= 2, process)
             yield process
         finally:
             process.kill()
-
-
-def wait(enough: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not enough():
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def told_done(desk: Desk, listener: Listener) -> bool:
@@ -88,7 +80,7 @@ def test_files_are_taken_as_they_come_and_a_signal_between_them_is_a_good_end(
     with watching(desk, listener) as process:
         for number, name in enumerate("abc", 1):
             desk.sheet(f"box/{name}.csv", [imap(name, hostname=f"{name}.example.com")])
-            wait(lambda number=number: sum("is done" in one.body for one in listener.heard) == number, process)  # type: ignore[misc]
+            wait_until(lambda number=number: sum("is done" in one.body for one in listener.heard) == number, process)  # type: ignore[misc]
         code, stderr = ended(process)
     assert code == 0
     assert stderr == "".join(f"bulkload: {name}.csv is done: 1 created.\n" for name in "abc")
@@ -99,17 +91,17 @@ def test_its_own_files_do_not_wake_it(desk: Desk, sandbox: Sandbox, listener: Li
     """The store lies in the folder, and changes with every visit."""
     with watching(desk, listener) as process:
         desk.sheet("box/a.csv", [imap("a")])
-        wait(lambda: len(listener.heard) >= 4, process)
+        wait_until(lambda: len(listener.heard) >= 4, process)
         time.sleep(3)  # longer than events are collected; nothing can be waited for, since nothing must happen
         assert len(listener.heard) == 4
         assert ended(process)[0] == 0
 
 
 def test_a_signal_in_the_middle_of_a_run_ends_it_gracefully(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
-    sandbox.set_faults(Faults(rules=(Rule(fault="slow", seconds=0.3),)))
+    sandbox.set_faults(Faults(rules=(Rule(fault="slow", seconds=1.0),)))
     with watching(desk, listener) as process:
         desk.sheet("box/a.csv", [imap(f"m{number}", hostname=f"m{number}.example.com") for number in range(40)])
-        wait(lambda: len(sandbox.monitors()) > 2, process)
+        wait_until(lambda: len(sandbox.monitors()) > 2, process)
         code, stderr = ended(process)
     assert code == 143
     assert "a.csv will be gone on with" in stderr
@@ -122,8 +114,8 @@ def test_a_signal_in_the_middle_of_a_run_ends_it_gracefully(desk: Desk, sandbox:
 def test_without_file_events_it_looks_now_and_then(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
     with watching(desk, listener, NO_EVENTS + HASTY) as process:
         desk.sheet("box/a.csv", [imap("a")])
-        wait(lambda: bool(sandbox.monitors()), process)
-        wait(lambda: told_done(desk, listener), process)
+        wait_until(lambda: bool(sandbox.monitors()), process)
+        wait_until(lambda: told_done(desk, listener), process)
         code, stderr = ended(process)
     assert code == 0
     assert "file events cannot be used" in stderr
@@ -135,7 +127,7 @@ def test_a_file_that_waits_for_the_api_is_tried_again_by_itself(
     sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", on=("login",), times=2),)))
     with watching(desk, listener, HASTY) as process:
         desk.sheet("box/a.csv", [imap("a")])
-        wait(lambda: told_done(desk, listener), process)
+        wait_until(lambda: told_done(desk, listener), process)
         code, stderr = ended(process)
     assert code == 0
     assert stderr.count("refuses the login") == 2
@@ -152,7 +144,7 @@ def test_a_store_in_use_is_waited_for(desk: Desk, sandbox: Sandbox, listener: Li
         assert process.poll() is None
         assert sandbox.requests() == []
     with process:
-        wait(lambda: told_done(desk, listener), process)
+        wait_until(lambda: told_done(desk, listener), process)
         assert ended(process)[0] == 0
 
 

@@ -63,7 +63,7 @@ def test_both_kinds_at_once_and_many_of_one(desk: Desk) -> None:
     with running() as sandbox:
         desk.log_in_at(sandbox.base_url)
         there = [imap("a", hostname=f"mx{n}.example.com") for n in range(1, 4)] + [imap("b", hostname="x.example.com")]
-        assert desk.run(desk.sheet("there.csv", there))[0].exit_code == 0
+        assert desk.run(desk.sheet("there.csv", there), "--concurrency", "1")[0].exit_code == 0
         _, results = desk.run(desk.sheet("new.csv", [imap("a", hostname="x.example.com")]))
         host = "monitor 100001 a (and 2 more) has this type and name on another host, mx1.example.com port 143."
         name = "monitor 100004 b checks the same type, host and port under another name."

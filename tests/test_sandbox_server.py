@@ -35,7 +35,7 @@ def ask(method: str, url: str, body: object = None, token: str = "") -> Any:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         text = response.read()
     return json.loads(text) if text else None
 
@@ -262,7 +262,7 @@ def test_served_until_a_signal_it_ends_clean_and_says_nothing(tmp_path: Path, nu
         token = ask("POST", base_url + "/access-tokens", USER)["access_token"]
         ask("POST", base_url + "/monitors/email-imap", MX1, token)
         process.send_signal(number)
-        assert process.communicate(timeout=5) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["state.sqlite3"]
 

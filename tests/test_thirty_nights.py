@@ -27,12 +27,12 @@ from bulkload.store import STORE_NAME
 from tests.command_line import Desk, imap, sit_down
 from tests.listener import Heard, Listener, listening
 from tests.test_inbox_told import metrics
+from tests.waiting import PATIENCE, wait_until
 
 NIGHTS = 30
 ROWS = 24  # of the first sheet
 DAY = 86_400.0  # seconds
-PATIENCE = 60.0  # seconds until a process counts as stuck
-SLOW = Faults(rules=(Rule(fault="slow", seconds=0.15),))
+SLOW = Faults(rules=(Rule(fault="slow", seconds=0.5),))
 CALL = (
     "inbox", "box", "--on-existing", "update", "--prune", "--keep", "365", "--retry-for", "3", "--concurrency", "2",
     "--metrics", "bulkload.prom",
@@ -92,8 +92,7 @@ class Story:
     def after(self, creates: int) -> None:
         """Wait until tonight's run has created that many monitors."""
         before = self.sandbox.counts().get("created", 0)
-        while self.sandbox.counts().get("created", 0) < before + creates:
-            threading.Event().wait(0.01)
+        wait_until(lambda: self.sandbox.counts().get("created", 0) >= before + creates)
 
     def account(self) -> dict[str, int]:
         return {str(one["name"]): int(str(one["interval"])) for one in self.sandbox.monitors()}
@@ -148,7 +147,8 @@ def api_down(story: Story) -> Told:
 def killed(story: Story) -> Told:
     story.sheet.update({f"k{number}": 5 for number in range(12)})
     story.drop()
-    story.sandbox.set_faults(SLOW)
+    unanswered = Rule(fault="stall-after", on=("create",), at=tuple(range(4, 13)))
+    story.sandbox.set_faults(Faults(rules=(unanswered,)))
     with story.process() as process:
         story.after(4)
         process.kill()

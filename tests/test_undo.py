@@ -17,8 +17,7 @@ from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import Store
 from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
-
-PATIENCE = 60.0  # seconds until a process counts as stuck
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -193,20 +192,17 @@ def start(run: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_deletes(sandbox: Sandbox, number: int, process: subprocess.Popen[str]) -> None:
-    while sandbox.counts().get("delete", 0) < number and process.poll() is None:
-        select.select([], [], [], 0.005)
-
-
 @pytest.mark.parametrize("number", [1, 4])
 def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
     """No monitor is asked to go twice that answered, and every row is told right in the end."""
-    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.3),))) as sandbox:
+    unanswered = Rule(fault="stall-after", on=("delete",), at=tuple(range(number, 9)))
+    with running(faults=Faults(rules=(unanswered,))) as sandbox:
         run = make(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
-            wait_for_deletes(sandbox, number, process)
+            wait_until(lambda: sandbox.counts().get("delete", 0) >= number, process)
             process.kill()
-        assert len(names(sandbox)) < 8
+        sandbox.set_faults(Faults())
+        assert 0 < len(names(sandbox)) < 8
         ended = desk("undo", run, "--yes", "--json")
         assert (ended.exit_code, names(sandbox)) == (0, [])
         assert {row["status"] for row in desk.results("results.csv")} == {"removed"}
@@ -215,10 +211,10 @@ def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
 
 def test_ctrl_c_lets_what_is_in_flight_finish(desk: Desk) -> None:
     """The store and the results tell exactly what is left, and the message how to go on."""
-    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=0.3),))) as sandbox:
+    with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=1.0),))) as sandbox:
         run = make(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
-            wait_for_deletes(sandbox, 1, process)
+            wait_until(lambda: sandbox.counts().get("delete", 0) >= 1, process)
             process.send_signal(signal.SIGINT)
             stderr = process.communicate(timeout=PATIENCE)[1]
         assert process.returncode == 130
@@ -340,8 +336,8 @@ def test_a_held_store_is_left_alone(desk: Desk) -> None:
 def test_it_keeps_inside_the_rate(desk: Desk) -> None:
     with running() as sandbox:
         run = make(desk, sandbox, "abcdefghijkl")
-        sandbox.set_faults(Faults(rate_limit=41))
-        ended = desk("undo", run, "--yes", "--rate", "40", "--json")
+        sandbox.set_faults(Faults(rate_limit=18))  # fewer than the requests of the undo, more than the rate
+        ended = desk("undo", run, "--yes", "--rate", "10", "--json")
         assert (ended.exit_code, ended.json["requests"]["throttled"]) == (0, 0)
         assert sandbox.counts().get("throttled", 0) == 0
 
