@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
+from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    desk = sit_down(tmp_path, monkeypatch, capsys)
+def desk(desk: Desk) -> Desk:
     for name in ("GRACE", "AFTER"):
-        monkeypatch.setenv(f"BULKLOAD_SETTLE_{name}", "0")  # every monitor is old enough to be listed
+        desk.environment.setenv(f"BULKLOAD_SETTLE_{name}", "0")  # every monitor is old enough to be listed
     return desk
 
 

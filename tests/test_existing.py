@@ -5,21 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
+from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return sit_down(tmp_path, monkeypatch, capsys)
-
 
 STORED: dict[str, object] = {
     **{"id": 7, "type": "email-imap", "name": "mx1 IMAP", "hostname": "mx1.example.com", "port": ""},

@@ -18,14 +18,9 @@ from bulkload.readers import open_source
 from bulkload.sandbox import Options
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.validate import Valid, Validator
-from tests.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
+from tests.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
 
 SUFFIXES = (".xlsx", ".csv")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return sit_down(tmp_path, monkeypatch, capsys)
 
 
 ROWS: list[dict[str, object]] = [

@@ -22,7 +22,7 @@ import pytest
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import Store
-from tests.command_line import Desk, by_hand, imap, sit_down
+from tests.command_line import Desk, by_hand, imap
 from tests.waiting import PATIENCE, wait_until
 
 DAY = 86_400.0  # seconds
@@ -30,17 +30,10 @@ GOOD = "good.csv"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    (tmp_path / "box").mkdir()
-    return sit_down(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def sandbox(desk: Desk) -> Iterator[Sandbox]:
-    with running() as found:
-        desk.log_in_at(found.base_url)
-        yield found
+def desk(desk: Desk) -> Desk:
+    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (desk.folder / "box").mkdir()
+    return desk
 
 
 def drop(desk: Desk, name: str, monitors: Sequence[str | dict[str, object]]) -> Path:

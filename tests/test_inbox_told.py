@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,31 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families
 import bulkload.notify
 from bulkload.notify import shown
 from bulkload.sandbox import Faults, Rule
-from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Desk, imap, sit_down
-from tests.listener import Listener, listening
+from bulkload.sandbox.server import Sandbox
+from tests.command_line import Desk, imap
+from tests.listener import Listener
 
 TOKEN = "2f1c-secret-uuid"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    (tmp_path / "box").mkdir()
-    return sit_down(tmp_path, monkeypatch, capsys)
-
-
-@pytest.fixture
-def sandbox(desk: Desk) -> Iterator[Sandbox]:
-    with running() as found:
-        desk.log_in_at(found.base_url)
-        yield found
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with listening() as found:
-        yield found
+def desk(desk: Desk) -> Desk:
+    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (desk.folder / "box").mkdir()
+    return desk
 
 
 def metrics(path: Path) -> dict[str, float]:

@@ -8,15 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from bulkload.sandbox import Faults, Rule
-from bulkload.sandbox.server import Sandbox, running
+from bulkload.sandbox.server import Sandbox
 from bulkload.store import Store
-from tests.command_line import Desk, imap, sit_down
-from tests.listener import Listener, listening
+from tests.command_line import Desk, imap
+from tests.listener import Listener
 from tests.waiting import PATIENCE, wait_until
 
 PROGRAM = "import sys; from bulkload.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -31,24 +30,16 @@ HASTY = "import bulkload.inbox.watch as watch; watch.LOOK_EVERY = 0.2; watch.RET
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0.1")
-    (tmp_path / "box").mkdir()
-    return sit_down(tmp_path, monkeypatch, capsys)
+def desk(desk: Desk) -> Desk:
+    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0.1")
+    (desk.folder / "box").mkdir()
+    return desk
 
 
 @pytest.fixture
-def sandbox(desk: Desk) -> Iterator[Sandbox]:
-    with running() as found:
-        desk.log_in_at(found.base_url)
-        yield found
-
-
-@pytest.fixture
-def listener(desk: Desk) -> Iterator[Listener]:
-    with listening() as found:
-        desk.environment.setenv("BULKLOAD_PING", found.address)
-        yield found
+def listener(desk: Desk, listener: Listener) -> Listener:
+    desk.environment.setenv("BULKLOAD_PING", listener.address)
+    return listener
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from bulkload.store import NewRow
 from bulkload.twins import Twins
 from bulkload.validate import Valid, Validator
 from tests.books import row
-from tests.command_line import imap, sit_down
+from tests.command_line import Desk, imap
 
 GOOD = {
     "type": "imap",
@@ -167,10 +166,7 @@ def test_rows_that_will_not_be_sent_repeat_nothing_but_may_be_repeated() -> None
 # ── a check with and without a results file ──────────────────────────────────────────────────────────────────
 
 
-def test_a_check_says_the_same_whether_or_not_it_writes_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    desk = sit_down(tmp_path, monkeypatch, capsys)
+def test_a_check_says_the_same_whether_or_not_it_writes_results(desk: Desk) -> None:
     good = [imap(f"m{n}") for n in range(5)]
     odd = [imap("m1"), imap("m9", port="993 or 143"), imap("m10", port="25"), imap("", hostname="localhost")]
     desk.sheet("hosts.csv", [*good, *odd, *good])
@@ -185,4 +181,4 @@ def test_a_check_says_the_same_whether_or_not_it_writes_results(
     for own in ("run_id", "seconds", "results"):
         assert plain.pop(own) != marked.pop(own)
     assert plain == marked
-    assert not list(tmp_path.glob("**/*.sqlite3"))
+    assert not list(desk.folder.glob("**/*.sqlite3"))

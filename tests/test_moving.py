@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bulkload.errors import ExitCode
-from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import PLAN, Desk, sit_down
+from bulkload.sandbox.server import Sandbox
+from tests.command_line import PLAN, Desk
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "migration").iterdir())
 WITH_PLAN = ("--set", f"billing_plancode={PLAN}")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with running() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sandbox: Sandbox) -> Desk:
-    desk = sit_down(tmp_path, monkeypatch, capsys)
-    desk.log_in_at(sandbox.base_url)
-    return desk
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
@@ -47,6 +33,7 @@ def test_a_configuration_run_and_then_converted_and_run_makes_its_monitors_once(
     assert len(sandbox.monitors()) == rows
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_an_unknown_tool_is_refused_with_the_known_ones(desk: Desk) -> None:
     ended = desk("run", SAMPLES[0], "--from", "whatsup")
     assert ended.exit_code == ExitCode.USAGE

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bulkload.sandbox.server import running
-from tests.command_line import PLAN, Desk, imap, sit_down
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return sit_down(tmp_path, monkeypatch, capsys)
-
+from tests.command_line import PLAN, Desk, imap
 
 ROUND_TRIP: dict[str, object] = {
     **{"type": "round-trip", "name": "bounce", "billing_plancode": PLAN, "email": "probe@example.com"},

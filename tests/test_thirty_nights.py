@@ -19,13 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import STORE_NAME
-from tests.command_line import Desk, imap, sit_down
-from tests.listener import Heard, Listener, listening
+from tests.command_line import Desk, imap
+from tests.listener import Heard, Listener
 from tests.test_inbox_told import metrics
 from tests.waiting import PATIENCE, wait_until
 
@@ -277,21 +275,20 @@ def check(story: Story, night: int, told: Told, heard: list[Heard]) -> None:
     assert len(story.account()) == len(story.sandbox.monitors()), f"night {night}: a monitor was made twice"
 
 
-def test_thirty_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_thirty_nights(desk: Desk, listener: Listener) -> None:
     """At the end the account equals the last sheet, the history is complete, and no night lied."""
-    desk = sit_down(tmp_path, monkeypatch, capsys)
-    monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
-    (tmp_path / "box").mkdir()
-    with ExitStack() as stack, listening() as listener:
-        monkeypatch.setenv("BULKLOAD_PING", f"{listener.address}/ping")
-        monkeypatch.setenv("BULKLOAD_WEBHOOK", f"{listener.address}/hook")
-        sandbox = stack.enter_context(running(state=tmp_path / "account.sqlite3"))
+    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    desk.environment.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
+    desk.environment.setenv("BULKLOAD_PING", f"{listener.address}/ping")
+    desk.environment.setenv("BULKLOAD_WEBHOOK", f"{listener.address}/hook")
+    (desk.folder / "box").mkdir()
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(running(state=desk.folder / "account.sqlite3"))
         story = Story(
             desk=desk,
             listener=listener,
             port=int(sandbox.base_url.split(":")[2].partition("/")[0]),
-            state=tmp_path / "account.sqlite3",
+            state=desk.folder / "account.sqlite3",
             stack=stack,
             sandbox=sandbox,
             sheet={f"m{number}": 15 for number in range(ROWS)},

@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,8 @@ import pytest
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store import Store
-from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
+from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 from tests.waiting import PATIENCE, wait_until
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return sit_down(tmp_path, monkeypatch, capsys)
 
 
 def make(desk: Desk, sandbox: Sandbox, names: str, *arguments: object) -> str:

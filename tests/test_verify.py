@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -11,13 +10,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Options
 from bulkload.sandbox.server import running
-from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted, sit_down
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return sit_down(tmp_path, monkeypatch, capsys)
-
+from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 
 Change = Callable[[dict[str, Any]], object]
 
