@@ -20,7 +20,7 @@ import click
 from bulkload import __version__
 from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
-from bulkload.errors import BulkloadError, ExitCode
+from bulkload.errors import BulkloadError, ExitCode, UsageError
 
 
 def entry() -> None:
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
     signal.signal(signal.SIGTERM, terminated)
     try:
+        _require_utf8(arguments)
         return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
     except BulkloadError as error:
         complain(str(error))
@@ -54,6 +55,16 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
         return ExitCode.DONE
+
+
+def _require_utf8(arguments: Sequence[str]) -> None:
+    """Refuse a name that the store and the results could not hold. Raises `UsageError`."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode(errors="backslashreplace")
+            raise UsageError(f"{shown} is not UTF-8, as every name and value has to be; rename the file.") from None
 
 
 def _own_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -108,6 +108,7 @@ def test_exit_1_when_some_rows_are_not(where: Place) -> None:
         ("--config", "missing.toml", "run", "hosts.csv"),
         ("run", "hosts.csv", "--password", "x"),
         ("run", "hosts.csv", "--token", "x"),
+        ("run", os.fsdecode(b"m\xfcll.csv")),
     ],
     ids=" ".join,
 )
