@@ -353,10 +353,11 @@ class Ledger:
             return int(found[0])
 
     def finished_in_file(self) -> list[tuple[int, str]]:
-        """Pending rows that the input, a results file, calls finished: position and monitor ID."""
+        """Rows to be created that the input, a results file, calls finished: position and monitor ID."""
         with self._store.errors():
             return self._db.execute(
-                "SELECT position, names FROM rows WHERE run = ? AND state = 'pending' AND finished_in_file",
+                "SELECT position, names FROM rows"
+                " WHERE run = ? AND state = 'pending' AND finished_in_file AND monitor_id IS NULL",
                 (self.run.number,),
             ).fetchall()
 

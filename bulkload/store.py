@@ -1,8 +1,7 @@
 """The run store: every run and every row, in one SQLite file.
 
 In: runs and their rows as they are read. Out: the history and the rows of a report. What happens to rows in between is
-in `ledger`. The database is in WAL mode with `synchronous=FULL`: what a committed transaction says is on disk before
-the next request leaves.
+in `ledger`, and what the tables are in `schema`.
 """
 
 from __future__ import annotations
@@ -23,64 +22,13 @@ import pydantic_core
 from bulkload import clock
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, in_order, status_of
+from bulkload.schema import connect
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
 STORE_NAME = "bulkload.sqlite3"
 ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
-BUSY = 10.0  # seconds to wait for a reader that holds the file
-
-MIGRATIONS = (
-    """
-    CREATE TABLE accounts (
-        id INTEGER PRIMARY KEY, base_url TEXT NOT NULL, username TEXT NOT NULL, UNIQUE (base_url, username));
-    CREATE TABLE runs (
-        run INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account INTEGER REFERENCES accounts (id),
-        command TEXT NOT NULL, input TEXT NOT NULL, header TEXT NOT NULL, details TEXT NOT NULL, settings TEXT NOT NULL,
-        started REAL NOT NULL, read_whole INTEGER NOT NULL DEFAULT 0, listed INTEGER NOT NULL DEFAULT 0,
-        finished REAL, exit_code INTEGER, stopped TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0,
-        sent INTEGER NOT NULL DEFAULT 0, throttled INTEGER NOT NULL DEFAULT 0, retried INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE rows (
-        run INTEGER NOT NULL REFERENCES runs (run), position INTEGER NOT NULL, source_row INTEGER NOT NULL,
-        cells TEXT NOT NULL, state TEXT NOT NULL, type TEXT, key BLOB, body TEXT, patch TEXT,
-        names TEXT, finished_in_file INTEGER NOT NULL DEFAULT 0,
-        monitor_id TEXT, error TEXT NOT NULL DEFAULT '', error_columns TEXT, issues TEXT,
-        attempts INTEGER NOT NULL DEFAULT 0, at TEXT,
-        PRIMARY KEY (run, position)) WITHOUT ROWID;
-    CREATE INDEX rows_key ON rows (key, run) WHERE key IS NOT NULL;
-    CREATE INDEX rows_names ON rows (names, run) WHERE names IS NOT NULL;
-    CREATE INDEX rows_open ON rows (run, state, position)
-        WHERE state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting';
-    CREATE TABLE monitors (
-        account INTEGER NOT NULL REFERENCES accounts (id), monitor_id TEXT NOT NULL, key BLOB NOT NULL,
-        run INTEGER NOT NULL, position INTEGER NOT NULL, at TEXT, UNIQUE (account, monitor_id));
-    CREATE INDEX monitors_run ON monitors (run, position);
-    CREATE TABLE earlier (
-        run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL,
-        PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
-    ANALYZE sqlite_schema;
-    INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-        ('rows', 'rows', '1000000 100000 1'), ('rows', 'rows_key', '1000000 2 1'),
-        ('rows', 'rows_names', '1000000 2 1'), ('rows', 'rows_open', '100000 50000 10000 1');
-    ANALYZE sqlite_schema;
-    """,  # the statistics are made up: without any, SQLite takes a run's rows for few and reads them all
-    """
-    ALTER TABLE runs ADD COLUMN arrival INTEGER;
-    CREATE INDEX runs_arrival ON runs (arrival) WHERE arrival IS NOT NULL;
-    CREATE TABLE arrivals (
-        arrival INTEGER PRIMARY KEY, folder TEXT NOT NULL, name TEXT NOT NULL, sheet TEXT NOT NULL,
-        working TEXT NOT NULL, arrived REAL NOT NULL, readings INTEGER NOT NULL DEFAULT 0,
-        place TEXT, closed REAL);
-    CREATE INDEX arrivals_sheet ON arrivals (folder, sheet, arrival);
-    CREATE TABLE gone (
-        run INTEGER NOT NULL REFERENCES runs (run), monitor_id TEXT NOT NULL, key BLOB, type TEXT NOT NULL,
-        name TEXT NOT NULL, hostname TEXT NOT NULL, port TEXT NOT NULL, fate TEXT NOT NULL,
-        PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
-    CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
-    """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
-)
-
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
@@ -142,11 +90,7 @@ class Store:
             if must_exist and not self.path.is_file():
                 raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
             folder.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-            self.db.row_factory = sqlite3.Row
-            self._use_wal()
-            self.db.execute("PRAGMA synchronous = FULL")
-            self._migrate()
+            self.db = connect(self.path)
 
     def __enter__(self) -> Store:
         return self
@@ -396,29 +340,6 @@ class Store:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
-
-    def _use_wal(self) -> None:
-        """Switch the journal; SQLite itself does not wait for another process that does so at the same moment."""
-        deadline = time.monotonic() + BUSY
-        while True:
-            try:
-                self.db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(BUSY / 1000)
-            else:
-                return
-
-    def _migrate(self) -> None:
-        with self.transaction():
-            version = self.db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise StoreError(f"The run store {self.path} was written by a newer bulkload; this one cannot read it.")
-            for number, script in enumerate(MIGRATIONS[version:], version + 1):
-                for statement in script.split(";"):
-                    self.db.execute(statement)
-                self.db.execute(f"PRAGMA user_version = {number}")
 
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
