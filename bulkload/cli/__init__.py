@@ -27,7 +27,10 @@ def entry() -> None:
     """Run the program; the process ends with its exit code."""
     sys.excepthook = _own_fault
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # all is done and said; nothing is left that could be interrupted
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ LOADED = (
 )
 Entered = Callable[[], None]  # what a process does before the program starts in it
 
+_one_at_a_time = threading.Lock()  # starting a process asks all others how they ended, and each tells only once
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(list(LOADED))
 
@@ -83,7 +85,8 @@ class Place:
         ready, up = _forks.Pipe(duplex=False)
         life = Life(arguments, {**self.environment, **environment}, self.folder, stdout, stderr, entered)
         process = _forks.Process(target=_live, args=(life, up))
-        process.start()
+        with _one_at_a_time:
+            process.start()
         up.close()
         return Process(self, process, ready, stdout, stderr)
 
@@ -140,6 +143,12 @@ class Process:
                 self.place.read_log()
                 return enough()
 
+    @property
+    def alive(self) -> bool:
+        """True until it has ended."""
+        with _one_at_a_time:
+            return self.process.is_alive()
+
     def signal(self, number: int) -> None:
         """Send a signal; a process that has ended already does not mind."""
         if number != signal.SIGKILL:
@@ -150,12 +159,9 @@ class Process:
 
     def end(self) -> Ended:
         """Wait for the end."""
-        self.until(lambda: not self.process.is_alive())
-        if self.process.is_alive():
+        if not self.until(lambda: not self.alive):
             self.process.kill()
-            self.process.join()
             raise AssertionError(f"The process did not end within {LONGEST} s.\n{self.stderr.read_text('utf-8')}")
-        self.process.join()
         code = self.process.exitcode
         self.process.close()
         self.ready.close()
@@ -200,12 +206,13 @@ def _live(life: Life, up: Connection) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if life.entered is not None:
         life.entered()
-    from bulkload.cli import main
+    from bulkload.cli import entry
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until the program sets its own
     try:
         up.send("up")
-        code = main(life.arguments)
+        sys.argv = ["bulkload", *life.arguments]
+        entry()
     except KeyboardInterrupt:
-        code = 130
-    sys.exit(code)
+        sys.exit(130)
+    raise AssertionError("it came back")

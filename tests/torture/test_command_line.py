@@ -165,7 +165,7 @@ def _stopped_while_creating(where: Place, fault: str, *signals: int) -> Ended:
     creates = 3 if fault == "slow" else 5  # a slow one is logged when it is answered, one that hangs at once
     assert process.until(lambda: sum(entry["operation"] == "create" for entry in where.seen) >= creates)
     process.signal(signals[0])
-    while signals[1:] and not process.until(lambda: not process.process.is_alive(), 0.3):
+    while signals[1:] and not process.until(lambda: not process.alive, 0.3):
         process.signal(signals[1])  # again and again, since two signals of a moment count as one
     return process.end()
 
@@ -347,7 +347,7 @@ def test_a_canary_password_and_token_are_found_nowhere(source: str, tmp_path: Pa
         process = where.start("run", "hosts.csv", *loud, BULKLOAD_REQUEST_TIMEOUT="100")
         process.until(lambda: any(entry["fault"] == "stall-after" for entry in where.seen))
         seen_by_all = b""
-        if process.process.is_alive():
+        if process.alive:
             seen_by_all = Path(f"/proc/{process.process.pid}/cmdline").read_bytes()
         process.signal(signal.SIGKILL)
         ended = [process.end()]
