@@ -230,3 +230,17 @@ def test_what_the_api_refuses_is_told_in_its_words(desk: Desk) -> None:
         desk.log_in_at(server.base_url)
         ended, results = desk.run(desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
     assert (ended.exit_code, results[0]["status"], results[0]["error"]) == (1, "rejected", "no such interval")
+
+
+@pytest.mark.parametrize("edited", ["a", "ab"])
+def test_a_results_file_that_was_edited_patches_its_monitors(desk: Desk, edited: str) -> None:
+    """One row, or every row: none of the monitors is gone."""
+    with running() as sandbox:
+        made(desk, sandbox, [imap(name, interval=15) for name in "ab"])
+        before = desk.results("results.csv")
+        rows = [row | {"interval": 5 if row["name"] in edited else 15} for row in before]
+        ended, results = desk.run(desk.sheet("edited.csv", rows), "--on-existing", "update")
+        assert ended.exit_code == 0, ended
+        assert [row["status"] for row in results] == ["updated" if row["name"] in edited else "exists" for row in before]
+        stored = {monitor["name"]: monitor["interval"] for monitor in sandbox.monitors()}
+        assert stored == {row["name"]: row["interval"] for row in rows}
