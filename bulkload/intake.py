@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bulkload.alike import Moulds
 from bulkload.columns import Layout, is_header, map_header
-from bulkload.model import Issue, RawRow, State, Status
+from bulkload.model import RawRow, State, Status
 from bulkload.readers import open_source
 from bulkload.settings import Options
 from bulkload.store import NewRow, Run, Store, to_json
@@ -105,8 +105,8 @@ def _checked(rows: Iterator[RawRow], layout: Layout, validator: Validator) -> It
             case Valid() as valid:
                 moulds.learn(valid)
                 yield _good(valid, cells)
-            case Invalid(issues=issues):
-                yield _bad(row, issues, cells)
+            case Invalid() as invalid:
+                yield _bad(invalid, cells)
 
 
 def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
@@ -126,14 +126,15 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
-def _bad(row: RawRow, issues: tuple[Issue, ...], cells: tuple[str, ...]) -> NewRow:
-    errors = [issue for issue in issues if issue.severity == "error"]
+def _bad(invalid: Invalid, cells: tuple[str, ...]) -> NewRow:
+    errors = [issue for issue in invalid.issues if issue.severity == "error"]
     columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
     return NewRow(
-        source_row=row.number,
+        source_row=invalid.row.number,
         cells=cells,
         state=Status.INVALID,
+        names=invalid.monitor_id or None,
         error=" ".join(issue.message for issue in errors),
         error_columns=tuple(columns),
-        issues=issues,
+        issues=invalid.issues,
     )

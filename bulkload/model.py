@@ -129,6 +129,12 @@ class ReportRow(NamedTuple):
     error_columns: tuple[str, ...] = ()  # headers as in the file
     attempts: int = 0
     issues: tuple[Issue, ...] = ()  # for comments on cells; errors and warnings
+    named: str = ""  # the monitor that the file itself names, whatever became of the row
+
+    @property
+    def id_to_keep(self) -> str:
+        """The ID for a results file: who corrects it and hands it back must not lose which monitor a row means."""
+        return self.monitor_id or self.named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -301,8 +301,8 @@ class Store:
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for cells, state, source_row, monitor_id, error, columns, noted, attempts in self.db.execute(
-                "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts"
+            for cells, state, source_row, monitor_id, error, columns, noted, attempts, named in self.db.execute(
+                "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names"
                 " FROM rows WHERE run = ? ORDER BY position",
                 (run.number,),
             ):
@@ -316,6 +316,7 @@ class Store:
                     error_columns=(*(json.loads(columns) if columns else ()), *_columns_of(issues)),
                     attempts=attempts,
                     issues=issues,
+                    named=named or "",
                 )
 
     @contextlib.contextmanager

@@ -56,7 +56,7 @@ class Twins:
             return row
         words = f"Repeats row {twin[0]}."
         if duplicate:
-            return row._replace(state=Status.DUPLICATE, key=None, names=None, error=words)
+            return row._replace(state=Status.DUPLICATE, key=None, error=words)
         return row._replace(key=None, error=words)
 
     def _namesake(self, row: NewRow) -> tuple[int, str | None] | None:

@@ -43,6 +43,7 @@ class Invalid:
 
     row: RawRow
     issues: tuple[Issue, ...]
+    monitor_id: str = ""  # named by a results file or an export; as it stands there if it is none
 
 
 _TEXT_PARSERS: Mapping[str, Callable[[str, str], object]] = {
@@ -121,9 +122,9 @@ class Validator:
             config = MonitorConfig.model_validate(wanted)
         except ValidationError as error:
             self._translate(error, wanted, row, issues)
-            return self._invalid(row, issues, warnings)
+            return self._invalid(row, issues, warnings, monitor_id)
         if issues:
-            return self._invalid(row, issues, warnings)
+            return self._invalid(row, issues, warnings, monitor_id)
         for problem in cautions(config):
             if problem.field in self._columns:  # a default is not this row's doing
                 warnings.append(self._issue(problem.field, problem.reason, problem.message, row, "warning"))
@@ -141,6 +142,7 @@ class Validator:
             try:
                 monitor_id = str(values.whole_number("monitor_id", text))
             except CellError as error:
+                monitor_id = text
                 issues.append(self._wrong("monitor_id", text, error, column=column))
         earlier = None
         if "status" in ours and (text := row.cells[ours["status"]].strip()):
@@ -251,9 +253,9 @@ class Validator:
         flagged = {issue.column for issue in passed_on if issue.column is not None}
         return passed_on + [issue for issue in issues if issue.column not in flagged]
 
-    def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue]) -> Invalid:
+    def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue], monitor_id: str) -> Invalid:
         issues.sort(key=lambda issue: self._sent.get(issue.column or "", -1))
-        return Invalid(row=row, issues=(*issues, *warnings))
+        return Invalid(row=row, issues=(*issues, *warnings), monitor_id=monitor_id)
 
     def _wrong(self, field: str, text: str, error: CellError, *, column: str | None = None) -> Issue:
         code = "api" if field.startswith(API_PREFIX) else field

@@ -241,6 +241,27 @@ def test_a_results_file_that_was_edited_patches_its_monitors(desk: Desk, edited:
         rows = [row | {"interval": 5 if row["name"] in edited else 15} for row in before]
         ended, results = desk.run(desk.sheet("edited.csv", rows), "--on-existing", "update")
         assert ended.exit_code == 0, ended
-        assert [row["status"] for row in results] == ["updated" if row["name"] in edited else "exists" for row in before]
+        expected = {"a": "updated", "b": "updated" if "b" in edited else "exists"}
+        assert {row["name"]: row["status"] for row in results} == expected
         stored = {monitor["name"]: monitor["interval"] for monitor in sandbox.monitors()}
         assert stored == {row["name"]: row["interval"] for row in rows}
+
+
+def test_results_keep_the_monitors_that_an_export_names_whatever_becomes_of_its_rows(desk: Desk) -> None:
+    """Renamed and mistyped, then corrected in the results and handed back: no second monitor."""
+    with running() as sandbox:
+        made(desk, sandbox, [imap("a"), imap("b")])
+        assert desk("export", "export.csv").exit_code == 0
+        export = desk.results("export.csv")
+        sheet = desk.sheet("edited.csv", [export[0] | {"name": "renamed", "interval": "15 min"}, export[1]])
+        desk.log_in_at(sandbox.base_url, password="wrong")
+        ended, stopped = desk.run(sheet, "--on-existing", "update")
+        assert (ended.exit_code, [row["status"] for row in stopped]) == (3, ["invalid", "not_attempted"])
+        assert [row["monitor_id"] for row in stopped] == [row["monitor_id"] for row in export]
+        desk.log_in_at(sandbox.base_url)
+        ended, results = desk.run(desk.sheet("again.csv", stopped), "--on-existing", "update")
+        assert [row["status"] for row in results] == ["invalid", "exists"]
+        corrected = desk.sheet("corrected.csv", [results[0] | {"interval": "15"}, results[1]])
+        ended, results = desk.run(corrected, "--on-existing", "update")
+        assert [row["status"] for row in results] == ["updated", "exists"]
+        assert {monitor["name"] for monitor in sandbox.monitors()} == {"renamed", "b"}

@@ -59,7 +59,7 @@ def the_long_way(rows: Sequence[RawRow], columns: Sequence[str], defaults: dict[
     for each in rows:
         found = validator.check(each)
         cells = tuple(each.cells[index] for index in layout.user_columns)
-        made.append(_good(found, cells) if isinstance(found, Valid) else _bad(each, found.issues, cells))
+        made.append(_good(found, cells) if isinstance(found, Valid) else _bad(found, cells))
     return made
 
 

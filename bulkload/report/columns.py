@@ -28,7 +28,7 @@ def result_cells(row: ReportRow, run_id: str) -> tuple[str | int, ...]:
     """Give what became of a row in the order of `RESULT_COLUMNS`."""
     return (
         row.status.value,
-        row.monitor_id,
+        row.id_to_keep,
         row.error,
         COLUMN_SEPARATOR.join(row.error_columns),
         row.status.next_step,

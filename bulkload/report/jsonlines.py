@@ -41,7 +41,7 @@ def _record(run_id: str, keys: Sequence[str], row: ReportRow) -> dict[str, objec
     return {
         "source_row": row.source_row,
         "status": row.status.value,
-        "monitor_id": row.monitor_id,
+        "monitor_id": row.id_to_keep,
         "error": row.error,
         "error_columns": row.error_columns,
         "next_step": row.status.next_step,

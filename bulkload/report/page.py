@@ -98,7 +98,7 @@ def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, obje
             "number": row.source_row,
             "css": css[row.status],
             "status": row.status.value,
-            "monitor_id": legible(row.monitor_id),
+            "monitor_id": legible(row.id_to_keep),
             "error": legible(row.error),
             "warnings": [legible(text) for text in (whole_row.sentences if whole_row else ())],
             "next_step": row.status.next_step,
