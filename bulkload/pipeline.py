@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,10 +162,17 @@ def results_of(store: Store, run: Run, options: Options) -> list[Path]:
 
 
 def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
-    """`<output>/<stem>-results.xlsx`; inputs that share a stem keep their suffix in it."""
-    stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "-") for path in paths]
-    return [[options.output / f"{name}-results.xlsx"] for name in names]
+    """`<output>/<stem>-results.xlsx`; where that is another input's, the suffix goes in, and then a number."""
+    stems = Counter(path.stem.casefold() for path in paths)
+    taken: set[str] = set()
+    found = []
+    for path in paths:
+        stem = path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "-")
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())
+        found.append([options.output / f"{name}-results.xlsx"])
+    return found
 
 
 def carry_through(
