@@ -1,8 +1,8 @@
 """The AlertSite Management API v3: login, list, read, create, patch, delete.
 
 In: a monitor type and a body, or an ID. Out: what the API answered, or an `ApiError` that says what the answer
-proves. All statuses and all aiohttp errors are translated here and nowhere else. API facts are from the public pages
-under https://support.smartbear.com/alertsite/docs/api/v3/; what those do not say is marked as an assumption.
+proves; `answers` works that out. API facts are from the public pages under
+https://support.smartbear.com/alertsite/docs/api/v3/; what those do not say is marked as an assumption.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +20,16 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bulkload import __version__, clock
+from bulkload.answers import (
+    MONITOR_ID,
+    Answer,
+    client_failure,
+    decode,
+    is_page,
+    raise_for_status,
+    read_list,
+    snippet,
+)
 from bulkload.errors import (
     ApiDown,
     ApiError,
@@ -48,10 +56,6 @@ SAFE_BACK_OFF = 0.5  # seconds before the second attempt, doubled each time
 MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated is given up
 LARGEST_ANSWER = 256 * 2**20  # bytes
 CHUNK = 2**20  # bytes of an answer taken at a time
-SNIPPET = 200  # characters of an unexpected answer that are shown
-
-MONITOR_ID = re.compile(r"[0-9]{1,18}")
-AUTH_TEXT = re.compile(r"authentication failed", re.IGNORECASE)  # the docs show a refused token as 400 with this
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +65,6 @@ class Created(NamedTuple):
 
     monitor_id: str
     left: str  # the moment its request left, see `clock`
-
-
-class Answer(NamedTuple):
-    """A whole answer, undecoded."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Api:
@@ -128,12 +124,12 @@ class Api:
         except NotFound as error:
             raise WrongAddress(f"{self._base_url} has no monitors to create: {error}") from error
         self._proven = max(self._proven, generation)
-        if _is_page(answer):
-            raise OddPage(f"a web page came back instead of an answer: {_snippet(answer.body)}", left=left)
-        created = _decode(answer.body)
+        if is_page(answer):
+            raise OddPage(f"a web page came back instead of an answer: {snippet(answer)}", left=left)
+        created = decode(answer.body)
         monitor_id = created.get("id") if isinstance(created, dict) else None
         if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
-            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {_snippet(answer.body)}", left=left)
+            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {snippet(answer)}", left=left)
         return Created(str(monitor_id), left)
 
     async def list_mail_monitors(self) -> list[dict[str, Any]]:
@@ -145,7 +141,7 @@ class Api:
         monitors: dict[str, dict[str, Any]] = {}
         params = {"type": ",".join(MONITOR_TYPES)}
         while True:
-            page, total, limit = _read_list(await self._safely("GET", "/monitors", params=params))
+            page, total, limit = read_list(await self._safely("GET", "/monitors", params=params))
             fresh = {str(item["id"]): item for item in page if str(item["id"]) not in monitors}
             if len(fresh) < len(page):
                 raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
@@ -162,7 +158,7 @@ class Api:
     async def get(self, monitor_id: str) -> dict[str, Any] | None:
         """One monitor, or None if it is gone (`GET /monitors/{id}`)."""
         try:
-            item = _decode((await self._safely("GET", f"/monitors/{monitor_id}")).body)
+            item = decode((await self._safely("GET", f"/monitors/{monitor_id}")).body)
         except NotFound:
             return None
         if not isinstance(item, dict):
@@ -205,7 +201,7 @@ class Api:
             raise LoginRefused(f"The API refuses the login of {self._username}: {error}") from error
         except NotFound as error:
             raise RunStopped(f"{self._base_url} is not the AlertSite API: it has no login ({error}).") from error
-        token = found.get("access_token") if isinstance(found := _decode(answer.body), dict) else None
+        token = found.get("access_token") if isinstance(found := decode(answer.body), dict) else None
         if not isinstance(token, str) or not token:
             raise Distrusted(f"The login at {self._base_url} was answered without a token.")
         self._token = token
@@ -240,8 +236,8 @@ class Api:
             token, generation = await self._current_token() if with_token else ("", 0)
             try:
                 answer, left = await self._send(method, path, body=body, params=params, token=token)
-                if _is_page(answer):
-                    raise OddPage(f"a web page came back: {_snippet(answer.body)}", left=left)
+                if is_page(answer):
+                    raise OddPage(f"a web page came back: {snippet(answer)}", left=left)
             except AuthFailed as error:
                 if not with_token:
                     raise
@@ -292,7 +288,7 @@ class Api:
                 allow_redirects=False,  # a redirected POST would be sent on as a GET
                 proxy=self._proxy,
             ) as response:
-                answer = Answer(response.status, response.headers, await _body(response))
+                answer = Answer(response.status, response.headers, await _body(response), token or self._password)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = client_failure(error, left)
             log.debug("%s %s: %s", method, path, failure)
@@ -310,53 +306,6 @@ class Api:
         return answer, left
 
 
-def raise_for_status(answer: Answer, left: str) -> None:
-    """Raise what a status other than 2xx means; `left` is when its request left."""
-    status = answer.status
-    if 200 <= status < 300:
-        return
-    words = _words(answer)
-    if status in (408, 429):
-        raise Throttled(words, retry_after(answer.headers))
-    if status == 401 or (status >= 400 and not _is_page(answer) and AUTH_TEXT.search(words)):
-        raise AuthFailed(words)  # a gateway's page with these words proves nothing
-    if status >= 500:
-        raise InDoubt(words, left=left)
-    if status < 400 or _is_page(answer):
-        raise WrongAddress(words)
-    if status == 403:
-        raise Forbidden(words)
-    if status == 404:
-        raise NotFound(words)
-    raise Rejected(words)
-
-
-def client_failure(error: Exception, left: str) -> ApiError:
-    """What a failure of the HTTP client means for the request that met it."""
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    match error:
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
-            return WrongAddress(words)
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return NotSent(words)  # no name, no route, nobody listening, no TLS: the request itself never left
-        case TimeoutError():
-            return InDoubt("no answer in time", left=left)
-        case _:
-            return InDoubt(f"the connection broke after sending ({words})", left=left)
-
-
-def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds to wait according to `Retry-After`, in either form; None if absent or unreadable."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
-        return float(text)
-    try:
-        then = parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, then - (time.time() if now is None else now))
-
-
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     while chunk := await response.content.read(CHUNK):
@@ -364,64 +313,6 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > LARGEST_ANSWER:
             raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER} bytes")
     return bytes(body)
-
-
-def _read_list(answer: Answer) -> tuple[Sequence[dict[str, Any]], int, int]:
-    """The monitors of one page of the list, how many there are in all, and the most a page holds (0: not said).
-
-    The envelope `{"metadata": {"resultset": {"count": …, "limit": …}}, "results": […]}` is inferred from the API's
-    other lists. `count` may be the page's or the whole list's, so only a count above what was seen means more.
-    """
-    found = _decode(answer.body)
-    page = found.get("results") if isinstance(found, dict) else found
-    if not isinstance(page, list) or not all(map(_is_monitor, page)):
-        raise Distrusted(
-            f"The account's list of monitors has an unknown shape: {_snippet(answer.body)}. Nothing was created."
-        )
-    metadata = found.get("metadata") if isinstance(found, dict) else None
-    resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
-    facts = resultset if isinstance(resultset, dict) else {}
-    return page, _number(facts.get("count")), _number(facts.get("limit"))
-
-
-def _is_monitor(item: object) -> bool:
-    """True for an item that says which monitor it is; one that does not would make rows look new."""
-    if not isinstance(item, dict) or isinstance(item.get("id"), bool) or not isinstance(item.get("type"), str):
-        return False
-    host = "smtp_hostname" if item["type"] == "email-round-trip" else "hostname"
-    known = item["type"] not in MONITOR_TYPES or ("name" in item and host in item)
-    return known and MONITOR_ID.fullmatch(str(item.get("id"))) is not None
-
-
-def _number(found: object) -> int:
-    return int(str(found)) if re.fullmatch(r"[0-9]{1,9}", str(found)) else 0
-
-
-def _words(answer: Answer) -> str:
-    """The API's own words, as one line; its error shape is `{"errors": [{"code": 400, "message": "…"}]}`."""
-    found = _decode(answer.body)
-    errors = found.get("errors") if isinstance(found, dict) else None
-    if isinstance(errors, list):
-        messages = [str(e["message"]).strip() for e in errors if isinstance(e, dict) and e.get("message")]
-        if messages:
-            return "; ".join(messages)
-    text = _snippet(answer.body)
-    return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
-
-
-def _snippet(body: bytes) -> str:
-    return " ".join(body[: SNIPPET * 4].decode("utf-8", "replace").split())[:SNIPPET]
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_page(answer: Answer) -> bool:
-    return "html" in answer.headers.get("Content-Type", "").lower() or answer.body.lstrip()[:1] == b"<"
 
 
 def _proxy_for(base_url: str) -> str | None:

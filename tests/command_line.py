@@ -138,8 +138,8 @@ class Scripted:
 
 
 @contextmanager
-def scripted(answer: Callable[[Asked], Said]) -> Iterator[Scripted]:
-    """Run a scripted server while the block lasts; it grants every login by itself."""
+def scripted(answer: Callable[[Asked], Said], login: Said = Said(content={"access_token": "t"})) -> Iterator[Scripted]:
+    """Run a scripted server while the block lasts; unless told otherwise it grants every login."""
     seen = Scripted(base_url="")
 
     class Handler(BaseHTTPRequestHandler):
@@ -150,7 +150,7 @@ def scripted(answer: Callable[[Asked], Said]) -> Iterator[Scripted]:
             path = self.path.partition("?")[0].removeprefix("/api/v3")
             asked = Asked(method=self.command, path=path, body=json.loads(raw) if raw else None)
             seen.asked.append(asked)
-            said = Said(content={"access_token": "t"}) if path == "/access-tokens" else answer(asked)
+            said = login if path == "/access-tokens" else answer(asked)
             content = said.content if isinstance(said.content, str) else json.dumps(said.content)
             self.send_response(said.status)
             for name, value in {"Content-Type": said.kind, **said.headers}.items():

@@ -21,7 +21,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from bulkload import clock
-from bulkload.api import Answer, Api, client_failure, raise_for_status, retry_after
+from bulkload.answers import Answer, client_failure, raise_for_status, retry_after
+from bulkload.api import Api
 from bulkload.errors import (
     ApiDown,
     ApiError,
@@ -379,6 +380,12 @@ async def test_requests_that_are_never_answered_end_the_run() -> None:
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _words_of(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield from (str(error), repr(error), *map(str, error.args))
+        error = error.__cause__ or error.__context__
+
+
 @pytest.mark.parametrize("fault", [*ASKED_FOR, "login-refused", "list-shape", "list-repeat"])
 async def test_no_word_about_any_failure_holds_a_secret(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     """Not in the exception, what caused it, its arguments, or a log line at debug level."""
@@ -390,12 +397,38 @@ async def test_no_word_about_any_failure_holds_a_secret(fault: str, caplog: pyte
             try:
                 await call
             except (ApiError, RunStopped) as error:
-                chain: BaseException | None = error
-                while chain is not None:
-                    shown += [str(chain), repr(chain), *map(str, chain.args)]
-                    chain = chain.__cause__ or chain.__context__
+                shown += _words_of(error)
         words = "\n".join([*shown, caplog.text])
         tokens = [token for token in [api._token] if token]
         for secret in (CANARY_PASSWORD, *tokens):
             assert secret not in words
         assert all(secret not in repr(entry) for entry, secret in itertools.product(sandbox.requests(), tokens))
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 408, 500])
+@pytest.mark.parametrize("kind", ["application/json", "text/html", "text/plain"])
+async def test_an_answer_that_says_a_secret_back_is_shown_without_it(
+    status: int, kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A debugging server or a gateway may show the request that it refuses."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("bulkload").propagate = True
+    monkeypatch.setattr("bulkload.api.SAFE_BACK_OFF", 0.0)
+    secret = 'se"cret-canary'
+    said = {"errors": [{"code": status, "message": f"sent: Bearer {secret}"}]}
+    content = json.dumps(said) if kind == "application/json" else f"<p>{secret}</p> {json.dumps(secret)} " * 9
+    answer = Said(content=content, status=status, kind=kind, headers={"Location": "/", "Retry-After": "0"})
+    shown: list[str] = []
+    with scripted(lambda asked: answer, login=answer) as server:
+        async with _api(server.base_url, token=secret, password="", username="") as api:
+            for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
+                with pytest.raises((ApiError, RunStopped)) as caught:
+                    await call
+                shown += _words_of(caught.value)
+        async with _api(server.base_url, password=secret) as api:
+            with pytest.raises((ApiError, RunStopped)) as caught:
+                await api.list_mail_monitors()
+            shown += _words_of(caught.value)
+    words = "\n".join([*shown, caplog.text])
+    assert secret not in words
+    assert json.dumps(secret)[1:-1] not in words
