@@ -29,14 +29,14 @@ _FALSE = ("false", "no", "n", "off", "0")
 
 
 def monitor_key(monitor_type: str, fields: Mapping[str, object]) -> str:
-    """Name what makes a monitor itself: type, host, effective port and trimmed name."""
+    """Name what makes a monitor itself: type, host and effective port (a round trip's two servers), trimmed name."""
     name = _name(fields.get("name"))
     if monitor_type in PLAIN_PORTS:
         host, port = _host_and_port(fields.get("hostname"))
         effective = _number(fields.get("port")) or port or PLAIN_PORTS[monitor_type]
         return _SEPARATOR.join((monitor_type, host, str(effective), name))
     servers = (_endpoint(field, fields.get(field)) for field in _ENDPOINT_DEFAULTS)
-    return _SEPARATOR.join((monitor_type, *servers, _text(fields.get("email")).casefold(), name))
+    return _SEPARATOR.join((monitor_type, *servers, name))
 
 
 def listed_key(item: Mapping[str, object]) -> str | None:
@@ -48,8 +48,7 @@ def listed_key(item: Mapping[str, object]) -> str | None:
 def apart(key: str) -> tuple[str, str]:
     """Split a key into where the monitor looks (type and servers) and what it is called (type and name, loosely)."""
     kind = key.partition(_SEPARATOR)[0]
-    servers = 2 if kind in PLAIN_PORTS else len(_ENDPOINT_DEFAULTS) + 1
-    *place, name = key.split(_SEPARATOR, servers + 1)
+    *place, name = key.split(_SEPARATOR, 3)  # behind the type there are two parts: host and port, or two servers
     return _SEPARATOR.join(place), _SEPARATOR.join((kind, " ".join(name.casefold().split())))
 
 

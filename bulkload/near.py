@@ -57,10 +57,12 @@ def _index(listing: Listing) -> tuple[Mapping[str, Sequence[str]], Mapping[str, 
 
 
 def _on_another_host(item: Mapping[str, Any], found: Sequence[str]) -> str:
-    host = show(str(item.get("hostname") or item.get("smtp_hostname") or ""))
-    plain = PLAIN_PORTS.get(item["type"])
-    port = f" port {item.get('port') or plain}" if plain else ""
-    return f"Near miss: {_named(item, found)} has this type and name on another host, {host}{port}."
+    if (plain := PLAIN_PORTS.get(item["type"])) is not None:
+        where = f"another host, {show(str(item.get('hostname')))} port {item.get('port') or plain}"
+    else:
+        servers = " and ".join(show(str(item.get(field))) for field in ("smtp_hostname", "pop3_hostname"))
+        where = f"other hosts, {servers}"
+    return f"Near miss: {_named(item, found)} has this type and name on {where}."
 
 
 def _under_another_name(item: Mapping[str, Any], found: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
+from tests.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
 from tests.waiting import wait_until
 
 STORED: dict[str, object] = {
@@ -265,3 +265,24 @@ def test_results_keep_the_monitors_that_an_export_names_whatever_becomes_of_its_
         ended, results = desk.run(corrected, "--on-existing", "update")
         assert [row["status"] for row in results] == ["updated", "exists"]
         assert {monitor["name"] for monitor in sandbox.monitors()} == {"renamed", "b"}
+
+
+def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(desk: Desk) -> None:
+    """As a second one it would cost money; the mailbox is patched like any other field."""
+    servers = {"smtp_hostname": "smtp.example.com", "pop3_hostname": "pop.example.com"}
+    row: dict[str, object] = {
+        "type": "round-trip",
+        "name": "bounce",
+        "billing_plancode": PLAN,
+        "email": "a@example.com",
+        **servers,
+    }
+    with running() as sandbox:
+        made(desk, sandbox, [row])
+        changed = desk.sheet("b.csv", [row | {"email": "b@example.com"}])
+        _, results = desk.run(changed)
+        assert (results[0]["status"], results[0]["error"]) == (
+            "exists", "Left as it is: email a@example.com → b@example.com."
+        )  # fmt: skip
+        assert desk.run(changed, "--on-existing", "update")[0].exit_code == 0
+        assert [monitor["email"] for monitor in sandbox.monitors()] == ["b@example.com"]

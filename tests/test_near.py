@@ -12,6 +12,10 @@ ROUND_TRIP: dict[str, object] = {
     **{"smtp_hostname": "smtps://smtp.example.com:465", "pop3_hostname": "pop3s://pop.example.com:995"},
 }
 SAME_NAME = "Near miss: monitor 100001 {} has this type and name on another host, {}."
+OTHER_SERVERS = (
+    "Near miss: monitor 100001 bounce has this type and name on other hosts,"
+    " smtps://smtp.example.com:465 and pop3s://pop.example.com:995."
+)
 SAME_PLACE = "Near miss: monitor 100001 {} checks the same type, host and port under another name."
 
 
@@ -27,12 +31,8 @@ SAME_PLACE = "Near miss: monitor 100001 {} checks the same type, host and port u
         (imap("mx1"), imap("mx1", hostname="mx2.example.com") | {"type": "smtp"}, ""),
         (imap("mx1"), imap("mx1") | {"type": "pop", "port": 143}, ""),
         (ROUND_TRIP, ROUND_TRIP | {"name": "other"}, SAME_PLACE.format("bounce")),
-        (
-            ROUND_TRIP,
-            ROUND_TRIP | {"email": "other@example.com"},
-            SAME_NAME.format("bounce", "smtps://smtp.example.com:465"),
-        ),
-        (ROUND_TRIP, ROUND_TRIP | {"email": "other@example.com", "name": "other"}, ""),
+        (ROUND_TRIP, ROUND_TRIP | {"pop3_hostname": "pop3s://pop2.example.com:995"}, OTHER_SERVERS),
+        (ROUND_TRIP, ROUND_TRIP | {"email": "other@example.com", "name": "other"}, SAME_PLACE.format("bounce")),
     ],
 )
 def test_a_near_miss_is_created_with_a_warning(
