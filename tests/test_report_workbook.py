@@ -162,11 +162,11 @@ def test_a_bad_cell_is_marked_and_says_why(tmp_path: Path) -> None:
     sheet = results(
         write(tmp_path / "out.xlsx", [row(status=Status.INVALID, error_columns=("port",), issues=(BAD_PORT,)), row()])
     )
-    bad, good = cell(sheet, 2, 4), cell(sheet, 3, 4)
+    bad, beside, good = cell(sheet, 2, 4), cell(sheet, 2, 3), cell(sheet, 3, 4)
     assert bad.comment is not None
     assert bad.comment.text == BAD_PORT.message
     assert good.comment is None
-    assert bad.fill.fgColor.rgb != good.fill.fgColor.rgb
+    assert len({one.fill.fgColor.rgb for one in (bad, beside, good)}) == 3
     assert bad.value == "993"
 
 
@@ -229,10 +229,10 @@ def test_longer_text_than_a_cell_holds_is_cut_and_said(tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_the_whole_result_part_has_the_colour_of_the_status(tmp_path: Path, status: Status) -> None:
-    sheet = results(write(tmp_path / "out.xlsx", [row(status=status, error="e")]))
-    part = range(len(HEADER) + 1, len(HEADER) + len(RESULT_COLUMNS) + 1)
-    assert {cell(sheet, 2, n).fill.fgColor.rgb for n in part} == {"FF" + PALETTE[status].fill[1:]}
+def test_the_whole_row_has_the_colour_of_the_status_empty_cells_too(tmp_path: Path, status: Status) -> None:
+    sheet = results(write(tmp_path / "out.xlsx", [row("imap", "", "h", "1", status=status)]))
+    columns = range(1, len(HEADER) + len(RESULT_COLUMNS) + 1)
+    assert {cell(sheet, 2, n).fill.fgColor.rgb for n in columns} == {"FF" + PALETTE[status].fill[1:]}
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -90,8 +90,6 @@ class _Looks:
     def __init__(self, book: Any) -> None:
         # "@" keeps a cell text when a person edits it; without it an edited +1 or =x comes alive
         text = {"num_format": "@", "valign": "top"}
-        self.user = book.add_format(text)
-        self.user_wrapped = book.add_format(text | {"text_wrap": True})
         self.user_head = book.add_format(
             {"bold": True, "bg_color": "#E8EAED", "bottom": 1, "valign": "top", "num_format": "@"}
         )
@@ -104,9 +102,14 @@ class _Looks:
         self.doubtful = book.add_format(
             text | {"bg_color": "#FFF3C4", "font_color": "#5C4300", "border": 1, "border_color": "#E69F00"}
         )
+        self.user: dict[Status, Any] = {}
+        self.user_wrapped: dict[Status, Any] = {}
         self.result: dict[Status, tuple[Any, ...]] = {}  # one format per result column
         self.wrapped: dict[Status, tuple[Any, ...]] = {}  # the same for a row that is made taller
         for status, colours in PALETTE.items():
+            tint = text | {"bg_color": colours.fill}
+            self.user[status] = book.add_format(tint)
+            self.user_wrapped[status] = book.add_format(tint | {"text_wrap": True})
             look = {"bg_color": colours.fill, "font_color": colours.ink, "valign": "top"}
             plain = book.add_format(look | {"num_format": "@"})
             number = book.add_format(look | {"align": "center"})
@@ -170,9 +173,12 @@ class _ResultsSheet:
         at, looks = self.next_row, self._looks
         marked = marks(row, self._column_of) if row.issues or row.error_columns else {}
         tall = self._make_tall(row)
+        user, wrapped = looks.user[row.status], looks.user_wrapped[row.status]
         for column, cell in enumerate(row.cells):
             if cell:
-                self._text(at, column, cell, looks.user_wrapped if tall and "\n" in cell else looks.user)
+                self._text(at, column, cell, wrapped if tall and "\n" in cell else user)
+            else:
+                self._sheet.write_blank(at, column, None, user)
         for place, mark in marked.items():
             if place is None:  # about the whole row
                 self._comment(at, self._user_columns + _ERROR, mark)
