@@ -172,7 +172,8 @@ class Execution:
                 change = await (self._create(task) if task.monitor_id is None else self._patch(task))
             except RunStopped as error:
                 self.stop(error)
-                change = Change(position=task.position, state=State.PENDING, error=task.note)
+                words = str(error) if task.monitor_id is None else task.note
+                change = Change(position=task.position, state=State.PENDING, error=words)
             self._journal.record(change)
         except StoreError as error:
             self.stop(error)

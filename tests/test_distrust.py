@@ -245,3 +245,19 @@ def test_an_id_that_is_taken_stops_the_run(desk: Desk, odd_id: str) -> None:
         assert len(ids) == len(stored) == len(OLD) + 1
         found = {row["name"]: row["monitor_id"] for row in desk.results("results.csv")}
         assert found | {"there": "5"} == ids
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("wrong-role", "(role or permissions): "), ("redirect", "is not the AlertSite API: HTTP 302")],
+)
+def test_the_row_that_met_the_answer_which_stopped_the_run_tells_it(desk: Desk, fault: str, words: str) -> None:
+    with running(faults=Faults(rules=(Rule(fault=fault, on=("create",)),))) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        sheet = desk.sheet("new.csv", NEW)
+        ended, rows = desk.run(sheet)
+        assert (ended.exit_code, [row["status"] for row in rows]) == (3, ["not_attempted"] * 2)
+        assert [words in row["error"] for row in rows] == [True, False]
+        sandbox.set_faults(Faults())
+        ended = desk("resume", "--results", "results.csv")
+        assert (ended.exit_code, [row["error"] for row in desk.results("results.csv")]) == (0, ["", ""])
