@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bulkload.cells import neutralise
 from bulkload.errors import UsageError
+from bulkload.model import Translated
 from bulkload.readers.translate import Rules, TcpAs, Translation, read_configuration
 from bulkload.report.legible import display_width, encodable
 from bulkload.report.replacing import replacing
@@ -29,19 +30,11 @@ _MEASURED_ROWS = 1_000  # enough to choose widths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Translated):
     """What became of the objects of a source."""
 
     tool: str  # for people
-    rows: int
-    skipped: int
-    errors: int
     changes: int
-
-    @property
-    def objects(self) -> int:
-        """How many objects the source holds."""
-        return self.rows + self.skipped + self.errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +65,9 @@ def convert(
             _write_workbook(draft, _tables(translation))
     else:
         _write_csv(out, _tables(translation))
-    errors = sum(item.error for item in translation.left_out)
     return Counts(
+        **asdict(translation.counts),
         tool=translation.tool,
-        rows=len(translation.rows),
-        skipped=len(translation.left_out) - errors,
-        errors=errors,
         changes=sum(len(row.changes) for row in translation.rows),
     )
 

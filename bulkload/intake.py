@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bulkload.alike import Moulds
 from bulkload.columns import Layout, is_header, map_header
-from bulkload.model import RawRow, State, Status
+from bulkload.errors import InputError
+from bulkload.model import RawRow, State, Status, Translated
 from bulkload.readers import open_source
 from bulkload.settings import Options
 from bulkload.store import NewRow, Run, Store, to_json
@@ -32,6 +33,7 @@ class Intake:
     header: tuple[str, ...]  # of the user's own columns
     details: Mapping[str, str]  # how the file was read
     rows: Iterator[NewRow]
+    translated: Translated | None  # of another tool's configuration
 
 
 @contextmanager
@@ -54,7 +56,8 @@ def opened(path: Path, options: Options) -> Iterator[Intake]:
         header = tuple(layout.header[index] for index in layout.user_columns)
         with Twins() as twins:
             checked = _checked(source.rows, layout, Validator(layout, defaults=options.set))
-            yield Intake(header=header, details=details, rows=map(twins.told_apart, checked))
+            rows = map(twins.told_apart, checked)
+            yield Intake(header=header, details=details, rows=rows, translated=source.translated)
 
 
 def read_into(
@@ -70,7 +73,8 @@ def read_into(
 ) -> Run:
     """Read a file into a new run. Raises `InputError` or `UsageError`; the store then knows nothing of the file.
 
-    `called` is the file's name for people, if it is not its path; `arrival` is its number in an inbox.
+    `called` is the file's name for people, if it is not its path; `arrival` is its number in an inbox, where a file
+    without a row is an error: it would look as if all rows were gone from the sheet.
     """
     with opened(path, options) as intake:
         run = store.begin(
@@ -81,16 +85,28 @@ def read_into(
             details=intake.details,
             settings=settings,
             arrival=arrival,
+            translated=intake.translated,
         )
         try:
             position = 0
             while batch := list(islice(intake.rows, BATCH)):
                 position = store.add(run, position, batch)
+            if arrival is not None and not position:
+                raise InputError(_why_empty(called or path.name, intake.translated))
         except BaseException:
             store.forget(run)
             raise
     store.read_whole(run)
     return run
+
+
+def _why_empty(name: str, translated: Translated | None) -> str:
+    if translated is None:
+        return f"{name}: there is no row below the header; at least one is needed."
+    return (
+        f"{name}: none of its {translated.objects:,} objects is a row: {translated.skipped:,} are skipped,"
+        f" {translated.errors:,} could not be translated; bulkload convert lists them with the reason."
+    )
 
 
 def _checked(rows: Iterator[RawRow], layout: Layout, validator: Validator) -> Iterator[NewRow]:

@@ -106,6 +106,25 @@ class RawRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """What became of the objects of another tool's configuration."""
+
+    rows: int
+    skipped: int  # left out for a reason that needs nobody
+    errors: int  # should have become rows, and somebody has to look
+
+    @property
+    def objects(self) -> int:
+        """How many objects the source holds."""
+        return self.rows + self.skipped + self.errors
+
+    @property
+    def good(self) -> bool:
+        """True if the rows are all that there is to do."""
+        return not self.errors and (self.rows > 0 or not self.objects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """An opened input: its header, and its rows as a stream that can be read once."""
 
@@ -116,6 +135,7 @@ class Source:
     rows: Iterator[RawRow]
     details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
+    translated: Translated | None = None  # None: no other tool's configuration
 
 
 class ReportRow(NamedTuple):
@@ -154,6 +174,7 @@ class RunInfo:
     settings: Mapping[str, str] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)  # sent, throttled, retried
     stopped: str = ""  # why the run stopped early, if it did
+    translated: Translated | None = None  # None: the input is no other tool's configuration
 
     @property
     def rows(self) -> int:

@@ -87,6 +87,7 @@ def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
         seconds=time.time() - began,
         counts=in_order(counts),
         details=intake.details,
+        translated=intake.translated,
     )
     return Outcome(info=info, results=(), exit_code=_exit_code(info))
 
@@ -300,6 +301,8 @@ def _future(row: ReportRow) -> ReportRow:
 def _exit_code(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:
     if stopped is not None:
         return stopped.exit_code
+    if info.translated is not None and not info.translated.good:
+        return ExitCode.ROWS_LEFT
     good = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
     return ExitCode.DONE if all(status in good for status in info.counts) else ExitCode.ROWS_LEFT
 

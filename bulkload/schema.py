@@ -61,6 +61,7 @@ MIGRATIONS = (
         PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
     CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
     """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
+    "ALTER TABLE runs ADD COLUMN translated TEXT",  # JSON: what became of another tool's objects
 )
 
 

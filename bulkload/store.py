@@ -21,7 +21,7 @@ import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
-from bulkload.model import Issue, ReportRow, RunInfo, State, Status, in_order, status_of
+from bulkload.model import Issue, ReportRow, RunInfo, State, Status, Translated, in_order, status_of
 from bulkload.schema import connect
 
 if TYPE_CHECKING:
@@ -148,14 +148,16 @@ class Store:
         details: Mapping[str, str],
         settings: Mapping[str, str],
         arrival: int | None = None,
+        translated: Translated | None = None,
     ) -> Run:
         """Note a new run; its rows follow by `add`. `arrival` is the number of its file in an inbox."""
         started = time.time()
         run_id = new_run_id(started)
         with self.transaction():
             self.db.execute(
-                "INSERT INTO runs (id, account, command, input, header, details, settings, started, arrival)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs"
+                " (id, account, command, input, header, details, settings, started, arrival, translated)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     run_id,
                     account,
@@ -166,6 +168,7 @@ class Store:
                     to_json(settings),
                     started,
                     arrival,
+                    to_json(asdict(translated)) if translated else None,
                 ),
             )
         return self.run(run_id)
@@ -286,6 +289,7 @@ class Store:
             settings=json.loads(found["settings"]),
             requests={name: found[name] for name in ("sent", "throttled", "retried")},
             stopped=found["stopped"],
+            translated=Translated(**json.loads(found["translated"])) if found["translated"] else None,
         )
 
     def counts(self, run: Run) -> dict[Status, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,54 @@ def test_a_configuration_run_and_then_converted_and_run_makes_its_monitors_once(
         assert second.exit_code == ExitCode.DONE, second
         assert second.json["counts"] == {"exists": rows}
     assert len(sandbox.monitors()) == rows
+
+
+NAGIOS = """
+define host {
+    host_name  mx
+    address    mx.example.com
+}
+define host {
+    host_name  lost
+    address    $UNKNOWN$
+}
+define service {
+    host_name            %s
+    service_description  IMAPS
+    check_command        check_simap
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "rows", "errors", "words"),
+    [("mx,lost", 1, 1, "1 of the source's 2 objects could not be translated"), ("lost", 0, 1, "1 of the source's 1")],
+)
+def test_what_could_not_be_translated_is_told_by_every_command(
+    desk: Desk, sandbox: Sandbox, hosts: str, rows: int, errors: int, words: str
+) -> None:
+    """A row must not vanish silently, also where all that there are went well."""
+    (desk.folder / "mail.cfg").write_text(NAGIOS % hosts, "utf-8")
+    for command in (("check",), ("check", "--results", "marked.html"), ("plan",), ("run",)):
+        ended = desk(*command, "mail.cfg", *WITH_PLAN, "--json")
+        assert ended.exit_code == ExitCode.ROWS_LEFT, command
+        assert ended.json["source"] == {"objects": rows + errors, "rows": rows, "skipped": 0, "errors": errors}
+        assert words in ended.stderr
+        assert words in desk(*command, "mail.cfg", *WITH_PLAN, "--quiet").stderr
+    assert len(sandbox.monitors()) == rows
+    desk("run", "mail.cfg", *WITH_PLAN, "--results", "run.html")
+    page = (desk.folder / "run.html").read_text("utf-8")
+    assert "rows are done" not in page
+    assert "one row is done" not in page
+    assert words in html.unescape(page)
+    assert desk("report", desk("runs", "--json").json[0]["run_id"], "--json").json["source"]["errors"] == errors
+
+
+def test_a_configuration_that_holds_no_mail_check_is_not_done(desk: Desk) -> None:
+    (desk.folder / "web.cfg").write_text((NAGIOS % "mx").replace("simap", "http"), "utf-8")
+    ended = desk("check", "web.cfg", *WITH_PLAN)
+    assert ended.exit_code == ExitCode.ROWS_LEFT
+    assert "web.cfg: None of the source's 1 objects became a row" in ended.stderr
 
 
 @pytest.mark.usefixtures("sandbox")

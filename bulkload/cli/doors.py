@@ -60,7 +60,7 @@ def progress(options: Options) -> Iterator[OnStart]:
 
 def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | None = None) -> None:
     """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
-    from bulkload.report.summary import run_json, summary_table
+    from bulkload.report.summary import run_json, summary_table, untranslated
 
     info, verified = outcome.info, outcome.verified
     if options.json_:
@@ -71,6 +71,8 @@ def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | 
         click.echo(summary_table(info, outcome.results))
         if verified:
             click.echo(f"Verified: {verified}")
+    if lost := untranslated(info):
+        complain(f"{info.input}: {lost}")
     if info.stopped and (options.json_ or options.quiet):
         complain(info.stopped)
     if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):

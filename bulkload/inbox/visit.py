@@ -288,6 +288,8 @@ class _Clerk:
         problem: str = "",
         deleted: int = 0,
     ) -> None:
+        from bulkload.report.summary import untranslated
+
         run = self._store.run(outcome.info.run_id)
         exit_code = outcome.exit_code
         if fate == "failed" and exit_code == ExitCode.DONE:
@@ -300,7 +302,7 @@ class _Clerk:
                 exit_code=exit_code,
                 info=outcome.info,
                 results=place.with_name(place.stem + RESULTS),
-                problem=" ".join(text for text in (outcome.info.stopped, problem) if text),
+                problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
                 gone=self._book.gone_count(run),
                 deleted=deleted,
             )

@@ -16,7 +16,7 @@ from typing import Literal
 
 from bulkload.errors import InputError
 from bulkload.hosts import is_private, parse_host
-from bulkload.model import RawRow, Source
+from bulkload.model import RawRow, Source, Translated
 from bulkload.readers.documents import read_documents
 from bulkload.readers.naming import Named, tell_apart
 from bulkload.readers.tools.registry import recognise
@@ -77,6 +77,12 @@ class Translation:
     rows: Sequence[Row]
     left_out: Sequence[LeftOut]
 
+    @property
+    def counts(self) -> Translated:
+        """What became of the objects."""
+        errors = sum(item.error for item in self.left_out)
+        return Translated(rows=len(self.rows), skipped=len(self.left_out) - errors, errors=errors)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settled:
@@ -106,12 +112,12 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
         for number, row in enumerate(translation.rows, 2)  # the header is row 1, as in the converted sheet
     )
     errors = [item for item in translation.left_out if item.error]
-    skipped = len(translation.left_out) - len(errors)
+    counts = translation.counts
     notes = [f"{item.origin}: {item.reason}" for item in errors[:SHOWN_LEFT_OUT]]
     if len(errors) > SHOWN_LEFT_OUT:
         notes.append(f"{len(errors) - SHOWN_LEFT_OUT} more objects need a look; bulkload convert lists them all.")
-    if skipped:
-        notes.append(f"{skipped} objects are left out; bulkload convert lists them with the reason.")
+    if counts.skipped:
+        notes.append(f"{counts.skipped} objects are skipped; bulkload convert lists them with the reason.")
     return Source(
         path=paths[0],
         name=paths[0].name or str(paths[0]),
@@ -119,11 +125,11 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
         header=header,
         rows=rows,
         details={
-            "objects": f"{len(translation.rows) + len(translation.left_out)} objects",
-            "left out": f"{skipped} left out",
-            "need a look": f"{len(errors)} to be looked at",
+            "objects": f"{counts.objects:,} objects: {counts.rows:,} rows, {counts.skipped:,} skipped,"
+            f" {counts.errors:,} errors"
         },
         notes=tuple(notes),
+        translated=counts,
     )
 
 

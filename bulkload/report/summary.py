@@ -6,7 +6,7 @@ In: a `RunInfo`. Out: a plain-text table, the object of `--json`, or the facts u
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
         "seconds": round(run.seconds, 3),
         "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
         "exit_code": int(exit_code),
-    }
+    } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
 
 
 def outcomes(run: RunInfo) -> list[tuple[Status, int]]:
@@ -69,14 +69,15 @@ def outcomes(run: RunInfo) -> list[tuple[Status, int]]:
 
 def headline(run: RunInfo) -> str:
     """Say in one sentence how the run went."""
+    lost = untranslated(run)
     if not run.rows:
-        return "The input has no rows."
+        return lost or "The input has no rows."
 
     def count(statuses: Sequence[Status]) -> int:
         return sum(run.counts.get(status, 0) for status in statuses)
 
     done = count([status for status in Status if status.done])
-    if done == run.rows:
+    if done == run.rows and not lost:
         return f"All {run.rows:,} rows are done." if run.rows > 1 else "The one row is done."
     parts = [
         (count(_PLANNED), "to be sent"),
@@ -86,7 +87,20 @@ def headline(run: RunInfo) -> str:
         (count([Status.REMOVED]), "removed"),
     ]
     found = ", ".join(f"{n:,} {what}" for n, what in parts if n)
-    return f"Of {run.rows:,} {'rows' if run.rows > 1 else 'row'}: {found}."
+    return f"Of {run.rows:,} {'rows' if run.rows > 1 else 'row'}: {found}. {lost}".rstrip()
+
+
+def untranslated(run: RunInfo) -> str:
+    """Say how much of another tool's configuration has no row and needs a look; empty if nothing does."""
+    source = run.translated
+    if source is None or source.good:
+        return ""
+    missing = (
+        f"{source.errors:,} of the source's {source.objects:,} objects could not be translated"
+        if source.errors
+        else f"None of the source's {source.objects:,} objects became a row"
+    )
+    return f"{missing}; bulkload convert lists them with the reason."
 
 
 def sections(run: RunInfo) -> list[Section]:
