@@ -476,7 +476,7 @@ def test_prune_deletes_only_what_this_folders_runs_of_the_sheet_created(desk: De
 @pytest.mark.parametrize(
     ("limit", "left", "deleted"),
     [([], 18, 2), ([], 17, 0), (["--prune-limit", "3"], 17, 3), (["--prune-limit", "100%"], 1, 19),
-     (["--prune-limit", "0"], 19, 0)],
+     (["--prune-limit", "0"], 19, 0), (["--prune-limit", "9.9%"], 18, 0), (["--prune-limit", "4%"], 19, 0)],
 )  # fmt: skip
 def test_more_than_the_limit_is_not_deleted_at_all(
     desk: Desk, sandbox: Sandbox, limit: list[str], left: int, deleted: int
@@ -486,6 +486,37 @@ def test_more_than_the_limit_is_not_deleted_at_all(
     code, file = night(desk, [f"m{number}" for number in range(left)], "--prune", *limit)
     assert (code, file["deleted"], len(names(sandbox))) == (0 if deleted else 1, deleted, 20 - deleted)
     assert ("--prune-limit" in file["problem"]) == (not deleted)
+
+
+def test_a_share_of_a_small_sheet_is_rounded_down_to_none(desk: Desk, sandbox: Sandbox) -> None:
+    """Or five monitors would lose one every night."""
+    night(desk, list("abcde"))
+    code, file = night(desk, list("abcd"), "--prune")
+    assert (code, file["deleted"], len(names(sandbox))) == (1, 0, 5)
+    assert "1 monitor is gone from mail.csv, but --prune-limit 10% allows 0 of 5; nothing" in file["problem"]
+    assert night(desk, list("abcd"), "--prune", "--prune-limit", "20%")[1]["deleted"] == 1
+
+
+def test_the_limit_is_a_share_of_what_the_account_still_has(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, [f"m{number:02}" for number in range(40)])
+    for monitor in sandbox.monitors()[-15:]:
+        by_hand(sandbox, "DELETE", monitor)
+    code, file = night(desk, [f"m{number:02}" for number in range(22)], "--prune")
+    assert (code, file["gone"], file["deleted"]) == (1, 3, 0)
+    assert "allows 2 of 25" in file["problem"]
+
+
+@pytest.mark.parametrize(
+    "content", ["type,name,hostname,billing_plancode\n", "type,name,hostname,billing_plancode\n,,,\n"]
+)
+def test_a_sheet_without_a_row_prunes_nothing_and_is_a_failed_file(desk: Desk, sandbox: Sandbox, content: str) -> None:
+    night(desk, ["a"])
+    (desk.folder / "box" / "mail.csv").write_text(content, "utf-8")
+    ended = desk("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (ended.exit_code, names(sandbox)) == (2, ["a"])
+    assert ended.stderr == "bulkload: mail.csv failed: there is no row below the header; at least one is needed.\n"
+    assert inside(desk)["failed"] == ["mail-why.txt", "mail.csv"]
+    assert night(desk, ["a"], "--prune")[1]["gone"] == 0
 
 
 def test_nothing_is_pruned_while_a_row_is_invalid(desk: Desk, sandbox: Sandbox) -> None:
@@ -513,7 +544,7 @@ def test_a_row_that_moved_to_another_sheet_keeps_its_monitor(desk: Desk, sandbox
 def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, [imap("a", interval=5), imap("b", interval=5)])
     by_hand(sandbox, "PATCH", sandbox.monitors()[1], interval=60)
-    code, file = night(desk, [imap("a", interval=5)], "--prune")
+    code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
     assert (code, file["deleted"]) == (0, 0)
     assert "was left. Edited since" in file["problem"]
     assert names(sandbox) == ["a", "b"]
@@ -522,7 +553,7 @@ def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandb
 def test_a_monitor_that_the_sheet_itself_changed_is_pruned(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, [imap("a", interval=5), imap("b", interval=5)])
     night(desk, [imap("a", interval=5), imap("b", interval=7)], "--on-existing", "update")
-    code, file = night(desk, [imap("a", interval=5)], "--prune")
+    code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
     assert (code, file["deleted"], names(sandbox)) == (0, 1, ["a"])
 
 
@@ -534,6 +565,56 @@ def test_a_stopped_pruning_is_gone_on_with(desk: Desk, sandbox: Sandbox) -> None
     sandbox.set_faults(Faults())
     ended = desk("inbox", "box", "--prune", "--json")
     assert (ended.exit_code, ended.json["files"][0]["deleted"], len(names(sandbox))) == (0, 2, 24)
+
+
+# ── another tool's configuration ──────────────────────────────────────────────────────────────────────────
+
+NAGIOS = """
+define host {
+    host_name  mx
+    address    mx.example.com
+}
+define host {
+    host_name  web
+    address    %s
+}
+define service {
+    host_name            mx,web
+    service_description  IMAPS
+    check_command        check_simap
+}
+define service {
+    host_name            %s
+    service_description  SMTP
+    check_command        check_smtp
+}
+define service {
+    host_name            mx
+    service_description  HTTP
+    check_command        check_http
+}
+"""
+WITH_PLAN = ("--set", "billing_plancode=UBM - A/A")
+
+
+def test_what_could_not_be_translated_is_told_and_prunes_nothing(desk: Desk, sandbox: Sandbox) -> None:
+    path = desk.folder / "box" / "nagios.cfg"
+    path.write_text(NAGIOS % ("web.example.com", "mx"), "utf-8")
+    assert desk("inbox", "box", *WITH_PLAN).stderr == "bulkload: nagios.cfg is done: 3 created.\n"
+    path.write_text(NAGIOS % ("$UNKNOWN$", "mx"), "utf-8")
+    ended = desk("inbox", "box", *WITH_PLAN, "--prune", "--prune-limit", "100%", "--json")
+    (file,) = ended.json["files"]
+    assert (ended.exit_code, file["fate"], file["deleted"], len(names(sandbox))) == (1, "failed", 0, 3)
+    assert file["source"] == {"objects": 4, "rows": 2, "skipped": 1, "errors": 1}
+    for said in ("needs a look: 2 exists", "1 of the source's 4 objects could not be translated", "may mean them"):
+        assert said in ended.stderr
+
+
+def test_a_configuration_of_which_nothing_could_be_translated_fails(desk: Desk, sandbox: Sandbox) -> None:
+    (desk.folder / "box" / "nagios.cfg").write_text((NAGIOS % ("$A$", "web")).replace("mx.ex", "$B$.ex"), "utf-8")
+    ended = desk("inbox", "box", *WITH_PLAN)
+    assert (ended.exit_code, inside(desk)["failed"]) == (2, ["nagios-why.txt", "nagios.cfg"])
+    assert "nagios.cfg failed: none of its 4 objects is a row: 1 are skipped, 3 could not be" in ended.stderr
 
 
 # ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────
@@ -574,7 +655,7 @@ def test_what_undo_and_the_next_night_need_is_kept(desk: Desk, sandbox: Sandbox)
     sandbox.set_faults(Faults())
     night(desk, ["a", "b"])
     make_older(desk, 100)
-    _, file = night(desk, ["b"], "--keep", "30", "--prune")
+    _, file = night(desk, ["b"], "--keep", "30", "--prune", "--prune-limit", "1")
     assert (file["gone"], file["deleted"]) == (1, 1)
     with Store(desk.folder / "box") as store:
         info = store.info(store.run(first["run_id"]))

@@ -189,11 +189,14 @@ class Book:
             )
 
     def made_count(self, arrival: Arrival, run: Run) -> int:
-        """How many monitors the sheet's earlier versions made that were not undone."""
+        """How many monitors the sheet's earlier versions made that the account still has: meant by a row, or gone."""
         terms = {"folder": self._folder, "sheet": arrival.sheet, "account": run.account, "run": run.number}
         with self._store.errors():
             found = self._db.execute(
-                f"SELECT count(*) FROM monitors WHERE account = :account AND run IN ({_MADE_BY_SHEET})", terms
+                f"SELECT count(*) FROM monitors WHERE account = :account AND run IN ({_MADE_BY_SHEET})"
+                " AND monitor_id IN (SELECT monitor_id FROM rows WHERE run = :run"
+                " UNION ALL SELECT monitor_id FROM gone WHERE run = :run)",
+                terms,
             )
             return int(found.fetchone()[0])
 

@@ -11,6 +11,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,14 @@ def prune(store: Store, book: Book, arrival: Arrival, run: Run, account: Account
     if invalid := store.counts(run).get(Status.INVALID, 0):
         problem = f"{gone}, but {invalid:,} of its rows are invalid and may mean them; nothing was deleted."
         return Pruned(problem=problem, exit_code=ExitCode.ROWS_LEFT)
-    allowed = _allowed(options.prune_limit, book.made_count(arrival, run))
+    translated = store.info(run).translated
+    if translated is not None and translated.errors:
+        problem = f"{gone}, but what could not be translated may mean them; nothing was deleted."
+        return Pruned(problem=problem, exit_code=ExitCode.ROWS_LEFT)
+    allowed = _allowed(options.prune_limit, made := book.made_count(arrival, run))
     if len(doomed) > allowed:
-        problem = f"{gone}, more than the {allowed:,} of --prune-limit {options.prune_limit}; nothing was deleted."
+        limit = f"--prune-limit {options.prune_limit} allows {allowed:,} of {made:,}"
+        problem = f"{gone}, but {limit}; nothing was deleted. Raise --prune-limit if they are to go."
         return Pruned(problem=problem, exit_code=ExitCode.ROWS_LEFT)
     return _delete(store, book, arrival, run, doomed, account, options)
 
@@ -142,11 +148,8 @@ async def _remove(api: Api, one: Gone, origin: Origin) -> Removal:
 
 
 def _allowed(limit: str, made: int) -> int:
-    """How many may be deleted at once; a share above 0 allows one, or small sheets could never be pruned."""
-    if not limit.endswith("%"):
-        return int(limit)
-    share = float(limit[:-1])
-    return max(1, int(made * share / 100)) if share else 0
+    """How many may be deleted at once; a share is rounded down, so that it is never exceeded."""
+    return int(made * Fraction(limit[:-1]) / 100) if limit.endswith("%") else int(limit)
 
 
 def _missing(book: Book, arrival: Arrival, run: Run, listing: Listing) -> Iterator[Gone]:
