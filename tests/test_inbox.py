@@ -328,16 +328,28 @@ def test_what_the_users_own_limits_held_back_is_left_to_a_person(
 
 
 def test_another_account_does_not_go_on_with_this_ones_files(desk: Desk) -> None:
-    with running(faults=Faults(rules=(Rule(fault="list-shape"),))) as first, running() as second:
+    with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",)),))) as first, running() as second:
         desk.log_in_at(first.base_url)
-        drop(desk, "mail.csv", ["a"])
-        assert desk("inbox", "box").exit_code == 3
+        drop(desk, "mail.csv", ["a", "b"])
+        assert desk("inbox", "box").exit_code == 1
         desk.log_in_at(second.base_url)
         ended = desk("inbox", "box")
-        assert ended.exit_code == 3
-        assert "another account" in ended.stderr
+        assert ended.exit_code == 1
+        assert f"begun as sandbox@example.com at {first.base_url}, which is not the account of this" in ended.stderr
         assert inside(desk) == {"failed": ["mail-results.xlsx", "mail.csv"]}
         assert second.requests() == []
+
+
+def test_a_night_with_a_wrong_address_that_sent_nothing_is_begun_anew(desk: Desk, sandbox: Sandbox) -> None:
+    right = sandbox.base_url
+    with running() as other:
+        desk.log_in_at(other.base_url)
+    drop(desk, "mail.csv", ["a", "b"])  # the other account does not answer any more
+    assert desk("inbox", "box").exit_code == 3
+    desk.log_in_at(right)
+    assert desk("inbox", "box").stderr == "bulkload: mail.csv is done: 2 created.\n"
+    assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv"]}
+    assert [run["counts"] for run in desk("runs", "--output", "box", "--json").json] == [{"created": 2}]
 
 
 def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) -> None:

@@ -138,6 +138,16 @@ class Book:
             found = self._db.execute("SELECT id FROM runs WHERE arrival = ?", (arrival.number,)).fetchone()
         return self._store.run(found[0]) if found else None
 
+    def is_begun(self, run: Run) -> bool:
+        """True if anything was sent for a row of a run; if not, it can be read again as if it never had been."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT 1 FROM rows WHERE run = ? AND (attempts > 0 OR state NOT IN"
+                " ('pending', 'waiting', 'invalid', 'duplicate', 'exists', 'removed')) LIMIT 1",
+                (run.number,),
+            )
+            return found.fetchone() is not None
+
     def is_superseded(self, arrival: Arrival) -> bool:
         """True if a newer version of the sheet was read; what it says counts now."""
         with self._store.errors():

@@ -122,6 +122,9 @@ class _Clerk:
         if arrival.place is not None:
             self._finish_filing(arrival, run)
             return False
+        if run is not None and self._is_to_begin_anew(arrival, run):
+            self._store.forget(run)
+            run = None
         if run is None:
             if not os.path.lexists(at_work(self._folder, arrival)):
                 self._book.drop(arrival)
@@ -193,6 +196,14 @@ class _Clerk:
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
 
+    def _is_to_begin_anew(self, arrival: Arrival, run: Run) -> bool:
+        """True after a call with a wrong address or user that sent nothing: the file is run as if it came now."""
+        return (
+            run.account != self._account_number()
+            and not self._book.is_begun(run)
+            and not self._book.is_superseded(arrival)
+        )
+
     def _is_open(self, arrival: Arrival, run: Run) -> bool:
         """True if another session can help a run that was read."""
         if run.account != self._account_number() or self._book.is_superseded(arrival):
@@ -227,8 +238,13 @@ class _Clerk:
         if self._options.prune and outcome.exit_code not in GOES_ON and self._book.gone_count(run, "ours"):
             self._to_prune.append((arrival, run, outcome))
             return
-        other = f"It belongs to {run.username}, another account." if run.account != self._account_number() else ""
-        self._file(arrival, run, outcome, problem=other)
+        if run.account == self._account_number():
+            self._file(arrival, run, outcome)
+            return
+        was = f"{run.username} at {run.base_url}"
+        problem = f"It was begun as {was}, which is not the account of this call; nothing more of it was sent."
+        outcome = replace(outcome, info=replace(outcome.info, stopped=""))  # what stopped it is not why it ends
+        self._file(arrival, run, outcome, problem=problem)
 
     def _prune_and_file(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
         from bulkload.inbox.gone import prune
