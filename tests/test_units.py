@@ -22,6 +22,7 @@ from bulkload.sandbox.server import running
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PROGRAM = Path(sys.executable).parent / "bulkload"
+INSTALLED = "/opt/bulkload/bin/bulkload"  # where the samples put it
 MOST_EXPOSED = 20  # tenths; systemd calls up to 2.0 "OK", and starts "MEDIUM" at 5.0
 PATIENCE = 90.0  # seconds; cron starts its jobs at full minutes
 CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
@@ -41,7 +42,7 @@ def units(tmp_path: Path) -> list[str]:
     """The units, with the program where it is on this machine."""
     found = []
     for unit in sorted((SAMPLES / "systemd").iterdir()):
-        text = unit.read_text("utf-8").replace("/usr/local/bin/bulkload", str(PROGRAM))
+        text = unit.read_text("utf-8").replace(INSTALLED, str(PROGRAM))
         (tmp_path / unit.name).write_text(text, "utf-8")
         found.append(str(tmp_path / unit.name))
     return found
@@ -109,10 +110,34 @@ def test_every_sample_is_installed_by_three_lines_and_calls_what_there_is(sample
     steps = [line for line in lines[start : start + 4] if line.startswith("#   ")]
     assert len(steps) == 3
     for path in re.findall(r"samples/\S+?(?=[\s;)]|$)", " ".join(steps)):
-        assert (SAMPLES.parent / path).is_file()
+        assert list(SAMPLES.parent.glob(path))
     (arguments,) = commands(sample)
     ended = CliRunner().invoke(cli, ["inbox", str(tmp_path), *arguments[1:], "--help"])
     assert ended.exit_code == 0
+
+
+@pytest.mark.parametrize("sample", ["crontab", "systemd/bulkload.service"])
+def test_the_program_is_called_where_the_sample_installs_it(sample: str) -> None:
+    text = (SAMPLES / sample).read_text("utf-8")
+    made = re.findall(r"venv (\S+) && sudo (\S+)/pip install \.$", text, re.MULTILINE)
+    called = re.findall(r"^[^#\n]*?(/\S+) inbox", text, re.MULTILINE)
+    assert (made, called) == ([("/opt/bulkload", "/opt/bulkload/bin")], [INSTALLED])
+
+
+@pytest.mark.skipif(not os.environ.get("BULKLOAD_ALL_TESTS"), reason="installs everything: set BULKLOAD_ALL_TESTS=1")
+def test_what_the_image_copies_is_enough_to_install(tmp_path: Path) -> None:
+    source, where = tmp_path / "src", tmp_path / "installed"
+    source.mkdir()
+    for line in re.findall(r"^COPY (.+)$", (SAMPLES / "Dockerfile").read_text("utf-8"), re.MULTILINE):
+        *names, _ = line.split()
+        for name in names:
+            path = SAMPLES.parent / name
+            shutil.copytree(path, source / name) if path.is_dir() else shutil.copy(path, source)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(where), str(source)]
+    subprocess.run(install, check=True)
+    assert not {path.relative_to(source) for path in (source / "bulkload").rglob("*") if path.suffix != ".pyc"} - {
+        path.relative_to(where) for path in where.rglob("*")
+    }
 
 
 @contextmanager
@@ -135,8 +160,6 @@ def crontab_of_root(text: str) -> Iterator[None]:
 @pytest.mark.skipif(not os.environ.get("BULKLOAD_ALL_TESTS"), reason="takes up to a minute: set BULKLOAD_ALL_TESTS=1")
 def test_a_real_cron_runs_the_crontab_line(tmp_path: Path) -> None:
     """The sample as it stands, but for the time of day, the home directory and the account's address."""
-    (tmp_path / ".local" / "bin").mkdir(parents=True)
-    (tmp_path / ".local" / "bin" / "bulkload").symlink_to(PROGRAM)
     (tmp_path / "monitors").mkdir()
     shutil.copy(SAMPLES / "mail-hosts.csv", tmp_path / "monitors")
     secret = tmp_path / ".alertsite-password"
@@ -144,7 +167,11 @@ def test_a_real_cron_runs_the_crontab_line(tmp_path: Path) -> None:
     secret.write_text("sandbox\n", "utf-8")
     text = (SAMPLES / "crontab").read_text("utf-8")
     with running() as sandbox:
-        text = text.replace("you@example.com", "sandbox@example.com").replace("MAILTO=sandbox@example.com", 'MAILTO=""')
+        text = (
+            text.replace(INSTALLED, str(PROGRAM))
+            .replace("you@example.com", "sandbox@example.com")
+            .replace("MAILTO=sandbox@example.com", 'MAILTO=""')
+        )
         settings = f"HOME={tmp_path}\nALERTSITE_BASE_URL={sandbox.base_url}\nBULKLOAD_RATE=unlimited\n"
         text, changed = re.subn(r"^15 2 ", "* * ", settings + text, flags=re.MULTILINE)
         assert changed == 1
