@@ -1,6 +1,6 @@
 """Numbers of a visit for node_exporter's textfile collector.
 
-In: a `Visit` and a file, whose name should end in `.prom`. Out: the file, whole or as it was. When the last success
+In: a `Visit` and a file. Out: the file, whole or as it was. When the last success
 was is taken from the file itself, so that it survives nights without one.
 """
 

@@ -45,3 +45,4 @@ def test_the_settings_name_good_defaults() -> None:
     settings = tomllib.loads((SAMPLES / "bulkload.toml").read_text(encoding="utf-8"))
     Validator(map_header(("type", "name", "host"), given=settings["defaults"]), defaults=settings["defaults"])
     assert settings["rate"] == "5/s"
+    assert "output" not in settings  # or the record of an inbox would not be in its folder
