@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 def write_metrics(path: Path, visit: Visit) -> None:
     """Write the file; if that is not possible, a warning has to do."""
+    if path.suffix != ".prom":
+        log.warning("the metrics file %s does not end in .prom; node_exporter reads no other", path)
     try:
         succeeded = visit.started + visit.seconds if visit.exit_code is ExitCode.DONE else _last_success(path)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -98,12 +98,6 @@ def _base_url(value: object) -> object:
     return text
 
 
-def _metrics_file(value: object) -> object:
-    if not str(value).endswith(".prom"):
-        raise ValueError("a name that ends in .prom is allowed; node_exporter reads no other")
-    return value
-
-
 def _web_address(value: object) -> object:
     text = str(value).strip()
     parts = urlsplit(text)
@@ -202,7 +196,7 @@ class Options(BaseModel):
     retry_for: Days = 3.0
     prune: Switch = False
     prune_limit: Share = "10%"
-    metrics: Annotated[Path | None, BeforeValidator(_metrics_file)] = None
+    metrics: Path | None = None
     ping: WebAddress | None = None
     webhook: WebAddress | None = None
     unchanged_for: Seconds = 5.0  # a file that changed less long ago is still being written
@@ -267,8 +261,7 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
             place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
         context = found.get("ctx", {})
         allowed = context.get("error") or f"{context.get('expected', found['msg'])} is allowed"
-        found_there = str(value) if isinstance(value, Path) else value
-        shown = "not an address" if name in _SECRET_ADDRESSES else repr(found_there)
+        shown = "not an address" if name in _SECRET_ADDRESSES else repr(value)
         raise UsageError(f"{place} is {shown}; {allowed}.") from None
 
 
