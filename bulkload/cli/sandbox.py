@@ -9,7 +9,7 @@ import click
 
 from bulkload.errors import ExitCode, UsageError
 from bulkload.sandbox import KINDS, Faults, Options, Rule, SandboxError
-from bulkload.sandbox.options import Role
+from bulkload.sandbox.options import Location, Role
 
 WINDOW = 1.0  # seconds of --rate-limit, if it names none
 
@@ -26,7 +26,22 @@ def _faults_help() -> str:
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Write each request to this JSONL file.")
 @click.option("--role", type=click.Choice(get_args(Role)), default="admin", show_default=True)
 @click.option("--token-seconds", type=float, default=3600.0, show_default=True, help="How long a token lives.")
-@click.option("--plan", "plans", multiple=True, metavar="CODE=N", help="A plan holds N monitors. Repeatable.")
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    metavar="CODE[=N]",
+    help="There is this plan, for N monitors. Repeatable.",
+)
+@click.option("--plan-full", type=click.Choice(["400", "403"]), default="400", show_default=True, help="Status then.")
+@click.option(
+    "--location",
+    "locations",
+    multiple=True,
+    type=int,
+    metavar="ID",
+    help="There is this location. Repeatable.",
+)
 @click.option("--page-size", type=click.IntRange(1), help="List this many monitors a page.")
 @click.option("--strict-fields", is_flag=True, help="Refuse unknown fields.")
 @click.option("--unique-names", is_flag=True, help="Refuse a name that is there already.")
@@ -49,10 +64,16 @@ def sandbox(**given: Any) -> int:
 
     try:
         faults = _faults(given)
+        plans = dict(map(_plan, given["plans"]))
+        places = tuple(Location(id=number, name=f"Location {number}", region=1) for number in given["locations"])
         options = Options(
             role=given["role"],
             token_seconds=given["token_seconds"],
-            capacity=dict(_capacity(text) for text in given["plans"]),
+            plans=tuple(plans) or None,
+            capacity={code: number for code, number in plans.items() if number is not None},
+            plan_full_status=403 if given["plan_full"] == "403" else 400,
+            locations=places or None,
+            defaults={"locations": [{"id": places[0].id}]} if places else {},
             page_size=given["page_size"],
             strict_fields=given["strict_fields"],
             unique_names=given["unique_names"],
@@ -84,8 +105,10 @@ def _faults(given: dict[str, Any]) -> Faults:
     )
 
 
-def _capacity(text: str) -> tuple[str, int]:
+def _plan(text: str) -> tuple[str, int | None]:
     code, sign, number = text.rpartition("=")
-    if not sign or not number.isdecimal():
-        raise ValueError(f"--plan {text} is not of the form CODE=N.")
+    if not sign:
+        return text, None
+    if not code or not number.isdecimal():
+        raise ValueError(f"--plan {text} is not of the form CODE or CODE=N.")
     return code, int(number)

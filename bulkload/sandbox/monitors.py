@@ -203,7 +203,8 @@ def _reasons(error: ValidationError) -> list[str]:
     reasons: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         field = str(problem["loc"][0])
-        message = problem["msg"].removeprefix("Value error, ")
+        of_ours = problem["type"] == "model_type"  # its message would name a class
+        message = "Input should be an object" if of_ours else problem["msg"].removeprefix("Value error, ")
         # A union reports each of its members; the first is the one that people mean.
         reasons.setdefault(field, f"{field} is required." if problem["type"] == "missing" else f"{field}: {message}.")
     return list(reasons.values())
