@@ -23,8 +23,9 @@ FIRST_NOTES = 20  # that are shown
 def export(config: Path | None, /, file: Path, overwrite: bool, **given: Any) -> int:
     """Write the account's mail monitors as a sheet that run accepts.
 
-    Run against the same account, it changes nothing, and with --on-existing update exactly what you have edited. Run
-    against another account, it makes a copy. FILE ends in .xlsx or .csv.
+    Run against the same account, it changes nothing, and with --on-existing update exactly what you have edited; a
+    cell that you empty leaves the field as it is. Run against another account, it makes a copy. FILE ends in .xlsx or
+    .csv.
 
     \b
     Examples:
