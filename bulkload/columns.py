@@ -25,6 +25,7 @@ __all__ = (
     "map_header",
     "normalise",
     "not_passed_through",
+    "results_prefix",
 )
 
 RESULT_COLUMNS = (
@@ -71,6 +72,12 @@ def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Map
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
 
 
+def results_prefix(header: Sequence[str]) -> str | None:
+    """Say what our columns begin with in a results file; None if it is none, because only those have a `run_id`."""
+    names = {normalise(cell) for cell in header}
+    return next((prefix for prefix in (RESULT_PREFIX, "") if normalise(prefix + "run_id") in names), None)
+
+
 def map_header(
     header: Sequence[str],
     *,
@@ -87,7 +94,7 @@ def map_header(
     problems: list[str] = []
     renamed = _renamed(header, names, mapping or {}, problems)
 
-    prefix = next((p for p in (RESULT_PREFIX, "") if normalise(p + "run_id") in names), None)
+    prefix = results_prefix(header)
     ours: dict[str, int] = {}
     if prefix is not None:
         # ours stand behind the user's, so of two equal names the last one is ours

@@ -286,3 +286,20 @@ def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(desk: Desk) -
         )  # fmt: skip
         assert desk.run(changed, "--on-existing", "update")[0].exit_code == 0
         assert [monitor["email"] for monitor in sandbox.monitors()] == ["b@example.com"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_results_beside_a_users_own_column_of_that_name_are_a_good_input(desk: Desk, suffix: str) -> None:
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        file, found = desk.sheet("hosts.csv", [imap(name, error="once\tcut off") for name in ("=a", "b")]), []
+        for turn in range(3):
+            results = desk.folder / f"results-{turn}{suffix}"
+            command = ("run", file, "--ignore-unknown", "--results", results, "--results", "seen.csv")
+            assert desk(*command).exit_code == 0
+            found.append([{**row, "run_id": "", "bulkload_run_id": ""} for row in desk.results("seen.csv")])
+            file = results
+        assert sorted(str(monitor["name"]) for monitor in sandbox.monitors()) == ["=a", "b"]
+    assert [row["bulkload_status"] for row in found[1]] == ["exists", "exists"]
+    assert [row["name"] for row in found[1]] == ["'=a", "b"]
+    assert found[1] == found[2]

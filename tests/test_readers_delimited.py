@@ -206,12 +206,13 @@ def test_a_nul_character_is_the_issue_of_its_cell(tmp_path: Path) -> None:
     assert rows[1].cells == ("pop", "c", "h")
 
 
-def test_cells_of_a_results_file_are_restored_and_those_of_others_are_not(tmp_path: Path) -> None:
-    results = "type,name,hostname,'=mine,run_id\nimap,'-5,'=h,'plain,r1\n"
+@pytest.mark.parametrize("run_id", ["run_id", "bulkload_run_id"])
+def test_cells_of_a_results_file_are_restored_and_those_of_others_are_not(tmp_path: Path, run_id: str) -> None:
+    results = f"type,name,hostname,'=mine,{run_id}\nimap,'-5,'=h,'plain,r1\n"
     source, rows = read(written(tmp_path, results))
-    assert source.header == ("type", "name", "hostname", "=mine", "run_id")
+    assert source.header == ("type", "name", "hostname", "=mine", run_id)
     assert rows[0].cells == ("imap", "-5", "=h", "'plain", "r1")
-    source, rows = read(written(tmp_path, results.replace("run_id", "other")))
+    source, rows = read(written(tmp_path, results.replace(run_id, "other")))
     assert source.header[3] == "'=mine"
     assert rows[0].cells[:3] == ("imap", "'-5", "'=h")
 

@@ -444,8 +444,9 @@ def pages(header: Sequence[str], *, third: Sequence[str] | None = None) -> Calla
     return fill
 
 
-def test_a_results_workbook_goes_on_over_its_pages_with_numbers_that_go_on(tmp_path: Path) -> None:
-    source, rows = read(saved(tmp_path, pages(("type", "name", "hostname", "run_id"))))
+@pytest.mark.parametrize("run_id", ["run_id", "bulkload_run_id"])
+def test_a_results_workbook_goes_on_over_its_pages_with_numbers_that_go_on(tmp_path: Path, run_id: str) -> None:
+    source, rows = read(saved(tmp_path, pages(("type", "name", "hostname", run_id))))
     assert [row.cells[1] for row in rows] == [f"host {number}" for number in range(9)]
     assert [row.number for row in rows] == list(range(2, 11))
     assert "'results (2)', 'results (3)'" in source.notes[0]

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TextIO
 
 from bulkload.cells import restore
+from bulkload.columns import results_prefix
 from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow, Source
 from bulkload.readers.encoding import Encoding, as_shown, encoding_of
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
-    RESULTS_COLUMN,
     IsHeader,
     Record,
     clean_header,
@@ -75,7 +75,7 @@ def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Ite
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are needed.")
         header, rows = table.header, raw_rows(table, ragged=True)
-        if RESULTS_COLUMN in header:
+        if results_prefix(header) is not None:
             header, rows = clean_header([restore(cell) for cell in header]), _restored(rows)
         yield Source(
             path=path,

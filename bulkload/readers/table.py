@@ -16,7 +16,6 @@ from bulkload.model import Issue, RawRow
 
 HEADER_SEARCH_ROWS = 20  # rows with content that are looked at to find the header under title lines
 MAX_COLUMNS = 1_000  # columns
-RESULTS_COLUMN = "run_id"  # only a results file of ours has it
 _SHOWN = 60  # characters of a cell quoted in a message
 
 IsHeader = Callable[[Sequence[str]], bool]

@@ -17,11 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkload.columns import results_prefix
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.readers import biff, lost, package
 from bulkload.readers.lost import Lost, Survey
-from bulkload.readers.table import MAX_COLUMNS, RESULTS_COLUMN, IsHeader, Record, Table, find_table, raw_rows
+from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
     import zipfile
@@ -208,7 +209,7 @@ def _continuations(book: _Book, name: str, table: Table) -> list[str]:
     Only of those: Excel gives a sheet that a person copied the same kind of name, and a forgotten copy must not
     be sent to the account.
     """
-    if RESULTS_COLUMN not in table.header:
+    if results_prefix(table.header) is None:
         return []
     names = set(book.visible + book.hidden)
     return list(itertools.takewhile(names.__contains__, (f"{name} ({page})" for page in itertools.count(2))))
