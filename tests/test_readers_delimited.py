@@ -184,7 +184,22 @@ def test_in_a_utf8_file_a_byte_that_does_not_fit_is_the_issue_of_its_row(tmp_pat
         [("cell.encoding", "name")],
         [],
     ]
-    assert "1 bytes do not fit" in source.details["encoding"]
+    assert "1 byte does not fit" in source.details["encoding"]
+
+
+@pytest.mark.parametrize("name", ["Zürich", "Ágnes", "Łódź", "Tōkyō ’09"])
+def test_a_cell_in_utf8_among_others_that_are_not_is_the_issue_of_its_row(tmp_path: Path, name: str) -> None:
+    """A curly quote after É looks like a character of UTF-8, but the whole cell does not."""
+    odd = "type,name,hostname\nimap,Köln,h\npop,“CAFÉ”,h\npop,äöüß,h\n".encode("cp1252")
+    source, rows = read(written(tmp_path, odd + f"imap,{name},h\n".encode() + b"pop,plain,h\n"))
+    assert [row.cells[1] for row in rows[:3]] == ["Köln", "“CAFÉ”", "äöüß"]
+    assert [[(issue.code, issue.column) for issue in row.issues] for row in rows] == [
+        *([], [], []),
+        [("cell.encoding", "name")],
+        [],
+    ]
+    assert f'"{name}" in UTF-8' in rows[3].issues[0].message
+    assert source.details["encoding"] == "Windows-1252 (assumed)"
 
 
 def test_bytes_that_windows_1252_does_not_have_are_the_issue_of_their_row(tmp_path: Path) -> None:

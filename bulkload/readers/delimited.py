@@ -20,7 +20,7 @@ from bulkload.cells import restore
 from bulkload.columns import results_prefix
 from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow, Source
-from bulkload.readers.encoding import Encoding, as_shown, encoding_of
+from bulkload.readers.encoding import Encoding, as_shown, encoding_of, in_utf8
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -29,6 +29,7 @@ from bulkload.readers.table import (
     find_table,
     has_content,
     raw_rows,
+    shorten,
 )
 
 MAX_BYTES = 4 << 30  # bytes of a file
@@ -39,8 +40,6 @@ _KEPT = 32_767  # characters kept of a cell that is too long, as many as an Exce
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
-_ODD = re.compile("[\0\udc80-\udcff]")
-_ODD_OR_REPLACED = re.compile("[\0\ufffd]")
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes: more control characters than that are not text
 
@@ -132,7 +131,7 @@ def _first_rows(head: str, delimiter: str) -> list[list[str]]:
 
 
 def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Record]:
-    lines = _Lines(file, _ODD if encoding.errors == "surrogateescape" else _ODD_OR_REPLACED)
+    lines = _Lines(file, encoding.odd)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     for number in itertools.count(1):
         lines.begin(number)
@@ -218,7 +217,13 @@ def _with_odd_characters(number: int, cells: Sequence[str], encoding: Encoding) 
     for index, cell in enumerate(cells):
         text = as_shown(cell)
         replaced = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
-        if replaced:
+        if (meant := in_utf8(cell, encoding)) is not None:
+            message = (
+                f'The cell is "{shorten(text)}" in Windows-1252, as most of the file, and "{shorten(meant)}" in UTF-8; '
+                "save the whole file as UTF-8."
+            )
+            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
+        elif replaced:
             message = f"The cell has bytes that are not {encoding.label.split(' (')[0]}; save the file as UTF-8."
             findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
         if "\0" in cell:

@@ -22,6 +22,8 @@ _BOMS = (
 )
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
+_WINDOWS = "cp1252"
+_CONTINUING = bytes(range(0x80, 0xC0)).decode(_WINDOWS, "surrogateescape")  # the bytes after the first in UTF-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Encoding:
     codec: str
     errors: str  # the error handler: what does not fit stays recognisable
     label: str
+    odd: re.Pattern[str]  # what a text may hold only if something in it was not understood
 
 
 def encoding_of(path: Path) -> Encoding:
@@ -46,8 +49,11 @@ def encoding_of(path: Path) -> Encoding:
     if not misfits:
         return _unicode("utf-8", "UTF-8")
     if fitting > misfits:
-        return _unicode("utf-8", f"UTF-8 (assumed, {misfits:,} bytes do not fit)")
-    return Encoding(codec="cp1252", errors="surrogateescape", label="Windows-1252 (assumed)")
+        what = "1 byte does" if misfits == 1 else f"{misfits:,} bytes do"
+        return _unicode("utf-8", f"UTF-8 (assumed, {what} not fit)")
+    # one set of first characters, because that is what `re` searches for quickly
+    odd = re.compile(f"[\0\udc80-\udcff\xc2-\xf4](?:(?<![\xc2-\xf4])|[{re.escape(_CONTINUING)}])")
+    return Encoding(codec=_WINDOWS, errors="surrogateescape", label="Windows-1252 (assumed)", odd=odd)
 
 
 def as_shown(text: str) -> str:
@@ -55,9 +61,20 @@ def as_shown(text: str) -> str:
     return _UNDECODED.sub("\ufffd", text)
 
 
+def in_utf8(text: str, encoding: Encoding) -> str | None:
+    """Return what a cell says if it alone is UTF-8 in a file that is taken for Windows-1252; None if it is not."""
+    if encoding.codec != _WINDOWS or text.isascii():
+        return None
+    try:
+        return text.encode(_WINDOWS, "surrogateescape").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 def _unicode(codec: str, label: str) -> Encoding:
-    errors = "surrogateescape" if codec.startswith("utf-8") else "replace"
-    return Encoding(codec=codec, errors=errors, label=label)
+    if codec.startswith("utf-8"):
+        return Encoding(codec=codec, errors="surrogateescape", label=label, odd=re.compile("[\0\udc80-\udcff]"))
+    return Encoding(codec=codec, errors="replace", label=label, odd=re.compile("[\0\ufffd]"))
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
