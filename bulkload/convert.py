@@ -19,7 +19,7 @@ from bulkload.readers.translate import Rules, TcpAs, Translation, read_configura
 from bulkload.report.legible import display_width, encodable
 from bulkload.report.replacing import replacing
 
-ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
+SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
 SHEET_ROWS = 1_048_576  # what Excel holds, the header included
 CELL_CHARACTERS = 32_767  # what Excel keeps in a cell
 
@@ -51,13 +51,20 @@ def convert(
     tool: str | None = None,
     skip_private: bool = False,
     tcp_as: TcpAs = "mail",
+    overwrite: bool = False,
 ) -> Counts:
-    """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv)."""
+    """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv).
+
+    A file that exists is left alone unless told otherwise: without an output, the last source would be taken for it.
+    """
     suffix = out.suffix.lower()
     if suffix not in (".xlsx", ".csv"):
         raise UsageError(f"The output {out} ends in {suffix or 'no suffix'}; allowed are .xlsx and .csv.")
     if any(source.resolve() == out.resolve() for source in sources):
         raise UsageError(f"The output {out} is one of the sources; name another file.")
+    written = [out] if suffix == ".xlsx" else [_path_of(sheet, out) for sheet in SHEETS]
+    if not overwrite and (there := next((path for path in written if path.exists()), None)):
+        raise UsageError(f"The output {there} exists already; name a file that does not, or add --overwrite.")
     rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
     translation = read_configuration(sources, tool=tool, rules=rules)
     if suffix == ".xlsx":
@@ -104,13 +111,16 @@ def _write_csv(out: Path, tables: Sequence[_Table]) -> None:
 
     with ExitStack() as finished:
         for table in reversed(tables):  # the rows are put in place last, when their company is there
-            name = f"{out.stem}-{table.name.replace(' ', '-')}{out.suffix}"
-            path = out if table.name == ROWS_SHEET else out.with_name(name)
-            draft = finished.enter_context(replacing(path))
+            draft = finished.enter_context(replacing(_path_of(table.name, out)))
             with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
                 lines = csv.writer(stream)
                 lines.writerow(table.header)
                 lines.writerows([neutralise(cell) for cell in row] for row in table.rows)
+
+
+def _path_of(table: str, out: Path) -> Path:
+    """Where a table stands that is a file of its own: the rows in `out`, the others beside it."""
+    return out if table == ROWS_SHEET else out.with_name(f"{out.stem}-{table.replace(' ', '-')}{out.suffix}")
 
 
 def _write_workbook(draft: Path, tables: Sequence[_Table]) -> None:

@@ -83,8 +83,8 @@ EXAMPLES = (
 )
 
 
-def write_template(path: Path) -> None:
-    """Write the template; the suffix picks the format, and a file that exists is left alone."""
+def write_template(path: Path, *, overwrite: bool = False) -> None:
+    """Write the template; the suffix picks the format, and a file that exists is left alone unless told otherwise."""
     match path.suffix.lower():
         case ".xlsx":
             content = _workbook()
@@ -93,10 +93,10 @@ def write_template(path: Path) -> None:
         case _:
             raise UsageError(f"{path} has the suffix {path.suffix or 'none'}; a template is .xlsx or .csv.")
     try:
-        with path.open("xb") as file:
+        with path.open("wb" if overwrite else "xb") as file:
             file.write(content)
     except FileExistsError:
-        raise UsageError(f"{path} exists already; name a file that does not.") from None
+        raise UsageError(f"{path} exists already; name a file that does not, or add --overwrite.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from error
 

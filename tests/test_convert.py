@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from bulkload.columns import is_header
 from bulkload.convert import convert
-from bulkload.errors import InputError, UsageError
+from bulkload.errors import ExitCode, InputError, UsageError
 from bulkload.readers import open_source
 from bulkload.readers.documents import MAX_DEPTH, read_documents
 from bulkload.readers.tools.registry import recognise
 from bulkload.readers.translate import Rules, translated
 from bulkload.readers.translation import Check, LeftOut
+from tests.command_line import Desk
 from tests.migration_golden import FIXTURES, cases
 
 SECRET = "hunter2"  # every password of the fixtures
@@ -103,6 +104,27 @@ def test_no_cell_of_a_csv_file_starts_a_formula(tmp_path: Path) -> None:
 def test_an_output_of_another_kind_is_refused(tmp_path: Path, out: str) -> None:
     with pytest.raises(UsageError, match=r"allowed are \.xlsx and \.csv"):
         convert([FIXTURES / "nagios" / "tree"], tmp_path / out)
+
+
+@pytest.mark.parametrize("mine", ["out.xlsx", "out.csv", "out-left-out.csv", "out-changed.csv"])
+def test_a_file_that_exists_is_left_alone_unless_told_otherwise(desk: Desk, mine: str) -> None:
+    source, out = FIXTURES / "nagios" / "tree", Path(mine.replace("-left-out", "").replace("-changed", ""))
+    Path(mine).write_bytes(b"mine")
+    ended = desk("convert", source, out)
+    assert ended.exit_code == ExitCode.USAGE
+    assert f"{mine} exists already" in ended.stderr
+    assert "--overwrite" in ended.stderr
+    assert [path.name for path in desk.folder.iterdir()] == [mine]
+    assert Path(mine).read_bytes() == b"mine"
+    assert desk("convert", source, out, "--overwrite").exit_code in (ExitCode.DONE, ExitCode.ROWS_LEFT)
+    assert Path(mine).read_bytes() != b"mine"
+
+
+def test_a_source_is_not_taken_for_a_forgotten_output(desk: Desk) -> None:
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("Type,Friendly Name,URL/IP,Port\nPort,mx,mx.example.com,25\n")
+    assert desk("convert", "a.csv", "b.csv").exit_code == ExitCode.USAGE
+    assert Path("b.csv").read_text() == Path("a.csv").read_text()
 
 
 # ── the common rules ──

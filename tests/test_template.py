@@ -78,6 +78,8 @@ def test_a_file_that_exists_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         write_template(path)
     assert path.read_bytes() == b"mine"
+    write_template(path, overwrite=True)
+    assert load_workbook(path).sheetnames == ["monitors", "columns"]
 
 
 @pytest.mark.parametrize("name", ["t.ods", "t", "no/such/folder/t.csv"])

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @FILE
-def template(file: Path) -> int:
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+def template(file: Path, overwrite: bool) -> int:
     """Write an empty workbook to fill in.
 
     It has drop-downs, a comment per column, and one example per type. A name that ends in .csv gives a plain file.
@@ -28,7 +29,7 @@ def template(file: Path) -> int:
     """
     from bulkload.template import write_template
 
-    write_template(file)
+    write_template(file, overwrite=overwrite)
     click.echo(f"Wrote {file}.")
     return ExitCode.DONE
 
@@ -45,9 +46,16 @@ def template(file: Path) -> int:
     show_default=True,
     help="Plain TCP checks on mail ports: mail checks, left out as TCP, or skipped.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def convert(
-    sources: tuple[Path, ...], out: Path, tool: str | None, skip_private: bool, tcp_as: TcpAs, as_json: bool
+    sources: tuple[Path, ...],
+    out: Path,
+    tool: str | None,
+    skip_private: bool,
+    tcp_as: TcpAs,
+    overwrite: bool,
+    as_json: bool,
 ) -> int:
     """Turn another tool's configuration into a spreadsheet.
 
@@ -64,7 +72,7 @@ def convert(
 
     from bulkload.convert import convert as convert_files
 
-    counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as)
+    counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out)}))
     else:
