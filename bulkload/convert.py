@@ -1,7 +1,8 @@
 """Another tool's configuration as a spreadsheet: its files go in, rows and an account of the move come out.
 
-The workbook has three sheets: rows ready for `check` and `run`, what was left out and why, what was changed on
-the way. A CSV output is three files. Every object of the source is a row, skipped, or an error.
+The workbook has three sheets: rows for `check` and `run`, which lack nothing but a plan code, what was left out and
+why, what was changed on the way. A CSV output is three files. Every object of the source is a row, skipped, or an
+error.
 """
 
 from __future__ import annotations

@@ -83,6 +83,20 @@ def test_a_configuration_that_holds_no_mail_check_is_not_done(desk: Desk) -> Non
 
 
 @pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("out", ["hosts.xlsx", "hosts.csv"])
+def test_a_converted_file_lacks_nothing_but_a_plan_code(desk: Desk, out: str) -> None:
+    source = next(sample for sample in SAMPLES if sample.name == "uptimerobot-v2.json")
+    rows = desk("convert", source, out, "--json").json["rows"]
+    for command in ("check", "plan", "run"):
+        ended = desk(command, out, "--json")
+        assert (ended.exit_code, ended.json["counts"]) == (ExitCode.ROWS_LEFT, {"invalid": rows})
+    issues = desk("check", out, "--json").json["issues"]
+    assert {(issue["column"], issue["code"]) for issue in issues} == {("billing_plancode", "billing_plancode.missing")}
+    for command in ("check", "plan", "run"):
+        assert desk(command, out, *WITH_PLAN).exit_code == ExitCode.DONE
+
+
+@pytest.mark.usefixtures("sandbox")
 def test_an_unknown_tool_is_refused_with_the_known_ones(desk: Desk) -> None:
     ended = desk("run", SAMPLES[0], "--from", "whatsup")
     assert ended.exit_code == ExitCode.USAGE

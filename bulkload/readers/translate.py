@@ -25,7 +25,8 @@ from bulkload.values import CellError
 
 TcpAs = Literal["mail", "tcp", "skip"]
 
-FIELDS = ("type", "name", "hostname", "port", "interval", "timeout", "enabled", "note")
+# the plan code is for people to fill in: other tools have none
+FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
 ROUND_TRIP = "round-trip"
 
 PLAIN_PORTS = {"imap": 143, "pop": 110, "smtp": 25}
