@@ -115,7 +115,7 @@ class Translated:
 
     @property
     def objects(self) -> int:
-        """How many objects the source holds."""
+        """How many objects the source holds; a check of several ports is one for each."""
         return self.rows + self.skipped + self.errors
 
     @property

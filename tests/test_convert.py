@@ -20,8 +20,8 @@ from bulkload.convert import convert
 from bulkload.errors import ExitCode, InputError, UsageError
 from bulkload.readers import open_source
 from bulkload.readers.documents import MAX_DEPTH, read_documents
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translate import Rules, translated
+from bulkload.readers.tools.registry import READERS, Reader, recognise
+from bulkload.readers.translate import Rules, read_configuration, translated
 from bulkload.readers.translation import Check, LeftOut
 from tests.command_line import Desk
 from tests.migration_golden import FIXTURES, cases
@@ -178,11 +178,16 @@ def test_a_check_that_contradicts_itself_is_an_error_that_names_it(check: Check,
     assert reason in left.reason
 
 
-def test_tcp_checks_are_skipped_or_kept_as_tcp_on_request() -> None:
+def test_tcp_checks_are_skipped_on_request() -> None:
     tcp = replace(SMTP, type=None)
     assert "skipped" in only(tcp, tcp_as="skip").reason
-    assert rows(tcp, tcp_as="tcp")[0]["type"] == "tcp"
     assert rows(SMTP, tcp_as="skip")[0]["type"] == "smtp"
+
+
+def test_tcp_checks_cannot_become_monitors_that_are_no_mail_monitors(desk: Desk) -> None:
+    ended = desk("convert", FIXTURES / "nagios" / "tree", "out.xlsx", "--tcp-as", "tcp")
+    assert ended.exit_code == ExitCode.USAGE
+    assert "'mail', 'skip'" in ended.stderr
 
 
 @given(st.floats(0.001, 10**7))
@@ -312,6 +317,57 @@ def test_two_tools_in_one_folder_are_an_error_that_names_them(tmp_path: Path) ->
 def test_a_tool_that_is_not_known_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"known are.*nagios"):
         convert([hostile(tmp_path, "a", "x")], tmp_path / "out.xlsx", tool="nagois")
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.NAME)
+def test_the_files_of_another_tool_are_refused_or_accounted_for(reader: Reader) -> None:
+    for case in GOLDEN:
+        try:
+            found = read_configuration([case], tool=reader.NAME)
+        except InputError:
+            continue
+        assert found.rows or found.left_out
+
+
+@pytest.mark.parametrize(
+    ("content", "tool"),
+    [
+        ("define service {\nhost_name mx\ncheck_command check_smtp\n}\n", "zabbix"),
+        ("zabbix_export:\n  version: '6.0'\n", "zabbix"),
+        ("set daemon 60\n", "monit"),
+        ('{"stat": "ok", "monitors": []}', "uptimerobot"),
+    ],
+)
+def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content: str, tool: str) -> None:
+    ended = desk("convert", hostile(desk.folder, "source", content), "out.xlsx", "--from", tool)
+    assert ended.exit_code == ExitCode.USAGE
+    assert "source holds no check of" in ended.stderr
+    assert not Path("out.xlsx").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "asked_for"),
+    [
+        ("define command {\ncommand_name check_smtp\ncommand_line check_smtp\n}\n", "give the files with services"),
+        ("modules:\n  smtp:\n    prober: tcp\n", "give prometheus.yml as well"),
+        ('{"results": [{"type": "CheckCommand", "name": "smtp"}]}', "v1/objects/services?joins=host as well"),
+        (
+            "zabbix_export: {templates: [{template: Mail, items: [{type: SIMPLE, key: 'net.tcp.service[smtp]'}]}]}\n",
+            "export the hosts",
+        ),
+    ],
+)
+def test_a_source_that_is_half_of_what_is_needed_has_to_be_looked_at(desk: Desk, content: str, asked_for: str) -> None:
+    ended = desk("convert", hostile(desk.folder, "source", content), "out.xlsx", "--json")
+    assert (ended.exit_code, ended.json["rows"], ended.json["errors"]) == (ExitCode.ROWS_LEFT, 0, 1)
+    assert asked_for in str(sheets(Path("out.xlsx"))["left out"][1][1])
+
+
+def test_a_template_that_two_files_define_is_named_for_both(tmp_path: Path) -> None:
+    export = "zabbix_export:\n  templates:\n    - template: Mail\n      items: [{name: SMTP, key: x}]\n"
+    files = [hostile(tmp_path, name, export) for name in ("a.yaml", "b.yaml")]
+    origins = [item.origin for item in read_configuration(files).left_out]
+    assert origins == ["b.yaml: template Mail", "a.yaml: template Mail: SMTP"]
 
 
 @given(

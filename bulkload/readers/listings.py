@@ -294,6 +294,8 @@ def _check(layout: Layout, origin: str, item: Item, kind: Kind, *, several: bool
         raise Unreadable(f"The {layout.noun} has no port, so what it checks cannot be told{hint}.")
     if port is None and layout.no_port:
         changes.append(f"The list holds no ports; {layout.no_port}.")
+    if several:
+        changes.append(f"The {layout.noun} checks several ports, and each becomes a row.")
     interval = as_seconds(values["interval"], "interval", unit=layout.interval_unit)
     if interval is None and values["interval"] is not None:
         raise Unreadable("The interval is 0, but a time between two checks is needed.")

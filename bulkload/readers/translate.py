@@ -23,7 +23,7 @@ from bulkload.readers.tools.registry import recognise
 from bulkload.readers.translation import Check, LeftOut
 from bulkload.values import CellError
 
-TcpAs = Literal["mail", "tcp", "skip"]
+TcpAs = Literal["mail", "skip"]
 
 # the plan code is for people to fill in: other tools have none
 FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
@@ -41,6 +41,7 @@ MAX_CHECKS = 1_000_000  # objects of one input
 MAX_HOST_CHARS = 1000  # of the text where a host name should be
 MAX_NOTE_READ = 10_000  # characters of a note that are looked at
 MAX_MERGED_SHOWN = 20  # checks that a merged row names
+SHOWN_FILES = 3  # names of files in a message
 SHOWN_LEFT_OUT = 20  # sentences about objects that need a look, in the notes of a source
 
 # {{ jinja }}, ${ENV}, {$ZABBIX}, {#LLD}, {HOST.CONN}, $NAGIOS$, %{x}, <%= erb %>, ENC[…]
@@ -100,8 +101,12 @@ class _Settled:
 def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Translation:
     """Recognise whose files these are and turn them into rows."""
     recognised = recognise(read_documents(paths), tool)
-    items = recognised.reader.translate(recognised.documents)
-    return translated(recognised.reader.TITLE, items, rules or Rules(), left_out=recognised.left_out)
+    title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
+    found = translated(title, items, rules or Rules(), left_out=recognised.left_out)
+    if not (found.rows or found.left_out):
+        names = ", ".join(document.name for document in recognised.documents[:SHOWN_FILES])
+        raise InputError(f"{names} holds no check of {title}, nor anything that one is made of.")
+    return found
 
 
 def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Source:
@@ -197,12 +202,8 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
             return out(f"Port {port}{what} is not a port of IMAP, POP3 or SMTP.", error=False)
         if rules.tcp_as == "skip":
             return out(f"It is a plain TCP check (port {port}), and those are skipped.", error=False)
-        if rules.tcp_as == "tcp":
-            kind = "tcp"
-            changes.append(f"The plain TCP check on port {port} keeps the type tcp, which is no mail monitor.")
-        else:
-            marks.append("type inferred from TCP port")
-            changes.append(f"The type {kind} is inferred from TCP port {port}.")
+        marks.append("type inferred from TCP port")
+        changes.append(f"The type {kind} is inferred from TCP port {port}.")
     elif kind not in PLAIN_PORTS:
         return out(f"The type {kind} is not one of {', '.join(PLAIN_PORTS)}.")
     elif port is None:

@@ -19,6 +19,8 @@ from bulkload.readers.values import Unreadable, as_labels, as_port, as_seconds, 
 NAME = "icinga2"
 TITLE = "Icinga 2"
 
+_SERVICES = "https://SERVER:5665/v1/objects/services?joins=host"
+
 DEFAULT_TIMEOUT = 10.0  # seconds, of the plugins
 _LANGUAGE = re.compile(r'^[ \t]*(?:apply\s+Service|object\s+(?:Host|Service|CheckCommand)\s+")', re.MULTILINE)
 _MACRO = re.compile(r"\$([\w.]+)\$")
@@ -73,7 +75,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         if len(written) == len(documents):
             raise InputError(
                 f"{written[0].name} is in the Icinga 2 configuration language, which only Icinga can work out; "
-                "give the answer of https://SERVER:5665/v1/objects/services?joins=host instead."
+                f"give the answer of {_SERVICES} instead."
             )
         for document in written:
             yield LeftOut(origin=document.name, reason="The configuration language is not read; the API's answer is.")
@@ -88,9 +90,14 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         for _, item in items
         if at(item, "type") == "CheckCommand"
     }
-    for place, item in items:
-        if at(item, "type") in ("CheckCommand", "Host"):
-            continue
+    services = [(place, item) for place, item in items if at(item, "type") not in ("CheckCommand", "Host")]
+    if items and not services:
+        yield LeftOut(
+            origin="all files",
+            reason=f"{len(items)} objects and no service among them; give the answer of {_SERVICES} as well.",
+            error=True,
+        )
+    for place, item in services:
         yield _service(place, item, custom)
 
 

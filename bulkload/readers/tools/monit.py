@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bulkload.readers.documents import Document, referred_documents
 from bulkload.readers.translation import Check, LeftOut, Tls
@@ -196,7 +197,7 @@ def _statements(document: Document) -> Iterator[_Statement]:
     """The file, cut before every `check`, `set` and `include`."""
     tokens = list(_tokens(document.rendered))
     starts = [at for at, token in enumerate(tokens) if _begins(tokens, at, token)]
-    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+    for start, end in pairwise([*starts, len(tokens)]):
         yield _Statement(document=document, tokens=tokens[start:end])
 
 

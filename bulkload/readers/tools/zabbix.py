@@ -62,7 +62,13 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         export = _export(document)
         hosts += [(document.name, host) for host in _items(export, "hosts")]
         for template in _items(export, "templates"):
-            templates.setdefault(_name(template.get("template") or template.get("name")), (document.name, template))
+            template_name = _name(template.get("template") or template.get("name"))
+            file, first = templates.setdefault(template_name, (document.name, template))
+            if first is not template:
+                yield LeftOut(
+                    origin=f"{document.name}: template {template_name}",
+                    reason=f"The template is in {file} as well and is taken from there.",
+                )
     linked: set[str] = set()
     missing: dict[str, list[str]] = {}
     for file, item in hosts:
@@ -91,7 +97,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         )
     for template_name, (file, template) in templates.items():
         if template_name not in linked:
-            yield from _unlinked(f"{file}: template {template_name}", template)
+            yield from _unlinked(f"{file}: template {template_name}", template, error=not hosts)
 
 
 def _linked(item: Item, templates: Mapping[str, tuple[str, Item]]) -> Iterator[str]:
@@ -126,17 +132,18 @@ def _items_of(source: Item, host: _Host) -> Iterator[Check | LeftOut]:
             )
 
 
-def _unlinked(origin: str, template: Item) -> Iterator[LeftOut]:
-    """What a template would give if a host used it."""
+def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[LeftOut]:
+    """What a template would give if a host used it; an error if there is no host at all."""
     for item in _items(template, "items"):
+        place = f"{origin}: {_name(item.get('name')) or _name(item.get('key'))}"
         key = _KEY.match(_name(item.get("key")))
         if key and _name(item.get("type")) in _SIMPLE:
             reason = (
                 f"No host in these files uses its template, which would test {key[2] or 'nothing'}; export the hosts."
             )
+            yield LeftOut(origin=place, reason=reason, error=error)
         else:
-            reason = "It is no network test, and no host in these files uses its template."
-        yield LeftOut(origin=f"{origin}: {_name(item.get('name')) or _name(item.get('key'))}", reason=reason)
+            yield LeftOut(origin=place, reason="It is no network test, and no host in these files uses its template.")
 
 
 def _item(origin: str, item: Item, host: _Host) -> Check | LeftOut:

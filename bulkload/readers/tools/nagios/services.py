@@ -52,6 +52,7 @@ def services(tree: Tree) -> Iterator[Check | LeftOut]:
         yield LeftOut(
             origin="all files",
             reason=f"{len(tree.definitions)} definitions and no service among them; give the files with services.",
+            error=True,
         )
     placed: list[_Placed] = []
     for service in found:

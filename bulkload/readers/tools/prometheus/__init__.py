@@ -84,7 +84,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             yield from _of_list(document, root, modules, has_jobs=jobs > 0)
     if modules and not jobs and not any(_is_list(root) for root in roots.values()):
         yield LeftOut(
-            origin="all files", reason=f"{len(modules)} modules and no target among them; give prometheus.yml as well."
+            origin="all files",
+            reason=f"{len(modules)} modules and no target among them; give prometheus.yml as well.",
+            error=True,
         )
 
 
