@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import io
+import os
 import shutil
 import struct
 import zipfile
@@ -417,6 +418,18 @@ def test_hidden_sheets_are_named_and_only_read_when_asked_for(tmp_path: Path) ->
     assert rows[0].number == 3
 
 
+def test_further_sheets_that_fit_are_named_unless_one_was_asked_for(tmp_path: Path) -> None:
+    def fill(book: xlsxwriter.Workbook) -> None:
+        for name in ("Hosts", "Notes", "Old hosts"):
+            sheet = book.add_worksheet(name)
+            if name != "Notes":
+                table(sheet)
+
+    path = saved(tmp_path, fill)
+    assert read(path)[0].details == {"sheet": "Hosts", "other sheets": "also fits: Old hosts"}
+    assert read(path, sheet="Hosts")[0].details == {"sheet": "Hosts"}
+
+
 def test_an_unknown_sheet_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"hosts\.xlsx: there is no sheet 'Hots'; the workbook has 'Read me', 'Hosts'"):
         read(saved(tmp_path, on_the_second_sheet), sheet="Hots")
@@ -530,11 +543,14 @@ def test_what_is_no_spreadsheet_is_refused_by_what_it_is(tmp_path: Path, content
         read(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.csv: there is no such file"):
         read(tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="a folder, not a file"):
         read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")  # what <(command) is to a program
+    with pytest.raises(InputError, match="a pipe or a device"):
+        read(tmp_path / "pipe")
 
 
 def test_a_workbook_without_content_is_refused_and_its_hidden_sheets_named(tmp_path: Path) -> None:

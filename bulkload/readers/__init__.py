@@ -103,6 +103,8 @@ def _is_configuration(path: Path) -> bool:
 def _reader_of(path: Path) -> Reader:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
+    if path.exists() and not path.is_file():
+        raise InputError("it is a pipe or a device, and an input is read more than once; save it as a file first.")
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:

@@ -11,7 +11,7 @@ import datetime
 import itertools
 import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +43,7 @@ _OLE_FOREIGN = (
     ("__substg1.0_", "an Outlook message, not a workbook"),
 )
 _SHOWN_SHEETS = 20  # names of sheets that a message lists
+_GLANCED_BYTES, _GLANCED_CELLS = 4 << 20, 1_000_000  # of a workbook and its sheet, opened only to say that it fits too
 _SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands on opening, besides the list of sheets
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
@@ -61,13 +62,16 @@ def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iter
     with _opened(path) as book:
         name, table = _choose(book, sheet, is_header)
         pages = _continuations(book, name, table)
+        details = {"sheet": name} if len(book.visible) + len(book.hidden) > 1 else {}
+        if sheet is None and (others := _also_fitting(book, (name, *pages), is_header)):
+            details["other sheets"] = f"also fits: {', '.join(others)}"
         yield Source(
             path=path,
             name=path.name,
             format=book.kind,
             header=table.header,
             rows=raw_rows(replace(table, records=_with_pages(book, table, pages)), ragged=False),
-            details={"sheet": name} if len(book.visible) + len(book.hidden) > 1 else {},
+            details=details,
             notes=_notes(book, name, table, pages),
         )
 
@@ -170,6 +174,20 @@ def _choose(book: _Book, wanted: str | None, is_header: IsHeader) -> tuple[str, 
     return fallback
 
 
+def _also_fitting(book: _Book, read: Sequence[str], is_header: IsHeader) -> list[str]:
+    """Name the sheets that could have been meant as well; one that is large or cannot be read is not looked at."""
+    if book.path.stat().st_size > _GLANCED_BYTES:
+        return []
+    fitting = []
+    for name in book.visible[book.visible.index(read[0]) + 1 :][:_SHOWN_SHEETS]:
+        with suppress(InputError):
+            if name not in read and _survey(book, name, most=_GLANCED_CELLS).cells <= _GLANCED_CELLS:
+                table = find_table(_records(book, name), is_header)
+                if table is not None and table.recognised:
+                    fitting.append(name)
+    return fitting
+
+
 def _named(book: _Book, wanted: str) -> str:
     names = book.visible + book.hidden
     for name in names:
@@ -265,7 +283,7 @@ def _refuse_too_large(name: str, survey: Survey) -> None:
         )
 
 
-def _survey(book: _Book, name: str) -> Survey:
+def _survey(book: _Book, name: str, *, most: int = lost.MAX_CELLS) -> Survey:
     if book.package is None:
         return Survey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
     if book.kind == "ods":
@@ -276,7 +294,7 @@ def _survey(book: _Book, name: str) -> Survey:
     if book.kind == "xlsb":
         return lost.survey_binary(package.blocks(book.package, part))
     survey = lost.survey_xml(package.blocks(book.package, part))
-    if survey.cells > lost.MAX_CELLS:
+    if survey.cells > most:
         survey = survey._replace(cells=lost.exact_cells_xml(package.blocks(book.package, part)))
     return survey
 
