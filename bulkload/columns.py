@@ -5,6 +5,7 @@ in: the header of a file, with what --map and --set say    out: a `Layout`, or o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,12 +54,14 @@ class Layout:
     user_columns: tuple[int, ...]  # indices of everything else
 
 
-_HINTS = {
-    "tls": 'TLS follows from the type or the port, so write imaps, pop3s or smtps in "type"',
-    "ssl": 'TLS follows from the type or the port, so write imaps, pop3s or smtps in "type"',
+_HINTS = {  # by pattern of a normalised header
+    "tls|ssl": 'TLS follows from the type or the port, so write imaps, pop3s or smtps in "type"',
     "password": "passwords are not sent; keep them out of the file",
-    "intervalseconds": 'an interval is minutes, in a column "interval"',
-    "timeoutms": 'a timeout is seconds, in a column "timeout"',
+    # to suggest the plain name would be to ask for seconds that are read as minutes
+    ".*(interval|frequency)(in)?(m?s|m?secs?|(milli)?seconds?|h|hrs?|hours?)": (
+        'an interval is minutes, in a column "interval"'
+    ),
+    ".*timeout(in)?(ms|msecs?|milliseconds?|m|mins?|minutes?)": 'a timeout is seconds, in a column "timeout"',
 }
 _NEEDED = ("type", "name", "billing_plancode")
 _HOST_FIELDS = ("hostname", "smtp_hostname")
@@ -214,14 +217,16 @@ def _missing(known: Collection[str]) -> list[str]:
 
 
 def _unknown(header: Sequence[str], index: int) -> str:
-    hint = _HINTS.get(normalise(header[index]))
-    advice = f"; {hint}" if hint else _suggestion(header[index])
+    advice = _suggestion(header[index])
     return f"{_place(header, index)} is unknown{advice}; --map names its field, --ignore-unknown leaves it out."
 
 
 def _suggestion(text: str) -> str:
     import difflib
 
+    for pattern, hint in _HINTS.items():
+        if re.fullmatch(pattern, normalise(text)):
+            return f"; {hint}"
     close = difflib.get_close_matches(normalise(text)[:100], list(ALIASES), n=1, cutoff=0.7)
     return f', perhaps "{ALIASES[close[0]]}" is meant' if close else ""
 

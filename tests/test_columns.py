@@ -40,6 +40,32 @@ def test_an_unknown_column_is_an_error_with_a_suggestion() -> None:
     assert 'Column E "Intervall" is unknown, perhaps "interval" is meant' in text
 
 
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        *(
+            (name, 'an interval is minutes, in a column "interval"')
+            for name in (
+                "interval seconds",
+                "Interval (s)",
+                "check_interval_seconds",
+                "Check frequency [sec]",
+                "interval in ms",
+                "Frequency_Hours",
+            )
+        ),
+        *(
+            (name, 'a timeout is seconds, in a column "timeout"')
+            for name in ("timeout_ms", "Timeout (min)", "Connect timeout ms")
+        ),
+    ],
+)
+def test_a_column_in_another_unit_is_never_taken_for_a_typing_error(header: str, hint: str) -> None:
+    text = problems((*GOOD, header), mapping={"name": header})
+    assert text.count(hint) == 2
+    assert "perhaps" not in text
+
+
 @pytest.mark.parametrize("header", ["Email consent", "Hostnames", "port2", "Name of owner"])
 def test_a_similar_column_is_never_taken_for_a_field(header: str) -> None:
     assert f'"{header}" is unknown' in problems((*GOOD, header))
