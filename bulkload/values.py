@@ -42,7 +42,7 @@ _SECONDS = {
 _UNIT_SECONDS = {"interval": 60, "timeout": 1}
 
 # three decimal zeros would as well be a thousand, so 1.000 is not taken for 1
-_WHOLE = re.compile(r"([0-9]{1,18})(?:\.0{1,2})?")
+_WHOLE = re.compile(r"(?![0-9]{1,3}\.000$)([0-9]{1,18})(?:\.0{1,18})?")
 _UNIT = re.compile(r"([0-9]{1,9})\s*([A-Za-z]{1,9})\.?")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'’\s][0-9]{3})+")
 _DECIMAL = re.compile(r"[0-9]+[.,][0-9]+")
@@ -118,9 +118,10 @@ def locations(text: str) -> tuple[int, ...]:
     rule = FIELDS["locations"].rule
     found = []
     for part in _parts(text):
-        if not re.fullmatch(r"[1-9][0-9]{0,17}", part):
+        number = _WHOLE.fullmatch(part)
+        if number is None or number[1].startswith("0"):
             raise CellError("number", rule)
-        found.append(int(part))
+        found.append(int(number[1]))
     if len(set(found)) < len(found):
         raise CellError("repeated", "each location is named once")
     return tuple(found)

@@ -41,7 +41,7 @@ ODD = {
     "type": ("smtp", "imaps", "round-trip", "IMAP ", "x"),
     "name": TEXTS,
     "hostname": HOSTS,
-    "port": ("", "25", "143", "70000", "993.0"),
+    "port": ("", "25", "143", "70000", "993.0", "993.000", "993.0000"),
     "billing_plancode": ("", "UBM-A/A", "100%", "UBM - A/A:1:2"),
     "interval": ("", "5", "0", "%s"),
     "note": TEXTS,

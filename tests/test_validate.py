@@ -81,7 +81,7 @@ def test_a_round_trip_is_understood(text: str) -> None:
     assert body(ROUND_TRIP, type=text)["email"] == "probe@example.com"
 
 
-@pytest.mark.parametrize("text", ["993", "993.0", "993.00", "0993", " 993 "])
+@pytest.mark.parametrize("text", ["993", "993.0", "993.00", "993.000000", "0993.000", "0993", " 993 "])
 def test_a_port_is_a_whole_number_however_a_spreadsheet_writes_it(text: str) -> None:
     assert body(SERVER, port=text)["port"] == 993
 
@@ -312,6 +312,7 @@ def test_what_is_neither_yes_nor_no_is_an_issue(text: str) -> None:
     [
         ("locations", "10", [{"id": 10}]),
         ("locations", "10;20", [{"id": 10}, {"id": 20}]),
+        ("locations", "10.0;20.00", [{"id": 10}, {"id": 20}]),
         ("locations", " 20 , 10 ;", [{"id": 20}, {"id": 10}]),
         ("custom_properties", "28=74;30 = 81", [{"id": 28, "value_id": 74}, {"id": 30, "value_id": 81}]),
         ("mode", "primary", "Primary"),
@@ -355,6 +356,9 @@ def test_lists_choices_and_texts_are_sent_as_documented(field: str, text: str, s
         ("locations", "10;;20", "locations.number"),
         ("locations", "10.2", "locations.number"),
         ("locations", "010", "locations.number"),
+        ("locations", "0.0", "locations.number"),
+        ("locations", "10.000", "locations.number"),
+        ("locations", "10;10.0", "locations.repeated"),
         ("locations", ";", "locations.number"),
         ("locations", "10;10", "locations.repeated"),
         ("locations", "-1", "locations.number"),
