@@ -68,7 +68,7 @@ def parse_host(text: str) -> Host:
     port = None
     if colon:
         if not re.fullmatch("[0-9]{1,5}", port_text) or not 1 <= int(port_text) <= 65535:
-            raise CellError("port", f"behind the colon {FIELDS['port'].rule} is allowed")
+            raise CellError("port", f"behind the colon stands a port, and {FIELDS['port'].rule}")
         port = int(port_text)
     name = _canonical(name)
     return Host(name=name, port=port, scheme=scheme, is_ipv4=_DOTTED_DIGITS.fullmatch(name) is not None)
@@ -128,7 +128,10 @@ def _refuse_what_is_no_host(rest: str) -> None:
     if not parts:
         raise CellError("form", _RULE)
     if len(parts) > 1 or parts[0] != rest:
-        raise CellError("space", "a host name has no blanks or separators; " + _meant("".join(parts)))
+        are_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # which nobody meant to be one name
+        raise CellError(
+            "space", "a host name has no blanks or separators; " + _meant("" if are_words else "".join(parts))
+        )
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
             raise CellError("ipv6", "IPv6 is not supported, so write the host's name or its IPv4 address")

@@ -48,18 +48,22 @@ def _errors(value: object) -> object:
     return text
 
 
-def _pairs(value: object) -> object:
-    """`left=right` texts → a mapping."""
-    if isinstance(value, Mapping):
-        return _texts(value)
-    texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
-    pairs = {}
-    for text in (str(text) for text in texts if str(text).strip()):
-        left, sign, right = text.partition("=")
-        if not sign or not left.strip():
-            raise ValueError(f"{text!r} is not of the form left=right")
-        pairs[left.strip()] = right.strip()
-    return pairs
+def _pairs(form: str) -> BeforeValidator:
+    """`left=right` texts → a mapping; `form` says what stands on both sides."""
+
+    def read(value: object) -> object:
+        if isinstance(value, Mapping):
+            return _texts(value)
+        texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+        pairs = {}
+        for text in (str(text) for text in texts if str(text).strip()):
+            left, sign, right = text.partition("=")
+            if not sign or not left.strip():
+                raise ValueError(f"{text!r} is not of the form {form}")
+            pairs[left.strip()] = right.strip()
+        return pairs
+
+    return BeforeValidator(read)
 
 
 def _texts(table: Mapping[str, object]) -> dict[str, str]:
@@ -172,8 +176,8 @@ class Options(BaseModel):
     first: Count | None = None
     strict: Switch = False
     max_errors: Share | None = None
-    set: Annotated[dict[str, str], BeforeValidator(_pairs)] = {}
-    map: Annotated[dict[str, str], BeforeValidator(_pairs)] = {}
+    set: Annotated[dict[str, str], _pairs("field=value")] = {}
+    map: Annotated[dict[str, str], _pairs("column=field")] = {}
     sheet: str | None = None
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool whose configuration the input is
@@ -223,10 +227,12 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     if not must_exist and not path.is_file():
         return {}
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise UsageError(f"The settings file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise UsageError(f"The settings file {path} is not text in UTF-8; save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The settings file {path} is not TOML: {error}.") from error
     known = {*_ACCOUNT_IN_FILE, *_TABLES, *_names(Options)} - {"set"}
     for name in found:
@@ -261,7 +267,9 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
             place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
         context = found.get("ctx", {})
         allowed = context.get("error") or f"{context.get('expected', found['msg'])} is allowed"
-        shown = "not an address" if name in _SECRET_ADDRESSES else repr(value)
+        several = isinstance(value, tuple | list)
+        shown = ", ".join(map(repr, value)) if several else repr(value)
+        shown = "not an address" if name in _SECRET_ADDRESSES else shown
         raise UsageError(f"{place} is {shown}; {allowed}.") from None
 
 
@@ -286,11 +294,11 @@ def _with_secrets(account: Account) -> Account:
 def _secret(path: Path, kind: str) -> SecretStr:
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST_SECRET_FILE + 1).decode("utf-8").rstrip("\r\n")
+            text = file.read(LARGEST_SECRET_FILE + 1).decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise UsageError(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        raise UsageError(f"The {kind} file {path} is not text in UTF-8.") from None
+        raise UsageError(f"The {kind} file {path} is not text in UTF-8; save it as UTF-8.") from None
     if not text or len(text) > LARGEST_SECRET_FILE or "\n" in text:
         raise UsageError(f"The {kind} file {path} must hold one line, the {kind}.")
     return SecretStr(text)

@@ -37,6 +37,11 @@ def test_a_password_file_holds_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     assert "s3cret" not in repr(account)
 
 
+def test_a_mark_at_the_beginning_is_no_part_of_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(secret(tmp_path / "secret", "\ufeffs3cret\n")))
+    assert load({})[0].password.get_secret_value() == "s3cret"
+
+
 @pytest.mark.parametrize("text", ["", "\n", "one\ntwo\n", "x" * 5000])
 def test_a_file_that_is_no_password_is_refused_without_being_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str

@@ -128,8 +128,10 @@ def test_tables_of_the_file_are_filled_up_by_the_environment_and_by_options(monk
 
 @pytest.mark.parametrize("wrong", ["interval", "=5"])
 def test_a_pair_without_two_sides_is_refused(wrong: str) -> None:
-    with pytest.raises(UsageError, match="left=right"):
-        load({"set": (wrong,)})
+    with pytest.raises(UsageError, match=f"^--set is 'a=b', '{wrong}'; '{wrong}' is not of the form field=value"):
+        load({"set": ("a=b", wrong)})
+    with pytest.raises(UsageError, match=f"^--map is '{wrong}'; '{wrong}' is not of the form column=field"):
+        load({"map": (wrong,)})
 
 
 def test_results_can_be_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,5 +242,10 @@ def test_a_settings_file_that_is_named_must_be_there() -> None:
 
 def test_a_settings_file_that_is_not_text_is_refused() -> None:
     Path(SETTINGS_FILE).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="is not TOML"):
+    with pytest.raises(UsageError, match="save it as UTF-8"):
         load({})
+
+
+def test_a_settings_file_may_begin_with_a_mark() -> None:
+    Path(SETTINGS_FILE).write_text("concurrency = 3\n", "utf-8-sig")
+    assert load({})[1].concurrency == 3
