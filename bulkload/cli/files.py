@@ -77,7 +77,7 @@ def convert(
         click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out)}))
     else:
         click.echo(
-            f"{counts.tool}: {counts.objects:,} objects are {counts.rows:,} rows, {counts.skipped:,} skipped,"
-            f" {counts.errors:,} errors; {counts.changes:,} changes on the way.\nWrote {out}."
+            f"{counts.tool}: objects {counts.objects:,}, rows {counts.rows:,}, skipped {counts.skipped:,},"
+            f" errors {counts.errors:,}, changes on the way {counts.changes:,}.\nWrote {out}."
         )
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

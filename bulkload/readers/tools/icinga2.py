@@ -94,7 +94,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
     if items and not services:
         yield LeftOut(
             origin="all files",
-            reason=f"{len(items)} objects and no service among them; give the answer of {_SERVICES} as well.",
+            reason=f"No service is among the objects ({len(items):,}); give the answer of {_SERVICES} as well.",
             error=True,
         )
     for place, item in services:

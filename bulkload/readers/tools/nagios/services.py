@@ -51,7 +51,7 @@ def services(tree: Tree) -> Iterator[Check | LeftOut]:
     if not found:
         yield LeftOut(
             origin="all files",
-            reason=f"{len(tree.definitions)} definitions and no service among them; give the files with services.",
+            reason=f"No service is among the definitions ({len(tree.definitions):,}); give the files with services.",
             error=True,
         )
     placed: list[_Placed] = []

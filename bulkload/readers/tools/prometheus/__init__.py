@@ -85,7 +85,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
     if modules and not jobs and not any(_is_list(root) for root in roots.values()):
         yield LeftOut(
             origin="all files",
-            reason=f"{len(modules)} modules and no target among them; give prometheus.yml as well.",
+            reason=f"No target is among the modules ({len(modules):,}); give prometheus.yml as well.",
             error=True,
         )
 
