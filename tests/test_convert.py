@@ -178,16 +178,11 @@ def test_a_check_that_contradicts_itself_is_an_error_that_names_it(check: Check,
     assert reason in left.reason
 
 
-def test_tcp_checks_are_skipped_on_request() -> None:
+def test_tcp_checks_are_skipped_or_kept_as_tcp_on_request() -> None:
     tcp = replace(SMTP, type=None)
     assert "skipped" in only(tcp, tcp_as="skip").reason
+    assert rows(tcp, tcp_as="tcp")[0]["type"] == "tcp"
     assert rows(SMTP, tcp_as="skip")[0]["type"] == "smtp"
-
-
-def test_tcp_checks_cannot_become_monitors_that_are_no_mail_monitors(desk: Desk) -> None:
-    ended = desk("convert", FIXTURES / "nagios" / "tree", "out.xlsx", "--tcp-as", "tcp")
-    assert ended.exit_code == ExitCode.USAGE
-    assert "'mail', 'skip'" in ended.stderr
 
 
 @given(st.floats(0.001, 10**7))

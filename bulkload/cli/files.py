@@ -41,10 +41,10 @@ def template(file: Path, overwrite: bool) -> int:
 @click.option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
 @click.option(
     "--tcp-as",
-    type=click.Choice(["mail", "skip"]),
+    type=click.Choice(["mail", "tcp", "skip"]),
     default="mail",
     show_default=True,
-    help="Plain TCP checks on mail ports: taken for mail checks, or skipped.",
+    help="Plain TCP checks on mail ports: taken for mail checks, kept as they are (run refuses them), or skipped.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

@@ -23,7 +23,7 @@ from bulkload.readers.tools.registry import recognise
 from bulkload.readers.translation import Check, LeftOut
 from bulkload.values import CellError
 
-TcpAs = Literal["mail", "skip"]
+TcpAs = Literal["mail", "tcp", "skip"]
 
 # the plan code is for people to fill in: other tools have none
 FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
@@ -202,8 +202,12 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
             return out(f"Port {port}{what} is not a port of IMAP, POP3 or SMTP.", error=False)
         if rules.tcp_as == "skip":
             return out(f"It is a plain TCP check (port {port}), and those are skipped.", error=False)
-        marks.append("type inferred from TCP port")
-        changes.append(f"The type {kind} is inferred from TCP port {port}.")
+        if rules.tcp_as == "tcp":
+            kind = "tcp"
+            changes.append(f"The plain TCP check on port {port} keeps the type tcp, which run does not take.")
+        else:
+            marks.append("type inferred from TCP port")
+            changes.append(f"The type {kind} is inferred from TCP port {port}.")
     elif kind not in PLAIN_PORTS:
         return out(f"The type {kind} is not one of {', '.join(PLAIN_PORTS)}.")
     elif port is None:
