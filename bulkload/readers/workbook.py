@@ -328,15 +328,13 @@ def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Ite
 
 
 def _texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
-    texts: list[str] = []
+    try:
+        return [value if type(value) is str else _exact_text(value) for value in values], []
+    except _Inexact:
+        texts = list(map(_text, values))
     findings: list[tuple[int | None, Issue]] = []
-    for index, value in enumerate(values):
-        if isinstance(value, str):
-            texts.append(value)
-            continue
-        text = _text(value)
-        texts.append(text)
-        if isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM:
+    for index, (value, text) in enumerate(zip(values, texts, strict=True)):
+        if _is_inexact(value):
             message = (
                 f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
                 "format the cell as text and type it again."
@@ -345,11 +343,25 @@ def _texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, I
     return texts, findings
 
 
+class _Inexact(Exception):
+    """A number may have lost digits."""
+
+
 @lru_cache(maxsize=4096, typed=True)
+def _exact_text(value: Value) -> str:
+    if _is_inexact(value):
+        raise _Inexact
+    return _text(value)
+
+
+def _is_inexact(value: Value) -> bool:
+    return isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM
+
+
 def _text(value: Value) -> str:
     """Return a value as people would type it."""
     if isinstance(value, float):
-        if value.is_integer() and -EXACT_FROM < value < EXACT_FROM:
+        if value.is_integer() and not _is_inexact(value):
             return str(int(value))
         return repr(value).removesuffix(".0").upper()
     if isinstance(value, bool):
