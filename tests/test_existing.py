@@ -108,9 +108,9 @@ def test_a_type_cannot_change(desk: Desk, how: str) -> None:
 
 
 def made(desk: Desk, sandbox: Sandbox, rows: list[dict[str, object]]) -> list[dict[str, Any]]:
-    """Create rows, and give the account as it is then."""
+    """Create rows in their order, and give the account as it is then."""
     desk.log_in_at(sandbox.base_url)
-    ended, _ = desk.run(desk.sheet("made.csv", rows))
+    ended, _ = desk.run(desk.sheet("made.csv", rows), "--concurrency", "1")
     assert ended.exit_code == 0, ended
     return list(sandbox.monitors())
 

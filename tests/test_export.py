@@ -40,7 +40,7 @@ ROWS: list[dict[str, object]] = [
 
 def fill(desk: Desk, sandbox: Sandbox) -> list[dict[str, Any]]:
     desk.log_in_at(sandbox.base_url)
-    ended, _ = desk.run(desk.sheet("fill.csv", ROWS), "--output", "elsewhere")
+    ended, _ = desk.run(desk.sheet("fill.csv", ROWS), "--output", "elsewhere", "--concurrency", "1")
     assert ended.exit_code == 0, ended
     return list(sandbox.monitors())
 
