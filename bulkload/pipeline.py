@@ -122,7 +122,7 @@ def resume(run_id: str | None, account: Account, options: Options, on_start: OnS
     """Go on with a run that is in the store, without its file; without an ID, the newest that is not done."""
     with locked(options, must_exist=True) as store:
         number = account_number(store, account, options)
-        run = store.run(run_id) if run_id else _unfinished(store)
+        run = store.run(run_id) if run_id is not None else _unfinished(store)
         if not run.read_whole:
             raise UsageError(f"Run {run.id} ended before {run.input} was read; run the file again.")
         if run.account != number:

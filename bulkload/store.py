@@ -256,6 +256,8 @@ class Store:
 
     def run(self, run_id: str | None = None) -> Run:
         """A run by its ID or the unmistakable beginning of one; without an ID, the newest."""
+        if run_id is not None and not run_id.strip():
+            raise UsageError("The ID of the run is empty; bulkload runs shows all of them.")  # it would begin any ID
         with self.errors():
             found = self.db.execute(
                 f"{SELECT_RUN} WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY run DESC LIMIT 2", (run_id or "",)

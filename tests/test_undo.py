@@ -342,3 +342,14 @@ def test_an_unknown_run_is_a_sentence(desk: Desk, run: str) -> None:
         make(desk, sandbox, "a")
         ended = desk("undo", run, "--yes")
         assert (ended.exit_code, f"There is no run {run}." in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [("undo", "", "--yes"), ("undo", " ", "--yes"), ("report", ""), ("resume", "")])
+def test_an_empty_run_id_means_no_run_although_there_is_only_one(desk: Desk, command: tuple[str, ...]) -> None:
+    """A script's variable that nobody has set is no reason to delete anything."""
+    with running() as sandbox:
+        make(desk, sandbox, "ab")
+        sandbox.forget_requests()
+        ended = desk(*command)
+        assert (ended.exit_code, "The ID of the run is empty" in ended.stderr) == (2, True)
+        assert (names(sandbox), sandbox.counts()) == (["a", "b"], {})
