@@ -28,6 +28,7 @@ from bulkload.settings import Account, Options, check_credentials
 from bulkload.store import Run, Store, new_run_id, to_json
 
 if TYPE_CHECKING:
+    from bulkload.session import Session
     from bulkload.settle import Listing
     from bulkload.verify import Verified
 
@@ -94,14 +95,12 @@ def check_file(path: Path, options: Options, on_row: OnRow) -> Outcome:
 
 def plan_file(path: Path, account: Account, options: Options, on_row: OnRow) -> Outcome:
     """Say what a run would do in this account now, with nothing but a login and GETs."""
-    from bulkload.session import plan_run
-
     _check_results([path], options)
     with locked(options) as store:
         number = account_number(store, account, options)
         run = read_into(store, path, options, command="plan", account=number, settings={})
         try:
-            session = plan_run(store, run, number, account, options)
+            session = _planned(store, run, number, account, options)
             store.end(run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
             return _foretell(store, run, options, on_row, session.stopped)
         finally:
@@ -190,14 +189,8 @@ def carry_through(
     from bulkload.execute import Limits
     from bulkload.session import Session, carry_out
 
-    counts = store.counts(run)
-    bad_rows = sum(counts.get(status, 0) for status in NOT_GOOD)
-    most_errors = _most_errors(options.max_errors, sum(counts.values()))
     try:
-        if options.strict and bad_rows:
-            raise Refrained(f"{bad_rows} rows are not good, and --strict sends nothing then.")
-        if most_errors is not None and bad_rows > most_errors:
-            raise TooManyErrors(f"{bad_rows} rows are not good; --max-errors stopped the run before anything was sent.")
+        bad_rows, most_errors = _bad_rows(store, run, options)
         limits = Limits(
             concurrency=options.concurrency, first=options.first, most_errors=most_errors, wait=options.wait
         )
@@ -279,16 +272,45 @@ def _check_results(paths: Sequence[Path], options: Options) -> None:
             raise UsageError(f"--results {results} would replace the input itself; give it another name.")
 
 
+def _planned(store: Store, run: Run, number: int, account: Account, options: Options) -> Session:
+    """Plan a run, unless its bad rows alone would stop it."""
+    from bulkload.session import Session, plan_run
+
+    try:
+        _bad_rows(store, run, options)
+    except BulkloadError as error:
+        return Session(stopped=error)
+    return plan_run(store, run, number, account, options)
+
+
+def _bad_rows(store: Store, run: Run, options: Options) -> tuple[int, int | None]:
+    """How many rows are not good, and how many may be. Raises `Refrained` or `TooManyErrors` if that stops the run."""
+    counts = store.counts(run)
+    bad = sum(counts.get(status, 0) for status in NOT_GOOD)
+    said = "1 row is not good" if bad == 1 else f"{bad:,} rows are not good"
+    if options.strict and bad:
+        raise Refrained(f"{said}, and --strict sends nothing then.")
+    most = _most_errors(options.max_errors, sum(counts.values()))
+    if most is not None and bad > most:
+        raise TooManyErrors(f"{said}; --max-errors stopped the run before anything was sent.")
+    return bad, most
+
+
 def _foretell(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:
-    """The outcome of a check or a plan, which speak of the future."""
+    """The outcome of a check or a plan, which speak of the future, if nothing kept them from seeing it."""
     info = store.info(run)
     counts: Counter[Status] = Counter()
-    for row in map(_future, store.report_rows(run)):
+
+    def foretold() -> Iterator[ReportRow]:
+        rows = store.report_rows(run)
+        return map(_future, rows) if stopped is None else rows
+
+    for row in foretold():
         counts[row.status] += 1
         on_row(row)
     info = replace(info, counts=in_order(counts))
     for path in options.results:
-        report.write(path, info, map(_future, store.report_rows(run)))
+        report.write(path, info, foretold())
     return Outcome(info=info, results=tuple(options.results), exit_code=_exit_code(info, stopped))
 
 

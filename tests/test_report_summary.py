@@ -65,7 +65,9 @@ def test_the_json_object_has_the_documented_keys() -> None:
         "seconds": 12.34,
         "requests": {"sent": 1047, "throttled": 2, "retried": 0},
         "exit_code": 1,
+        "stopped": None,
     }
+    assert run_json(run(stopped="The login is refused."))["stopped"] == "The login is refused."
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def progress(options: Options) -> Iterator[OnStart]:
         yield on_start
 
 
-def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | None = None) -> None:
+def print_outcome(
+    outcome: Outcome, options: Options, more: dict[str, object] | None = None, *, resumable: bool = True
+) -> None:
     """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
     from bulkload.report.summary import run_json, summary_table, untranslated
 
@@ -75,7 +77,7 @@ def print_outcome(outcome: Outcome, options: Options, more: dict[str, object] | 
         complain(f"{info.input}: {lost}")
     if info.stopped and (options.json_ or options.quiet):
         complain(info.stopped)
-    if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+    if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         complain(f"Go on with: bulkload resume {info.run_id} --output {shlex.quote(str(options.output))}{sandbox}")
 

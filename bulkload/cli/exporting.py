@@ -43,7 +43,11 @@ def export(config: Path | None, /, file: Path, overwrite: bool, **given: Any) ->
     if options.json_:
         facts = {"file": str(found.path), "monitors": found.monitors, "notes": list(found.notes)}
         requests = {kind: found.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
-        click.echo(json.dumps(facts | {"seconds": round(found.seconds, 3), "requests": requests, "exit_code": 0}))
+        click.echo(
+            json.dumps(
+                facts | {"seconds": round(found.seconds, 3), "requests": requests, "exit_code": 0, "stopped": None}
+            )
+        )
     elif not options.quiet:
         click.echo(f"Wrote {found.path}: {found.monitors:,} {'monitor' if found.monitors == 1 else 'monitors'}.")
     return ExitCode.DONE

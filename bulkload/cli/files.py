@@ -74,7 +74,7 @@ def convert(
 
     counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out)}))
+        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
         click.echo(
             f"{counts.tool}: objects {counts.objects:,}, rows {counts.rows:,}, skipped {counts.skipped:,},"

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.doors import print_outcome, settings
-from bulkload.cli.options import COLUMNS, FILE, SHOWING, with_options
+from bulkload.cli.options import ACTING, COLUMNS, FILE, SHOWING, with_options
+from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
+    from bulkload.pipeline import Outcome
+    from bulkload.settings import Options
 
 FIRST_SHOWN = 5  # rows of each kind that `plan` shows
 FIRST_WARNINGS = 20  # that `plan` shows
@@ -20,10 +23,12 @@ LONGEST_SHOWN = 60  # characters of a row that are shown
 
 @click.command()
 @FILE
-@with_options(*COLUMNS, "results", *SHOWING)
+@with_options(*COLUMNS, "strict", "output", "results", *SHOWING)
 @click.pass_obj
 def check(config: Path | None, /, file: Path, **given: Any) -> int:
     """Name every bad cell of FILE, offline.
+
+    --strict and --output are those of run; here they change nothing.
 
     \b
     Examples:
@@ -49,14 +54,12 @@ def check(config: Path | None, /, file: Path, **given: Any) -> int:
 
 @click.command()
 @FILE
-@with_options(
-    *COLUMNS, "rate", "on-existing", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING
-)
+@with_options(*COLUMNS, *ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def plan(config: Path | None, /, file: Path, **given: Any) -> int:
     """Say what run would do in this account now.
 
-    Only a login and GETs are sent.
+    Only a login and GETs are sent. Takes every option of run, so that run in a command can become plan.
 
     \b
     Examples:
@@ -65,7 +68,6 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
     """
     from bulkload import pipeline
     from bulkload.model import Status
-    from bulkload.report.summary import duration
     from bulkload.store import ACCOUNT_ISSUE
 
     account, options = settings(config, given)
@@ -81,10 +83,8 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
             first.append(row)
 
     outcome = pipeline.plan_file(file, account, options, on_row)
-    to_send = sum(outcome.info.counts.get(status, 0) for status in (Status.WILL_CREATE, Status.WILL_UPDATE))
-    seconds = to_send / options.rate if options.rate else 0.0
     if not options.json_ and not options.quiet:
-        for status in Status:
+        for status in (status for status in Status if status is not Status.NOT_ATTEMPTED):
             for row in shown.get(status, []):
                 click.echo(f"{status.value}  {_row_line(row)}")
             if (more := outcome.info.counts.get(status, 0) - len(shown.get(status, []))) > 0:
@@ -93,11 +93,37 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
             click.echo(f"warning  row {warning['row']}: {warning['message']}")
         if (more := len(warnings) - FIRST_WARNINGS) > 0:
             click.echo(f"warning  … and {more:,} more")
-    print_outcome(outcome, options, {"expected_seconds": round(seconds, 1), "warnings": warnings})
+    requests = _requests(outcome, options)
+    seconds = None if requests is None else requests / options.rate if options.rate else 0.0
+    expected = None if seconds is None else round(seconds, 1)
+    print_outcome(outcome, options, {"expected_seconds": expected, "warnings": warnings}, resumable=False)
     if not options.json_ and not options.quiet:
-        pace = f" at {options.rate:g} requests a second" if options.rate else ""
-        click.echo(f"Run will send {to_send:,} requests; expect {duration(seconds)}{pace}.")
+        click.echo(_outlook(requests, seconds, options))
     return outcome.exit_code
+
+
+def _requests(outcome: Outcome, options: Options) -> int | None:
+    """How many requests run would send now; None if the plan could not see it."""
+    from bulkload.model import Status
+
+    refrains = outcome.exit_code in (ExitCode.ROWS_LEFT, ExitCode.TOO_MANY_ERRORS)
+    if outcome.info.stopped and not refrains:
+        return None
+    rows = sum(outcome.info.counts.get(status, 0) for status in (Status.WILL_CREATE, Status.WILL_UPDATE))
+    return min(rows, options.first or rows)
+
+
+def _outlook(requests: int | None, seconds: float | None, options: Options) -> str:
+    from bulkload.report.summary import duration
+
+    if requests is None or seconds is None:
+        return "What run would send is not known."
+    if not requests:
+        return "Run will send nothing."
+    noun = "request" if requests == 1 else "requests"
+    part = f" (--first {options.first})" if requests == options.first else ""
+    pace = f" at {options.rate:g} {'request' if options.rate == 1 else 'requests'} a second" if options.rate else ""
+    return f"Run will send {requests:,} {noun}{part}; expect {duration(seconds)}{pace}."
 
 
 def _issue_lines(row: ReportRow) -> list[str]:

@@ -50,7 +50,7 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
 
 @click.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
-@with_options(*ACTING, "output", "results", "sandbox", *SHOWING)
+@with_options(*ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
     """Go on with an interrupted run, without its file.

@@ -106,6 +106,7 @@ def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool
         found = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
         found["seconds"] = round(session.seconds, 3)
         found["requests"] = {kind: session.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
+        found["stopped"] = str(session.stopped) if session.stopped is not None else None
         found["undo"] = {"dry_run": dry_run, **counts, "in_doubt": undone.in_doubt, "monitors": everything}
         click.echo(json.dumps(found))
     elif not quiet:

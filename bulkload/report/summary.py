@@ -59,6 +59,7 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
         "seconds": round(run.seconds, 3),
         "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
         "exit_code": int(exit_code),
+        "stopped": run.stopped or None,
     } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
 
 
