@@ -26,6 +26,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(found, ensure_ascii=False)
 
 
+def log_line(message: str, level: int) -> bool:
+    """Log a message, whatever the level of the logs, if they are for machines; False if stderr is for people."""
+    log = logging.getLogger("bulkload")
+    if not any(isinstance(handler.formatter, JsonLines) for handler in log.handlers):
+        return False
+    log.handle(log.makeRecord(log.name, level, __file__, 0, message, (), None))
+    return True
+
+
 def set_up(level: str, style: str) -> None:
     """Send the program's logs to stderr; other libraries' stay silent."""
     handler = logging.StreamHandler(sys.stderr)

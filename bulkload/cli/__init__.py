@@ -12,24 +12,33 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO, cast
 
 import click
 
 from bulkload import __version__
 from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
+from bulkload.cli.streams import Lasting
 from bulkload.errors import BulkloadError, ExitCode, UsageError
+from bulkload.logs import log_line, set_up
 
 
 def entry() -> None:
     """Run the program; the process ends with its exit code."""
     sys.excepthook = _own_fault
+    stdout, stderr = (None if stream is None else Lasting(stream) for stream in (sys.stdout, sys.stderr))
+    sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
     code = main(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # all is done and said; nothing is left that could be interrupted
+    if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
+        complain(f"stdout cannot be written to: {stdout.failure.strerror}. Everything else was done.")
+        code = max(code, ExitCode.USAGE)  # whereas a reader that went away has seen enough
     sys.exit(code)
 
 
@@ -43,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         raise KeyboardInterrupt  # as Ctrl-C does: libraries catch every `Exception` that passes through them
 
     signal.signal(signal.SIGTERM, terminated)
+    set_up("warning", _log_format(arguments))
     try:
         _require_utf8(arguments)
         return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
@@ -50,14 +60,20 @@ def main(arguments: Sequence[str]) -> int:
         complain(str(error))
         return error.exit_code
     except click.UsageError as error:
-        error.show()
+        if not log_line(error.format_message(), logging.ERROR):
+            error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         complain("Interrupted. What was done is in the store; see bulkload runs.")
         return code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away; that is fine
-        return ExitCode.DONE
+
+
+def _log_format(arguments: Sequence[str]) -> str:
+    """How complaints are to look before all settings are known, or when they turn out to be wrong."""
+    found = os.environ.get("BULKLOAD_LOG_FORMAT", "")
+    for option, value in pairwise(word for argument in arguments for word in argument.split("=", 1)):
+        found = value if option == "--log-format" else found
+    return found
 
 
 def _require_utf8(arguments: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.errors import ExitCode
+from bulkload.logs import log_line, set_up
 
 if TYPE_CHECKING:
     from bulkload.pipeline import OnStart, Outcome
@@ -27,7 +28,6 @@ ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
     """Settings from all their places, with logs set up as they say."""
-    from bulkload.logs import set_up
     from bulkload.settings import exposed_secret, load
 
     account, options = load(given, config)
@@ -43,7 +43,7 @@ def progress(options: Options) -> Iterator[OnStart]:
     with ExitStack() as stack:
 
         def on_start(rows: int) -> Callable[[int], None]:
-            if not rows or options.quiet or options.json_ or not sys.stderr.isatty():
+            if not rows or options.quiet or options.json_ or options.log_format == "json" or not sys.stderr.isatty():
                 return lambda done: None
             from tqdm import tqdm
 
@@ -69,7 +69,7 @@ def print_outcome(
         found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
         click.echo(json.dumps(found | ({"verify": asdict(verified)} if verified else {})))
     elif not options.quiet:
-        click.echo(f"{info.input}, read as {', '.join(info.details.values())}", err=True)
+        remark(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
         if verified:
             click.echo(f"Verified: {verified}")
@@ -82,6 +82,13 @@ def print_outcome(
         complain(f"Go on with: bulkload resume {info.run_id} --output {shlex.quote(str(options.output))}{sandbox}")
 
 
-def complain(message: str) -> None:
-    """Say on stderr what went wrong."""
-    click.echo(f"bulkload: {message}", err=True)
+def complain(message: str, level: int = logging.ERROR) -> None:
+    """Say on stderr what went wrong; where stderr is for machines, as a line of the log."""
+    if not log_line(message, level):
+        click.echo(f"bulkload: {message}", err=True)
+
+
+def remark(message: str) -> None:
+    """Say on stderr what is worth knowing."""
+    if not log_line(message, logging.INFO):
+        click.echo(message, err=True)

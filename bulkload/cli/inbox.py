@@ -102,17 +102,8 @@ def _tell(found: Visit, options: Options) -> None:
 
         if not found.idle:
             if found.exit_code or not options.quiet:
-                _say(line(found), found.exit_code, options)
+                complain(line(found), logging.ERROR if found.exit_code else logging.INFO)
             post_json(options.webhook, visit_json(found))
         if options.json_:
             click.echo(json.dumps(visit_json(found)))
         ping(options.ping, "fail" if found.exit_code else "success", line(found))
-
-
-def _say(text: str, exit_code: ExitCode, options: Options) -> None:
-    """Say the one line, whatever the level of the logs; where logs are for machines, as one of them."""
-    if options.log_format == "text":
-        complain(text)
-    else:
-        level = logging.ERROR if exit_code else logging.INFO
-        log.handle(log.makeRecord(log.name, level, __file__, 0, text, (), None))

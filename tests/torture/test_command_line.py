@@ -27,6 +27,7 @@ ROWS = 12
 SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.4, after=1.0)
 PASSWORD, USER = "pa55-canary-word", "canary@example.com"
 COMMANDS = sorted(cli.commands)
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -281,26 +282,108 @@ def test_logs_as_json_are_json_line_by_line(where: Place) -> None:
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
 
 
-@pytest.mark.parametrize("command", [("check", "hosts.csv"), ("run", "hosts.csv"), ("--help",)], ids=" ".join)
-def test_a_reader_that_goes_away_is_no_trouble(command: tuple[str, ...], where: Place) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("check", "hosts.csv", "--nonsense"), 2),
+        (("check", "missing.csv"), 2),
+        (("check", "hosts.csv", "--first=none"), 2),
+        (("--config", "missing.toml", "check", "hosts.csv"), 2),
+        (("check", os.fsdecode(b"m\xfcll.csv")), 2),
+        (("check", "hosts.csv"), 1),
+        (("run", "hosts.csv", "missing.csv"), 2),
+        (("export", "all.csv"), 0),
+        (("run", "hosts.csv", "--json", "--trust-list", "--max-errors", "1"), 4),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("told", ["option", "environment"])
+def test_where_logs_are_json_so_is_every_other_line_on_stderr(
+    command: tuple[str, ...], code: int, told: str, where: Place
+) -> None:
+    """Complaints, what is worth knowing, and wrong usage, which is found before all settings are known."""
+    _bad(where)
+    if told == "option":
+        ended = where.run(*command, "--log-format", "json")
+    else:
+        ended = where.run(*command, BULKLOAD_LOG_FORMAT="json")
+    assert ended.exit_code == code, ended
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert lines or command[0] == "export"
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert any(line["level"] == "error" for line in lines) is (code > ExitCode.ROWS_LEFT)
+
+
+def _with_stdout(where: Place, stdout: int, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program with something else than a file as its stdout."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, "-m", "bulkload", *command],
+        cwd=where.folder,
+        env={**where.environment, "PYTHONPATH": path, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("check", "hosts.csv"), 1), (("run", "hosts.csv"), 1), (("-h",), 0)],
+)
+def test_a_reader_that_goes_away_is_no_trouble(command: tuple[str, ...], code: int, where: Place) -> None:
+    """The exit code still tells what became of the rows."""
     _bad(where)
     out, into = os.pipe()
     os.close(out)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "bulkload", *command],
-            cwd=where.folder,
-            env={**where.environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            stdout=into,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = _with_stdout(where, into, *command)
     finally:
         os.close(into)
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
+    assert done.returncode == code, done
+    assert done.stderr in ("", "hosts.csv, read as csv, UTF-8, comma\n")
+
+
+def test_a_run_whose_reader_goes_away_is_done_if_its_rows_are(where: Place) -> None:
+    out, into = os.pipe()
+    os.close(out)
+    try:
+        assert _with_stdout(where, into, "run", "hosts.csv").returncode == ExitCode.DONE
+    finally:
+        os.close(into)
+    assert len(where.sandbox.monitors()) == ROWS
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "command", [("run", "hosts.csv"), ("run", "hosts.csv", "--json"), ("check", "hosts.csv"), ("--help",)], ids=" ".join
+)
+def test_output_that_cannot_be_written_is_one_sentence_and_costs_nothing_else(
+    command: tuple[str, ...], where: Place
+) -> None:
+    with FULL.open("w") as full:
+        done = _with_stdout(where, full.fileno(), *command)
+    assert done.returncode == ExitCode.USAGE, done
+    assert "bulkload: stdout cannot be written to: No space left on device." in done.stderr
     assert "mistake" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if command[0] == "run":
+        assert len(where.sandbox.monitors()) == ROWS
+        assert (where.folder / "output/hosts-results.xlsx").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_the_terminal_cannot_show_is_replaced(encoding: str, where: Place) -> None:
+    (where.folder / "hosts.csv").write_text(SCENARIO.csv().replace("m1,", "Ж\N{SNOWMAN},"), "utf-8")
+    out = where.folder / "shown"
+    with out.open("wb") as stream:
+        for command in ("plan", "run"):
+            done = _with_stdout(where, stream.fileno(), command, "hosts.csv", PYTHONIOENCODING=encoding)
+            assert done.returncode == ExitCode.DONE, done
+    shown = out.read_text(encoding)
+    assert "??" in shown
+    assert re.search(rf"^rows +{ROWS} ", shown, re.MULTILINE)
 
 
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,49 @@
+"""What the process writes to, whatever is at the other end of it.
+
+In: stdout and stderr as the process was given them. Out: streams that take everything: a character that cannot be shown
+is replaced, and once something cannot be written, the rest is dropped and the reason kept. So every command comes to
+its own end.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, TextIO
+
+
+class Lasting:
+    """A stream that may fail without anybody noticing before the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.failure: OSError | None = None  # of the first write that failed
+        self._stream = stream
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
+            stream.reconfigure(errors="replace")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":
+            raise AttributeError(name)  # nobody writes past this
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or drop it."""
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, or drop it."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Have the rest go nowhere, also what the stream still holds and the interpreter flushes at its end."""
+        self.failure = self.failure or error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
