@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -151,15 +152,41 @@ def test_another_account_is_refused(desk: Desk) -> None:
         assert (names(sandbox), other.counts()) == (["a", "b"], {})
 
 
-def test_without_a_terminal_nothing_is_deleted_unasked(desk: Desk) -> None:
+def test_where_nobody_answers_nothing_is_deleted(desk: Desk) -> None:
+    """It is shown all the same; machines, to which nothing is shown, have to say yes beforehand."""
     with running() as sandbox:
         run = make(desk, sandbox, "ab")
         sandbox.forget_requests()
-        ended = desk("undo", run)
-        assert (ended.exit_code, "--yes" in ended.stderr, sandbox.counts()) == (2, True, {})
+        ended = piped(run, "")
+        assert (ended.returncode, ended.stdout.count("delete  row")) == (2, 2)
+        assert "Nothing was deleted, since nobody answered; add --yes" in ended.stderr
+        for silent in ("--json", "--quiet"):
+            ended = piped(run, "y\n", silent)
+            assert (ended.returncode, ended.stdout, "--yes" in ended.stderr) == (2, "", True)
         assert desk("undo", run, "--dry-run").exit_code == 0
         assert names(sandbox) == ["a", "b"]
         assert set(sandbox.counts()) <= {"login", "list"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "left"), [("y\n", 0, []), ("YES", 0, []), ("n\n", 1, ["a", "b"]), ("\ny\n", 1, ["a", "b"])]
+)
+@pytest.mark.parametrize("logs", ["text", "json"])
+def test_a_pipe_may_answer(desk: Desk, answer: str, exit_code: int, left: list[str], logs: str) -> None:
+    with running() as sandbox:
+        run = make(desk, sandbox, "ab")
+        ended = piped(run, answer, "--log-format", logs)
+        assert (ended.returncode, names(sandbox)) == (exit_code, left)
+        assert ended.stdout.count("delete  row") == 2
+        (line,) = ended.stderr.splitlines()
+        said = line if logs == "text" else json.loads(line)["message"]
+        assert said.startswith("Delete 2 monitors? This cannot be taken back.")
+
+
+def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Undo with an answer on stdin."""
+    command = [sys.executable, "-m", "bulkload", "undo", run, *arguments]
+    return subprocess.run(command, input=answer, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.mark.parametrize(("answer", "exit_code", "left"), [("n", 1, ["a", "b"]), ("y", 0, [])])

@@ -1,4 +1,4 @@
-"""What the commands share: settings and logs set up, progress on a terminal, an outcome printed, a complaint."""
+"""What the commands share: settings and logs, progress on a terminal, an outcome printed, a complaint, a question."""
 
 from __future__ import annotations
 
@@ -92,3 +92,17 @@ def remark(message: str) -> None:
     """Say on stderr what is worth knowing."""
     if not log_line(message, logging.INFO):
         click.echo(message, err=True)
+
+
+def ask(question: str) -> bool | None:
+    """Ask on stderr; the answer is a line of stdin, be that a terminal or a pipe. None: nobody answers."""
+    for_people = not log_line(question, logging.INFO)
+    if for_people:
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+    try:
+        answer = sys.stdin.readline() if sys.stdin is not None else ""
+    except (OSError, UnicodeDecodeError):
+        answer = ""
+    if for_people and not (answer and sys.stdin.isatty()):
+        click.echo(err=True)  # which whoever types the answer has done
+    return answer.strip().lower() in ("y", "yes") if answer else None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.doors import complain, progress, settings
+from bulkload.cli.doors import ask, complain, progress, settings
 from bulkload.cli.options import SHOWING, with_options
 from bulkload.errors import ExitCode, UsageError
 
@@ -45,8 +44,8 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
 
     account, options = settings(config, given)
     silent = options.json_ or options.quiet
-    if not yes and not dry_run and (silent or not sys.stdin.isatty()):
-        raise UsageError("undo asks before it deletes, and here it cannot ask; add --yes, or --dry-run to only look.")
+    if silent and not yes and not dry_run:
+        raise UsageError("undo shows and asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
     shown: dict[Fate, list[Prospect]] = {}
     everything: list[dict[str, object]] = []
 
@@ -60,7 +59,11 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     def agree(counts: Mapping[Fate, int]) -> bool:
         if not silent:
             _show(shown, counts)
-        return not dry_run and (yes or click.confirm(_question(counts), err=True))
+        if dry_run or yes:
+            return not dry_run
+        if (agreed := ask(_question(counts))) is None:
+            raise UsageError("Nothing was deleted, since nobody answered; add --yes, or --dry-run to only look.")
+        return agreed
 
     with progress(options) as on_start:
         undone = undo_run(
