@@ -87,3 +87,13 @@ def test_check_takes_the_folder_and_strictness_of_run_and_minds_neither(desk: De
     assert (plain.exit_code, same.exit_code) == (1, 1)
     assert plain.stdout.splitlines()[:4] == same.stdout.splitlines()[:4]
     assert not (desk.folder / "elsewhere").exists()
+
+
+def test_a_quiet_check_names_the_bad_cells_and_says_nothing_else(desk: Desk) -> None:
+    sheet = desk.sheet("bad.csv", [*BAD, imap("e", port=110)])
+    lines = desk("check", sheet).stdout.splitlines()
+    assert any("warning" in line for line in lines)
+    quiet = desk("check", sheet, "--quiet")
+    bad = [line for line in lines if line.startswith("bad.csv: row") and "warning" not in line]
+    assert (quiet.exit_code, quiet.stdout.splitlines(), quiet.stderr) == (1, bad, "")
+    assert len(bad) == 2

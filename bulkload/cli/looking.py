@@ -43,9 +43,9 @@ def check(config: Path | None, /, file: Path, **given: Any) -> int:
     def on_row(row: ReportRow) -> None:
         if options.json_:
             issues.extend(_issues_json(row))
-        elif not options.quiet:
-            for line in _issue_lines(row):
-                click.echo(f"{file.name}: {line}")
+            return
+        for line in _issue_lines(row, warnings=not options.quiet):
+            click.echo(f"{file.name}: {line}")
 
     outcome = pipeline.check_file(file, options, on_row)
     print_outcome(outcome, options, {"issues": issues})
@@ -126,10 +126,12 @@ def _outlook(requests: int | None, seconds: float | None, options: Options) -> s
     return f"Run will send {requests:,} {noun}{part}; expect {duration(seconds)}{pace}."
 
 
-def _issue_lines(row: ReportRow) -> list[str]:
+def _issue_lines(row: ReportRow, *, warnings: bool) -> list[str]:
     where = f"row {row.source_row}"
     lines = []
     for issue in row.issues:
+        if issue.severity == "warning" and not warnings:
+            continue
         kind = "warning: " if issue.severity == "warning" else ""
         column = f', column "{issue.column}"' if issue.column else ""
         lines.append(f"{where}{column}: {kind}{issue.message}")
