@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ SETTINGS_FILE = "bulkload.toml"
 LARGEST_SECRET_FILE = 4096  # bytes
 CREDENTIALS = {"password": "alertsite-password", "token": "alertsite-token"}  # in systemd's CREDENTIALS_DIRECTORY
 FOREVER = float("inf")  # days
+NEAR = 0.75  # how alike two names are when one may be a slip of the pen: two letters of four swapped
 
 OnExisting = Literal["skip", "update", "fail"]
 
@@ -221,6 +222,20 @@ def load(given: Mapping[str, Any], file: Path | None = None) -> tuple[Account, O
     return _with_secrets(account), options.model_copy(
         update={option: table | getattr(options, option) for option, table in tables.items()}
     )
+
+
+def slips(others: Iterable[str] = ()) -> Iterator[str]:
+    """Give a sentence about each variable that is no setting and nearly one; `others` are known without being settings.
+
+    What is not so near may be another program's.
+    """
+    prefix = Options.environment
+    known = {prefix + name.upper() for name in _names(Options)} | {*others}
+    meanings = [variable.removeprefix(prefix) for variable in sorted(known)]
+    for variable, value in sorted(os.environ.items()):
+        if value and variable.startswith(prefix) and variable not in known:
+            for near in difflib.get_close_matches(variable.removeprefix(prefix), meanings, 1, NEAR):
+                yield f"{variable} in the environment is no setting and does nothing; did you mean {prefix}{near}?"
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from bulkload.cli import cli
+from bulkload.cli.options import VARIABLES
 from bulkload.errors import UsageError
+from bulkload.sandbox.server import Sandbox
 from bulkload.settings import SETTINGS_FILE, Options, check_credentials, load
+from tests.command_line import Desk, imap
 
 # setting → three different good values, and one that is wrong ("" where nothing is)
 VALUES: dict[str, tuple[str, str, str, str]] = {
@@ -249,3 +254,62 @@ def test_a_settings_file_that_is_not_text_is_refused() -> None:
 def test_a_settings_file_may_begin_with_a_mark() -> None:
     Path(SETTINGS_FILE).write_text("concurrency = 3\n", "utf-8-sig")
     assert load({})[1].concurrency == 3
+
+
+# ── options that are no settings, and variables that are neither ──────────────────────────────────────────────
+
+
+def test_every_option_has_its_variable() -> None:
+    """It is read by `load`, or by the option itself; the stand-in and its options are another program."""
+    settings = {f"BULKLOAD_{name.upper()}" for name in VALUES.keys() | ELSEWHERE}
+    commands = [cli, *(command for name, command in cli.commands.items() if name != "sandbox")]
+    options = [one for command in commands for one in command.params if isinstance(one, click.Option)]
+    for option in (option for option in options if option.name != "version"):
+        assert f"BULKLOAD_{option.opts[0].lstrip('-').replace('-', '_').upper()}" in settings | {option.envvar}
+    assert {option.envvar for option in options if option.envvar} == VARIABLES
+
+
+def test_the_settings_file_can_be_named_in_the_environment(desk: Desk) -> None:
+    (desk.folder / "other.toml").write_text('[defaults]\nbilling_plancode = "X"\n', "utf-8")
+    sheet = desk.sheet("hosts.csv", [{"type": "imap", "name": "a", "hostname": "mx1.example.com"}])
+    assert desk("check", sheet).exit_code == 2
+    desk.environment.setenv("BULKLOAD_CONFIG", "other.toml")
+    assert desk("check", sheet).exit_code == 0
+    desk.environment.setenv("BULKLOAD_CONFIG", "missing.toml")
+    assert desk("check", sheet).exit_code == 2
+
+
+def test_options_of_one_command_can_be_given_in_the_environment(desk: Desk, sandbox: Sandbox) -> None:
+    sheet = desk.sheet("hosts.csv", [imap("a")])
+    run = desk("run", sheet, "--json").json["run_id"]
+    assert [desk("export", "all.csv").exit_code for _ in range(2)] == [0, 2]
+    desk.environment.setenv("BULKLOAD_OVERWRITE", "true")
+    assert desk("export", "all.csv").exit_code == 0
+    desk.environment.setenv("BULKLOAD_YES", "1")
+    desk.environment.setenv("BULKLOAD_DRY_RUN", "1")
+    assert (desk("undo", run).exit_code, len(sandbox.monitors())) == (0, 1)
+    desk.environment.setenv("BULKLOAD_DRY_RUN", "")
+    assert (desk("undo", run).exit_code, len(sandbox.monitors())) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("BULKLOAD_RAET", "BULKLOAD_RATE"),
+        ("BULKLOAD_MAX_ERROR", "BULKLOAD_MAX_ERRORS"),
+        ("BULKLOAD_LOGLEVEL", "BULKLOAD_LOG_LEVEL"),
+        ("BULKLOAD_OVERWRITES", "BULKLOAD_OVERWRITE"),
+        ("BULKLOAD_ALL_TESTS", ""),
+        ("BULKLOAD_MIGRATION_SAMPLES", ""),
+        ("BULKLOAD_TORTURE_MINUTES", ""),
+        ("BULKLOAD_IMAGE", ""),
+        ("OTHER_RAET", ""),
+    ],
+)
+def test_a_variable_that_is_nearly_a_setting_is_named_once(desk: Desk, variable: str, near: str) -> None:
+    desk.environment.setenv(variable, "2/s")
+    ended = desk("check", desk.sheet("hosts.csv", [imap("a")]), "--quiet")
+    said = f"WARNING: {variable} in the environment is no setting and does nothing; did you mean {near}?\n"
+    assert (ended.exit_code, ended.stderr) == (0, said if near else "")
+    desk.environment.setenv(variable, "")
+    assert desk("check", desk.folder / "hosts.csv", "--quiet").stderr == ""

@@ -22,6 +22,7 @@ import click
 from bulkload import __version__
 from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
+from bulkload.cli.options import own_option
 from bulkload.cli.streams import Lasting
 from bulkload.errors import BulkloadError, ExitCode, UsageError
 from bulkload.logs import log_line, set_up
@@ -96,7 +97,7 @@ def _own_fault(kind: type[BaseException], error: BaseException, trace: Traceback
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bulkload")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if there).")
+@own_option("--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if there).")
 @click.pass_context
 def cli(context: click.Context, config: Path | None) -> None:
     """Create AlertSite mail monitors in bulk from a spreadsheet: never twice, every row accounted for.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkload.cli.options import VARIABLES
 from bulkload.errors import ExitCode
 from bulkload.logs import log_line, set_up
 
@@ -28,12 +29,13 @@ ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
     """Settings from all their places, with logs set up as they say."""
-    from bulkload.settings import exposed_secret, load
+    from bulkload.settings import exposed_secret, load, slips
 
     account, options = load(given, config)
     set_up(options.log_level, options.log_format)
-    if (warning := exposed_secret(account)) is not None:
-        logging.getLogger(__name__).warning("%s", warning)
+    for warning in (exposed_secret(account), *slips(VARIABLES)):
+        if warning is not None:
+            logging.getLogger(__name__).warning("%s", warning)
     return account, options
 
 
@@ -79,7 +81,8 @@ def print_outcome(
         complain(info.stopped)
     if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
-        complain(f"Go on with: bulkload resume {info.run_id} --output {shlex.quote(str(options.output))}{sandbox}")
+        output = shlex.quote(str(options.output))
+        complain(f"Go on with: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
 def complain(message: str, level: int = logging.ERROR) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulkload.cli.options import FILE
+from bulkload.cli.options import FILE, own_option
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @FILE
-@click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@own_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 def template(file: Path, overwrite: bool) -> int:
     """Write an empty workbook to fill in.
 
@@ -37,17 +37,17 @@ def template(file: Path, overwrite: bool) -> int:
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
-@click.option("--from", "tool", metavar="TOOL", help="Whose files these are (default: their content says).")
-@click.option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
-@click.option(
+@own_option("--from", "tool", metavar="TOOL", help="Whose files these are (default: their content says).")
+@own_option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
+@own_option(
     "--tcp-as",
     type=click.Choice(["mail", "tcp", "skip"]),
     default="mail",
     show_default=True,
     help="Plain TCP checks on mail ports: taken for mail checks, kept as they are (run refuses them), or skipped.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@own_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@own_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def convert(
     sources: tuple[Path, ...],
     out: Path,

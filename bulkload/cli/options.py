@@ -10,6 +10,15 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+VARIABLES: set[str] = set()  # of the environment, for options that are no settings
+
+
+def own_option(*names: str, **given: Any) -> Callable[[F], F]:
+    """Declare an option of one command that is no setting; the environment can give it too."""
+    variable = f"BULKLOAD_{names[0].lstrip('-').replace('-', '_').upper()}"
+    VARIABLES.add(variable)
+    return click.option(*names, envvar=variable, **given)
+
 
 def with_options(*names: str) -> Callable[[F], F]:
     """Add options by name, in this order."""

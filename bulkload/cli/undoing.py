@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.doors import ask, complain, progress, settings
-from bulkload.cli.options import SHOWING, with_options
+from bulkload.cli.options import SHOWING, own_option, with_options
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ FIRST_SHOWN = 20  # monitors of each kind that are shown
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--yes", "-y", is_flag=True, help="Delete without asking.")
-@click.option("--include-edited", is_flag=True, help="Delete also what somebody has edited since.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@own_option("--yes", "-y", is_flag=True, help="Delete without asking.")
+@own_option("--include-edited", is_flag=True, help="Delete also what somebody has edited since.")
+@own_option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @with_options("rate", "concurrency", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, dry_run: bool, **given: Any) -> int:
@@ -73,7 +74,7 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
-        complain(f"Go on with: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}")
+        complain(f"Go on with: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}", logging.INFO)
     return undone.outcome.exit_code
 
 
