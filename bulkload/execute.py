@@ -182,7 +182,8 @@ class Execution:
         if change.state in (Status.REJECTED, Status.FAILED):
             self._bad_rows += 1
             if self._limits.most_errors is not None and self._bad_rows > self._limits.most_errors:
-                self.stop(TooManyErrors(f"{self._bad_rows} rows went wrong; --max-errors stopped the run."))
+                rows = "row" if self._bad_rows == 1 else "rows"
+                self.stop(TooManyErrors(f"{self._bad_rows:,} {rows} went wrong; --max-errors stopped the run."))
         if isinstance(change.state, Status):
             self._on_progress(1)
 

@@ -63,9 +63,10 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         _finished_but_gone(ledger)
     ledger.refuse_repeats()
     if ledger.count(State.PENDING) and (near := ledger.remark(NEAR_MISS, near_misses(ledger, listing))):
-        log.warning("%d rows nearly match monitors that are there; their error text names them", near)
+        log.warning("rows that nearly match monitors that are there: %d; the error text names the monitors", near)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
-        raise AlreadyThere(f"{there} rows have monitors already, and --on-existing is fail. Nothing was created.")
+        said = "row has its monitor" if there == 1 else "rows have their monitors"
+        raise AlreadyThere(f"{there:,} {said} already, and --on-existing is fail. Nothing was created.")
     return listing
 
 
@@ -191,8 +192,8 @@ def _finished_but_gone(ledger: Ledger) -> None:
     gone = ledger.finished_in_file()
     if gone and len(gone) == ledger.finished_in_file_count():
         raise Distrusted(
-            f"The file says that {len(gone)} rows have monitors, and the account has none of them. Nothing was created."
-            " If they are gone, or this is another account, run again with --trust-list."
+            f"The file names monitors for {len(gone):,} of its rows, and the account has none of them."
+            " Nothing was created. If they are gone, or this is another account, run again with --trust-list."
         )
     ledger.apply(
         Change(

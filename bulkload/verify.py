@@ -45,9 +45,10 @@ class Verified:
         if not self.compared:
             return "There was nothing to compare."
         if self.good:
-            said = f"All {self.compared:,} monitors are stored as asked."
+            said = "The one monitor is" if self.compared == 1 else f"All {self.compared:,} monitors are"
+            said += " stored as asked."
         else:
-            gone = f" ({self.missing:,} are not there)" if self.missing else ""
+            gone = f" ({self.missing:,} not there)" if self.missing else ""
             said = f"{self.otherwise:,} of {self.compared:,} monitors are not stored as asked{gone}."
         if self.unseen:
             said += f" The account does not show {', '.join(list(self.unseen)[:MOST_NAMED])}."

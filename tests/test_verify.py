@@ -124,7 +124,7 @@ def test_a_monitor_that_the_list_lacks_is_asked_for(desk: Desk, shown: bool, exi
         ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
         assert (ended.exit_code, {row["status"] for row in rows}) == (exit_code, {"created"})
         assert rows[1]["error"] == ("" if shown else f"Monitor {rows[1]['monitor_id']} is not in the account.")
-        assert ("1 of 3 monitors are not stored as asked (1 are not there)." in ended.stdout) is not shown
+        assert ("1 of 3 monitors are not stored as asked (1 not there)." in ended.stdout) is not shown
 
 
 def test_a_list_that_lags_is_no_silent_change(desk: Desk) -> None:
@@ -154,7 +154,7 @@ def test_fields_that_are_not_shown_are_named_and_prove_nothing(desk: Desk) -> No
         desk.log_in_at(sandbox.base_url)
         ended, _ = desk.run(desk.sheet("a.csv", [imap("a", **{"api:timout": 5})]), "--verify")
         assert ended.exit_code == 0
-        assert "All 1 monitors are stored as asked. The account does not show timout." in ended.stdout
+        assert "The one monitor is stored as asked. The account does not show timout." in ended.stdout
 
 
 def test_what_was_not_asked_for_is_no_change(desk: Desk) -> None:

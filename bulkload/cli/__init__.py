@@ -30,6 +30,8 @@ from bulkload.logs import log_line, set_up
 
 def entry() -> None:
     """Run the program; the process ends with its exit code."""
+    if "_BULKLOAD_COMPLETE" in os.environ:
+        cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
     sys.excepthook = _own_fault
     stdout, stderr = (None if stream is None else Lasting(stream) for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)

@@ -20,6 +20,14 @@ def own_option(*names: str, **given: Any) -> Callable[[F], F]:
     return click.option(*names, envvar=variable, **given)
 
 
+def _one_of(*values: str) -> dict[str, Any]:
+    """Have a value completed by the shell; whether it is one of these is for the settings to say."""
+    return {
+        "metavar": "|".join(values),
+        "shell_complete": lambda *given: [value for value in values if value.startswith(given[-1])],
+    }
+
+
 def with_options(*names: str) -> Callable[[F], F]:
     """Add options by name, in this order."""
 
@@ -51,7 +59,9 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "rate": click.option("--rate", metavar="N[/s|/min]", help="Requests at most (default 5/s)."),
     "concurrency": click.option("--concurrency", metavar="N", help="Requests in flight at most (default 10)."),
     "on-existing": click.option(
-        "--on-existing", metavar="skip|update|fail", help="What to do about monitors that are there (default skip)."
+        "--on-existing",
+        **_one_of("skip", "update", "fail"),
+        help="What to do about monitors that are there (default skip).",
     ),
     "trust-list": _flag("trust-list", "Believe the account's list also if our monitors are missing in it."),
     "wait": _flag("wait", "Stay until every row in doubt is settled."),
@@ -78,8 +88,12 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "sandbox": _flag("sandbox", "Use a local stand-in for AlertSite instead of an account."),
     "json": click.option("--json", "json", is_flag=True, default=None, help="Print one JSON object on stdout."),
     "quiet": _flag("quiet", "Print nothing but errors."),
-    "log-format": click.option("--log-format", metavar="text|json", help="How logs look on stderr (default text)."),
-    "log-level": click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (default warning)."),
+    "log-format": click.option(
+        "--log-format", **_one_of("text", "json"), help="How logs look on stderr (default text)."
+    ),
+    "log-level": click.option(
+        "--log-level", **_one_of("debug", "info", "warning", "error"), help="How much is logged (default warning)."
+    ),
     "watch": _flag("watch", "Keep going, and look whenever a file comes."),
     "keep": click.option(
         "--keep", metavar="DAYS", help="How long done files, results and the store's rows stay (default 90; forever)."

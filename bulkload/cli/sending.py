@@ -38,7 +38,8 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
         except BulkloadError as error:
             if len(files) == 1:
                 raise
-            complain(f"{file}: {error}")
+            problem = str(error).removeprefix(f"{file}: ").removeprefix(f"{file.name}: ")
+            complain(f"{file}: {problem}")
             worst = max(worst, error.exit_code)
             continue
         print_outcome(outcome, options)

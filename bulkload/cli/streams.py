@@ -23,7 +23,7 @@ class Lasting:
 
     def __getattr__(self, name: str) -> Any:
         if name == "buffer":
-            raise AttributeError(name)  # nobody writes past this
+            raise AttributeError(name)  # click would write past this if the encoding is ASCII
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:

@@ -125,7 +125,7 @@ def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool
             click.echo("Nothing was deleted.")
     if undone.in_doubt:
         complain(
-            f"{undone.in_doubt:,} rows of the run may still turn out to have created a monitor; undo it again later."
+            f"{undone.in_doubt:,} of the run's rows may still turn out to have created a monitor; undo it again later."
         )
     if session.stopped is not None:
         complain(str(session.stopped))

@@ -75,6 +75,22 @@ def test_help_and_version_of_the_whole(where: Place) -> None:
     assert re.fullmatch(r"bulkload, version \S+\n", where.run("--version").stdout)
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("run --on-existing ", {"skip", "update", "fail"}),
+        ("inbox --log-format j", {"json"}),
+        ("check --log-level ", {"debug", "info", "warning", "error"}),
+    ],
+)
+def test_the_shell_completes_values(words: str, offered: set[str], where: Place) -> None:
+    ended = where.run(
+        _BULKLOAD_COMPLETE="bash_complete", COMP_WORDS=f"bulkload {words}", COMP_CWORD=str(words.count(" ") + 1)
+    )
+    assert ended.exit_code == 0
+    assert {line.partition(",")[2] for line in ended.stdout.splitlines()} == offered
+
+
 # ── exit codes ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -384,6 +400,17 @@ def test_what_the_terminal_cannot_show_is_replaced(encoding: str, where: Place) 
     shown = out.read_text(encoding)
     assert "??" in shown
     assert re.search(rf"^rows +{ROWS} ", shown, re.MULTILINE)
+
+
+def test_one_of_several_files_that_is_not_there_is_named_once(where: Place) -> None:
+    (where.folder / "sub").mkdir()
+    (where.folder / "sub/empty.csv").touch()
+    ended = where.run("run", "missing.csv", "sub/empty.csv", "hosts.csv", "--quiet")
+    assert ended.exit_code == ExitCode.USAGE
+    assert ended.stderr.splitlines() == [
+        "bulkload: missing.csv: there is no such file.",
+        "bulkload: sub/empty.csv: the file is empty (0 bytes); a header and rows below it are needed.",
+    ]
 
 
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
