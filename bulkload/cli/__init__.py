@@ -54,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
         code = ExitCode.TERMINATED
         raise KeyboardInterrupt  # as Ctrl-C does: libraries catch every `Exception` that passes through them
 
-    signal.signal(signal.SIGTERM, terminated)
-    set_up("warning", _log_format(arguments))
     try:
+        signal.signal(signal.SIGTERM, terminated)
+        set_up("warning", _log_format(arguments))
         _require_utf8(arguments)
         return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
     except BulkloadError as error:
