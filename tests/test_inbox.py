@@ -433,8 +433,9 @@ def gone(desk: Desk) -> list[dict[str, str]]:
 
 
 def night(desk: Desk, monitors: Sequence[str | dict[str, object]], *options: str) -> tuple[int, Any]:
+    """Run a sheet of the same name; what is new is created in its order."""
     drop(desk, "mail.csv", monitors)
-    ended = desk("inbox", "box", "--json", *options)
+    ended = desk("inbox", "box", "--json", "--concurrency", "1", *options)
     (file,) = ended.json["files"]
     return ended.exit_code, file
 

@@ -21,10 +21,10 @@ from tests.waiting import PATIENCE, wait_until
 
 
 def make(desk: Desk, sandbox: Sandbox, names: str, *arguments: object) -> str:
-    """Create one monitor per letter, and return the run's ID."""
+    """Create one monitor per letter, in their order, and return the run's ID."""
     desk.log_in_at(sandbox.base_url)
     sheet = desk.sheet(f"{names}.csv", [imap(name, interval=15) for name in names])
-    ended = desk("run", sheet, "--results", "results.csv", "--json", *arguments)
+    ended = desk("run", sheet, "--results", "results.csv", "--json", "--concurrency", "1", *arguments)
     return str(ended.json["run_id"])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,6 +21,7 @@ import click
 from bulkload import __version__
 from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
+from bulkload.cli.interrupts import Interrupts
 from bulkload.cli.options import own_option
 from bulkload.cli.streams import Lasting
 from bulkload.errors import BulkloadError, ExitCode, UsageError
@@ -36,26 +36,28 @@ def entry() -> None:
     stdout, stderr = (None if stream is None else Lasting(stream) for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
-    code = main(sys.argv[1:])
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # all is done and said; nothing is left that could be interrupted
+    code = main(sys.argv[1:], last=True)
     if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
         complain(f"stdout cannot be written to: {stdout.failure.strerror}. Everything else was done.")
         code = max(code, ExitCode.USAGE)  # whereas a reader that went away has seen enough
     sys.exit(code)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command. No traceback reaches a user."""
-    code = ExitCode.INTERRUPTED
-
-    def terminated(*_: object) -> None:
-        nonlocal code
-        code = ExitCode.TERMINATED
-        raise KeyboardInterrupt  # as Ctrl-C does: libraries catch every `Exception` that passes through them
-
+def main(arguments: Sequence[str], *, last: bool = False) -> int:
+    """Run one command, `last` says whether the process ends after it. No traceback reaches a user."""
+    interrupts = Interrupts(last=last)
     try:
-        signal.signal(signal.SIGTERM, terminated)
+        with interrupts:
+            return _run(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupts.code is None and not isinstance(error, click.Abort | KeyboardInterrupt):
+            raise
+        complain("Interrupted. What was done is in the store; see bulkload runs.")
+        return interrupts.code or ExitCode.INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
         set_up("warning", _log_format(arguments))
         _require_utf8(arguments)
         return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
@@ -66,9 +68,6 @@ def main(arguments: Sequence[str]) -> int:
         if not log_line(error.format_message(), logging.ERROR):
             error.show()
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        complain("Interrupted. What was done is in the store; see bulkload runs.")
-        return code
 
 
 def _log_format(arguments: Sequence[str]) -> str:

@@ -1,0 +1,53 @@
+"""Signals outside of a session with the account: whatever is under way ends at once.
+
+They strike in the middle of anything, also of an import or a destructor, where what they raise is wrapped in another
+exception or dropped. So it is kept in mind that one came, and one that was dropped is sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from bulkload.errors import ExitCode
+
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Interrupts:
+    """While this lasts, SIGINT and SIGTERM raise `KeyboardInterrupt`, and `code` says which came last.
+
+    Afterwards they do what they did before, or nothing if it is the `last` that the process does.
+    """
+
+    def __init__(self, *, last: bool) -> None:
+        self.code: ExitCode | None = None
+        self._last = last
+
+    def __enter__(self) -> Interrupts:
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._dropped
+        self._before = {number: signal.signal(number, self._strike) for number in _CODES}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._last else before)
+        sys.unraisablehook = self._hook
+
+    def _strike(self, number: int, frame: FrameType | None) -> None:
+        self.code = _CODES[signal.Signals(number)]
+        raise KeyboardInterrupt  # libraries catch every `Exception` that passes through them
+
+    def _dropped(self, found: Any) -> None:
+        """Take note of an exception that cannot be raised where it came up."""
+        if isinstance(found.exc_value, KeyboardInterrupt) and self.code is not None:
+            number = signal.SIGTERM if self.code is ExitCode.TERMINATED else signal.SIGINT
+            threading.Timer(0.001, os.kill, (os.getpid(), number)).start()
+        else:
+            self._hook(found)
