@@ -10,11 +10,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
 from bulkload.errors import ExitCode
 
+SOON = 0.01  # seconds
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
@@ -27,6 +29,7 @@ class Interrupts:
     def __init__(self, *, last: bool) -> None:
         self.code: ExitCode | None = None
         self._last = last
+        self._dropping = False
 
     def __enter__(self) -> Interrupts:
         self._hook, sys.unraisablehook = sys.unraisablehook, self._dropped
@@ -46,8 +49,17 @@ class Interrupts:
 
     def _dropped(self, found: Any) -> None:
         """Take note of an exception that cannot be raised where it came up."""
-        if isinstance(found.exc_value, KeyboardInterrupt) and self.code is not None:
-            number = signal.SIGTERM if self.code is ExitCode.TERMINATED else signal.SIGINT
-            threading.Timer(0.001, os.kill, (os.getpid(), number)).start()
-        else:
+        if not isinstance(found.exc_value, KeyboardInterrupt) or self.code is None:
             self._hook(found)
+            return
+        number = signal.SIGTERM if self.code is ExitCode.TERMINATED else signal.SIGINT
+        self._dropping = True
+        try:
+            threading.Timer(SOON, self._send_again, (number,)).start()
+        finally:
+            self._dropping = False
+
+    def _send_again(self, number: int) -> None:
+        while self._dropping:  # in there, it would be dropped once more
+            time.sleep(SOON)
+        os.kill(os.getpid(), number)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -77,7 +77,9 @@ class Service:
 
     def commit_late(self) -> int:
         """Carry out every late commit now and return how many there were."""
-        late = list(self._late)
+        return self._commit(list(self._late))
+
+    def _commit(self, late: Sequence[asyncio.TimerHandle]) -> int:
         for timer in late:
             timer.cancel()
             self._commit_one_late(timer)
@@ -111,6 +113,8 @@ class Service:
             return wire.throttled(self.faults, wait)
         if isinstance(call, Answer):
             return self._answer(exchange, call)
+        # where the process was held up, a timer that is due may still stand behind this request
+        self._commit([timer for timer in self._late if timer.when() <= asyncio.get_running_loop().time()])
         content: dict[str, object] | Answer = {}
         if call.operation in ("login", "create", "patch"):
             content = parse_body(request.content_type, body)
