@@ -44,6 +44,11 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130  # Ctrl-C; resumable
     TERMINATED = 143  # SIGTERM; resumable
 
+    @classmethod
+    def after(cls, number: int) -> ExitCode:
+        """What the process ends with after SIGINT or SIGTERM, as shells count."""
+        return cls(128 + number)
+
 
 class BulkloadError(Exception):
     """Something stopped the run; the message is a sentence for people."""

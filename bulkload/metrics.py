@@ -1,7 +1,7 @@
 """Numbers of a visit for node_exporter's textfile collector.
 
-In: a `Visit` and a file. Out: the file, whole or as it was. When the last success
-was is taken from the file itself, so that it survives nights without one.
+In: a `Visit` and a file. Out: the file, whole or as it was. When the last success was is taken from the file itself, so
+that it survives nights without one.
 """
 
 from __future__ import annotations

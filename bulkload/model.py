@@ -121,7 +121,7 @@ class Translated:
     @property
     def good(self) -> bool:
         """True if the rows are all that there is to do."""
-        return not self.errors and (self.rows > 0 or not self.objects)
+        return not self.errors and self.rows > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

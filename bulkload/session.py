@@ -206,12 +206,11 @@ def _signals(stop: Stop) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
     def asked(number: int, _: object) -> None:
-        stop.on_signal(Interrupted(codes[signal.Signals(number)]))
+        stop.on_signal(Interrupted(ExitCode.after(number)))
 
-    before = {number: signal.signal(number, asked) for number in codes}
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -17,7 +17,6 @@ from typing import Any
 from bulkload.errors import ExitCode
 
 SOON = 0.01  # seconds
-_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
 class Interrupts:
@@ -27,13 +26,13 @@ class Interrupts:
     """
 
     def __init__(self, *, last: bool) -> None:
-        self.code: ExitCode | None = None
+        self._number: int | None = None  # of the signal that came last
         self._last = last
         self._dropping = False
 
     def __enter__(self) -> Interrupts:
         self._hook, sys.unraisablehook = sys.unraisablehook, self._dropped
-        self._before = {number: signal.signal(number, self._strike) for number in _CODES}
+        self._before = {number: signal.signal(number, self._strike) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
@@ -43,19 +42,23 @@ class Interrupts:
             signal.signal(number, signal.SIG_IGN if self._last else before)
         sys.unraisablehook = self._hook
 
+    @property
+    def code(self) -> ExitCode | None:
+        """What the process ends with after the signal that came last; None: none came."""
+        return None if self._number is None else ExitCode.after(self._number)
+
     def _strike(self, number: int, frame: FrameType | None) -> None:
-        self.code = _CODES[signal.Signals(number)]
+        self._number = number
         raise KeyboardInterrupt  # libraries catch every `Exception` that passes through them
 
     def _dropped(self, found: Any) -> None:
         """Take note of an exception that cannot be raised where it came up."""
-        if not isinstance(found.exc_value, KeyboardInterrupt) or self.code is None:
+        if not isinstance(found.exc_value, KeyboardInterrupt) or self._number is None:
             self._hook(found)
             return
-        number = signal.SIGTERM if self.code is ExitCode.TERMINATED else signal.SIGINT
         self._dropping = True
         try:
-            threading.Timer(SOON, self._send_again, (number,)).start()
+            threading.Timer(SOON, self._send_again, (self._number,)).start()
         finally:
             self._dropping = False
 
