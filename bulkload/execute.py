@@ -1,8 +1,9 @@
 """Execution: workers take pending rows, send them, and record what is proven before and after each request.
 
 In: a run's pending rows. Out: the same rows, moved; nothing else. The first row goes alone, so that what is wrong with
-the account shows on one request. A row is durably marked before the first byte of its POST leaves; answers may be
-recorded a moment later: a crash in between leaves a row in doubt, never a second monitor.
+the account shows on one request; it is read back before the others go, so that how the account shows it is known. A row
+is durably marked before the first byte of its POST leaves; answers may be recorded a moment later: a crash in between
+leaves a row in doubt, never a second monitor.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulkload import clock
 from bulkload.api import Api
@@ -36,8 +37,9 @@ from bulkload.errors import (
 )
 from bulkload.journal import Journal
 from bulkload.ledger import Change, Ledger, Task
+from bulkload.listing import Listing, look, recognise
+from bulkload.match import Terms, match_rows
 from bulkload.model import State, Status
-from bulkload.plan import Terms, look, match_rows
 from bulkload.settle import Patience, settle
 
 BATCH = 500  # rows fetched from the store at a time
@@ -89,6 +91,7 @@ class Execution:
         self._in_hand: set[int] = set()
         self._taken = 0
         self._created = False
+        self._created_id: str | None = None  # the first monitor
         self._misses = 0
         self._throttles = 0
 
@@ -106,6 +109,7 @@ class Execution:
         try:
             if (task := self._next()) is not None:
                 await self._work(task)
+                await self._read_back(task)
             while not self._stopping.is_set():
                 await self._send_pending()
                 self._journal.flush()
@@ -129,6 +133,37 @@ class Execution:
             self._journal.flush()
         except StoreError as error:
             self.stop(error)
+
+    async def _read_back(self, first: Task) -> None:
+        """See how the account shows the first monitor, before others are made, if it is not known yet."""
+        if self._stopping.is_set() or self._created_id is None or self._ledger.showing().known:
+            return
+        self._journal.flush()
+        if not self._ledger.count(State.PENDING):
+            return
+        before = self._ledger.showing()
+        try:
+            listing = await self._shown(self._created_id)
+        except RunStopped as error:
+            log.warning("the first monitor could not be read back: %s", error)
+            return
+        if self._ledger.showing().ways == before.ways:
+            return
+        open_rows = self._open()
+        match_rows(self._ledger, listing, self._terms)
+        self._batch.clear()  # rows that were fetched may have their monitor now
+        self._after = first.position
+        self._on_progress(open_rows - self._open())
+
+    async def _shown(self, monitor_id: str) -> Listing:
+        """List the account; where the list is late with a new monitor, ask for that one."""
+        listing = await look(self._ledger, self._api, fresh=[monitor_id])
+        if listing.monitors and monitor_id not in listing.monitors:
+            item = await self._api.get(monitor_id)
+            if item is not None and str(item.get("id")) == monitor_id:
+                shown = recognise(self._ledger, listing.asked, [item], fresh=[monitor_id])
+                return replace(listing, showing=shown.showing)
+        return listing
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,6 +260,7 @@ class Execution:
                 return doubt
             else:
                 self._created = True
+                self._created_id = self._created_id or created.monitor_id
                 self._misses = self._throttles = 0
                 return Change(
                     position=task.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
@@ -309,7 +345,7 @@ class Execution:
         return False
 
     async def _look_and_settle(self) -> None:
-        listing = await look(self._api)
+        listing = await look(self._ledger, self._api)
         self._journal.flush()
         before = self._open()
         settle(self._ledger, listing, self._patience)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from bulkload.hosts import parse_endpoint, parse_host
 from bulkload.model import MONITOR_TYPES, PLAIN_PORTS
@@ -28,21 +28,54 @@ _TRUE = ("true", "yes", "y", "on", "1")
 _FALSE = ("false", "no", "n", "off", "0")
 
 
-def monitor_key(monitor_type: str, fields: Mapping[str, object]) -> str:
-    """Name what makes a monitor itself: type, host and effective port (a round trip's two servers), trimmed name."""
-    name = _name(fields.get("name"))
+class Identity(NamedTuple):
+    """What makes a monitor itself, taken apart."""
+
+    type: str
+    servers: tuple[str | None, ...]  # the host, or a round trip's two servers; None: not shown
+    port: int | float | None  # the effective port, 0 for a round trip; None: not shown
+    name: str | None  # None: not shown
+
+    @property
+    def key(self) -> str:
+        """The text that equal monitors share; a port that is not shown counts as the type's own."""
+        servers = (server or "" for server in self.servers)
+        if (plain := PLAIN_PORTS.get(self.type)) is not None:
+            return _SEPARATOR.join((self.type, *servers, str(self.port or plain), self.name or ""))
+        return _SEPARATOR.join((self.type, *servers, self.name or ""))
+
+
+def identity_of(monitor_type: str, fields: Mapping[str, object]) -> Identity:
+    """Take apart what a listed monitor shows, or a body asks for."""
+    name = None if fields.get("name") is None else _name(fields["name"])
     if monitor_type in PLAIN_PORTS:
         host, port = _host_and_port(fields.get("hostname"))
-        effective = _number(fields.get("port")) or port or PLAIN_PORTS[monitor_type]
-        return _SEPARATOR.join((monitor_type, host, str(effective), name))
-    servers = (_endpoint(field, fields.get(field)) for field in _ENDPOINT_DEFAULTS)
-    return _SEPARATOR.join((monitor_type, *servers, name))
+        return Identity(monitor_type, (host or None,), _number(fields.get("port")) or port, name)
+    servers = (_endpoint(field, fields[field]) if fields.get(field) else None for field in _ENDPOINT_DEFAULTS)
+    return Identity(monitor_type, tuple(servers), 0, name)
+
+
+def asked_identity(monitor_type: str, body: Mapping[str, object]) -> Identity:
+    """Take apart what a body asks for; a port that it leaves out is the type's own."""
+    found = identity_of(monitor_type, body)
+    return found._replace(port=found.port or PLAIN_PORTS.get(monitor_type, 0))
+
+
+def monitor_key(monitor_type: str, fields: Mapping[str, object]) -> str:
+    """Name what makes a monitor itself: type, host and effective port (a round trip's two servers), trimmed name."""
+    return identity_of(monitor_type, fields).key
+
+
+def listed_identity(item: Mapping[str, object]) -> Identity | None:
+    """Take a listed monitor apart; None if it is no mail monitor."""
+    found = item.get("type") if isinstance(item, Mapping) else None
+    return identity_of(found, item) if isinstance(found, str) and found in MONITOR_TYPES else None
 
 
 def listed_key(item: Mapping[str, object]) -> str | None:
     """Return the key of a listed monitor; None if it is no mail monitor."""
-    found = item.get("type") if isinstance(item, Mapping) else None
-    return monitor_key(found, item) if isinstance(found, str) and found in MONITOR_TYPES else None
+    found = listed_identity(item)
+    return None if found is None else found.key
 
 
 def apart(key: str) -> tuple[str, str]:

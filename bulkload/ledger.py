@@ -13,7 +13,9 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from bulkload.identity import Identity, asked_identity
 from bulkload.model import Issue, State, Status
+from bulkload.showing import Showing
 from bulkload.store import Run, Store, to_json
 
 IN_DOUBT_ELSEWHERE = (
@@ -58,6 +60,13 @@ class Doubt:
     attempts: int
     at: str  # the latest moment its request can have left
     error: str
+    type: str
+    body: str  # JSON
+
+    @property
+    def identity(self) -> Identity:
+        """What was asked for."""
+        return asked_identity(self.type, json.loads(self.body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +171,12 @@ class Ledger:
                         "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
                         (self._account, change.run or self.run.number, change.position),
                     )
+                if change.state is Status.UPDATED:  # by its ID a monitor may have got another identity
+                    self._db.execute(
+                        "UPDATE monitors SET key = rows.key FROM rows WHERE rows.run = ? AND rows.position = ?"
+                        " AND monitors.account = ? AND monitors.monitor_id = rows.monitor_id AND rows.key IS NOT NULL",
+                        (change.run or self.run.number, change.position, self._account),
+                    )
                 values.append(
                     (
                         change.state,
@@ -253,6 +268,52 @@ class Ledger:
             found = self._db.execute("SELECT count(*) FROM monitors WHERE account = ?", (self._account,))
             return int(found.fetchone()[0])
 
+    def made_keys(self) -> dict[str, bytes]:
+        """The identity that each monitor got which this program made and did not undo, by ID."""
+        with self._store.errors():
+            return dict(self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (self._account,)))
+
+    def asked_for(self, key: bytes) -> tuple[str, str] | None:
+        """Type and body (JSON) of some row with an identity; None if no row is left that had it."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT type, body FROM rows WHERE key = ? AND body IS NOT NULL LIMIT 1", (key,)
+            ).fetchone()
+        return tuple(found) if found else None
+
+    def showing(self) -> Showing:
+        """What has been learned about how the account shows its monitors."""
+        with self._store.errors():
+            found = self._db.execute("SELECT showing FROM accounts WHERE id = ?", (self._account,)).fetchone()
+        return Showing.from_json(found[0])
+
+    def keep_showing(self, showing: Showing) -> None:
+        """Keep what was learned."""
+        with self._store.transaction():
+            self._db.execute("UPDATE accounts SET showing = ? WHERE id = ?", (showing.to_json(), self._account))
+
+    def lookalikes(self) -> dict[bytes, str]:
+        """Which monitor an identity was taken for, because the account may show it otherwise than it was sent."""
+        with self._store.errors():
+            return dict(self._db.execute("SELECT key, monitor_id FROM lookalikes WHERE account = ?", (self._account,)))
+
+    def keep_lookalikes(self, found: Iterable[tuple[int, str]]) -> None:
+        """Keep which monitors rows of the run (by position) were taken for, so that the next run says the same."""
+        with self._store.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO lookalikes (account, key, monitor_id)"
+                " SELECT ?, key, ? FROM rows WHERE run = ? AND position = ? AND key IS NOT NULL",
+                ((self._account, monitor_id, self.run.number, position) for position, monitor_id in found),
+            )
+
+    def with_identity(self, key: bytes) -> tuple[int, str | None] | None:
+        """Position and monitor of the run's row with an identity."""
+        with self._store.errors():
+            found = self._db.execute(
+                "SELECT position, monitor_id FROM rows WHERE key = ? AND run = ?", (key, self.run.number)
+            ).fetchone()
+        return tuple(found) if found else None
+
     def made(self) -> Iterator[tuple[str, bytes, str]]:
         """ID, key and moment of the monitors that this program made and did not undo, the newest first.
 
@@ -291,9 +352,9 @@ class Ledger:
         """Rows in doubt of all runs in the account, the oldest first."""
         with self._store.errors():
             return [
-                Doubt(run=run, position=position, key=key, attempts=attempts, at=at, error=error)
-                for run, position, key, attempts, at, error in self._db.execute(
-                    "SELECT runs.run, position, key, attempts, at, error FROM runs CROSS JOIN rows"
+                Doubt(**dict(found))
+                for found in self._db.execute(
+                    "SELECT runs.run, position, key, attempts, at, error, type, body FROM runs CROSS JOIN rows"
                     " ON rows.run = runs.run AND state = 'doubt' WHERE account = ? ORDER BY runs.run, position",
                     (self._account,),
                 )

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bulkload.identity import apart, listed_key, monitor_key
+from bulkload.identity import apart, monitor_key
 from bulkload.ledger import Ledger
+from bulkload.listing import Listing
 from bulkload.model import PLAIN_PORTS, Issue
-from bulkload.settle import Listing
 from bulkload.store import ACCOUNT_ISSUE
 from bulkload.values import show
 
@@ -48,11 +48,10 @@ def near_misses(ledger: Ledger, listing: Listing) -> Iterator[tuple[int, Issue]]
 def _index(listing: Listing) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
     by_place: defaultdict[str, list[str]] = defaultdict(list)
     by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for monitor_id, item in listing.monitors.items():
-        if (key := listed_key(item)) is not None:
-            place, name = apart(key)
-            by_place[place].append(monitor_id)
-            by_name[name].append(monitor_id)
+    for monitor_id, identity in listing.identities.items():
+        place, name = apart(identity.key)
+        by_place[place].append(monitor_id)
+        by_name[name].append(monitor_id)
     return by_place, by_name
 
 

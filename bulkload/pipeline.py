@@ -28,8 +28,8 @@ from bulkload.settings import Account, Options, check_credentials
 from bulkload.store import Run, Store, new_run_id, to_json
 
 if TYPE_CHECKING:
+    from bulkload.listing import Listing
     from bulkload.session import Session
-    from bulkload.settle import Listing
     from bulkload.verify import Verified
 
 SANDBOX = "sandbox"  # the stand-in's address and user in the store; its port changes from run to run

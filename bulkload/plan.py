@@ -7,40 +7,26 @@ be patched, and the rest still pending, to be created. A list that cannot be tru
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
 
 from bulkload import clock
 from bulkload.api import Api
 from bulkload.errors import AlreadyThere, Distrusted
-from bulkload.identity import differences, listed_key, spelled_out
-from bulkload.ledger import Change, Ledger, Match
-from bulkload.model import State, Status
+from bulkload.ledger import Change, Ledger
+from bulkload.listing import Coverage, Listing, look
+from bulkload.match import Terms, match_rows, met
+from bulkload.model import Issue, State, Status
 from bulkload.near import NEAR_MISS, near_misses
-from bulkload.settle import Listing, Patience, Shown, settle
-from bulkload.store import digest, to_json
+from bulkload.settle import Patience, settle
+from bulkload.store import ACCOUNT_ISSUE
 
 POLL = 2.0  # seconds between looks at a list that may only be lagging
 SAMPLES = 3  # of the older monitors of ours that a list does not show, how many are asked for in any case
+TWIN = f"{ACCOUNT_ISSUE}twin"
+MOST_TWINS = 5  # IDs that a warning names
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the user wants done about monitors that are there already."""
-
-    on_existing: Literal["skip", "update", "fail"] = "skip"
-    trust_list: bool = False  # the user deleted monitors by hand; their absence is true
-
-
-async def look(api: Api) -> Listing:
-    """List the account's mail monitors."""
-    asked = clock.moment()
-    return Listing.of(asked, await api.list_mail_monitors())
 
 
 async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
@@ -62,6 +48,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         await _match_unlisted(ledger, listing, api, terms, patience)
         _finished_but_gone(ledger)
     ledger.refuse_repeats()
+    warn_of_twins(ledger, listing)
     if ledger.count(State.PENDING) and (near := ledger.remark(NEAR_MISS, near_misses(ledger, listing))):
         log.warning("rows that nearly match monitors that are there: %d; the error text names the monitors", near)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
@@ -70,64 +57,11 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
     return listing
 
 
-def match_rows(ledger: Ledger, listing: Listing, terms: Terms) -> None:
-    """Give pending rows the monitors that they mean: by the ID that the file names, else by identity."""
-    ledger.apply(list(_matched(ledger, listing, terms)))
-
-
-def _matched(ledger: Ledger, listing: Listing, terms: Terms) -> Iterator[Change]:
-    taken: set[int] = set()  # positions of rows whose file names their monitor
-    renamed: dict[str, Match] = {}  # monitor → the row that names it under another identity
-    for monitor_id, item in listing.monitors.items():
-        for row in ledger.naming(monitor_id, _key(item)):
-            taken.add(row.position)
-            if row.other_identity:
-                renamed[monitor_id] = row
-            yield _meet(ledger, row, item, terms)
-    for key, monitor_ids in listing.ids.items():
-        twin = ledger.pending_with(key)
-        if twin is None or twin.position in taken:
-            continue
-        free = [monitor_id for monitor_id in monitor_ids if monitor_id not in renamed]
-        if free:
-            yield _meet(ledger, twin, listing.monitors[free[0]], terms)
-        elif terms.on_existing != "update":
-            other = renamed[monitor_ids[0]]
-            words = f"Row {other.source_row} names monitor {monitor_ids[0]}, which is this very monitor."
-            yield Change(position=twin.position, state=Status.DUPLICATE, error=words)
-
-
-def _meet(ledger: Ledger, row: Match, item: Mapping[str, Any], terms: Terms) -> Change:
-    """What becomes of a row whose monitor is there."""
-    monitor_id = str(item["id"])
-    if row.attempts and row.patch is None and not ledger.was_earlier(monitor_id) and not ledger.is_made(monitor_id):
-        return Change(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, seen late
-    if item.get("type") != row.type:
-        words = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
-        return Change(position=row.position, state=Status.INVALID, error=words)
-    body = json.loads(row.body)
-    found = differences(body, item)
-    if found and terms.on_existing == "update":
-        patch = to_json({field: body[field] for field in body if field in found or _goes_along(field, found)})
-        return Change(
-            position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=spelled_out(found)
-        )
-    if row.attempts and row.patch is not None and not differences(json.loads(row.patch), item):
-        return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)  # answer lost
-    words = f"Left as it is: {spelled_out(found)}." if found else ""
-    return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
-
-
-def _goes_along(field: str, found: Mapping[str, object]) -> bool:
-    """A new list of locations may take the home location with it, so that is said again."""
-    return field == "home_location" and "locations" in found
-
-
 async def believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
     """A list that holds the monitors we made. One that does not is asked again while it may only be lagging."""
     while True:
-        listing = await look(api)
-        shown = Shown.by(ledger, listing)
+        listing = await look(ledger, api)
+        shown = Coverage.of(ledger, listing)
         if terms.trust_list or shown.believable:
             return listing
         youngest = next((at for _, _, at in ledger.made()), None)
@@ -179,7 +113,7 @@ async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Ter
             await asyncio.sleep(wait)
             item = await api.get(monitor_id)
         if item is not None:
-            ledger.apply([_meet(ledger, row, {"id": monitor_id} | item, terms)])
+            ledger.apply([met(ledger, row, {"id": monitor_id} | item, terms, listing.showing)])
 
 
 def _is_recent(at: str | None, listing: Listing, patience: Patience) -> bool:
@@ -206,6 +140,24 @@ def _finished_but_gone(ledger: Ledger) -> None:
     )
 
 
-def _key(item: Mapping[str, Any]) -> bytes | None:
-    key = listed_key(item)
-    return digest(key) if key is not None else None
+def twins(ledger: Ledger, listing: Listing) -> Iterator[tuple[int, Issue]]:
+    """Give a warning for each row whose monitor is there more than once, with the position of the row.
+
+    Whoever made the others: a gateway that repeats requests, another program, a person.
+    """
+    for key, own, others in listing.twins():
+        if (row := ledger.with_identity(key)) is None or row[1] != own:
+            continue
+        position = row[0]
+        named = ", ".join(others[:MOST_TWINS]) + (" …" if len(others) > MOST_TWINS else "")
+        noun = f"monitor {named} is" if len(others) == 1 else f"monitors {named} are"
+        message = f"Twin: {noun} the same as monitor {own}, and each may cost money; delete what is not wanted."
+        yield position, Issue(code=TWIN, message=message, severity="warning")
+
+
+def warn_of_twins(ledger: Ledger, listing: Listing) -> int:
+    """Put these warnings on the rows; returns how many rows have one."""
+    if rows := ledger.remark(TWIN, list(twins(ledger, listing))):
+        noun = "row has its monitor" if rows == 1 else "rows have their monitors"
+        log.warning("%d %s in the account more than once; the error text names the others", rows, noun)
+    return rows

@@ -14,6 +14,7 @@ from typing import Any
 from bulkload.api import Api
 from bulkload.errors import Distrusted, Rejected
 from bulkload.identity import differences, spelled_out
+from bulkload.showing import Showing, without_ways
 
 
 class Fate(enum.StrEnum):
@@ -40,7 +41,13 @@ class Removal:
 
 
 async def remove_unless_edited(
-    api: Api, monitor_id: str, kind: str, asked: Mapping[str, object], *, even_edited: bool = False
+    api: Api,
+    monitor_id: str,
+    kind: str,
+    asked: Mapping[str, object],
+    showing: Showing,
+    *,
+    even_edited: bool = False,
 ) -> Removal:
     """Read a monitor, and delete it if it still is what was asked for. Safe to repeat. May raise `Forbidden`."""
     item = await api.get(monitor_id)
@@ -48,7 +55,7 @@ async def remove_unless_edited(
         return Removal(fate=Fate.GONE)
     if str(item.get("id")) != monitor_id or item.get("type") != kind or "name" not in item:
         raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
-    if not even_edited and (edited := edit_of(asked, item)):
+    if not even_edited and (edited := edit_of(asked, item, showing)):
         return edited
     try:
         await api.delete(monitor_id)  # "not found" now means that an answer to this very request was lost
@@ -57,7 +64,8 @@ async def remove_unless_edited(
     return Removal(fate=Fate.DELETED)
 
 
-def edit_of(asked: Mapping[str, object], item: Mapping[str, Any]) -> Removal | None:
-    """Compare a monitor with what was asked for; None if nothing that was asked for is otherwise."""
-    fields = {field: (new, old) for field, (old, new) in differences(asked, item).items()}
+def edit_of(asked: Mapping[str, object], item: Mapping[str, Any], showing: Showing) -> Removal | None:
+    """Compare a monitor with what was asked for; None if nothing is otherwise but the account's way of showing it."""
+    found = without_ways(differences(asked, item), asked, item, showing)
+    fields = {field: (new, old) for field, (old, new) in found.items()}
     return Removal(fate=Fate.EDITED, reason=f"Edited since: {spelled_out(fields)}.", fields=fields) if fields else None

@@ -62,6 +62,12 @@ MIGRATIONS = (
     CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
     """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
     "ALTER TABLE runs ADD COLUMN translated TEXT",  # JSON: what became of another tool's objects
+    """
+    ALTER TABLE accounts ADD COLUMN showing TEXT;
+    CREATE TABLE lookalikes (
+        account INTEGER NOT NULL REFERENCES accounts (id), key BLOB NOT NULL, monitor_id TEXT NOT NULL,
+        PRIMARY KEY (account, key)) WITHOUT ROWID;
+    """,  # how an account shows its monitors, as far as it was seen, and which ones rows were taken for by that
 )
 
 

@@ -22,11 +22,13 @@ from bulkload.columns import columns_of
 from bulkload.errors import BulkloadError, ExitCode, Interrupted
 from bulkload.execute import Execution, Limits
 from bulkload.ledger import Ledger
+from bulkload.listing import Listing
+from bulkload.match import Terms
 from bulkload.model import State
 from bulkload.pace import Pace
-from bulkload.plan import Terms, plan
+from bulkload.plan import plan
 from bulkload.settings import Account, Options
-from bulkload.settle import Listing, Patience
+from bulkload.settle import Patience
 from bulkload.store import Run, Store
 from bulkload.verify import Verified, verify
 
@@ -166,7 +168,11 @@ async def unless_stopped(work: Coroutine[None, None, T], stop: Stop) -> T:
 
 def terms_of(options: Options) -> Terms:
     """What the user wants done about monitors that are there."""
-    return Terms(on_existing=options.on_existing, trust_list=options.trust_list)
+    return Terms(
+        on_existing=options.on_existing,
+        trust_list=options.trust_list,
+        create_lookalikes=options.create_lookalikes,
+    )
 
 
 def patience_of(options: Options) -> Patience:

@@ -172,6 +172,7 @@ class Options(BaseModel):
     concurrency: Annotated[int, _number("from 1 to 1000", 1, 1000, whole=True)] = 10
     on_existing: OnExisting = "skip"
     trust_list: Switch = False
+    create_lookalikes: Switch = False
     wait: Switch = False
     verify: Switch = False
     first: Count | None = None

@@ -4,27 +4,28 @@ In: rows whose request left and whose outcome is not known, and the account's li
 `created`, or pending again, or `failed`, or still in doubt.
 
 Found in the list, new since the run began and nobody else's: created. Absent proves "not created" only if the list is
-known to reach far enough: it shows a monitor of ours that left at least `grace` later (what is visible is assumed to
-become visible in order, and a gateway's late create to land within `grace`), or the request left longer than `after`
-ago and the list shows our other monitors, as a true one does.
+known to reach far enough, and if the monitor would be recognised in it. It reaches far enough if it shows a monitor of
+ours that left at least `grace` later (what is visible is assumed to become visible in order, and a gateway's late
+create to land within `grace`), or if the request left longer than `after` ago and the list shows our other monitors,
+as a true one does. The monitor would be recognised if others of ours are, by what the list shows of them; or if the
+list has no monitor at all that came since the run began and is nobody's.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bulkload import clock
-from bulkload.identity import listed_key
 from bulkload.ledger import Change, Doubt, Ledger
+from bulkload.likeness import Candidate, told_apart
+from bulkload.listing import Coverage, Listing
 from bulkload.model import State, Status
-from bulkload.store import digest
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
-SHRUNKEN = 10  # monitors of ours that must be missing, and more than half, before a list counts as shrunken
+NOT_TOLD = "the account shows monitors otherwise than they were sent, so it cannot be told whether this one was created"
+NOT_WHOSE = "the account shows monitors that may be this row's or another's"
 
 log = logging.getLogger(__name__)
 
@@ -38,69 +39,83 @@ class Patience:
     timeout: float = 90.0  # how long a run polls once nothing else is left
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The account's mail monitors at one moment."""
-
-    asked: str  # the moment before the list was asked for, see `clock`
-    monitors: Mapping[str, Mapping[str, Any]]  # by ID
-    ids: Mapping[bytes, Sequence[str]]  # by identity
-
-    @staticmethod
-    def of(asked: str, items: Sequence[Mapping[str, Any]]) -> Listing:
-        """Index what the API listed."""
-        ids: defaultdict[bytes, list[str]] = defaultdict(list)
-        for item in items:
-            if (key := listed_key(item)) is not None:
-                ids[digest(key)].append(str(item["id"]))
-        return Listing(asked, {str(item["id"]): item for item in items}, ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How many monitors this program made in the account, and how many of them a list shows."""
-
-    made: int
-    seen: int
-
-    @staticmethod
-    def by(ledger: Ledger, listing: Listing) -> Shown:
-        """Count."""
-        return Shown(ledger.made_count(), sum(map(ledger.is_made, listing.monitors)))
-
-    @property
-    def believable(self) -> bool:
-        """False if so many are missing that the list itself is doubtful."""
-        missing = self.made - self.seen
-        return not missing or (self.seen > 0 and (missing < SHRUNKEN or missing <= self.seen))
-
-
 def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
     """Settle what this list settles, of all runs in the account; returns how many rows changed."""
     doubts = ledger.doubts()
+    if not doubts:
+        return 0
+    found, unclear = _found(ledger, listing, doubts)
     reach = _reach(ledger, listing)
     believable: bool | None = None  # not known yet, and seldom needed
     changes: list[Change] = []
-    taken: set[str] = set()
     for doubt in doubts:
-        found = _own(ledger, listing, doubt, taken)
-        if found is not None:
-            taken.add(found)
-            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=found))
-        elif proves_absence(doubt.at, listing.asked, reach, patience):
-            if believable is None and not (believable := Shown.by(ledger, listing).believable):
-                log.warning("the account's list does not show the monitors that we made there; it settles nothing")
-            if not believable:
-                continue
-            if doubt.attempts >= MOST_ATTEMPTS:
-                words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
-                changes.append(Change(run=doubt.run, position=doubt.position, state=Status.FAILED, error=words))
-            else:
-                changes.append(Change(run=doubt.run, position=doubt.position, state=State.PENDING))
+        if (monitor_id := found.get(doubt)) is not None:
+            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=monitor_id))
+            continue
+        if doubt in unclear:
+            changes += _remarked(doubt, NOT_WHOSE)
+            continue
+        if not proves_absence(doubt.at, listing.asked, reach, patience):
+            continue
+        if believable is None and not (believable := Coverage.of(ledger, listing).believable):
+            log.warning("the account's list does not show the monitors that bulkload created; it settles nothing")
+        if not believable:
+            continue
+        if not listing.can_prove_absence and _has_new(ledger, listing, doubt):
+            changes += _remarked(doubt, NOT_TOLD)
+        elif doubt.attempts >= MOST_ATTEMPTS:
+            words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
+            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.FAILED, error=words))
+        else:
+            changes.append(Change(run=doubt.run, position=doubt.position, state=State.PENDING))
     if changes:
         ledger.apply(changes)
-        log.info("looked up %d rows in doubt, %d of them found", len(doubts), len(taken))
-    return len(changes)
+        log.info("looked up %d rows in doubt, %d of them found", len(doubts), len(found))
+    return sum(change.state is not State.DOUBT for change in changes)
+
+
+def _found(
+    ledger: Ledger, listing: Listing, doubts: Sequence[Doubt]
+) -> tuple[Mapping[Doubt, str], Mapping[Doubt, Sequence[Candidate]]]:
+    """Give the monitors that rows in doubt made, and the rows of which it cannot be told.
+
+    A monitor that only may be a row's is taken for it if no other row can have made it: none in doubt, and none that
+    is on its way.
+    """
+    found: dict[Doubt, str] = {}
+    for doubt in doubts:
+        taken = set(found.values())
+        shown = (one for one in listing.ids.get(doubt.key, ()) if one not in taken and _may_be_new(ledger, one, doubt))
+        if (monitor_id := next(shown, None)) is not None:
+            found[doubt] = monitor_id
+    others = [doubt for doubt in doubts if doubt not in found]
+    if not others or not (candidates := listing.candidates(without=set(found.values()))):
+        return found, {}
+    possible = {
+        doubt: [one for one in candidates.of(doubt.identity) if _may_be_new(ledger, one.monitor_id, doubt)]
+        for doubt in others
+    }
+    own, unclear = told_apart({doubt: some for doubt, some in possible.items() if some})
+    if ledger.count(State.SENDING):
+        return found, {**unclear, **{doubt: [candidate] for doubt, candidate in own.items()}}
+    return found | {doubt: candidate.monitor_id for doubt, candidate in own.items()}, unclear
+
+
+def _may_be_new(ledger: Ledger, monitor_id: str, doubt: Doubt) -> bool:
+    """True if a monitor came since the run of a row began, and no row has it."""
+    return not ledger.was_earlier(monitor_id, doubt.run) and not ledger.is_made(monitor_id)
+
+
+def _has_new(ledger: Ledger, listing: Listing, doubt: Doubt) -> bool:
+    return any(_may_be_new(ledger, one, doubt) for one in listing.monitors if one not in listing.ours)
+
+
+def _remarked(doubt: Doubt, reason: str) -> list[Change]:
+    """Let a row in doubt say why it stays so."""
+    if reason in doubt.error:
+        return []
+    words = f"{doubt.error}; {reason}"
+    return [Change(run=doubt.run, position=doubt.position, state=State.DOUBT, error=words, at=doubt.at)]
 
 
 def proves_absence(left: str, asked: str, reach: str | None, patience: Patience) -> bool:
@@ -121,10 +136,3 @@ def _reach(ledger: Ledger, listing: Listing) -> str | None:
     """
     shown = (at for monitor_id, _, at in ledger.made() if monitor_id in listing.monitors)
     return next((at for at in shown if not clock.is_later(at, listing.asked)), None)
-
-
-def _own(ledger: Ledger, listing: Listing, doubt: Doubt, taken: set[str]) -> str | None:
-    for monitor_id in listing.ids.get(doubt.key, ()):
-        if monitor_id not in taken and not ledger.was_earlier(monitor_id, doubt.run) and not ledger.is_made(monitor_id):
-            return monitor_id
-    return None

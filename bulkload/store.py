@@ -218,7 +218,8 @@ class Store:
         """Make the rows pending again that were given up, for another session of the run."""
         with self.transaction():
             self.db.execute(
-                "UPDATE rows SET state = 'pending', attempts = 0, error = '' WHERE run = ? AND state = 'failed'",
+                "UPDATE rows SET state = 'pending', attempts = 0, error = ''"
+                " WHERE run = ? AND state IN ('failed', 'unknown')",
                 (run.number,),
             )
             self.db.execute(

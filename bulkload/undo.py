@@ -28,7 +28,7 @@ from bulkload.store import ACCOUNT_ISSUE
 
 if TYPE_CHECKING:
     from bulkload.api import Api
-    from bulkload.settle import Listing
+    from bulkload.listing import Listing
 
 KEPT = f"{ACCOUNT_ISSUE}kept"
 BATCH = 500  # monitors fetched from the store at a time
@@ -124,7 +124,9 @@ def _foresee(
 def _prospect(made: Made, listing: Listing, include_edited: bool) -> Prospect:
     asked = json.loads(made.body)
     item = listing.monitors.get(made.monitor_id)
-    removal = Removal(fate=Fate.GONE) if item is None else edit_of(asked, item) or Removal(fate=Fate.DELETED)
+    removal = (
+        Removal(fate=Fate.GONE) if item is None else edit_of(asked, item, listing.showing) or Removal(fate=Fate.DELETED)
+    )
     if include_edited and removal.fate is Fate.EDITED:
         removal = replace(removal, fate=Fate.DELETED)
     host = asked.get("hostname") or asked.get("smtp_hostname") or ""
@@ -185,7 +187,12 @@ class _Undoing:
     async def _take_back(self, api: Api, made: Made) -> Removal:
         try:
             return await remove_unless_edited(
-                api, made.monitor_id, made.type, json.loads(made.body), even_edited=self._include_edited
+                api,
+                made.monitor_id,
+                made.type,
+                json.loads(made.body),
+                self._ledger.showing(),
+                even_edited=self._include_edited,
             )
         except (Forbidden, Rejected) as error:
             if not self.counts[Fate.DELETED]:

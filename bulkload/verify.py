@@ -16,9 +16,11 @@ from typing import Any
 from bulkload.api import Api
 from bulkload.identity import differences, spelled_out
 from bulkload.ledger import Ledger, Stored
+from bulkload.match import Terms
 from bulkload.model import Issue
-from bulkload.plan import Terms, believable_list
+from bulkload.plan import believable_list, warn_of_twins
 from bulkload.settle import Patience
+from bulkload.showing import Showing, without_ways
 from bulkload.store import ACCOUNT_ISSUE
 
 STORED_OTHERWISE = f"{ACCOUNT_ISSUE}stored_otherwise"
@@ -33,23 +35,27 @@ class Verified:
     compared: int = 0  # monitors
     otherwise: int = 0  # of them, how many are not stored as asked for
     missing: int = 0  # of them, how many are not in the account at all
+    twins: int = 0  # rows whose monitor is there more than once
     unseen: Mapping[str, int] = field(default_factory=dict)  # fields that the account does not show → how many rows
 
     @property
     def good(self) -> bool:
         """True if everything that can be seen is as it was asked for."""
-        return not self.otherwise
+        return not self.otherwise and not self.twins
 
     def __str__(self) -> str:
         """Say it in a sentence or two."""
         if not self.compared:
             return "There was nothing to compare."
-        if self.good:
+        if not self.otherwise:
             said = "The one monitor is" if self.compared == 1 else f"All {self.compared:,} monitors are"
             said += " stored as asked."
         else:
             gone = f" ({self.missing:,} not there)" if self.missing else ""
             said = f"{self.otherwise:,} of {self.compared:,} monitors are not stored as asked{gone}."
+        if self.twins:
+            noun = "monitor is" if self.twins == 1 else "monitors are"
+            said += f" {self.twins:,} {noun} there more than once."
         if self.unseen:
             said += f" The account does not show {', '.join(list(self.unseen)[:MOST_NAMED])}."
         return said
@@ -70,17 +76,18 @@ async def verify(ledger: Ledger, api: Api, terms: Terms, patience: Patience, col
         if (item := listing.monitors.get(row.monitor_id)) is None:
             unlisted.append(row)
         else:
-            found += _compared(row, item, columns, unseen)
+            found += _compared(row, item, columns, unseen, listing.showing)
     missing = 0
     for row, item in await _ask_for(api, unlisted, patience):
         if item is None:
             missing += 1
             found.append((row.position, _issue(f"Monitor {row.monitor_id} is not in the account.")))
         else:
-            found += _compared(row, item, columns, unseen)
+            found += _compared(row, item, columns, unseen, listing.showing)
     ledger.remark(STORED_OTHERWISE, found)
     otherwise = len({position for position, _ in found})
-    return Verified(compared=compared, otherwise=otherwise, missing=missing, unseen=dict(unseen))
+    twins = warn_of_twins(ledger, listing)
+    return Verified(compared=compared, otherwise=otherwise, missing=missing, twins=twins, unseen=dict(unseen))
 
 
 def _rows(ledger: Ledger) -> Iterator[Stored]:
@@ -100,11 +107,11 @@ async def _ask_for(api: Api, rows: list[Stored], patience: Patience) -> list[tup
 
 
 def _compared(
-    row: Stored, item: Mapping[str, Any], columns: Mapping[str, str], unseen: Counter[str]
+    row: Stored, item: Mapping[str, Any], columns: Mapping[str, str], unseen: Counter[str], showing: Showing
 ) -> Iterator[tuple[int, Issue]]:
     asked = json.loads(row.body)
     unseen.update(name for name in asked if name not in item)
-    for name, (now, wanted) in differences(asked, item).items():
+    for name, (now, wanted) in without_ways(differences(asked, item), asked, item, showing).items():
         message = f"Stored otherwise than asked: {spelled_out({name: (wanted, now)})}."
         yield row.position, _issue(message, name, columns.get(name))
 

@@ -22,6 +22,7 @@ from bulkload.logs import log_line, set_up
 if TYPE_CHECKING:
     from bulkload.pipeline import OnStart, Outcome
     from bulkload.settings import Account, Options
+    from bulkload.verify import Verified
 
 WIDEST_BAR = 100  # columns
 ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would hide the bar
@@ -69,7 +70,7 @@ def print_outcome(
     info, verified = outcome.info, outcome.verified
     if options.json_:
         found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
-        click.echo(json.dumps(found | ({"verify": asdict(verified)} if verified else {})))
+        click.echo(json.dumps(found | ({"verify": _verified_json(verified)} if verified else {})))
     elif not options.quiet:
         remark(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
@@ -83,6 +84,11 @@ def print_outcome(
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
         complain(f"Go on with: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
+
+
+def _verified_json(verified: Verified) -> dict[str, object]:
+    """What comparing came to; twins are named only where there are some."""
+    return {name: value for name, value in asdict(verified).items() if name != "twins" or value}
 
 
 def complain(message: str, level: int = logging.ERROR) -> None:

@@ -64,6 +64,9 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         help="What to do about monitors that are there (default skip).",
     ),
     "trust-list": _flag("trust-list", "Believe the account's list also if our monitors are missing in it."),
+    "create-lookalikes": _flag(
+        "create-lookalikes", "Create rows also where a monitor may be the row's, shown otherwise than it was sent."
+    ),
     "wait": _flag("wait", "Stay until every row in doubt is settled."),
     "verify": _flag("verify", "Afterwards compare what the account stores with what was asked."),
     "first": click.option("--first", metavar="N", help="Send the first N rows only; the next run does the rest."),
@@ -122,6 +125,7 @@ ACTING = (
     "concurrency",
     "on-existing",
     "trust-list",
+    "create-lookalikes",
     "wait",
     "verify",
     "first",

@@ -222,11 +222,29 @@ class Book:
                 if key is not None
             )
 
-    def wanted_elsewhere(self, run: Run, gone: Gone) -> bool:
-        """True if the newest version of any sheet of the folder means a monitor."""
+    def matched(self, run: Run | int) -> set[str]:
+        """Monitors that rows of a run have."""
+        number = run if isinstance(run, int) else run.number
         with self._store.errors():
-            latest = self._db.execute(_LATEST, (self._folder, run.account)).fetchall()
-        return any(self.means(number, gone.monitor_id, (gone.key,)) for (number,) in latest)
+            found = self._db.execute(
+                "SELECT monitor_id FROM rows WHERE run = ? AND monitor_id IS NOT NULL"
+                " AND state IN ('pending', 'created', 'updated', 'exists')",
+                (number,),
+            )
+            return {monitor_id for (monitor_id,) in found}
+
+    def wanted_by_any(self, run: Run, gone: Sequence[Gone]) -> set[str]:
+        """Those of some monitors that the newest version of any sheet of the folder means."""
+        with self._store.errors():
+            latest = [number for (number,) in self._db.execute(_LATEST, (self._folder, run.account)).fetchall()]
+            made = dict(self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (run.account,)))
+        found = set().union(*map(self.matched, latest))
+        return {
+            one.monitor_id
+            for one in gone
+            if one.monitor_id in found
+            or any(self.means(number, one.monitor_id, (one.key, made.get(one.monitor_id))) for number in latest)
+        }
 
     def note_gone(self, run: Run, found: Iterable[Gone]) -> None:
         """Note what is gone from a run's sheet, instead of what was noted before."""

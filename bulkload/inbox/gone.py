@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bulkload.cells import neutralise
 from bulkload.errors import ExitCode, Forbidden, RunStopped
-from bulkload.identity import listed_key
 from bulkload.inbox.book import Arrival, Book, Gone, Origin
 from bulkload.model import Status
 from bulkload.removal import Fate, Removal, remove_unless_edited
@@ -29,8 +28,9 @@ from bulkload.store import Run, Store, digest
 
 if TYPE_CHECKING:
     from bulkload.api import Api
+    from bulkload.listing import Listing
     from bulkload.session import Stop
-    from bulkload.settle import Listing
+    from bulkload.showing import Showing
 
 DETAIL = "gone from the sheet"  # in the report of a run
 MOST_NAMED = 20  # monitors in that detail; the CSV file has all
@@ -72,7 +72,9 @@ def write_gone(path: Path, book: Book, run: Run) -> None:
 
 def prune(store: Store, book: Book, arrival: Arrival, run: Run, account: Account, options: Options) -> Pruned:
     """Delete what is gone and was made here, or say why not."""
-    doomed = [one for one in book.gone(run, "ours") if not book.wanted_elsewhere(run, one)]
+    ours = list(book.gone(run, "ours"))
+    wanted = book.wanted_by_any(run, ours) if ours else set()
+    doomed = [one for one in ours if one.monitor_id not in wanted]
     if not doomed:
         return Pruned()
     gone = f"{len(doomed):,} {'monitor is' if len(doomed) == 1 else 'monitors are'} gone from {arrival.name}"
@@ -112,7 +114,7 @@ def _delete(
             if origin is None:
                 continue
             try:
-                removal = await _remove(api, one, origin)
+                removal = await _remove(api, one, origin, ledger.showing())
             except Forbidden as error:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
             if removal.kept:
@@ -137,14 +139,15 @@ def _delete(
     )
 
 
-async def _remove(api: Api, one: Gone, origin: Origin) -> Removal:
+async def _remove(api: Api, one: Gone, origin: Origin, showing: Showing) -> Removal:
     """Delete a monitor if it is as some version of the sheet asked for."""
-    removals = [await remove_unless_edited(api, one.monitor_id, origin.type, json.loads(origin.asked[0]))]
-    for asked in origin.asked[1:]:
-        if removals[-1].fate is not Fate.EDITED:
+    removal = None
+    for asked in origin.asked:
+        removal = await remove_unless_edited(api, one.monitor_id, origin.type, json.loads(asked), showing)
+        if removal.fate is not Fate.EDITED:
             break
-        removals.append(await remove_unless_edited(api, one.monitor_id, origin.type, json.loads(asked)))
-    return removals[-1]
+    assert removal is not None  # a monitor was asked for at least once
+    return removal
 
 
 def _allowed(limit: str, made: int) -> int:
@@ -153,9 +156,11 @@ def _allowed(limit: str, made: int) -> int:
 
 
 def _missing(book: Book, arrival: Arrival, run: Run, listing: Listing) -> Iterator[Gone]:
+    meant = book.matched(run)
     for monitor_id, key, made in book.known_before(arrival, run):
-        item = listing.monitors.get(monitor_id)
-        if item is None or book.means(run, monitor_id, (key, now := _key(item))):
+        item, identity = listing.monitors.get(monitor_id), listing.identities.get(monitor_id)
+        now = digest(identity.key) if identity is not None else None
+        if item is None or monitor_id in meant or book.means(run, monitor_id, (key, now)):
             continue
         yield Gone(
             monitor_id=monitor_id,
@@ -166,11 +171,6 @@ def _missing(book: Book, arrival: Arrival, run: Run, listing: Listing) -> Iterat
             port=_text(item.get("port")),
             fate="ours" if made else "theirs",
         )
-
-
-def _key(item: Mapping[str, Any]) -> bytes | None:
-    key = listed_key(item)
-    return digest(key) if key is not None else None
 
 
 def _text(value: object) -> str:

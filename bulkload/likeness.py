@@ -1,0 +1,100 @@
+"""Which monitors of the account a row may be, where the account may show them otherwise than they were sent.
+
+In: the monitors of a list that this program did not make, and what has been learned about how the account shows
+monitors. Out: for a row's identity, the monitors that it may be; and for many rows, which of them have one for
+themselves, and which share one so that nobody can tell whose it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from bulkload.identity import Identity
+from bulkload.showing import SHORTEST_CUT, Showing, Way, difference, letters_asked, letters_shown
+
+R = TypeVar("R", bound=Hashable)
+MOST = 20  # candidates of a row; with more of them it is nobody's own in any case
+CUT_ENDS = 3  # bytes or characters by which a cut name may be shorter than another: blanks and half characters go
+
+
+class Candidate(NamedTuple):
+    """A monitor that a row may be."""
+
+    monitor_id: str
+    ways: frozenset[Way]  # of showing that make the difference; none: it may be the row as it stands
+
+
+class Candidates:
+    """Monitors of a list, found by what a row asks for in about constant time."""
+
+    def __init__(self, shown: Iterable[tuple[str, Identity]], showing: Showing) -> None:
+        self._showing = showing
+        self._identities = dict(shown)
+        self._found: defaultdict[Hashable, list[str]] = defaultdict(list)
+        self._cut_lengths: set[int] = set()
+        names = [identity.name or "" for identity in self._identities.values()]
+        self._longest = max(map(len, names), default=0), max(map(_bytes, names), default=0)
+        for monitor_id, identity in self._identities.items():
+            servers = None if None in identity.servers else identity.servers
+            for letters in letters_shown(identity.name) if identity.name else ("",):
+                kind = "name" if identity.name else "no name"
+                self._found[identity.type, servers, kind, letters].append(monitor_id)
+                if self._may_be_cut(identity):
+                    self._found[identity.type, servers, "cut", letters].append(monitor_id)
+                    self._cut_lengths.add(len(letters))
+
+    def __bool__(self) -> bool:
+        return bool(self._identities)
+
+    def of(self, asked: Identity) -> list[Candidate]:
+        """Give the monitors that a row may be."""
+        found = {}
+        for monitor_id in self._near(asked):
+            shown = self._identities[monitor_id]
+            allowed = self._showing.possible
+            if Way.CUT in allowed and not self._may_be_cut(shown):
+                allowed -= {Way.CUT}
+            if monitor_id not in found and (ways := difference(asked, shown, allowed)) is not None:
+                found[monitor_id] = Candidate(monitor_id, ways)
+                if len(found) == MOST:
+                    break
+        return list(found.values())
+
+    def _near(self, asked: Identity) -> Iterator[str]:
+        for servers in (asked.servers, None):
+            yield from self._found.get((asked.type, servers, "no name", ""), ())
+            for letters in letters_asked(asked.name or ""):
+                yield from self._found.get((asked.type, servers, "name", letters), ())
+                for length in self._cut_lengths:
+                    yield from self._found.get((asked.type, servers, "cut", letters[:length]), ())
+
+    def _may_be_cut(self, shown: Identity) -> bool:
+        """True if a name is as long as names of the account get."""
+        name, showing = shown.name or "", self._showing
+        if len(name) < SHORTEST_CUT or (showing.cut is None and len(name) < showing.longest):
+            return False
+        return len(name) + CUT_ENDS > self._longest[0] or _bytes(name) + CUT_ENDS > self._longest[1]
+
+
+def told_apart(
+    rows: Mapping[R, Sequence[Candidate]],
+) -> tuple[dict[R, Candidate], dict[R, Sequence[Candidate]]]:
+    """Give each row that shares no candidate with another its monitor; the others with their candidates.
+
+    Of several candidates of one row the one with the fewest differences counts, and of these the first.
+    """
+    wanted = Counter(candidate.monitor_id for candidates in rows.values() for candidate in candidates)
+    own: dict[R, Candidate] = {}
+    shared: dict[R, Sequence[Candidate]] = {}
+    for row, candidates in rows.items():
+        if any(wanted[candidate.monitor_id] > 1 for candidate in candidates):
+            shared[row] = candidates
+        elif candidates:
+            own[row] = min(candidates, key=lambda candidate: len(candidate.ways))
+    return own, shared
+
+
+def _bytes(name: str) -> int:
+    return len(name.encode("utf-8", "replace"))
