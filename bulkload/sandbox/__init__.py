@@ -2,6 +2,7 @@
 
     request ─▶ service (rate limit, faults) ─▶ account (the documented API) ─▶ monitors (body to monitor)
                   │                                 └─▶ state (SQLite)
+                  ├─▶ showing (monitors otherwise than they were sent)
                   ├─▶ wire (the answer, good or broken)
                   └─▶ journal (what was asked, answered and really done)
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from bulkload.sandbox import showing
+
 Operation = Literal["login", "list", "get", "create", "patch", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete")
 WITH_TOKEN: tuple[Operation, ...] = ("list", "get", "create", "patch", "delete")
@@ -166,10 +168,13 @@ class Faults:
     retry_after_seconds: int = 0  # what a 429 asks for; 0: the time until there is room
     visible_after: float = 0.0  # seconds until a new monitor is in the list, in order of creation
     hide_single: bool = False  # GET by id does not show it before that either
+    shows: tuple[str, ...] = ()  # how monitors are shown otherwise than they were sent, in this order; see `showing`
 
     def __post_init__(self) -> None:
         if min(self.rate_limit, self.retry_after_seconds, self.visible_after) < 0 or self.rate_window <= 0:
             raise ValueError("Limits and times of faults cannot be negative, and the window must be above 0.")
+        for way in self.shows:
+            showing.parse(way)
 
     def to_json(self) -> str:
         """The same faults as a JSON text."""

@@ -22,6 +22,7 @@ from bulkload.sandbox.account import Account, Answer, Call, Draft, Listing, pars
 from bulkload.sandbox.faults import Faults, Rule
 from bulkload.sandbox.journal import Entry, Journal
 from bulkload.sandbox.schedule import Schedule, Subject
+from bulkload.sandbox.showing import shown_by
 from bulkload.sandbox.state import State
 from bulkload.sandbox.window import Window
 
@@ -70,6 +71,7 @@ class Service:
         """Let other things go wrong from now on; requests and attempts are counted anew."""
         self._window = Window(limit=faults.rate_limit, seconds=faults.rate_window)
         self._schedule = Schedule(faults)
+        self._show = shown_by(faults.shows)
 
     def end_stalls(self) -> None:
         """Let stalled and slow answers end now, because the server stops."""
@@ -141,9 +143,10 @@ class Service:
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
         if call.operation == "list":
-            return self._account.list(exchange.request.query)
+            return self._account.list(exchange.request.query, show=self._show)
         if call.operation == "get":
-            return self._account.get(call.number, exchange.request.query, hide=self.faults.hide_single)
+            hide = self.faults.hide_single
+            return self._account.get(call.number, exchange.request.query, hide=hide, show=self._show)
         if call.operation == "delete":
             return self._account.delete(call.number)
         if isinstance(content, Answer):
