@@ -4,6 +4,7 @@
                   │                                 └─▶ state (SQLite)
                   ├─▶ showing (monitors otherwise than they were sent)
                   ├─▶ wire (the answer, good or broken)
+                  ├─▶ late (what is carried out after its answer)
                   └─▶ journal (what was asked, answered and really done)
 
 It is an island: nothing in here imports anything of bulkload outside this package, so that the client and the

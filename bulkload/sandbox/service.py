@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from bulkload.sandbox import wire
 from bulkload.sandbox.account import Account, Answer, Call, Draft, Listing, parse_body, refusal, route
 from bulkload.sandbox.faults import Faults, Rule
 from bulkload.sandbox.journal import Entry, Journal
+from bulkload.sandbox.late import Late
 from bulkload.sandbox.schedule import Schedule, Subject
 from bulkload.sandbox.showing import shown_by
 from bulkload.sandbox.state import State
@@ -42,15 +44,6 @@ class _Exchange:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Late:
-    """A create that was answered already and is still to be carried out."""
-
-    exchange: _Exchange
-    kind: str
-    body: Mapping[str, object]
-
-
 class Service:
     """The API under its base path, with faults."""
 
@@ -58,7 +51,7 @@ class Service:
         self._account = account
         self._state = state
         self._journal = journal
-        self._late: dict[asyncio.TimerHandle, _Late] = {}
+        self._late = Late()
         self._stopping = asyncio.Event()
         self.set_faults(faults)
 
@@ -79,19 +72,11 @@ class Service:
 
     def commit_late(self) -> int:
         """Carry out every late commit now and return how many there were."""
-        return self._commit(list(self._late))
-
-    def _commit(self, late: Sequence[asyncio.TimerHandle]) -> int:
-        for timer in late:
-            timer.cancel()
-            self._commit_one_late(timer)
-        return len(late)
+        return self._late.commit()
 
     def drop_late(self) -> None:
         """Forget every late commit."""
-        for timer in self._late:
-            timer.cancel()
-        self._late.clear()
+        self._late.drop()
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answer one request; `path` is below the base path."""
@@ -115,8 +100,7 @@ class Service:
             return wire.throttled(self.faults, wait)
         if isinstance(call, Answer):
             return self._answer(exchange, call)
-        # where the process was held up, a timer that is due may still stand behind this request
-        self._commit([timer for timer in self._late if timer.when() <= asyncio.get_running_loop().time()])
+        self._late.commit_due()
         content: dict[str, object] | Answer = {}
         if call.operation in ("login", "create", "patch"):
             content = parse_body(request.content_type, body)
@@ -250,38 +234,17 @@ class Service:
             return draft
 
         assert not isinstance(content, Answer)  # or there would be no draft
-
-        def due() -> None:
-            self._commit_one_late(timer)
-
-        # The loop's timer, not this request, carries the commit, so it happens even when the client has gone.
-        timer = asyncio.get_running_loop().call_later(rule.wait, due)
-        self._late[timer] = _Late(exchange=exchange, kind=call.kind, body=content)
+        self._late.put(rule.wait, partial(self._create_late, exchange, call.kind, content))
         return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
 
-    def _commit_one_late(self, timer: asyncio.TimerHandle) -> None:
-        late = self._late.pop(timer)
-        exchange = late.exchange
+    def _create_late(self, exchange: _Exchange, kind: str, body: Mapping[str, object]) -> None:
         # Checked again: the plan may have become full, or the name taken, in the meantime.
-        done = self._account.draft(late.kind, late.body)
+        done = self._account.draft(kind, body)
         if isinstance(done, Draft):
             done = self._account.create(done, hidden=self.faults.visible_after)
             self._state.commit()
-        self._journal.add(
-            Entry(
-                at=time.monotonic(),
-                wall=time.time(),
-                operation="late-commit",
-                method=exchange.request.method,
-                path=exchange.request.path,
-                status=0,
-                fault="late",
-                name=exchange.name,
-                host=exchange.host,
-                id=done.id,
-                committed=done.committed,
-            )
-        )
+        now = replace(exchange, at=time.monotonic(), wall=time.time(), operation="late-commit")
+        self._note(now, 0, done)
 
     def _answer(self, exchange: _Exchange, answer: Answer) -> web.Response:
         self._note(exchange, answer.status, answer)
