@@ -3,7 +3,7 @@
     request ─▶ service (rate limit, faults) ─▶ account (the documented API) ─▶ monitors (body to monitor)
                   │                                 └─▶ state (SQLite)
                   ├─▶ showing (monitors otherwise than they were sent)
-                  ├─▶ wire (the answer, good or broken)
+                  ├─▶ wire, flood (the answer, good, broken or without an end)
                   ├─▶ late (what is carried out after its answer)
                   └─▶ journal (what was asked, answered and really done)
 

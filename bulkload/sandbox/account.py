@@ -216,8 +216,8 @@ class Account:
             return refusal(404, NOT_FOUND)
         return Answer(status=200, text=_selected(stored, query.get("select"), show))
 
-    def list(self, query: Mapping[str, str], *, show: Show | None = None) -> Listing | Answer:
-        """GET /monitors."""
+    def list(self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False) -> Listing | Answer:
+        """GET /monitors; `gap`: a page after the first is read as if an earlier monitor had just been deleted."""
         numbers: dict[str, int | None] = {"limit": None, "offset": None}
         for key in numbers:
             if text := query.get(key):
@@ -230,8 +230,10 @@ class Account:
         kinds = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
         now = self._clock()
         total = self._state.count(kinds, now)
+        gone = 1 if gap and offset and total else 0
+        total -= gone
         count = max(0, min(total - offset, total if limit is None else limit))
-        batches = self._state.batches(kinds, now, limit=count, offset=offset)
+        batches = self._state.batches(kinds, now, limit=count, offset=offset + gone)
         select = query.get("select")
         return Listing(
             count=count,

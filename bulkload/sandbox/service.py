@@ -18,8 +18,8 @@ from functools import partial
 
 from aiohttp import web
 
-from bulkload.sandbox import wire
-from bulkload.sandbox.account import Account, Answer, Call, Draft, Listing, parse_body, refusal, route
+from bulkload.sandbox import flood, wire
+from bulkload.sandbox.account import AUTH_TEXT, Account, Answer, Call, Draft, Listing, parse_body, refusal, route
 from bulkload.sandbox.faults import Faults, Rule
 from bulkload.sandbox.journal import Entry, Journal
 from bulkload.sandbox.late import Late
@@ -126,8 +126,10 @@ class Service:
             return content if isinstance(content, Answer) else self._account.login(content)
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
+        rule = exchange.rule
         if call.operation == "list":
-            return self._account.list(exchange.request.query, show=self._show)
+            gap = rule is not None and rule.fault == "page-gap"
+            return self._account.list(exchange.request.query, show=self._show, gap=gap)
         if call.operation == "get":
             hide = self.faults.hide_single
             return self._account.get(call.number, exchange.request.query, hide=hide, show=self._show)
@@ -140,9 +142,16 @@ class Service:
         draft = self._account.draft(call.kind, content)
         if isinstance(draft, Answer):
             return draft
-        rule = exchange.rule
         lag = rule.wait if rule and rule.fault == "lag" else 0.0
-        return self._account.create(draft, hidden=max(lag, self.faults.visible_after))
+        hidden = max(lag, self.faults.visible_after)
+        created = self._account.create(draft, hidden=hidden)
+        if rule and rule.fault == "create-twice":
+            # The first is done, whatever becomes of the second: the plan may be full now, or the name taken.
+            self._state.commit()
+            self._note(replace(exchange, operation="lost-create"), 0, created)
+            again = self._account.draft(call.kind, content)
+            return self._account.create(again, hidden=hidden) if isinstance(again, Draft) else again
+        return created
 
     async def _strike_before(
         self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer
@@ -155,6 +164,9 @@ class Service:
                 return wire.break_connection(request, reset=rule.fault == "reset-before")
             case "stall-before":
                 return await self._stall(exchange, None)
+            case "endless":
+                self._note(exchange, rule.answer)
+                return await flood.endless(request, rule.answer, self._stopping)
             case "throttle":
                 self._note(exchange, rule.answer)
                 return wire.throttled(self.faults, rule.wait)
@@ -177,7 +189,7 @@ class Service:
                 return self._answer(exchange, self._account.plan_full())
             case "login-refused":
                 return self._answer(exchange, self._account.login({}))
-        return self._answer(exchange, refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for."))
+        return self._answer(exchange, _trouble(exchange, rule))
 
     async def _strike_after(self, exchange: _Exchange, rule: Rule, answer: Answer | Listing) -> web.StreamResponse:
         """Spoil the answer of the account."""
@@ -190,9 +202,9 @@ class Service:
                 return wire.break_connection(request, reset=fault == "reset-after")
             case "stall-after":
                 return await self._stall(exchange, done)
-            case "error-after":
+            case "error-after" | "error-auth-after" | "timeout-after":
                 self._note(exchange, rule.answer, done)
-                return wire.plain(refusal(rule.answer, f"sandbox: The fault {fault} was asked for."))
+                return wire.plain(_trouble(exchange, rule))
             case "page-after":
                 self._note(exchange, rule.answer, done)
                 return wire.page(rule.answer)
@@ -207,12 +219,17 @@ class Service:
         if fault == "garbled" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.garbled(text, rule.answer)
+        if fault == "gzip-bomb" and succeeded:
+            self._note(exchange, rule.answer, done)
+            return await flood.bomb(request, rule.answer, self._stopping)
         if fault == "no-id" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.plain(Answer(status=rule.answer, text="{}"))
         if isinstance(answer, Answer):
             return self._answer(exchange, answer)
         self._note(exchange, 200)
+        if fault == "endless-list":
+            answer = flood.endless_page(answer, self._show)
         return await wire.listing(request, answer, rule)
 
     async def _stall(self, exchange: _Exchange, done: Answer | None) -> web.Response:
@@ -235,7 +252,7 @@ class Service:
 
         assert not isinstance(content, Answer)  # or there would be no draft
         self._late.put(rule.wait, partial(self._create_late, exchange, call.kind, content))
-        return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
+        return _trouble(exchange, rule)
 
     def _create_late(self, exchange: _Exchange, kind: str, body: Mapping[str, object]) -> None:
         # Checked again: the plan may have become full, or the name taken, in the meantime.
@@ -271,6 +288,18 @@ class Service:
 def _token(request: web.BaseRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _trouble(exchange: _Exchange, rule: Rule) -> Answer:
+    """The words of a fault that has the documented shape of errors."""
+    match rule.fault:
+        case "error-auth-before" | "error-auth-after":
+            return refusal(rule.answer, AUTH_TEXT)
+        case "echo-refusal":
+            return refusal(rule.answer, f"sandbox: The name {exchange.name} is not allowed.")
+        case "surrogate":
+            return refusal(rule.answer, "sandbox: The name is not allowed: \ud83d.")  # sent as this escape
+    return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
 
 
 def _subject(call: Call, content: dict[str, object] | Answer, exchange: _Exchange) -> Subject:
