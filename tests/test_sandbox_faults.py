@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bulkload.sandbox import KINDS, Faults, Rule
+from bulkload.sandbox import KINDS, Faults, Options, Rule, flood
 from bulkload.sandbox.server import Sandbox
 from tests.sandbox_caller import MX1, USER, Caller, calling
 
@@ -31,6 +31,12 @@ ANSWERED = {
     "request-timeout": (408, 0),
     "error-before": (500, 0),
     "error-after": (500, 1),
+    "error-auth-before": (500, 0),
+    "error-auth-after": (500, 1),
+    "timeout-after": (408, 1),
+    "create-twice": (200, 2),
+    "echo-refusal": (400, 0),
+    "surrogate": (400, 0),
     "page-before": (502, 0),
     "page-after": (502, 1),
     "redirect": (302, 0),
@@ -51,6 +57,7 @@ UNANSWERED = {
     "stall-before": 0,
     "stall-after": 1,
 }
+WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # see test_sandbox_flood
 
 
 @pytest.mark.parametrize("fault", ANSWERED)
@@ -76,19 +83,19 @@ async def test_a_fault_without_an_answer_leaves_the_account_as_it_says(fault: st
 
 
 async def _unless_stalled(caller: Caller, call: Coroutine[Any, Any, Any]) -> None:
-    """Wait for an answer, or until the server holds it back."""
+    """Wait for an answer, or until the server holds it back or does not stop giving it."""
     seen = len(caller.sandbox.requests())
     task = asyncio.create_task(call)
     while not task.done():
         await asyncio.wait([task], timeout=0.01)
-        if any(entry.fault.startswith("stall") for entry in caller.sandbox.requests()[seen:]):
+        if any(entry.fault.startswith(("stall", "endless")) for entry in caller.sandbox.requests()[seen:]):
             task.cancel()
             raise TimeoutError
     await task
 
 
 def test_every_fault_is_tried_in_this_file() -> None:
-    tried = {*ANSWERED, *UNANSWERED, "late", "garbled", "login-refused"}
+    tried = {*ANSWERED, *UNANSWERED, *WITHOUT_END, "late", "garbled", "login-refused", "page-gap"}
     assert set(KINDS) - tried == {fault for fault in KINDS if fault.startswith("list-")}
 
 
@@ -139,17 +146,79 @@ async def test_a_garbled_answer_is_a_success_whose_json_breaks_off(call: str) ->
         assert len(caller.sandbox.monitors()) == (call == "create")
 
 
-@pytest.mark.parametrize("fault", ["garbled", "no-id", "error-after", "drop-after", "late"])
+@pytest.mark.parametrize(
+    "fault", ["garbled", "no-id", "error-after", "timeout-after", "drop-after", "late", "create-twice", "gzip-bomb"]
+)
 async def test_a_fault_never_makes_a_monitor_of_a_bad_body(fault: str) -> None:
     async with calling(faults=always(fault, seconds=0.0)) as caller:
         try:
             status, _ = await caller.create(port=0)
         except aiohttp.ClientError:
             status = 0
-        assert status == {"error-after": 500, "drop-after": 0}.get(fault, 400)
+        assert status == {"error-after": 500, "timeout-after": 408, "drop-after": 0}.get(fault, 400)
         assert caller.sandbox.commit_late() == 0
         assert caller.sandbox.monitors() == []
         assert not caller.sandbox.requests()[-1].committed
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("fault", ["error-auth-before", "error-auth-after"])
+async def test_a_broken_server_can_use_the_words_of_a_refused_login(fault: str, status: int) -> None:
+    async with calling(faults=always(fault, status=status)) as caller:
+        got, answer = await caller.create()
+        assert (got, answer) == (status, {"errors": [{"code": status, "message": AUTH_TEXT}]})
+
+
+@pytest.mark.parametrize("name", ["mx1 <IMAP>", "User authentication failed.", "\ud83d"])
+async def test_a_refusal_can_repeat_the_name_sent(name: str) -> None:
+    async with calling(faults=always("echo-refusal")) as caller:
+        status, answer = await caller.create(name)
+        assert (status, answer["errors"][0]["message"]) == (400, f"sandbox: The name {name} is not allowed.")
+
+
+async def test_a_refusal_can_hold_half_a_character() -> None:
+    async with calling(faults=always("surrogate")) as caller:
+        url = caller.sandbox.base_url + "/monitors/email-imap"
+        async with caller.session.post(url, json=MX1) as response:
+            assert (response.status, response.content_type) == (400, "application/json")
+            assert b"\\ud83d." in await response.read()
+
+
+async def test_a_create_can_be_repeated_on_the_way_and_the_second_answers() -> None:
+    async with calling(faults=always("create-twice", times=1)) as caller:
+        assert await caller.create("twin") == (200, {"id": "100002"})
+        assert await caller.create("single") == (200, {"id": "100003"})
+        assert await caller.names() == ["twin", "twin", "single"]
+        creates = [entry for entry in caller.sandbox.requests() if "create" in entry.operation]
+        assert [(entry.operation, entry.id) for entry in creates] == [
+            ("lost-create", 100_001),
+            ("create", 100_002),
+            ("create", 100_003),
+        ]
+        counts = caller.sandbox.counts()
+        assert (counts["create"], counts["created"]) == (2, 3)
+
+
+@pytest.mark.parametrize("options", [Options(unique_names=True), Options(capacity={MX1["billing_plancode"]: 1})])
+async def test_where_the_repeated_create_is_refused_its_answer_hides_that_the_first_was_not(options: Options) -> None:
+    async with calling(options, faults=always("create-twice")) as caller:
+        assert (await caller.create())[0] == 400
+        assert await caller.names() == [MX1["name"]]
+        assert caller.sandbox.counts()["created"] == 1
+
+
+@pytest.mark.parametrize("in_all", [False, True])
+async def test_a_page_after_the_first_can_leave_a_monitor_out(in_all: bool) -> None:
+    async with calling(Options(page_size=3, count_is_total=in_all)) as caller:
+        for number in range(8):
+            await caller.create(f"mx{number}")
+        caller.sandbox.set_faults(always("page-gap"))
+        pages = [(await caller.call("GET", f"/monitors?offset={offset}"))[1] for offset in (0, 3, 6, 9)]
+        names = [[monitor["name"] for monitor in page["results"]] for page in pages]
+        assert names == [["mx0", "mx1", "mx2"], ["mx4", "mx5", "mx6"], ["mx7"], []]
+        found = [page["metadata"]["resultset"] for page in pages]
+        assert [each["offset"] for each in found] == ["0", "3", "6", "9"]
+        assert [each["count"] for each in found] == ([8, 7, 7, 7] if in_all else [3, 3, 1, 0])
 
 
 async def test_a_late_create_is_answered_504_and_happens_after_its_seconds() -> None:
@@ -382,8 +451,9 @@ async def test_stop_ends_stalled_and_slow_answers() -> None:
 
 @pytest.mark.parametrize("fault", KINDS)
 async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_the_server(
-    fault: str, caplog: pytest.LogCaptureFixture
+    fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(flood, "BOMB_BYTES", flood.BOMB_PIECE)
     calls: dict[str, tuple[str, str, object]] = {
         "login": ("POST", "/access-tokens", USER),
         "create": ("POST", "/monitors/email-imap", MX1),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, OPERATIONS, Faults, Rule
 from bulkload.sandbox.schedule import Schedule, Subject, chance
+from bulkload.sandbox.showing import WAYS
 from bulkload.sandbox.window import Window
 
 CREATE = Subject(operation="create", key="email-imap\nmx1\nmx1.example.com", name="mx1")
@@ -44,6 +45,7 @@ FAULTS = st.builds(
     retry_after_seconds=st.integers(0, 1000),
     visible_after=st.floats(0, 1000),
     hide_single=st.booleans(),
+    shows=st.lists(st.sampled_from([*WAYS, "cut=7"]), max_size=3).map(tuple),
 )
 
 
@@ -65,6 +67,8 @@ def test_faults_survive_the_way_through_json(faults: Faults) -> None:
         ('{"rules": [{"fault": "late", "on": ["list"]}]}', "late cannot strike list"),
         ('{"rate_window": 0}', "window"),
         ('{"retry_after": "sometimes"}', "retry_after"),
+        ('{"shows": ["sideways"]}', "no way 'sideways'"),
+        ('{"shows": "blanks"}', "shows"),
     ],
 )
 def test_unreadable_faults_are_refused_in_one_sentence_that_names_the_place(text: str, said: str) -> None:

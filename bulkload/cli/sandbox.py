@@ -10,16 +10,18 @@ import click
 from bulkload.errors import ExitCode, UsageError
 from bulkload.sandbox import KINDS, Faults, Options, Rule, SandboxError
 from bulkload.sandbox.options import Location, Role
+from bulkload.sandbox.showing import WAYS, written
 
 WINDOW = 1.0  # seconds of --rate-limit, if it names none
 
 
-def _faults_help() -> str:
-    lines = [f"  {name:<16} {kind.about}" for name, kind in KINDS.items()]
-    return "\b\nFaults:\n" + "\n".join(lines)
+def _help() -> str:
+    faults = [f"  {name:<17} {kind.about}" for name, kind in KINDS.items()]
+    ways = [f"  {written(name):<17} {way.about}" for name, way in WAYS.items()]
+    return "\b\nFaults:\n" + "\n".join(faults) + "\n\n\b\nWays to show monitors:\n" + "\n".join(ways)
 
 
-@click.command(epilog=_faults_help())
+@click.command(epilog=_help())
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="0 picks a free one.")
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
@@ -50,6 +52,7 @@ def _faults_help() -> str:
 @click.option("--retry-after", type=click.Choice(["seconds", "date", "none"]), default="seconds", show_default=True)
 @click.option("--visible-after", type=float, default=0.0, metavar="S", help="New monitors are listed S seconds late.")
 @click.option("--fault", "rules", multiple=True, metavar="[OP:]NAME[=P|@N,N|/N]", help="See below. Repeatable.")
+@click.option("--show", "shows", multiple=True, metavar="WAY", help="Show monitors this way, see below. Repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the faults' chance.")
 @click.option("--faults", "file", type=click.Path(path_type=Path), help="A whole fault schedule, as JSON.")
 def sandbox(**given: Any) -> int:
@@ -59,6 +62,7 @@ def sandbox(**given: Any) -> int:
     Examples:
       bulkload sandbox --state account.sqlite3
       bulkload sandbox --rate-limit 20 --fault error-after=0.2 --fault create:reset-before=0.1 --seed 7
+      bulkload sandbox --show blanks --show cut=50
     """
     from bulkload.sandbox.server import serve
 
@@ -102,6 +106,7 @@ def _faults(given: dict[str, Any]) -> Faults:
         rate_window=float(window or WINDOW),
         retry_after=given["retry_after"],
         visible_after=given["visible_after"],
+        shows=given["shows"],
     )
 
 

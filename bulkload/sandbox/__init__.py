@@ -2,7 +2,9 @@
 
     request ─▶ service (rate limit, faults) ─▶ account (the documented API) ─▶ monitors (body to monitor)
                   │                                 └─▶ state (SQLite)
-                  ├─▶ wire (the answer, good or broken)
+                  ├─▶ showing (monitors otherwise than they were sent)
+                  ├─▶ wire, flood (the answer, good, broken or without an end)
+                  ├─▶ late (what is carried out after its answer)
                   └─▶ journal (what was asked, answered and really done)
 
 It is an island: nothing in here imports anything of bulkload outside this package, so that the client and the

@@ -35,6 +35,7 @@ from typing import Literal
 from bulkload.sandbox.faults import Operation
 from bulkload.sandbox.monitors import MODELS, Refused, edited_monitor, new_monitor
 from bulkload.sandbox.options import WRITERS, Options
+from bulkload.sandbox.showing import Show
 from bulkload.sandbox.state import State, Stored
 
 AUTH_TEXT = "invalid_request - User authentication failed."
@@ -208,15 +209,15 @@ class Account:
         self._state.delete(number)
         return Answer(status=204, committed=True, id=number)
 
-    def get(self, number: int, query: Mapping[str, str], *, hide: bool) -> Answer:
+    def get(self, number: int, query: Mapping[str, str], *, hide: bool, show: Show | None = None) -> Answer:
         """GET /monitors/{id}; `hide`: one that is not yet in the list is not found here either."""
         stored = self._state.get(number)
         if stored is None or (hide and stored.visible_at > self._clock()):
             return refusal(404, NOT_FOUND)
-        return Answer(status=200, text=_selected(stored, query.get("select")))
+        return Answer(status=200, text=_selected(stored, query.get("select"), show))
 
-    def list(self, query: Mapping[str, str]) -> Listing | Answer:
-        """GET /monitors."""
+    def list(self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False) -> Listing | Answer:
+        """GET /monitors; `gap`: a page after the first is read as if an earlier monitor had just been deleted."""
         numbers: dict[str, int | None] = {"limit": None, "offset": None}
         for key in numbers:
             if text := query.get(key):
@@ -229,8 +230,10 @@ class Account:
         kinds = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
         now = self._clock()
         total = self._state.count(kinds, now)
+        gone = 1 if gap and offset and total else 0
+        total -= gone
         count = max(0, min(total - offset, total if limit is None else limit))
-        batches = self._state.batches(kinds, now, limit=count, offset=offset)
+        batches = self._state.batches(kinds, now, limit=count, offset=offset + gone)
         select = query.get("select")
         return Listing(
             count=count,
@@ -239,15 +242,16 @@ class Account:
                 "limit": limit,
                 "offset": str(offset),
             },
-            batches=([_selected(stored, select) for stored in batch] for batch in batches),
+            batches=([_selected(stored, select, show) for stored in batch] for batch in batches),
         )
 
 
-def _selected(stored: Stored, select: str | None) -> str:
-    if select is None:
-        return stored.document
-    wanted = select.split(",")
-    return json.dumps({key: value for key, value in stored.fields().items() if key in wanted})
+def _selected(stored: Stored, select: str | None, show: Show | None) -> str:
+    if select is None and show is None:
+        return stored.document  # as it is, since whole accounts are listed this way
+    fields = show(stored.fields()) if show else stored.fields()
+    wanted = fields if select is None else select.split(",")
+    return json.dumps({key: value for key, value in fields.items() if key in wanted})
 
 
 def _refuse_constant(name: str) -> object:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from bulkload.sandbox import showing
+
 Operation = Literal["login", "list", "get", "create", "patch", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete")
 WITH_TOKEN: tuple[Operation, ...] = ("list", "get", "create", "patch", "delete")
@@ -32,9 +34,16 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "throttle": Kind(about="429 out of turn", moment="before", on=OPERATIONS, seconds=1.0, status=429),
-    "request-timeout": Kind(about="408", moment="before", status=408),
+    "request-timeout": Kind(about="408, not carried out", moment="before", status=408),
+    "timeout-after": Kind(about="408, but carried out", moment="after", status=408),
     "error-before": Kind(about="5xx, not carried out", moment="before", status=500),
     "error-after": Kind(about="5xx, but carried out", moment="after", status=500),
+    "error-auth-before": Kind(
+        about="5xx with the words of a refused login, not carried out", moment="before", status=500
+    ),
+    "error-auth-after": Kind(
+        about="5xx with the words of a refused login, but carried out", moment="after", status=500
+    ),
     "drop-before": Kind(about="connection closed without an answer, not carried out", moment="before"),
     "drop-after": Kind(about="connection closed without an answer, but carried out", moment="after"),
     "reset-before": Kind(about="connection reset, not carried out", moment="before"),
@@ -49,7 +58,12 @@ KINDS: Mapping[str, Kind] = {
     "late": Kind(about="504 now, created `seconds` later", moment="before", fits=("create",), seconds=1.0, status=504),
     "lag": Kind(about="visible only after `seconds`", moment="after", fits=("create",), seconds=1.0),
     "no-id": Kind(about="200 without an id, carried out", moment="after", fits=("create", "patch"), status=200),
+    "create-twice": Kind(
+        about="created twice, answered once, as if repeated on the way", moment="after", fits=("create",)
+    ),
     "garbled": Kind(about="200 with half a JSON text, carried out", moment="after", status=200),
+    "gzip-bomb": Kind(about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200),
+    "endless": Kind(about="200 with a body that never ends, not carried out", moment="before", status=200),
     "token-401": Kind(about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401),
     "token-400": Kind(
         about="the token expires: 400 with the text that the docs show",
@@ -59,6 +73,8 @@ KINDS: Mapping[str, Kind] = {
         status=400,
     ),
     "plan-full": Kind(about="the plan has no free monitor", moment="before", fits=("create",)),
+    "echo-refusal": Kind(about="400 that repeats the name sent", moment="before", fits=("create",), status=400),
+    "surrogate": Kind(about="400 with half a character in its words", moment="before", fits=("create",), status=400),
     "wrong-role": Kind(
         about="403, the role may not write",
         moment="before",
@@ -72,6 +88,13 @@ KINDS: Mapping[str, Kind] = {
     "list-shape": Kind(about="a list in an unknown shape", moment="after", on=("list",), fits=("list",)),
     "list-repeat": Kind(about="every id given twice", moment="after", on=("list",), fits=("list",)),
     "list-strings": Kind(about="numbers as strings", moment="after", on=("list",), fits=("list",)),
+    "page-gap": Kind(
+        about="a page after the first begins one monitor too late, as after a delete",
+        moment="after",
+        on=("list",),
+        fits=("list",),
+    ),
+    "endless-list": Kind(about="every page full of made-up monitors", moment="after", on=("list",), fits=("list",)),
 }
 
 
@@ -166,10 +189,13 @@ class Faults:
     retry_after_seconds: int = 0  # what a 429 asks for; 0: the time until there is room
     visible_after: float = 0.0  # seconds until a new monitor is in the list, in order of creation
     hide_single: bool = False  # GET by id does not show it before that either
+    shows: tuple[str, ...] = ()  # how monitors are shown otherwise than they were sent, in this order; see `showing`
 
     def __post_init__(self) -> None:
         if min(self.rate_limit, self.retry_after_seconds, self.visible_after) < 0 or self.rate_window <= 0:
             raise ValueError("Limits and times of faults cannot be negative, and the window must be above 0.")
+        for way in self.shows:
+            showing.parse(way)
 
     def to_json(self) -> str:
         """The same faults as a JSON text."""

@@ -14,11 +14,11 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request, or (operation `late-commit`) a commit that came after its answer."""
+    """One request, or a create without an answer: one that came late, or one whose answer a gateway threw away."""
 
     at: float  # monotonic seconds, when the request arrived
     wall: float  # seconds since 1970
-    operation: str  # login, list, get, create, patch, delete, other, late-commit
+    operation: str  # login, list, get, create, patch, delete, other, late-commit, lost-create
     method: str
     path: str
     status: int  # what was answered; 0: nothing
@@ -42,7 +42,7 @@ class Journal:
         """Note one request."""
         self._ring.append(entry)
         self._counts[entry.operation] += 1
-        if entry.operation in ("create", "late-commit") and entry.committed:
+        if entry.operation in ("create", "late-commit", "lost-create") and entry.committed:
             self._counts["created"] += 1
         if entry.status == 429:
             self._counts["throttled"] += 1

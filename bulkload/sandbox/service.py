@@ -12,16 +12,19 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import web
 
-from bulkload.sandbox import wire
-from bulkload.sandbox.account import Account, Answer, Call, Draft, Listing, parse_body, refusal, route
+from bulkload.sandbox import flood, wire
+from bulkload.sandbox.account import AUTH_TEXT, Account, Answer, Call, Draft, Listing, parse_body, refusal, route
 from bulkload.sandbox.faults import Faults, Rule
 from bulkload.sandbox.journal import Entry, Journal
+from bulkload.sandbox.late import Late
 from bulkload.sandbox.schedule import Schedule, Subject
+from bulkload.sandbox.showing import shown_by
 from bulkload.sandbox.state import State
 from bulkload.sandbox.window import Window
 
@@ -41,15 +44,6 @@ class _Exchange:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Late:
-    """A create that was answered already and is still to be carried out."""
-
-    exchange: _Exchange
-    kind: str
-    body: Mapping[str, object]
-
-
 class Service:
     """The API under its base path, with faults."""
 
@@ -57,7 +51,7 @@ class Service:
         self._account = account
         self._state = state
         self._journal = journal
-        self._late: dict[asyncio.TimerHandle, _Late] = {}
+        self._late = Late()
         self._stopping = asyncio.Event()
         self.set_faults(faults)
 
@@ -70,6 +64,7 @@ class Service:
         """Let other things go wrong from now on; requests and attempts are counted anew."""
         self._window = Window(limit=faults.rate_limit, seconds=faults.rate_window)
         self._schedule = Schedule(faults)
+        self._show = shown_by(faults.shows)
 
     def end_stalls(self) -> None:
         """Let stalled and slow answers end now, because the server stops."""
@@ -77,19 +72,11 @@ class Service:
 
     def commit_late(self) -> int:
         """Carry out every late commit now and return how many there were."""
-        return self._commit(list(self._late))
-
-    def _commit(self, late: Sequence[asyncio.TimerHandle]) -> int:
-        for timer in late:
-            timer.cancel()
-            self._commit_one_late(timer)
-        return len(late)
+        return self._late.commit()
 
     def drop_late(self) -> None:
         """Forget every late commit."""
-        for timer in self._late:
-            timer.cancel()
-        self._late.clear()
+        self._late.drop()
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answer one request; `path` is below the base path."""
@@ -113,8 +100,7 @@ class Service:
             return wire.throttled(self.faults, wait)
         if isinstance(call, Answer):
             return self._answer(exchange, call)
-        # where the process was held up, a timer that is due may still stand behind this request
-        self._commit([timer for timer in self._late if timer.when() <= asyncio.get_running_loop().time()])
+        self._late.commit_due()
         content: dict[str, object] | Answer = {}
         if call.operation in ("login", "create", "patch"):
             content = parse_body(request.content_type, body)
@@ -140,10 +126,13 @@ class Service:
             return content if isinstance(content, Answer) else self._account.login(content)
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
+        rule = exchange.rule
         if call.operation == "list":
-            return self._account.list(exchange.request.query)
+            gap = rule is not None and rule.fault == "page-gap"
+            return self._account.list(exchange.request.query, show=self._show, gap=gap)
         if call.operation == "get":
-            return self._account.get(call.number, exchange.request.query, hide=self.faults.hide_single)
+            hide = self.faults.hide_single
+            return self._account.get(call.number, exchange.request.query, hide=hide, show=self._show)
         if call.operation == "delete":
             return self._account.delete(call.number)
         if isinstance(content, Answer):
@@ -153,9 +142,16 @@ class Service:
         draft = self._account.draft(call.kind, content)
         if isinstance(draft, Answer):
             return draft
-        rule = exchange.rule
         lag = rule.wait if rule and rule.fault == "lag" else 0.0
-        return self._account.create(draft, hidden=max(lag, self.faults.visible_after))
+        hidden = max(lag, self.faults.visible_after)
+        created = self._account.create(draft, hidden=hidden)
+        if rule and rule.fault == "create-twice":
+            # The first is done, whatever becomes of the second: the plan may be full now, or the name taken.
+            self._state.commit()
+            self._note(replace(exchange, operation="lost-create"), 0, created)
+            again = self._account.draft(call.kind, content)
+            return self._account.create(again, hidden=hidden) if isinstance(again, Draft) else again
+        return created
 
     async def _strike_before(
         self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer
@@ -168,6 +164,9 @@ class Service:
                 return wire.break_connection(request, reset=rule.fault == "reset-before")
             case "stall-before":
                 return await self._stall(exchange, None)
+            case "endless":
+                self._note(exchange, rule.answer)
+                return await flood.endless(request, rule.answer, self._stopping)
             case "throttle":
                 self._note(exchange, rule.answer)
                 return wire.throttled(self.faults, rule.wait)
@@ -190,7 +189,7 @@ class Service:
                 return self._answer(exchange, self._account.plan_full())
             case "login-refused":
                 return self._answer(exchange, self._account.login({}))
-        return self._answer(exchange, refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for."))
+        return self._answer(exchange, _trouble(exchange, rule))
 
     async def _strike_after(self, exchange: _Exchange, rule: Rule, answer: Answer | Listing) -> web.StreamResponse:
         """Spoil the answer of the account."""
@@ -203,9 +202,9 @@ class Service:
                 return wire.break_connection(request, reset=fault == "reset-after")
             case "stall-after":
                 return await self._stall(exchange, done)
-            case "error-after":
+            case "error-after" | "error-auth-after" | "timeout-after":
                 self._note(exchange, rule.answer, done)
-                return wire.plain(refusal(rule.answer, f"sandbox: The fault {fault} was asked for."))
+                return wire.plain(_trouble(exchange, rule))
             case "page-after":
                 self._note(exchange, rule.answer, done)
                 return wire.page(rule.answer)
@@ -220,12 +219,17 @@ class Service:
         if fault == "garbled" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.garbled(text, rule.answer)
+        if fault == "gzip-bomb" and succeeded:
+            self._note(exchange, rule.answer, done)
+            return await flood.bomb(request, rule.answer, self._stopping)
         if fault == "no-id" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.plain(Answer(status=rule.answer, text="{}"))
         if isinstance(answer, Answer):
             return self._answer(exchange, answer)
         self._note(exchange, 200)
+        if fault == "endless-list":
+            answer = flood.endless_page(answer, self._show)
         return await wire.listing(request, answer, rule)
 
     async def _stall(self, exchange: _Exchange, done: Answer | None) -> web.Response:
@@ -247,38 +251,17 @@ class Service:
             return draft
 
         assert not isinstance(content, Answer)  # or there would be no draft
+        self._late.put(rule.wait, partial(self._create_late, exchange, call.kind, content))
+        return _trouble(exchange, rule)
 
-        def due() -> None:
-            self._commit_one_late(timer)
-
-        # The loop's timer, not this request, carries the commit, so it happens even when the client has gone.
-        timer = asyncio.get_running_loop().call_later(rule.wait, due)
-        self._late[timer] = _Late(exchange=exchange, kind=call.kind, body=content)
-        return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
-
-    def _commit_one_late(self, timer: asyncio.TimerHandle) -> None:
-        late = self._late.pop(timer)
-        exchange = late.exchange
+    def _create_late(self, exchange: _Exchange, kind: str, body: Mapping[str, object]) -> None:
         # Checked again: the plan may have become full, or the name taken, in the meantime.
-        done = self._account.draft(late.kind, late.body)
+        done = self._account.draft(kind, body)
         if isinstance(done, Draft):
             done = self._account.create(done, hidden=self.faults.visible_after)
             self._state.commit()
-        self._journal.add(
-            Entry(
-                at=time.monotonic(),
-                wall=time.time(),
-                operation="late-commit",
-                method=exchange.request.method,
-                path=exchange.request.path,
-                status=0,
-                fault="late",
-                name=exchange.name,
-                host=exchange.host,
-                id=done.id,
-                committed=done.committed,
-            )
-        )
+        now = replace(exchange, at=time.monotonic(), wall=time.time(), operation="late-commit")
+        self._note(now, 0, done)
 
     def _answer(self, exchange: _Exchange, answer: Answer) -> web.Response:
         self._note(exchange, answer.status, answer)
@@ -305,6 +288,18 @@ class Service:
 def _token(request: web.BaseRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _trouble(exchange: _Exchange, rule: Rule) -> Answer:
+    """The words of a fault that has the documented shape of errors."""
+    match rule.fault:
+        case "error-auth-before" | "error-auth-after":
+            return refusal(rule.answer, AUTH_TEXT)
+        case "echo-refusal":
+            return refusal(rule.answer, f"sandbox: The name {exchange.name} is not allowed.")
+        case "surrogate":
+            return refusal(rule.answer, "sandbox: The name is not allowed: \ud83d.")  # sent as this escape
+    return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
 
 
 def _subject(call: Call, content: dict[str, object] | Answer, exchange: _Exchange) -> Subject:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from bulkload.sandbox.account import Answer, Listing
 from bulkload.sandbox.faults import Faults, Rule
+from bulkload.sandbox.showing import with_strings
 
 STREAMED_FROM = 1_000  # monitors in a list, from which on the answer is sent in pieces
 _JSON = "application/json"
@@ -121,16 +122,5 @@ def _items(batch: list[str], shape: str) -> list[str]:
     if shape == "list-repeat":
         return [item for item in batch for _ in range(2)]
     if shape == "list-strings":
-        return [json.dumps(_with_strings(json.loads(item))) for item in batch]
+        return [json.dumps(with_strings(json.loads(item))) for item in batch]
     return batch
-
-
-def _with_strings(value: object) -> object:
-    match value:
-        case bool() | None | str():
-            return value
-        case dict():
-            return {key: _with_strings(item) for key, item in value.items()}
-        case list():
-            return [_with_strings(item) for item in value]
-    return str(value)
