@@ -12,10 +12,11 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from bulkload.identity import Identity
-from bulkload.showing import SHORTEST_CUT, Showing, Way, difference, letters_asked, letters_shown
+from bulkload.showing import SHORTEST_CUT, Showing, Way, difference, lengths, letters_asked, letters_shown
 
 R = TypeVar("R", bound=Hashable)
 MOST = 20  # candidates of a row; with more of them it is nobody's own in any case
+ONE_CASE = 3  # names that are needed to tell that an account shows all in one letter case
 CUT_ENDS = 3  # bytes or characters by which a cut name may be shorter than another: blanks and half characters go
 
 
@@ -35,7 +36,8 @@ class Candidates:
         self._found: defaultdict[Hashable, list[str]] = defaultdict(list)
         self._cut_lengths: set[int] = set()
         names = [identity.name or "" for identity in self._identities.values()]
-        self._longest = max(map(len, names), default=0), max(map(_bytes, names), default=0)
+        self._possible = showing.possible | ({Way.CASE} if _is_one_case(names) else set())
+        self._longest = [max(measured) for measured in zip(*map(lengths, names), strict=True)]
         for monitor_id, identity in self._identities.items():
             servers = None if None in identity.servers else identity.servers
             for letters in letters_shown(identity.name) if identity.name else ("",):
@@ -53,7 +55,7 @@ class Candidates:
         found = {}
         for monitor_id in self._near(asked):
             shown = self._identities[monitor_id]
-            allowed = self._showing.possible
+            allowed = self._possible
             if Way.CUT in allowed and not self._may_be_cut(shown):
                 allowed -= {Way.CUT}
             if monitor_id not in found and (ways := difference(asked, shown, allowed)) is not None:
@@ -75,7 +77,8 @@ class Candidates:
         name, showing = shown.name or "", self._showing
         if len(name) < SHORTEST_CUT or (showing.cut is None and len(name) < showing.longest):
             return False
-        return len(name) + CUT_ENDS > self._longest[0] or _bytes(name) + CUT_ENDS > self._longest[1]
+        measured = zip(lengths(name), self._longest, strict=True)
+        return any(length + CUT_ENDS > longest for length, longest in measured)
 
 
 def told_apart(
@@ -96,5 +99,9 @@ def told_apart(
     return own, shared
 
 
-def _bytes(name: str) -> int:
-    return len(name.encode("utf-8", "replace"))
+def _is_one_case(names: Iterable[str]) -> bool:
+    """True if names enough are all in capitals, or all in small letters: the account may show them so."""
+    with_letters = [name for name in names if name.upper() != name.lower()]
+    return len(with_letters) >= ONE_CASE and (
+        all(name == name.upper() for name in with_letters) or all(name == name.lower() for name in with_letters)
+    )

@@ -25,6 +25,7 @@ LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
 _LOST = "?\ufffd"  # what stands for a character that an account cannot keep
 _SIGNS = re.compile(r"[&<>\"'`\\]")
+_ASTRAL = re.compile("[\U00010000-\U0010ffff?\ufffd]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 _ESCAPED = re.compile(r"&#?[0-9A-Za-z]{1,8};")
 _HALF_ESCAPE = re.compile(r"&#?[0-9A-Za-z]{0,8}$")
@@ -40,6 +41,7 @@ class Way(enum.StrEnum):
     ACCENTS = "accents"
     SIGNS = "signs"
     NON_ASCII = "non-ascii"
+    ASTRAL = "astral"
     CASE = "case"
     CUT = "cut"
     NO_NAME = "no-name"
@@ -58,24 +60,34 @@ _ABOUT = {
     Way.UNICODE: "shows names in another Unicode form",
     Way.ACCENTS: "shows names without accents",
     Way.SIGNS: "leaves signs such as & and < out of names",
-    Way.NON_ASCII: "does not show all characters of names that are not ASCII",
+    Way.NON_ASCII: "does not show characters of names that are not ASCII",
+    Way.ASTRAL: "does not show emoji and other characters beyond U+FFFF in names",
     Way.CASE: "shows names in another letter case",
     Way.CUT: "cuts long names",
     Way.NO_NAME: "does not show names",
     Way.NO_HOST: "does not show host names",
     Way.NO_PORT: "does not show ports",
 }
+_LEAVING_BLANKS = frozenset({Way.BLANKS, Way.SIGNS, Way.NON_ASCII, Way.ASTRAL})
 HIDING = frozenset({Way.NO_NAME, Way.NO_HOST, Way.NO_PORT})
 EASILY_A_HAND = frozenset({Way.CASE, Way.CUT, Way.NO_PORT})  # what a person may have changed as well
-_IN_TEXTS: tuple[tuple[Way, Callable[[str], bool]], ...] = (  # with the texts that can show it; simple ones first
-    (Way.BLANKS, lambda text: _collapsed(text) != text),
-    (Way.ESCAPES, lambda text: _SIGNS.search(text) is not None),
-    (Way.UNICODE, lambda text: not text.isascii()),
-    (Way.CASE, lambda text: text.lower() != text.upper()),
-    (Way.ACCENTS, lambda text: not text.isascii() and _without_accents(text) != text),
-    (Way.NON_ASCII, lambda text: not text.isascii()),
-    (Way.SIGNS, lambda text: _SIGNS.search(text) is not None),
-)
+_IN_TEXTS: Mapping[Way, Callable[[str], bool]] = {  # with the texts that can come out otherwise; simple ways first
+    Way.BLANKS: lambda text: _collapsed(text) != text,
+    Way.ESCAPES: lambda text: _SIGNS.search(text) is not None,
+    Way.UNICODE: lambda text: unicodedata.normalize("NFKC", text) != text,
+    Way.CASE: lambda text: text.lower() != text.upper(),
+    Way.ACCENTS: lambda text: _without_accents(text) != text,
+    Way.ASTRAL: lambda text: max(text, default="") > "\uffff",
+    Way.NON_ASCII: lambda text: not text.isascii(),
+    Way.SIGNS: lambda text: _SIGNS.search(text) is not None,
+}
+_CLEARLY: Mapping[Way, Callable[[str], bool]] = {  # with the texts that must come out otherwise
+    **_IN_TEXTS,
+    Way.CASE: lambda text: text not in (text.lower(), text.upper()),
+    Way.NON_ASCII: lambda text: any("\x7f" < character <= "\uffff" for character in text),
+}
+# what looks for the same characters in two ways; both at once would see a difference where each sees none
+_EITHER = (frozenset({Way.NON_ASCII, Way.ASTRAL}), frozenset({Way.ACCENTS, Way.UNICODE}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +170,13 @@ def difference_of_texts(asked: str, shown: str, allowed: Collection[Way]) -> fro
         return frozenset()
     if max(len(asked), len(shown)) > LONGEST_TEXT:
         return None
-    usable = [way for way, is_shown_by in _IN_TEXTS if way in allowed and is_shown_by(asked)]
-    if Way.NON_ASCII in usable and not _is_loss(asked, shown):
-        usable.remove(Way.NON_ASCII)
+    usable = [way for way, can_change in _IN_TEXTS.items() if way in allowed and can_change(asked)]
+    if not _is_loss(asked, shown):
+        usable = [way for way in usable if way not in (Way.NON_ASCII, Way.ASTRAL)]
     may_be_cut = Way.CUT in allowed and len(shown) >= SHORTEST_CUT
     for cut in (False, True) if may_be_cut else (False,):
-        for left_out in (Way.NON_ASCII, Way.ACCENTS) if Way.ACCENTS in usable else (Way.ACCENTS,):
-            some = [way for way in usable if way is not left_out]
+        for left_out in _EITHER:
+            some = [way for way in usable if way not in left_out]
             if _agree(asked, shown, some, cut=cut):  # what differs under all of them differs under any
                 return _fewest(asked, shown, some, cut=cut) | ({Way.CUT} if cut else set())
     return None
@@ -172,7 +184,7 @@ def difference_of_texts(asked: str, shown: str, allowed: Collection[Way]) -> fro
 
 def exercised(asked: Identity) -> frozenset[Way]:
     """Give the ways of showing that a monitor would show if the account had them; a cut depends on the length."""
-    found = {way for way, is_shown_by in _IN_TEXTS if asked.name and is_shown_by(asked.name)}
+    found = {way for way, must_change in _CLEARLY.items() if asked.name and must_change(asked.name)}
     if asked.type in PLAIN_PORTS and asked.port != PLAIN_PORTS[asked.type]:
         found.add(Way.NO_PORT)
     return frozenset(found | {Way.NO_NAME, Way.NO_HOST})
@@ -232,6 +244,8 @@ class Seen:
         """Compare."""
         ways = difference(asked, shown, frozenset(Way))
         kept = frozenset() if ways is None else exercised(asked) - ways
+        if ways is not None and Way.NO_NAME in ways:
+            kept -= _IN_TEXTS.keys()
         return cls(ways, kept, len(asked.name or ""), len(shown.name or ""))
 
 
@@ -291,6 +305,11 @@ def letters_shown(name: str) -> set[str]:
     return {_letters(name), *([_letters(_in_ascii(name))] if may_be_loss else [])}
 
 
+def lengths(name: str) -> tuple[int, int, int]:
+    """Give the lengths at which an account may cut a name: characters, bytes, characters without escapes."""
+    return len(name), len(name.encode("utf-8", "replace")), len(_unescaped(name))
+
+
 def _fewest(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> frozenset[Way]:
     for number in range(len(ways)):
         for some in combinations(ways, number):
@@ -306,7 +325,7 @@ def _agree(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> bool:
     theirs = _ELLIPSIS.sub("", theirs).rstrip()
     if Way.ESCAPES in ways or Way.SIGNS in ways:
         theirs = _folded(_HALF_ESCAPE.sub("", _ELLIPSIS.sub("", shown)), ways)
-    return len(theirs) < len(ours) and ours.startswith(theirs) and bool(theirs)
+    return bool(theirs) and ours.startswith(theirs)
 
 
 def _folded(text: str, ways: Collection[Way]) -> str:
@@ -317,11 +336,13 @@ def _folded(text: str, ways: Collection[Way]) -> str:
         text = unicodedata.normalize("NFKC", text)
     if Way.ACCENTS in ways:
         text = _without_accents(text)
+    if Way.ASTRAL in ways:
+        text = _ASTRAL.sub("", text)
     if Way.NON_ASCII in ways:
         text = _in_ascii(text).replace("?", "")
     if Way.SIGNS in ways:
         text = _SIGNS.sub("", text)
-    if Way.BLANKS in ways or Way.SIGNS in ways or Way.NON_ASCII in ways:
+    if not _LEAVING_BLANKS.isdisjoint(ways):
         text = _collapsed(text)
     if Way.CASE in ways:
         text = text.casefold()
@@ -331,7 +352,7 @@ def _folded(text: str, ways: Collection[Way]) -> str:
 def _is_loss(asked: str, shown: str) -> bool:
     """True if all that is shown beyond ASCII is what a narrower character set keeps, or UTF-8 that was misread."""
     beyond = [character for character in shown if not character.isascii() and character not in _LOST]
-    kept = ([character for character in asked if "\x7f" < character <= last] for last in ("\xff", "\uffff"))
+    kept = [[character for character in asked if "\x7f" < character <= last] for last in ("\xff", "\uffff")]
     return not beyond or beyond in kept or set(beyond) <= _misread(asked)
 
 
