@@ -75,10 +75,11 @@ class Candidates:
     def _may_be_cut(self, shown: Identity) -> bool:
         """True if a name is as long as names of the account get."""
         name, showing = shown.name or "", self._showing
-        if len(name) < SHORTEST_CUT or (showing.cut is None and len(name) < showing.longest):
+        if len(name) < SHORTEST_CUT:
             return False
-        measured = zip(lengths(name), self._longest, strict=True)
-        return any(length + CUT_ENDS > longest for length, longest in measured)
+        whole = showing.longest if showing.cut is None else (0, 0, 0)
+        measured = zip(lengths(name), self._longest, whole, strict=True)
+        return any(length >= shown_whole and length + CUT_ENDS > longest for length, longest, shown_whole in measured)
 
 
 def told_apart(

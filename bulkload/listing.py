@@ -168,7 +168,7 @@ class _Ours:
 
 def _as_asked(shown: Identity) -> Seen:
     asked = shown._replace(port=shown.port or PLAIN_PORTS.get(shown.type, 0))
-    return Seen(frozenset(), exercised(asked), len(asked.name or ""), len(shown.name or ""))
+    return Seen(frozenset(), exercised(asked), shown.name or "")
 
 
 def _explains(showing: Showing, seen: Seen) -> bool:

@@ -8,18 +8,22 @@ so nothing is assumed: what has not been seen may be so or not.
 from __future__ import annotations
 
 import enum
+import functools
 import html
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from bulkload.identity import Identity, identity_of
 from bulkload.model import PLAIN_PORTS
 
 SHORTEST_CUT = 12  # characters; no shorter name counts as the beginning of a cut one
+Lengths = tuple[int, int, int]  # of a name: characters, bytes, characters without escapes
+
 MOST_ESCAPES = 3  # times that a text is freed from escapes
 LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
@@ -96,7 +100,7 @@ class Showing:
 
     ways: frozenset[Way] = frozenset()  # the differences that it makes
     exact: frozenset[Way] = frozenset()  # differences that it was seen not to make
-    longest: int = 0  # characters of the longest name that it showed whole
+    longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
     cut: int | None = None  # characters after which it cuts names
     known: bool = False  # at least one monitor of ours was recognised
 
@@ -121,7 +125,7 @@ class Showing:
         return cls(
             ways=frozenset(Way(way) for way in found["ways"] if way in known),
             exact=frozenset(Way(way) for way in found["exact"] if way in known),
-            longest=found["longest"],
+            longest=tuple(found["longest"]),
             cut=found["cut"],
             known=found["known"],
         )
@@ -236,8 +240,7 @@ class Seen:
 
     ways: frozenset[Way] | None  # the differences that explain how it is shown; None: nothing does
     kept: frozenset[Way]  # differences that it would show, and does not
-    asked_length: int
-    shown_length: int
+    name: str  # as it is shown
 
     @classmethod
     def of(cls, asked: Identity, shown: Identity) -> Seen:
@@ -246,7 +249,7 @@ class Seen:
         kept = frozenset() if ways is None else exercised(asked) - ways
         if ways is not None and Way.NO_NAME in ways:
             kept -= _IN_TEXTS.keys()
-        return cls(ways, kept, len(asked.name or ""), len(shown.name or ""))
+        return cls(ways, kept, shown.name or "")
 
 
 def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Showing:
@@ -257,7 +260,7 @@ def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Sh
     """
     support: dict[Way, int] = {}
     kept: set[Way] = set()
-    longest, cuts = 0, []
+    longest, cuts = (0, 0, 0), []
     recognised = before.known
     for one in seen:
         if one.ways is None:
@@ -267,27 +270,24 @@ def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Sh
         for way in one.ways:
             support[way] = support.get(way, 0) + 1
         if Way.CUT in one.ways:
-            cuts.append(one.shown_length)
-        elif Way.NO_NAME not in one.ways:
-            longest = max(longest, one.shown_length)
-    if cuts and max(cuts) < longest:
-        support.pop(Way.CUT, None)  # a name that is longer is shown whole
+            cuts.append(lengths(one.name))
+        else:
+            longest = _longer(longest, lengths(one.name))
+    longest_cut = functools.reduce(_longer, cuts, (0, 0, 0))
+    limit = longest_cut if cuts else (before.cut or sys.maxsize,) * 3
+    if all(whole > cut for whole, cut in zip(longest, limit, strict=True)):
+        support.pop(Way.CUT, None)  # a longer name is shown whole
+        kept.add(Way.CUT)
     ways = set(before.ways)
     for way, times in support.items():
         if way not in kept and (fresh or times > 1 or way not in EASILY_A_HAND):
             ways.add(way)
-    exact = (before.exact | kept) - (ways - kept)
     ways -= kept - support.keys()
-    cut = max([before.cut or 0, *cuts]) if Way.CUT in ways else None
-    if cut is not None and longest > cut:
-        ways.discard(Way.CUT)
-        cut = None
-    return replace(
-        before,
+    return Showing(
         ways=frozenset(ways),
-        exact=frozenset(exact - ways),
-        longest=max(before.longest, longest),
-        cut=cut,
+        exact=(before.exact | kept) - ways - {Way.CUT},  # a name may always be too long
+        longest=_longer(before.longest, longest),
+        cut=max(before.cut or 0, longest_cut[0]) if Way.CUT in ways else None,
         known=recognised,
     )
 
@@ -305,9 +305,13 @@ def letters_shown(name: str) -> set[str]:
     return {_letters(name), *([_letters(_in_ascii(name))] if may_be_loss else [])}
 
 
-def lengths(name: str) -> tuple[int, int, int]:
+def lengths(name: str) -> Lengths:
     """Give the lengths at which an account may cut a name: characters, bytes, characters without escapes."""
     return len(name), len(name.encode("utf-8", "replace")), len(_unescaped(name))
+
+
+def _longer(one: Lengths, other: Lengths) -> Lengths:
+    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])
 
 
 def _fewest(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> frozenset[Way]:

@@ -1,0 +1,152 @@
+"""An account that shows monitors otherwise than they were sent, in every way and whatever else goes wrong.
+
+However a row comes to an account that has its monitor already, there is one monitor a row, and whatever ID a row gets
+is that of its own monitor; where that cannot be told, the row says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulkload.sandbox import Faults, Rule
+from bulkload.sandbox.showing import WAYS
+
+from .program import Place, place
+from .scenario import HEADER, PLAN
+
+NAMES = (  # what accounts are known to change in texts
+    "plain",
+    "two  blanks",
+    "Fish & Chips <a> \"b\" 'c'",
+    "Ünïcödé 🟢 mail",
+    "東京 メール 🔴",
+    "a very long name of a monitor that goes on beyond fifty characters, one",
+    "a very long name of a monitor that goes on beyond fifty characters, two",
+    "UPPER lower",
+    "Café",
+    "long & " + "x" * 60,
+    "ﬁne ligature",
+    "round trip",
+)
+ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
+SEVERAL = (
+    "cut+escapes",
+    "escapes+cut",
+    "upper-names+blanks+cut=40",
+    "question-marks+no-ports+short-types",
+    "no-names+no-hosts",
+    "no-names+empty-ports+upper-types",
+)
+FEW = ("blanks", "cut", "escapes", "empty-ports", "no-names", "no-hosts", "upper-types", "question-marks", *SEVERAL[:1])
+EVERY = (*WAYS, *SEVERAL) if ALL else FEW
+NOT_TOLD = {"no-names+no-hosts"}  # only the types are left, of which a new folder can tell nothing
+TIMES = {"BULKLOAD_SETTLE_GRACE": "0.2", "BULKLOAD_SETTLE_AFTER": "0.6", "BULKLOAD_SETTLE_TIMEOUT": "1"}
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Iterator[Place]:
+    with (tmp_path / "hosts.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, HEADER, restval="")
+        writer.writeheader()
+        writer.writerows(map(_row, range(len(NAMES))))
+    with place(tmp_path, TIMES | {"BULKLOAD_CONCURRENCY": "3", "BULKLOAD_REQUEST_TIMEOUT": "2"}) as found:
+        yield found
+
+
+def _row(number: int) -> dict[str, object]:
+    row: dict[str, object] = {"name": NAMES[number], "billing_plancode": PLAN, "interval": 15}
+    if NAMES[number] == "round trip":
+        ends = {"smtp_hostname": "smtps://smtp.example.com:465", "pop3_hostname": "pop3.example.com"}
+        return row | ends | {"type": "round-trip", "email": "a@example.com"}
+    kind = ("imap", "pop", "smtp")[number % 3]
+    return row | {"type": kind, "hostname": f"mx{number // 2}.example.com", "port": 2993 if number % 2 else ""}
+
+
+def _shown(way: str, *rules: Rule) -> Faults:
+    return Faults(shows=tuple(way.split("+")), rules=rules)
+
+
+def _run(where: Place, *options: str) -> dict[str, int]:
+    """Run the file; the account never holds two of a row, and every ID is its row's."""
+    ended = where.run("run", "hosts.csv", "--json", "--results", "results.jsonl", *options)
+    assert "Traceback" not in ended.stderr
+    assert ended.exit_code in (0, 1, 3), ended
+    monitors = {str(monitor["id"]): str(monitor["name"]) for monitor in where.sandbox.monitors()}
+    assert len(set(monitors.values())) == len(monitors), "made twice"
+    for row in _results(where):
+        if row["monitor_id"]:
+            assert monitors[row["monitor_id"]] == row["row"]["name"]
+    counts: dict[str, int] = ended.json()["counts"]
+    return counts
+
+
+def _results(where: Place) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+def _check_end(where: Place, way: str) -> None:
+    """Again in this folder, with an update, and from a folder that knows nothing."""
+    assert _run(where) == {"exists": len(NAMES)}
+    assert len(where.sandbox.monitors()) == len(NAMES)
+    counts = _run(where, "--output", "new")
+    assert len(where.sandbox.monitors()) == len(NAMES)
+    assert counts == {"exists": len(NAMES)} or (way in NOT_TOLD and counts["unknown"] + counts["exists"] == len(NAMES))
+    assert _run(where, "--on-existing", "update") == {"exists": len(NAMES)}, "a way of showing is no difference"
+    runs = json.loads(where.run("runs", "--json").stdout)
+    undo = where.run("undo", runs[-1]["run_id"], "--dry-run", "--json").json()["undo"]
+    assert (undo["edited"], undo["gone"]) == (0, 0), "nobody has edited anything"
+
+
+@pytest.mark.parametrize("way", EVERY)
+def test_again_and_from_a_new_folder(way: str, where: Place) -> None:
+    where.sandbox.set_faults(_shown(way))
+    assert _run(where) == {"created": len(NAMES)}
+    assert _run(where) == {"exists": len(NAMES)}
+    _check_end(where, way)
+
+
+@pytest.mark.parametrize("way", EVERY)
+def test_killed_between(way: str, where: Place) -> None:
+    where.sandbox.set_faults(_shown(way, Rule(fault="stall-after", at=(6, 7, 8))))
+    process = where.start("run", "hosts.csv")
+    assert process.until(lambda: sum(entry["fault"] == "stall-after" for entry in where.seen) == 3)
+    process.signal(signal.SIGKILL)
+    assert process.end().killed
+    where.sandbox.set_faults(_shown(way))
+    for _ in range(4):
+        if _run(where).get("unknown", 0) == 0:
+            break
+    _settled(where, way)
+
+
+@pytest.mark.parametrize("fault", ["drop-after", "error-auth-after"])
+@pytest.mark.parametrize("way", EVERY)
+def test_all_answers_lost(way: str, fault: str, where: Place) -> None:
+    where.sandbox.set_faults(_shown(way, Rule(fault=fault)))
+    _run(where)
+    where.sandbox.set_faults(_shown(way))
+    for _ in range(4):
+        if _run(where).get("unknown", 0) == 0:
+            break
+    _settled(where, way)
+
+
+def _settled(where: Place, way: str) -> None:
+    """Everything is there, or the rows of which nobody can tell are honestly unknown."""
+    statuses = {row["status"] for row in _results(where)}
+    assert statuses <= {"created", "exists", "unknown"}
+    if "unknown" in statuses:
+        assert way in SOMETIMES_UNKNOWN, [row for row in _results(where) if row["status"] == "unknown"]
+    else:
+        _check_end(where, way)
+
+
+SOMETIMES_UNKNOWN = NOT_TOLD
