@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pydantic_core
 
 from bulkload import clock
+from bulkload.accounts import canonical
 from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, Translated, in_order, status_of
 from bulkload.schema import connect
@@ -128,15 +129,20 @@ class Store:
             self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
             for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
                 self._forget(number)  # a plan that died
+            self._unite_accounts()
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def account(self, base_url: str, username: str) -> int:
-        """The number of an account, which is told apart by base URL and user."""
+        """The number of an account, which is told apart by base URL and user, however they are spelled."""
         with self.transaction():
-            self.db.execute("INSERT OR IGNORE INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
-            found = self.db.execute("SELECT id FROM accounts WHERE (base_url, username) = (?, ?)", (base_url, username))
-            return int(found.fetchone()[0])
+            meant = canonical(base_url, username)
+            for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
+                if canonical(*names) == meant:
+                    return int(number)
+            added = self.db.execute("INSERT INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
+            assert added.lastrowid is not None
+            return added.lastrowid
 
     def begin(
         self,
@@ -347,6 +353,25 @@ class Store:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
+
+    def _unite_accounts(self) -> None:
+        """Make one account of those that an older version took for several because they were spelled differently.
+
+        A run of any of them is then a run of the first, and so is what is noted in any other table.
+        """
+        first: dict[tuple[str, str], int] = {}
+        for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
+            kept = first.setdefault(canonical(*names), number)
+            if kept == number:
+                continue
+            for table, column in self.db.execute(
+                'SELECT tables.name, keys."from" FROM sqlite_schema AS tables'
+                " JOIN pragma_foreign_key_list(tables.name) AS keys"
+                " WHERE tables.type = 'table' AND keys.\"table\" = 'accounts'"
+            ).fetchall():
+                self.db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", (kept, number))
+                self.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))  # what the first knows already
+            self.db.execute("DELETE FROM accounts WHERE id = ?", (number,))
 
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
