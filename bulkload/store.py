@@ -13,8 +13,10 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import pydantic_core
@@ -181,25 +183,27 @@ class Store:
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
         """Add rows in order, from position `first` on; returns the position after the last."""
-        values = [
-            (
-                run.number,
-                position,
-                row.source_row,
-                to_json(row.cells),
-                row.state,
-                row.type,
-                digest(row.key) if row.key is not None else None,
-                row.body,
-                row.names,
-                row.finished_in_file,
-                row.monitor_id,
-                row.error,
-                to_json(row.error_columns) if row.error_columns else None,
-                to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
-            )
-            for position, row in enumerate(rows, first)
-        ]
+        new = list(rows)  # what goes wrong while they are read is no trouble of the store
+        with self.errors():
+            values = [
+                (
+                    run.number,
+                    position,
+                    row.source_row,
+                    to_json(row.cells),
+                    row.state,
+                    row.type,
+                    digest(row.key) if row.key is not None else None,
+                    row.body,
+                    row.names,
+                    row.finished_in_file,
+                    row.monitor_id,
+                    row.error,
+                    to_json(row.error_columns) if row.error_columns else None,
+                    to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+                )
+                for position, row in enumerate(new, first)
+            ]
         with self.transaction():
             self.db.executemany(
                 "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
@@ -331,25 +335,16 @@ class Store:
                     named=named or "",
                 )
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Everything inside becomes durable at its end, or nothing does."""
-        with self.errors():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
+        return _Transaction(self)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Give SQLite's troubles a name and a sentence."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError, pydantic_core.PydanticSerializationError) as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
@@ -376,6 +371,44 @@ class Store:
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+
+
+class _Transaction:
+    """One transaction of a store.
+
+    Not a generator: one that a signal strikes stays open until it is collected, and would then undo what is under way
+    at that moment.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        try:
+            self._undo()  # an earlier one that a signal kept from its end
+            with self._store.errors():
+                self._store.db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._undo()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._store.errors():
+                if error is not None:
+                    raise error
+                self._store.db.execute("COMMIT")
+        except BaseException as raised:
+            self._undo()
+            if raised is not error:
+                raise
+
+    def _undo(self) -> None:
+        with self._store.errors():
+            if self._store.db.in_transaction:
+                self._store.db.execute("ROLLBACK")
 
 
 def _run(found: sqlite3.Row) -> Run:
