@@ -62,6 +62,7 @@ MIGRATIONS = (
     CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
     """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
     "ALTER TABLE runs ADD COLUMN translated TEXT",  # JSON: what became of another tool's objects
+    "CREATE TABLE owner (token TEXT NOT NULL)",  # one row: whoever locked the store last
 )
 
 

@@ -17,18 +17,16 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pydantic_core
 
 from bulkload import clock
 from bulkload.accounts import canonical
-from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
+from bulkload.errors import BulkloadError, LockLost, StoreError, UsageError
+from bulkload.lock import Hold, identity
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, Translated, in_order, status_of
 from bulkload.schema import connect
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 STORE_NAME = "bulkload.sqlite3"
 ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
@@ -88,37 +86,36 @@ class Store:
 
     def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
         self.path = folder / STORE_NAME
-        self._lock: FileLock | None = None
+        self._hold: Hold | None = None
+        self._owned = False  # this process has written its name into the store
         with self.errors():
             if must_exist and not self.path.is_file():
                 raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
             folder.mkdir(parents=True, exist_ok=True)
             self.db = connect(self.path)
+        self._opened = identity(self.path)
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.db.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            self.db.close()
+        finally:
+            if self._hold is not None:
+                self._hold.release()
 
     def lock(self) -> None:
         """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
 
         When such a request left is not known; it cannot have been later than now, whatever clock noted it.
         """
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(str(self.path) + ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Locked(f"Another run is using {self.path}.") from None
-        except OSError as error:
-            raise StoreError(f"{self._lock.lock_file} cannot be locked: {error.strerror}.") from error
+        with self.errors():
+            self._hold = Hold(self.path, self._opened)
         now = clock.moment()
         with self.transaction():
+            self.db.execute("DELETE FROM owner")
+            self.db.execute("INSERT INTO owner (token) VALUES (?)", (self._hold.token,))
             self.db.execute(
                 "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
                 " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
@@ -132,6 +129,31 @@ class Store:
             for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
                 self._forget(number)  # a plan that died
             self._unite_accounts()
+        self._owned = True
+
+    def lost(self, *, files: bool = True) -> LockLost | None:
+        """Why the store is not this process's alone any more; None: it is, or was never locked.
+
+        `files`: look also whether lock and store are still the files in the folder. Inside of a transaction the answer
+        holds until its end, as far as other runs go.
+        """
+        if self._hold is None or not self._owned:
+            return None
+        with self.errors():
+            owner = self.db.execute("SELECT token FROM owner").fetchone()
+        if owner is None or owner[0] != self._hold.token:
+            return LockLost(
+                f"Another run has taken over the run store {self.path}, so this one creates nothing more. When the"
+                " other one has ended, go on with bulkload resume.",
+                taken_over=True,
+            )
+        what = self._hold.lost() if files else None
+        if what is None:
+            return None
+        return LockLost(
+            f"{what} during the run, so it creates nothing more. Leave the folder alone while a run lasts; if the store"
+            " is still there, go on with bulkload resume."
+        )
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,9 +357,13 @@ class Store:
                     named=named or "",
                 )
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Everything inside becomes durable at its end, or nothing does."""
-        return _Transaction(self)
+    def transaction(self, *, even_lost: bool = False) -> AbstractContextManager[None]:
+        """Everything inside becomes durable at its end, or nothing does.
+
+        Raises `LockLost` at its begin if another run has taken over the store since it was locked; with `even_lost`
+        only `lost` says so.
+        """
+        return _Transaction(self, even_lost)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -380,14 +406,17 @@ class _Transaction:
     at that moment.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, even_lost: bool) -> None:
         self._store = store
+        self._even_lost = even_lost
 
     def __enter__(self) -> None:
         try:
             self._undo()  # an earlier one that a signal kept from its end
             with self._store.errors():
                 self._store.db.execute("BEGIN IMMEDIATE")
+                if not self._even_lost and (lost := self._store.lost(files=False)) is not None:
+                    raise lost
         except BaseException:
             self._undo()
             raise

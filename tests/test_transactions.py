@@ -57,7 +57,7 @@ def _signals_that_raise() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-@pytest.mark.parametrize("statement", ["BEGIN", "UPDATE", "COMMIT"])
+@pytest.mark.parametrize("statement", ["BEGIN", "SELECT token", "UPDATE", "COMMIT"])
 def test_a_signal_between_two_steps_of_a_transaction_leaves_none_open(
     statement: str, number: int, raised: type[BaseException], tmp_path: Path
 ) -> None:
