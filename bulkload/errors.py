@@ -4,6 +4,7 @@
   x UsageError                  settings or options are wrong                                 exit 2
   x InputError                  a file cannot be read as what it says it is                   exit 2
   x StoreError                  the run store cannot be read or written                       exit 2
+    + LockLost                  it was this run's alone, and is not any more                  exit 5
   x Locked                      another run holds the store                                   exit 5
   x RunStopped                  the account or the API makes going on pointless               exit 3
     + LoginRefused              user name, password or token is refused
@@ -72,6 +73,16 @@ class StoreError(BulkloadError):
     """The run store cannot be read or written."""
 
     exit_code = ExitCode.USAGE
+
+
+class LockLost(StoreError):
+    """The run store was this run's alone, and is not any more."""
+
+    exit_code = ExitCode.LOCKED
+
+    def __init__(self, message: str, *, taken_over: bool = False) -> None:
+        super().__init__(message)
+        self.taken_over = taken_over  # another run has written its name into the store
 
 
 class Locked(BulkloadError):

@@ -156,11 +156,22 @@ class Ledger:
         """Move rows, all in one durable step.
 
         A row cannot become `created` with an ID that another row owns or that was in the account before the run: it
-        is in doubt instead, and given back.
+        is in doubt instead, and given back. Raises `LockLost` if the store is not this run's alone any more: no row is
+        marked then, but what was found out is noted. After another run has taken over the store, that is only which
+        monitor a row in doubt got; whatever else happened to a row, the other run knows better.
         """
+        changes = list(changes)
         refused = []
         values: list[tuple[object, ...]] = []
-        with self._store.transaction():
+        marks = [change for change in changes if change.state is State.SENDING or change.attempt]
+        with self._store.transaction(even_lost=True):
+            lost = self._store.lost(files=bool(marks))
+            if lost is not None:
+                changes = [
+                    change
+                    for change in changes
+                    if change not in marks and (not lost.taken_over or self._is_news(change))
+                ]
             for change in changes:
                 if change.state is Status.CREATED and not self._claim(change):
                     owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
@@ -195,6 +206,8 @@ class Ledger:
                 " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
                 values,
             )
+        if lost is not None:
+            raise lost
         return refused
 
     def remark(self, code: str, remarks: Iterable[tuple[int, Issue]]) -> int:
@@ -433,6 +446,14 @@ class Ledger:
         self._db.execute(
             "UPDATE rows SET issues = ? WHERE run = ? AND position = ?",
             (to_json(issues) if issues else None, self.run.number, position),
+        )
+
+    def _is_news(self, change: Change) -> bool:
+        """True if a change says which monitor a row got that is in doubt."""
+        return change.state is Status.CREATED and self._found(
+            "SELECT 1 FROM rows WHERE run = ? AND position = ? AND state = 'doubt'",
+            change.run or self.run.number,
+            change.position,
         )
 
     def _claim(self, change: Change) -> bool:

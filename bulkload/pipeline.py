@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload import clock, report
-from bulkload.errors import BulkloadError, ExitCode, Refrained, StoreError, TooManyErrors, UsageError
+from bulkload.errors import BulkloadError, ExitCode, LockLost, Refrained, StoreError, TooManyErrors, UsageError
 from bulkload.intake import opened, read_into
 from bulkload.model import ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.settings import Account, Options, check_credentials
@@ -214,15 +214,24 @@ def carry_through(
         if options.verify:
             store.note_setting(run, "verify", str(session.verified or "It was not done, since the run stopped."))
         store.end(run, exit_code, session.stopped, session.seconds, session.requests)
-    except StoreError:
-        write_results(store, run, results, exit_code)  # what can be read may have a place to go all the same
+    except StoreError as error:  # what can be read may have a place to go all the same
+        if isinstance(error, LockLost):
+            return write_results(store, run, results, error.exit_code, stopped=str(error))
+        write_results(store, run, results, exit_code)
         raise
     return replace(write_results(store, run, results, exit_code), verified=session.verified)
 
 
-def write_results(store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None) -> Outcome:
-    """Write the results of a run as it stands in the store. One file that cannot be written costs no other."""
+def write_results(
+    store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None, *, stopped: str = ""
+) -> Outcome:
+    """Write the results of a run as it stands in the store. One file that cannot be written costs no other.
+
+    `stopped` is why it ended, where the store could not be told.
+    """
     info = store.info(run)
+    if stopped:
+        info = replace(info, stopped=stopped)
     failure: StoreError | None = None
     for path in results:
         try:

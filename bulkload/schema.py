@@ -68,6 +68,7 @@ MIGRATIONS = (
         account INTEGER NOT NULL REFERENCES accounts (id), key BLOB NOT NULL, monitor_id TEXT NOT NULL,
         PRIMARY KEY (account, key)) WITHOUT ROWID;
     """,  # how an account shows its monitors, as far as it was seen, and which ones rows were taken for by that
+    "CREATE TABLE owner (token TEXT NOT NULL)",  # one row: whoever locked the store last
 )
 
 

@@ -13,19 +13,20 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from types import TracebackType
+from typing import NamedTuple
 
 import pydantic_core
 
 from bulkload import clock
-from bulkload.errors import BulkloadError, Locked, StoreError, UsageError
+from bulkload.accounts import canonical
+from bulkload.errors import BulkloadError, LockLost, StoreError, UsageError
+from bulkload.lock import Hold, identity
 from bulkload.model import Issue, ReportRow, RunInfo, State, Status, Translated, in_order, status_of
 from bulkload.schema import connect
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 STORE_NAME = "bulkload.sqlite3"
 ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
@@ -85,37 +86,36 @@ class Store:
 
     def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
         self.path = folder / STORE_NAME
-        self._lock: FileLock | None = None
+        self._hold: Hold | None = None
+        self._owned = False  # this process has written its name into the store
         with self.errors():
             if must_exist and not self.path.is_file():
                 raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
             folder.mkdir(parents=True, exist_ok=True)
             self.db = connect(self.path)
+        self._opened = identity(self.path)
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.db.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            self.db.close()
+        finally:
+            if self._hold is not None:
+                self._hold.release()
 
     def lock(self) -> None:
         """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
 
         When such a request left is not known; it cannot have been later than now, whatever clock noted it.
         """
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(str(self.path) + ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Locked(f"Another run is using {self.path}.") from None
-        except OSError as error:
-            raise StoreError(f"{self._lock.lock_file} cannot be locked: {error.strerror}.") from error
+        with self.errors():
+            self._hold = Hold(self.path, self._opened)
         now = clock.moment()
         with self.transaction():
+            self.db.execute("DELETE FROM owner")
+            self.db.execute("INSERT INTO owner (token) VALUES (?)", (self._hold.token,))
             self.db.execute(
                 "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
                 " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
@@ -128,15 +128,45 @@ class Store:
             self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
             for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
                 self._forget(number)  # a plan that died
+            self._unite_accounts()
+        self._owned = True
+
+    def lost(self, *, files: bool = True) -> LockLost | None:
+        """Why the store is not this process's alone any more; None: it is, or was never locked.
+
+        `files`: look also whether lock and store are still the files in the folder. Inside of a transaction the answer
+        holds until its end, as far as other runs go.
+        """
+        if self._hold is None or not self._owned:
+            return None
+        with self.errors():
+            owner = self.db.execute("SELECT token FROM owner").fetchone()
+        if owner is None or owner[0] != self._hold.token:
+            return LockLost(
+                f"Another run has taken over the run store {self.path}, so this one creates nothing more. When the"
+                " other one has ended, go on with bulkload resume.",
+                taken_over=True,
+            )
+        what = self._hold.lost() if files else None
+        if what is None:
+            return None
+        return LockLost(
+            f"{what} during the run, so it creates nothing more. Leave the folder alone while a run lasts; if the store"
+            " is still there, go on with bulkload resume."
+        )
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def account(self, base_url: str, username: str) -> int:
-        """The number of an account, which is told apart by base URL and user."""
+        """The number of an account, which is told apart by base URL and user, however they are spelled."""
         with self.transaction():
-            self.db.execute("INSERT OR IGNORE INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
-            found = self.db.execute("SELECT id FROM accounts WHERE (base_url, username) = (?, ?)", (base_url, username))
-            return int(found.fetchone()[0])
+            meant = canonical(base_url, username)
+            for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
+                if canonical(*names) == meant:
+                    return int(number)
+            added = self.db.execute("INSERT INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
+            assert added.lastrowid is not None
+            return added.lastrowid
 
     def begin(
         self,
@@ -175,25 +205,27 @@ class Store:
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
         """Add rows in order, from position `first` on; returns the position after the last."""
-        values = [
-            (
-                run.number,
-                position,
-                row.source_row,
-                to_json(row.cells),
-                row.state,
-                row.type,
-                digest(row.key) if row.key is not None else None,
-                row.body,
-                row.names,
-                row.finished_in_file,
-                row.monitor_id,
-                row.error,
-                to_json(row.error_columns) if row.error_columns else None,
-                to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
-            )
-            for position, row in enumerate(rows, first)
-        ]
+        new = list(rows)  # what goes wrong while they are read is no trouble of the store
+        with self.errors():
+            values = [
+                (
+                    run.number,
+                    position,
+                    row.source_row,
+                    to_json(row.cells),
+                    row.state,
+                    row.type,
+                    digest(row.key) if row.key is not None else None,
+                    row.body,
+                    row.names,
+                    row.finished_in_file,
+                    row.monitor_id,
+                    row.error,
+                    to_json(row.error_columns) if row.error_columns else None,
+                    to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+                )
+                for position, row in enumerate(new, first)
+            ]
         with self.transaction():
             self.db.executemany(
                 "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
@@ -326,32 +358,87 @@ class Store:
                     named=named or "",
                 )
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside becomes durable at its end, or nothing does."""
-        with self.errors():
-            self.db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
+    def transaction(self, *, even_lost: bool = False) -> AbstractContextManager[None]:
+        """Everything inside becomes durable at its end, or nothing does.
+
+        Raises `LockLost` at its begin if another run has taken over the store since it was locked; with `even_lost`
+        only `lost` says so.
+        """
+        return _Transaction(self, even_lost)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Give SQLite's troubles a name and a sentence."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError, pydantic_core.PydanticSerializationError) as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
 
+    def _unite_accounts(self) -> None:
+        """Make one account of those that an older version took for several because they were spelled differently.
+
+        A run of any of them is then a run of the first, and so is what is noted in any other table.
+        """
+        first: dict[tuple[str, str], int] = {}
+        for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
+            kept = first.setdefault(canonical(*names), number)
+            if kept == number:
+                continue
+            for table, column in self.db.execute(
+                'SELECT tables.name, keys."from" FROM sqlite_schema AS tables'
+                " JOIN pragma_foreign_key_list(tables.name) AS keys"
+                " WHERE tables.type = 'table' AND keys.\"table\" = 'accounts'"
+            ).fetchall():
+                self.db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", (kept, number))
+                self.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))  # what the first knows already
+            self.db.execute("DELETE FROM accounts WHERE id = ?", (number,))
+
     def _forget(self, number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+
+
+class _Transaction:
+    """One transaction of a store.
+
+    Not a generator: one that a signal strikes stays open until it is collected, and would then undo what is under way
+    at that moment.
+    """
+
+    def __init__(self, store: Store, even_lost: bool) -> None:
+        self._store = store
+        self._even_lost = even_lost
+
+    def __enter__(self) -> None:
+        try:
+            self._undo()  # an earlier one that a signal kept from its end
+            with self._store.errors():
+                self._store.db.execute("BEGIN IMMEDIATE")
+                if not self._even_lost and (lost := self._store.lost(files=False)) is not None:
+                    raise lost
+        except BaseException:
+            self._undo()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._store.errors():
+                if error is not None:
+                    raise error
+                self._store.db.execute("COMMIT")
+        except BaseException as raised:
+            self._undo()
+            if raised is not error:
+                raise
+
+    def _undo(self) -> None:
+        with self._store.errors():
+            if self._store.db.in_transaction:
+                self._store.db.execute("ROLLBACK")
 
 
 def _run(found: sqlite3.Row) -> Run:

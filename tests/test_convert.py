@@ -262,6 +262,11 @@ def hostile(folder: Path, name: str, content: str | bytes) -> Path:
         ("cut.json", '{"monitors": [{"friendly_name": "mx"', "ends in the middle"),
         ("digits.json", '{"a": ' + "9" * 10_000 + "}", "too long"),
         ("deep.yaml", "zabbix_export:\n  a: " + "[" * 5000, f"more than {MAX_DEPTH} levels"),
+        ("closed.yaml", "zabbix_export: " + "[" * 5000 + "]" * 5000, f"more than {MAX_DEPTH} levels"),
+        ("later.yaml", "zabbix_export:\n  a: {b: " + "x" * 999 + ", c: " + "[" * 5000, f"more than {MAX_DEPTH} levels"),
+        ("curly.yaml", "zabbix_export: " + "{a: " * 5000, f"more than {MAX_DEPTH} levels"),
+        ("block.yaml", "zabbix_export:\n" + "- " * 5000 + "x", f"more than {MAX_DEPTH} levels"),
+        ("shallow.yaml", "zabbix_export:\n  a: " + "[" * 20 + "\n  b: 1", "not valid YAML"),
         (
             "bomb.yaml",
             "zabbix_export:\n a0: &a0 [x]\n"

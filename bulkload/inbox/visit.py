@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from bulkload.pipeline import OnStart, Outcome
 
 MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
-GOES_ON = (ExitCode.USAGE, ExitCode.STOPPED, ExitCode.INTERRUPTED, ExitCode.TERMINATED)  # how a run ends to be resumed
+GOES_ON = (  # how a run ends to be resumed
+    ExitCode.USAGE,
+    ExitCode.STOPPED,
+    ExitCode.LOCKED,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+)
 
 
 def visit(

@@ -6,6 +6,7 @@ nested without end, XML with a DTD, a template nobody has rendered) is an `Input
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -21,6 +22,8 @@ from bulkload.errors import InputError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from yaml import CSafeLoader, Event, SafeLoader
+
 Kind = Literal["json", "xml", "sqlite", "binary", "text"]
 
 HEAD_BYTES = 256 * 1024  # what recognition may look at; a stock nagios.cfg is 45 KiB of comments
@@ -29,6 +32,7 @@ MAX_TOTAL_BYTES = 256 * 1024 * 1024  # of one input; SQLite files are not read w
 MAX_FILES = 10_000  # of one input
 MAX_DEPTH = 64  # levels of nesting in JSON, YAML and XML
 MAX_NODES = 2_000_000  # of one YAML file, every alias counted as what it stands for
+YAML_AHEAD = 2048  # characters; to find the end of a key, a YAML scanner reads up to 1024 before it tells of its begin
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
@@ -150,9 +154,9 @@ class Document:
     def _yaml(self) -> object:
         import yaml
 
-        loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        loader: type[SafeLoader] | type[CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            self._check_yaml(yaml.parse(self.text, Loader=loader))
+            self._check_yaml(self._yaml_events(loader))
             values = list(yaml.load_all(self.text, Loader=loader))
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             _ = self.rendered  # a template is the likelier reason, and says what to do
@@ -161,6 +165,26 @@ class Document:
             what = getattr(error, "problem", None) or "it cannot be parsed"
             raise InputError(f"{self.name}{where} is not valid YAML: {what}.") from error
         return values[0] if len(values) == 1 else values
+
+    def _yaml_events(self, loader: type[SafeLoader] | type[CSafeLoader]) -> Iterator[Event]:
+        """Everything that the text holds, up to where it is wrong, and then the error.
+
+        Some C libraries refuse deep nesting themselves, and do so while they read ahead, before they tell of it. So
+        what comes next is told by the parser written in Python, which has no limit.
+        """
+        import yaml
+
+        told = 0  # characters
+        try:
+            for event in yaml.parse(self.text, Loader=loader):
+                if event.end_mark is not None:
+                    told = event.end_mark.index
+                yield event
+        except yaml.YAMLError:
+            ahead = self.text[told : told + YAML_AHEAD].lstrip(" ,:")
+            with contextlib.suppress(yaml.YAMLError):
+                yield from yaml.parse(ahead, Loader=yaml.SafeLoader)
+            raise
 
     def _check_yaml(self, events: Iterator[object]) -> None:
         """Refuse nesting without end and aliases that unfold into more than memory holds."""
