@@ -174,6 +174,8 @@ class Ledger:
                 ]
             for change in changes:
                 if change.state is Status.CREATED and not self._claim(change):
+                    if lost is not None and lost.taken_over:
+                        continue  # the row is in doubt, which the other run settles
                     owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
                     change = change._replace(state=State.DOUBT, monitor_id=None, error=owned)
                     refused.append(change)
@@ -457,6 +459,7 @@ class Ledger:
         )
 
     def _claim(self, change: Change) -> bool:
+        """Note that a monitor is a row's, if it is not already; False if it is another's."""
         run = change.run or self.run.number
         claimed = self._db.execute(
             "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
@@ -464,7 +467,13 @@ class Ledger:
             " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)",
             (self._account, change.monitor_id, change.at, run, change.position),
         )
-        return claimed.rowcount == 1
+        return claimed.rowcount == 1 or self._found(
+            "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ? AND position = ?",
+            self._account,
+            change.monitor_id,
+            run,
+            change.position,
+        )
 
     def _found(self, sql: str, *values: object) -> bool:
         with self._store.errors():

@@ -151,8 +151,8 @@ class Store:
         if what is None:
             return None
         return LockLost(
-            f"{what} during the run, so it creates nothing more. Leave the folder alone while a run lasts; if the store"
-            " is still there, go on with bulkload resume."
+            f"{what} during the run, so the run creates nothing more. Leave the folder alone while a run lasts; if the"
+            " store is still there, go on with bulkload resume."
         )
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────

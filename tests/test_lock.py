@@ -67,11 +67,15 @@ def where(tmp_path: Path) -> Iterator[Place]:
 
 def _held_up(where: Place, *arguments: str, entered: Callable[[], None] | None = None) -> Process:
     """A run in the middle: one create is carried out, its answer is on its way, and the process stands still."""
-    first = where.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, entered=entered)
-    wait_until(lambda: len(where.sandbox.monitors()) == HELD or not first.alive)
+    return _stand_still(where.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, entered=entered))
+
+
+def _stand_still(first: Process) -> Process:
+    monitors = first.place.sandbox.monitors
+    wait_until(lambda: len(monitors()) == HELD or not first.alive)
     first.signal(signal.SIGSTOP)
     assert first.alive
-    assert len(where.sandbox.monitors()) == HELD
+    assert len(monitors()) == HELD
     return first
 
 
@@ -138,6 +142,23 @@ def test_a_lock_file_that_is_deleted_stops_the_run_also_if_nobody_else_came(wher
     _stops(first, "The lock file")
     where.sandbox.set_faults(Faults())
     assert where.run("resume").exit_code == ExitCode.DONE
+    _all_once(where)
+
+
+def test_a_file_of_an_inbox_whose_run_lost_its_store_is_gone_on_with_by_the_next_call(where: Place) -> None:
+    box = where.folder / "box"
+    box.mkdir()
+    (where.folder / "hosts.csv").rename(box / "hosts.csv")
+    first = _stand_still(where.start("inbox", "box", BULKLOAD_UNCHANGED_FOR="0"))
+    (box / (STORE_NAME + LOCK_SUFFIX)).unlink()
+    ended = _goes_on(first)
+    assert ended.exit_code == ExitCode.LOCKED, ended
+    assert "The lock file" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(where.sandbox.monitors()) == HELD
+    where.sandbox.set_faults(Faults())
+    again = where.run("inbox", "box", BULKLOAD_UNCHANGED_FOR="0")
+    assert again.exit_code == ExitCode.DONE, again
     _all_once(where)
 
 
@@ -310,6 +331,27 @@ def test_an_overtaken_run_marks_nothing_and_notes_only_what_its_doubts_became(st
         ]
         assert ledger.is_made("70")
         assert not ledger.is_made("71")
+
+
+def test_a_doubt_that_the_other_run_settles_differently_stays_as_it_is(tmp_path: Path) -> None:
+    """The ID that the late answer names has become another row's meanwhile."""
+    with book(tmp_path) as (_, _run, ledger):
+        ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
+        _taken_over(tmp_path)
+        with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
+            other.execute("INSERT INTO monitors VALUES (1, '70', x'00', 9, 0, NULL)")
+        with pytest.raises(LockLost):
+            ledger.apply([Change(position=0, state=Status.CREATED, monitor_id="70")])
+        assert [doubt.at for doubt in ledger.doubts()] == ["boot|5.0|5.0"]
+
+
+def test_a_monitor_that_two_runs_find_for_the_same_row_is_the_rows(tmp_path: Path) -> None:
+    """The overtaken one has noted it between the other one's look and its note."""
+    with book(tmp_path) as (_, _run, ledger):
+        found = Change(position=0, state=Status.CREATED, monitor_id="70")
+        assert ledger.apply([found]) == []
+        assert ledger.apply([found]) == []
+        assert ledger.apply([found._replace(position=1)]) != []
 
 
 def test_an_overtaken_run_writes_nothing_else_into_the_store(tmp_path: Path) -> None:
