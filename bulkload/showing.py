@@ -159,12 +159,13 @@ def difference(asked: Identity, shown: Identity, allowed: Collection[Way]) -> fr
             ways.add(Way.NO_PORT)
     elif shown.port != asked.port:
         return None
-    if not shown.name and asked.name and (shown.name is None or None not in shown.servers):
-        ways.add(Way.NO_NAME)
-    elif (in_name := difference_of_texts(asked.name or "", shown.name or "", allowed)) is None:
-        return None
-    else:
+    in_name = None if shown.name is None else difference_of_texts(asked.name or "", shown.name, allowed)
+    if in_name is not None:
         ways |= in_name
+    elif not shown.name and (shown.name is None or None not in shown.servers):
+        ways.add(Way.NO_NAME)
+    else:
+        return None
     return frozenset(ways) if ways <= frozenset(allowed) else None
 
 
