@@ -33,6 +33,7 @@ from bulkload.secret import hide
 
 SNIPPET = 200  # characters of an unexpected answer that are shown
 LOOKED_AT = 100 * SNIPPET  # bytes of it that are looked at for these
+LONGEST_WORDS = 2_000  # characters of the API's own words that are kept; every row may have some
 
 MONITOR_ID = re.compile(r"[0-9]{1,18}")
 REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # a 400 with this, say the docs
@@ -169,7 +170,7 @@ def _number(found: object) -> int:
 def words_of(answer: Answer) -> str:
     """The API's own words, as one line; its error shape is `{"errors": [{"code": 400, "message": "…"}]}`."""
     if messages := _messages(answer):
-        return " ".join(hide("; ".join(messages), answer.secrets).split())
+        return " ".join(hide("; ".join(messages), answer.secrets).split())[:LONGEST_WORDS]
     text = snippet(answer)
     return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
 

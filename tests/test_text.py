@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.answers import decode
+from bulkload.answers import LONGEST_WORDS, decode
 from bulkload.api import Api
 from bulkload.errors import Rejected
 from bulkload.pace import Pace
@@ -96,6 +96,15 @@ def test_a_list_that_shows_half_a_character_is_read_and_compared(desk: Desk) -> 
         assert ([row["status"] for row in rows], ended.exit_code) == (["updated", "exists"], 0)
         assert desk("export", "all.csv").exit_code == 0
     assert "b \ufffd" in (desk.folder / "all.csv").read_text("utf-8-sig")
+
+
+async def test_a_refusal_without_end_is_cut() -> None:
+    said = Said(content={"errors": [{"message": "no " * 100_000}]}, status=400)
+    with scripted(lambda asked: said) as server:
+        async with Api(server.base_url, Pace(None), token="t") as api:
+            with pytest.raises(Rejected) as caught:
+                await api.create("email-imap", b"{}", ready)
+    assert len(str(caught.value)) == LONGEST_WORDS
 
 
 async def test_a_refusal_of_several_lines_is_one_line() -> None:
