@@ -8,16 +8,19 @@ https://support.smartbear.com/alertsite/docs/api/v3/; what those do not say is m
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from bulkload import __version__, clock
 from bulkload.answers import (
@@ -29,6 +32,7 @@ from bulkload.answers import (
     raise_for_status,
     read_list,
     snippet,
+    spell_type,
 )
 from bulkload.errors import (
     ApiDown,
@@ -44,18 +48,27 @@ from bulkload.errors import (
     Rejected,
     RunStopped,
     Throttled,
+    Unreadable,
+    UsageError,
     WrongAddress,
 )
 from bulkload.model import MONITOR_TYPES
 from bulkload.pace import Pace
+from bulkload.secret import can_be_token
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection
 TOKEN_LIFE = 55 * 60.0  # seconds; tokens live 1 hour, and 5 minutes are left for requests under way
 SAFE_TRIES = 5  # attempts at a request that may be repeated without harm
 SAFE_BACK_OFF = 0.5  # seconds before the second attempt, doubled each time
 MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated is given up
-LARGEST_ANSWER = 256 * 2**20  # bytes
-CHUNK = 2**20  # bytes of an answer taken at a time
+LARGEST_ANSWER = 4 * 2**20  # bytes of one answer, unpacked, that is no list
+LARGEST_LIST = 256 * 2**20  # bytes of all pages of a list, unpacked
+MOST_PAGES = 2_000  # of a list
+LONGEST_READING = 15 * 60.0  # seconds that reading all pages of a list once may take
+READINGS = 4  # times that a list in pages is read in all, until two readings agree
+CHUNK = 2**20  # bytes of an answer taken or unpacked at a time
+MOST_UNPACKED = 250  # times its packed size; monitors that differ only in their names come to 50
+COMMON_PASSWORD = 8  # characters; a shorter password may be a word that an answer says on its own
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +77,49 @@ class Created(NamedTuple):
     """A new monitor."""
 
     monitor_id: str
-    left: str  # the moment its request left, see `clock`
+    left: str  # the earliest moment at which its request can have left, see `clock`
+
+
+class _Sent(NamedTuple):
+    """A 2xx answer, and between which two moments its request left."""
+
+    answer: Answer
+    earliest: str
+    latest: str
+
+
+class _Reading(NamedTuple):
+    """All pages of the account's list, read once."""
+
+    monitors: dict[str, dict[str, Any]]  # by ID
+    pages: int
+
+    def agrees_with(self, before: _Reading) -> bool:
+        """True if both show the same monitors, this one maybe with some that were made since: their IDs are higher."""
+        made = self.monitors.keys() - before.monitors.keys()
+        newest = max(map(int, before.monitors), default=0)
+        return before.monitors.keys() <= self.monitors.keys() and all(int(one) > newest for one in made)
+
+
+class _Outgoing:
+    """The body of a request, as something that aiohttp takes piece by piece, so that it tells when it took the last."""
+
+    def __init__(self, body: bytes) -> None:
+        self.left = ""  # a moment at which all bytes had left
+        self._rest = [body]
+
+    def __aiter__(self) -> _Outgoing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._rest:
+            return self._rest.pop()
+        self.left = clock.moment()
+        raise StopAsyncIteration
+
+
+class _UnreadableBody(Exception):
+    """An answer must not be read to its end."""
 
 
 class Api:
@@ -84,8 +139,9 @@ class Api:
         self.pace = pace
         self.sent = 0  # requests that left, logins included
         self.retried = 0  # of those, how many repeated an earlier one
+        self.type_spellings: set[str] = set()  # of types of mail monitors that were shown otherwise than documented
         self._base_url = base_url.rstrip("/")
-        self._proxy = _proxy_for(base_url)
+        self._proxy, self._proxy_secrets = _proxy_for(base_url)
         self._username = username
         self._password = password
         self._token = token
@@ -96,8 +152,13 @@ class Api:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=concurrency + 2),
             timeout=aiohttp.ClientTimeout(total=request_timeout, sock_connect=CONNECT_TIMEOUT),
-            headers={"User-Agent": f"bulkload/{__version__}", "Accept": "application/json"},
+            headers={
+                "User-Agent": f"bulkload/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # `_body` does it, up to a bound
         )
 
     async def __aenter__(self) -> Api:
@@ -115,7 +176,7 @@ class Api:
         """
         token, generation = await self._current_token()
         try:
-            answer, left = await self._send(
+            answer, earliest, latest = await self._send(
                 "POST", f"/monitors/{monitor_type}", body=body, token=token, get_ready=get_ready
             )
         except AuthFailed as error:
@@ -125,35 +186,74 @@ class Api:
             raise WrongAddress(f"{self._base_url} has no monitors to create: {error}") from error
         self._proven = max(self._proven, generation)
         if is_page(answer):
-            raise OddPage(f"a web page came back instead of an answer: {snippet(answer)}", left=left)
+            raise OddPage(f"a web page came back instead of an answer: {snippet(answer)}", left=latest)
         created = decode(answer.body)
         monitor_id = created.get("id") if isinstance(created, dict) else None
         if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
-            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {snippet(answer)}", left=left)
-        return Created(str(monitor_id), left)
+            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {snippet(answer)}", left=latest)
+        return Created(str(monitor_id), earliest)
 
     async def list_mail_monitors(self) -> list[dict[str, Any]]:
         """All mail monitors of the account, as the API shows them (`GET /monitors?type=…`).
 
-        Paging is not documented for monitors, so it is followed where the answer says that there is more. An answer
-        of any other shape raises `Distrusted`: a list that cannot be read must not look like an empty account.
+        Paging is not documented for monitors, so it is followed where the answer says that there is more. A monitor
+        that goes while pages are read moves the others, and one of them may be passed over; so a list in several
+        pages counts only when two readings in a row agree.
         """
+        before: _Reading | None = None
+        for _ in range(READINGS):
+            reading = await self._read_list()
+            if reading is not None and (reading.pages == 1 or (before is not None and reading.agrees_with(before))):
+                return list(reading.monitors.values())
+            before = reading
+        raise Distrusted(
+            f"The account's list of monitors changes while it is read: {READINGS} readings do not agree."
+            " Run again when nobody else makes or deletes monitors."
+        )
+
+    async def _read_list(self) -> _Reading | None:
+        """Read all pages once; None if they contradict each other, because monitors came or went meanwhile.
+
+        A list that cannot be read, or that does not end, raises `Distrusted`: it must not look like an empty account.
+        """
+        began = time.monotonic()
         monitors: dict[str, dict[str, Any]] = {}
         params = {"type": ",".join(MONITOR_TYPES)}
-        while True:
-            page, total, limit = read_list(await self._safely("GET", "/monitors", params=params))
-            fresh = {str(item["id"]): item for item in page if str(item["id"]) not in monitors}
-            if len(fresh) < len(page):
+        room = LARGEST_LIST
+        counts_all = False  # the count is of the whole list, not of a page
+        for pages in range(1, MOST_PAGES + 1):
+            answer = await self._safely("GET", "/monitors", params=params, most=room)
+            room -= len(answer.body)
+            page = read_list(answer)
+            self.type_spellings |= page.spellings
+            found = {str(item["id"]): item for item in page.items}
+            if len(found) < len(page.items):
                 raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
-            monitors |= fresh
-            if len(monitors) >= total and (not limit or len(page) < limit):
-                return list(monitors.values())
-            if not page and "offset" in params:
+            repeated = found.keys() & monitors.keys()
+            if repeated and len(repeated) == len(found):
                 raise Distrusted(
-                    f"The account's list of monitors speaks of {total}, but shows only {len(monitors)}."
+                    "The account's list of monitors shows the same monitors on several pages. Nothing was created."
+                )
+            if repeated:
+                return None
+            monitors |= found
+            counts_all = counts_all or page.total > len(found)
+            if len(monitors) >= page.total and (not page.limit or len(found) < page.limit):
+                return _Reading(monitors, pages) if not counts_all or len(monitors) == page.total else None
+            if not found and pages > 1:
+                raise Distrusted(
+                    f"The account's list of monitors speaks of {page.total}, but shows only {len(monitors)}."
                     " Nothing was created."
                 )
-            params |= {"limit": str(max(len(page), 1)), "offset": str(len(monitors))}
+            if time.monotonic() - began > LONGEST_READING:
+                raise Distrusted(
+                    f"The account's list of monitors was read for more than {LONGEST_READING / 60:.0f} minutes"
+                    " and did not end. Nothing was created."
+                )
+            params |= {"limit": str(max(len(found), 1)), "offset": str(len(monitors))}
+        raise Distrusted(
+            f"The account's list of monitors has more than {MOST_PAGES:,} pages and does not end. Nothing was created."
+        )
 
     async def get(self, monitor_id: str) -> dict[str, Any] | None:
         """One monitor, or None if it is gone (`GET /monitors/{id}`)."""
@@ -163,6 +263,10 @@ class Api:
             return None
         if not isinstance(item, dict):
             raise Distrusted(f"Monitor {monitor_id} came back in an unknown shape.")
+        if str(item.get("id", monitor_id)) != monitor_id:
+            raise Distrusted(f"Monitor {monitor_id} came back as something else, with another ID.")
+        if (shown := spell_type(item)) is not None:
+            self.type_spellings.add(shown)
         return item
 
     async def patch(self, monitor_type: str, monitor_id: str, body: bytes) -> None:
@@ -202,19 +306,30 @@ class Api:
         except NotFound as error:
             raise RunStopped(f"{self._base_url} is not the AlertSite API: it has no login ({error}).") from error
         token = found.get("access_token") if isinstance(found := decode(answer.body), dict) else None
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str):
             raise Distrusted(f"The login at {self._base_url} was answered without a token.")
+        if not can_be_token(token):
+            raise LoginRefused(
+                f"The login of {self._username} at {self._base_url} was answered with a token that cannot be used:"
+                " it is empty or too long, or holds signs that no header can carry."
+            )
         self._token = token
         self._token_since = time.monotonic()
         self._generation += 1
         log.info("logged in as %s", self._username)
 
     async def _safely(
-        self, method: str, path: str, *, body: bytes | None = None, params: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        most: int = LARGEST_ANSWER,
     ) -> Answer:
-        """Send a request that may be repeated without harm, until it is answered."""
+        """Send a request that may be repeated without harm, until it is answered; `most` bytes may come back."""
         try:
-            return await self._repeat(method, path, body=body, params=params)
+            return await self._repeat(method, path, body=body, params=params, most=most)
         except AuthFailed as error:
             raise LoginRefused(f"The API refuses the token: {error}") from error
         except (NotFound, Forbidden, Rejected) as error:
@@ -229,13 +344,14 @@ class Api:
         *,
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
+        most: int = LARGEST_ANSWER,
         with_token: bool = True,
     ) -> Answer:
         tries = throttles = 0
         while True:
             token, generation = await self._current_token() if with_token else ("", 0)
             try:
-                answer, left = await self._send(method, path, body=body, params=params, token=token)
+                answer, _, left = await self._send(method, path, body=body, params=params, token=token, most=most)
                 if is_page(answer):
                     raise OddPage(f"a web page came back: {snippet(answer)}", left=left)
             except AuthFailed as error:
@@ -247,7 +363,7 @@ class Api:
                 throttles += 1
                 if throttles >= MOST_THROTTLES:
                     raise ApiDown(f"The API keeps asking for fewer requests: {error}") from error
-            except (OddPage, WrongAddress) as error:
+            except (OddPage, Unreadable, WrongAddress) as error:
                 raise Distrusted(f"{self._base_url} does not answer like the AlertSite API: {error}") from error
             except (NotSent, InDoubt) as error:
                 tries += 1
@@ -269,33 +385,50 @@ class Api:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
         token: str = "",
+        most: int = LARGEST_ANSWER,
         get_ready: Callable[[], Awaitable[None]] | None = None,
-    ) -> tuple[Answer, str]:
-        """One request at the pace. Returns a 2xx answer and when the request left; raises the meaning of any other."""
+    ) -> _Sent:
+        """One request at the pace. Returns a 2xx answer; raises the meaning of any other, and of any failure.
+
+        With a `get_ready`, that is for a create, it is noted when the bytes had left.
+        """
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        outgoing = None
+        if body is not None and get_ready is not None:
+            outgoing = _Outgoing(body)
+            headers["Content-Length"] = str(len(body))  # or it would go out in chunks
+        secrets = self._secrets(token or self._password)
+
+        def latest() -> str:
+            return (outgoing is not None and outgoing.left) or clock.moment()
+
         started = await self.pace.start(get_ready)
-        left = clock.moment()
+        earliest = clock.moment()
         self.sent += 1
+        failure: ApiError | None = None
         try:
             async with self._session.request(
                 method,
                 self._base_url + path,
-                data=body,
+                data=outgoing or body,
                 params=params,
                 headers=headers,
                 allow_redirects=False,  # a redirected POST would be sent on as a GET
                 proxy=self._proxy,
             ) as response:
-                answer = Answer(response.status, response.headers, await _body(response), token or self._password)
+                answer = Answer(response.status, response.headers, await _body(response, most), secrets)
+        except _UnreadableBody as error:
+            failure = Unreadable(str(error), left=latest())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = client_failure(error, left)
+            failure = client_failure(error, latest(), secrets)
+        if failure is not None:  # raised here, so that the client's own error, which may hold a secret, is left behind
             log.debug("%s %s: %s", method, path, failure)
-            raise failure from error
+            raise failure
         log.debug("%s %s: HTTP %d", method, path, answer.status)
         try:
-            raise_for_status(answer, left)
+            raise_for_status(answer, latest())
         except Throttled as error:
             self.pace.slow_down(started, error.retry_after)
             raise
@@ -303,24 +436,77 @@ class Api:
             self.pace.taken(started)
             raise
         self.pace.taken(started)
-        return answer, left
+        return _Sent(answer, earliest, latest())
+
+    def _secrets(self, sent: str) -> tuple[str, ...]:
+        """What no text about a request may show; `sent` is what the request itself carries."""
+        password = self._password if len(self._password) >= COMMON_PASSWORD else ""
+        return (sent, self._token, password, *self._proxy_secrets)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """An answer's bytes, unpacked. Raises `_UnreadableBody` as soon as they are more than any true answer has."""
+    packing = response.headers.get("Content-Encoding", "").strip().lower()
+    if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise _UnreadableBody("the answer is packed in a way that nobody asked for")
+    unpacker = None if packing in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)  # either kind
     body = bytearray()
+    taken = 0
     while chunk := await response.content.read(CHUNK):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise aiohttp.ClientPayloadError(f"the answer is longer than {LARGEST_ANSWER} bytes")
+        taken += len(chunk)
+        for part in _unpacked(unpacker, chunk):
+            body += part
+            if len(body) > most:
+                raise _UnreadableBody(f"more than {most / 2**20:.0f} MB came back, which no true answer has")
+            if len(body) > LARGEST_ANSWER and len(body) > MOST_UNPACKED * taken:
+                raise _UnreadableBody("the answer grows without end when it is unpacked")
+    if unpacker is not None and taken and not unpacker.eof:
+        raise aiohttp.ClientPayloadError("the packed answer breaks off")
     return bytes(body)
 
 
-def _proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment names for this address (`HTTPS_PROXY`, `NO_PROXY`, …).
+def _unpacked(unpacker: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
+    """What a chunk holds, in parts of at most `CHUNK` bytes if it is packed."""
+    if unpacker is None:
+        yield chunk
+        return
+    part = b""
+    while chunk or len(part) == CHUNK:  # behind a full part there may be more, also without a chunk
+        try:
+            part = unpacker.decompress(chunk, CHUNK)
+        except zlib.error as error:
+            raise aiohttp.ClientPayloadError(f"the answer cannot be unpacked: {error}") from error
+        if unpacker.unused_data:
+            raise _UnreadableBody("something follows behind the end of the packed answer")
+        chunk = unpacker.unconsumed_tail
+        yield part
 
-    Not left to aiohttp's `trust_env`, which would also let a `.netrc` replace the token.
+
+def _proxy_for(base_url: str) -> tuple[URL | None, tuple[str, ...]]:
+    """The proxy that the environment names for this address (`HTTPS_PROXY`, `NO_PROXY`, …), and its secrets.
+
+    Not left to aiohttp's `trust_env`, which would also let a `.netrc` replace the token. Raises `UsageError`.
     """
     parts = urlsplit(base_url)
     if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
+        return None, ()
+    named = urllib.request.getproxies().get(parts.scheme)
+    if not named:
+        return None, ()
+    try:
+        proxy = URL(named if "://" in named else f"http://{named}")
+        user, password = proxy.user or "", proxy.password or ""
+        if proxy.scheme not in ("http", "https") or not proxy.host or not proxy.port or ":" in user:
+            raise ValueError
+        header = base64.b64encode(f"{user}:{password}".encode("latin-1")).decode()  # as aiohttp sends it
+    except ValueError:
+        raise UsageError(
+            f"The proxy that the environment names for {parts.scheme} addresses is not of the form"
+            " http://proxy.example.com:3128; signs like # in its password are written as %23."
+        ) from None
+    if not user and not password:
+        return proxy, ()
+    given = named.rpartition("@")[0]
+    given = given.partition("://")[2] or given
+    pairs = (given, f"{user}:{password}", f"{proxy.raw_user or ''}:{proxy.raw_password or ''}")
+    return proxy, (*pairs, *(pair.partition(":")[2] for pair in pairs), header)

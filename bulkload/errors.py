@@ -16,7 +16,7 @@
   x TooManyErrors               --max-errors was reached                                      exit 4
 * ApiError                      one request went wrong; says what it proves about the row
   x NotSent                     the request never left: not created
-  x Throttled                   408 or 429: not created, the rate was too high
+  x Throttled                   429: not created, the rate was too high
   x AuthFailed                  the token was refused: not created
   x Forbidden                   403: not created, role or permissions
   x Rejected                    the API refused the content, in its own words: not created
@@ -24,6 +24,7 @@
   x WrongAddress                redirect, missing path, a page instead of an answer: not created
   x InDoubt                     sent, but what became of it is not known
     + OddPage                   2xx with a web page: whatever answers is not the API
+    + Unreadable                an answer longer than any true one, or packed in an unknown way
 
 A bad row is not an exception: it is an `Issue` on the row.
 """
@@ -176,8 +177,12 @@ class InDoubt(ApiError):
 
     def __init__(self, message: str, left: str) -> None:
         super().__init__(message)
-        self.left = left  # the moment the request left, see `clock`
+        self.left = left  # the latest moment at which the request can have left, see `clock`
 
 
 class OddPage(InDoubt):
     """A web page came back with a status of success."""
+
+
+class Unreadable(InDoubt):
+    """The answer is longer than any true one, or packed in a way that nobody asked for."""

@@ -61,9 +61,16 @@ class Journal:
                 self._on_refused(refused)
         except StoreError as error:
             self._failure = error
-        for durable in waiting:
-            if not durable.done():  # its worker may have been cancelled
-                durable.set_result(None)
+        except BaseException as error:
+            self._failure = StoreError(f"The run store was not written: {type(error).__name__}: {error}.")
+            self._failure.__cause__ = error
+            log.debug("the store was not written", exc_info=error)
+            if not isinstance(error, Exception):
+                raise
+        finally:  # whatever went wrong, nobody waits for ever; `_check` tells them
+            for durable in waiting:
+                if not durable.done():  # its worker may have been cancelled
+                    durable.set_result(None)
 
     def _check(self) -> None:
         if self._failure is not None:

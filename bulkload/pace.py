@@ -94,7 +94,7 @@ class Pace:
         self._allow_for_lateness(time.monotonic(), started)
 
     def slow_down(self, started: float, retry_after: float | None) -> None:
-        """Take a 408 or 429 into account: wait as long as the API says, or lower the pace.
+        """Take a 429 into account: wait as long as the API says, or lower the pace.
 
         `started` is when the refused request started: requests already under way when the pace last backed off
         prove nothing about what came after, so one wave of refusals counts once.

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from bulkload.errors import UsageError
+from bulkload.secret import can_be_token
 
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
@@ -94,7 +96,7 @@ def _base_url(value: object) -> object:
     """An https address without secrets in it; plain http only to this machine."""
     text = str(value).strip().rstrip("/")
     parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable():
         raise ValueError(f"an address like {BASE_URL} is allowed")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address without user, password or parameters is allowed")
@@ -209,8 +211,11 @@ class Options(BaseModel):
 
 
 S = TypeVar("S", "Account", "Options")
+_NO_TOKEN = "it is too long, or holds blanks or other signs that no header can carry"
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
 _SECRET_ADDRESSES = frozenset({"ping", "webhook"})
+_ONE_LINE = frozenset({"username", "password_file", "output", "results", "metrics", "sheet"})  # names of something
+_SEVERAL = frozenset({"results"})  # of them, those that can be several, one a line
 _TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the options that they prepare
 
 
@@ -270,6 +275,10 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
     """Settings of one kind; what is given goes before the environment, and that before the file."""
     variables = {name: f"{kind.environment}{name.upper()}" for name in _names(kind)}
     around = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    for name, text in around.items():
+        _require_text(variables[name], name, text)
+    for name, found_there in in_file.items():
+        _require_text(f"{name} in {SETTINGS_FILE}", name, found_there)
     try:
         return kind(**{**in_file, **around, **given})
     except ValidationError as error:
@@ -289,12 +298,28 @@ def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) 
         raise UsageError(f"{place} is {shown}; {allowed}.") from None
 
 
+def _require_text(place: str, name: str, value: object) -> None:
+    """Refuse what no store, file name or request can hold; it is not shown, since it may be a secret."""
+    for text in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(text, str):
+            continue
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{place} is not text in UTF-8, as every name and value has to be.") from None
+        lines = text.splitlines() if name in _SEVERAL else [text]
+        if name in _ONE_LINE and any(unicodedata.category(sign) == "Cc" for line in lines for sign in line):
+            raise UsageError(f"{place} holds a control character, such as a line break; take it out.")
+
+
 def _names(kind: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _with_secrets(account: Account) -> Account:
     """Read the password from its file, or what systemd handed over, unless it was given more directly."""
+    if (token := account.token.get_secret_value()) and not can_be_token(token):
+        raise UsageError(f"ALERTSITE_TOKEN is no token: {_NO_TOKEN}.")
     if account.password.get_secret_value():
         return account
     if account.password_file is not None:
@@ -317,6 +342,8 @@ def _secret(path: Path, kind: str) -> SecretStr:
         raise UsageError(f"The {kind} file {path} is not text in UTF-8; save it as UTF-8.") from None
     if not text or len(text) > LARGEST_SECRET_FILE or "\n" in text:
         raise UsageError(f"The {kind} file {path} must hold one line, the {kind}.")
+    if kind == "token" and not can_be_token(text):
+        raise UsageError(f"The {kind} file {path} does not hold a token: {_NO_TOKEN}.")
     return SecretStr(text)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -113,6 +114,7 @@ class Asked:
     method: str
     path: str  # below the base path, without the query
     body: Any = None
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +149,10 @@ def scripted(answer: Callable[[Asked], Said], login: Said = Said(content={"acces
 
         def _any(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = self.path.partition("?")[0].removeprefix("/api/v3")
-            asked = Asked(method=self.command, path=path, body=json.loads(raw) if raw else None)
+            path, _, query = self.path.partition("?")
+            path = path.removeprefix("/api/v3")
+            body = json.loads(raw) if raw else None
+            asked = Asked(method=self.command, path=path, body=body, query=dict(parse_qsl(query)))
             seen.asked.append(asked)
             said = login if path == "/access-tokens" else answer(asked)
             content = said.content if isinstance(said.content, str) else json.dumps(said.content)

@@ -42,7 +42,7 @@ from bulkload.errors import (
 from bulkload.pace import Pace
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox
-from tests.command_line import Asked, Said, scripted
+from tests.command_line import Asked, Desk, Said, imap, listed, scripted
 
 LEFT = clock.moment()
 ERRORS = b'{"errors": [{"code": 400, "message": "name: is missing"}, {"code": 400, "message": "port: too high"}]}'
@@ -69,13 +69,13 @@ def _expected(status: int, body: str) -> type[ApiError] | None:
     page = body.startswith("page")
     if 200 <= status <= 299:
         return None
-    if status in (408, 429):
+    if status == 429:
         return Throttled
-    if status == 401 or (status >= 400 and body == "auth"):
+    if status == 401 or (status in (400, 403) and body == "auth"):
         return AuthFailed
-    if status >= 500:
+    if status >= 500 or status == 408:
         return InDoubt
-    if status < 400 or page:
+    if status < 400 or status == 407 or page:
         return WrongAddress
     return {403: Forbidden, 404: NotFound}.get(status, Rejected)
 
@@ -96,6 +96,68 @@ def test_every_status_with_every_kind_of_body_has_its_one_meaning(body: str) -> 
         assert "\n" not in str(caught.value)
         if body == "errors":
             assert "name: is missing; port: too high" in str(caught.value), "the API's own words"
+
+
+SAID = "invalid_request - User authentication failed."
+WORDS: list[tuple[str, bool]] = [
+    (SAID, True),
+    (f"  {SAID} ", True),
+    ("User authentication failed.", True),
+    ("invalid_request - User authentication failed", True),
+    ("name: 'mx1: User authentication failed.' is taken", False),
+    (f"{SAID} name is missing", False),
+    ("authentication failed", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 500, 502, 503])
+@pytest.mark.parametrize(("words", "documented"), WORDS)
+async def test_only_the_documented_words_alone_mean_that_the_token_was_refused(
+    status: int, words: str, documented: bool
+) -> None:
+    """A refused row may hold them in its name, and a 5xx may come after the monitor was made."""
+    said = Said(content={"errors": [{"code": status, "message": words}]}, status=status)
+    with scripted(lambda asked: said) as server:
+        async with _api(server.base_url) as api:
+            with pytest.raises(ApiError) as caught:
+                await api.create("email-imap", BODY, _ready)
+    refused = documented and status in (400, 403)
+    usual = {403: Forbidden, 404: WrongAddress}.get(status, InDoubt if status >= 500 else Rejected)
+    assert type(caught.value) is (AuthFailed if refused else usual)
+
+
+def test_a_row_that_speaks_of_a_failed_authentication_is_refused_and_the_run_goes_on(desk: Desk) -> None:
+    def answer(asked: Asked) -> Said:
+        if asked.method == "GET":
+            return listed()
+        if asked.body["name"] == "first":
+            return Said(content={"id": "7"})
+        words = f"The name {asked.body['name']!r} is taken."
+        return Said(content={"errors": [{"code": 400, "message": words}]}, status=400)
+
+    with scripted(answer) as server:
+        desk.log_in_at(server.base_url)
+        sheet = desk.sheet("rows.csv", [imap("first"), imap("User authentication failed."), imap("third")])
+        ended, rows = desk.run(sheet)
+    assert (ended.exit_code, [row["status"] for row in rows]) == (1, ["created", "rejected", "rejected"])
+    assert server.count("POST") == 3
+
+
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_a_monitor_that_was_made_is_not_made_again_whatever_the_answer_says(desk: Desk, status: int) -> None:
+    stored: list[dict[str, object]] = []
+
+    def answer(asked: Asked) -> Said:
+        if asked.method == "GET":
+            return listed(*stored)
+        stored.append({**asked.body, "id": 70 + len(stored), "type": "email-imap"})
+        return Said(content={"errors": [{"code": status, "message": SAID}]}, status=status)
+
+    with scripted(answer) as server:
+        desk.log_in_at(server.base_url)
+        ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]))
+        assert (ended.exit_code, rows[0]["status"], server.count("POST")) == (0, "created", 1)
 
 
 def _all(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -223,7 +285,7 @@ async def _ready() -> None:
 
 ASKED_FOR: dict[str, type[ApiError]] = {
     "throttle": Throttled,
-    "request-timeout": Throttled,
+    "request-timeout": InDoubt,
     "error-before": InDoubt,
     "error-after": InDoubt,
     "drop-before": InDoubt,

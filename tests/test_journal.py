@@ -133,3 +133,37 @@ async def test_a_refused_claim_is_told(tmp_path: Path) -> None:
             journal.record(Change(position=position, state=Status.CREATED, monitor_id="7", at=MOMENT))
         journal.flush()
         assert [(change.position, change.state) for change in told] == [(1, State.DOUBT)]
+
+
+class Stopped(BaseException):
+    """Neither an error of the store nor one of the program."""
+
+
+@pytest.mark.parametrize("trouble", ["a text that no encoding holds", "an error of the program", "something worse"])
+async def test_whatever_goes_wrong_nobody_waits_for_ever(tmp_path: Path, trouble: str) -> None:
+    """Those who wait get the failure, everybody later too, and nothing of the group is in the store."""
+
+    def fail(change: Change) -> None:
+        raise ZeroDivisionError if trouble == "an error of the program" else Stopped
+
+    with book(tmp_path, rows=10) as (_, _, ledger):
+        journal = Journal(ledger, fail)
+        async with asyncio.timeout(30):
+            waiting = [asyncio.create_task(journal.mark(_mark(position))) for position in range(2)]
+            if trouble == "a text that no encoding holds":
+                journal.record(Change(position=5, state=State.PENDING, error="\ud83d"))
+            else:
+                for position in (5, 6):  # the second one is refused, which is told to `fail`
+                    journal.record(Change(position=position, state=Status.CREATED, monitor_id="7", at=MOMENT))
+            await asyncio.sleep(0)
+            if trouble == "something worse":
+                with pytest.raises(Stopped):
+                    journal.flush()
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in found] == [StoreError, StoreError]
+        with pytest.raises(StoreError, match="The run store was not written"):
+            journal.flush()
+        with pytest.raises(StoreError):
+            journal.record(_mark(8))
+    if trouble == "a text that no encoding holds":
+        assert _states(tmp_path) == ["pending"] * 10

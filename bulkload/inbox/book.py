@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkload.errors import UsageError
 from bulkload.inbox.folder import beside, sheet_of
 from bulkload.store import Run, Store, to_json
 
@@ -75,6 +76,11 @@ class Book:
         self._db = store.db
         # Relative to the store, so that both can be moved together
         self._folder = os.path.relpath(folder.resolve(), store.path.parent.resolve())
+        try:
+            self._folder.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(self._folder).decode(errors="backslashreplace")
+            raise UsageError(f"The folder {shown} is not UTF-8, as every name has to be; rename it.") from None
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────
 
