@@ -8,19 +8,14 @@ https://support.smartbear.com/alertsite/docs/api/v3/; what those do not say is m
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 import time
-import urllib.request
-import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from bulkload import __version__, clock
 from bulkload.answers import (
@@ -34,6 +29,7 @@ from bulkload.answers import (
     snippet,
     spell_type,
 )
+from bulkload.bodies import LARGEST_ANSWER, Outgoing, UnreadableBody, body_of
 from bulkload.errors import (
     ApiDown,
     ApiError,
@@ -49,25 +45,23 @@ from bulkload.errors import (
     RunStopped,
     Throttled,
     Unreadable,
-    UsageError,
     WrongAddress,
 )
 from bulkload.model import MONITOR_TYPES
 from bulkload.pace import Pace
+from bulkload.proxy import proxy_for
 from bulkload.secret import can_be_token
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection
 TOKEN_LIFE = 55 * 60.0  # seconds; tokens live 1 hour, and 5 minutes are left for requests under way
 SAFE_TRIES = 5  # attempts at a request that may be repeated without harm
 SAFE_BACK_OFF = 0.5  # seconds before the second attempt, doubled each time
+MOST_REFUSALS = 5  # of tokens that others are served with, before a request that may be repeated is given up
 MOST_THROTTLES = 20  # 429s in a row after which a request that may be repeated is given up
-LARGEST_ANSWER = 4 * 2**20  # bytes of one answer, unpacked, that is no list
 LARGEST_LIST = 256 * 2**20  # bytes of all pages of a list, unpacked
 MOST_PAGES = 2_000  # of a list
 LONGEST_READING = 15 * 60.0  # seconds that reading all pages of a list once may take
 READINGS = 4  # times that a list in pages is read in all, until two readings agree
-CHUNK = 2**20  # bytes of an answer taken or unpacked at a time
-MOST_UNPACKED = 250  # times its packed size; monitors that differ only in their names come to 50
 COMMON_PASSWORD = 8  # characters; a shorter password may be a word that an answer says on its own
 
 log = logging.getLogger(__name__)
@@ -101,27 +95,6 @@ class _Reading(NamedTuple):
         return before.monitors.keys() <= self.monitors.keys() and all(int(one) > newest for one in made)
 
 
-class _Outgoing:
-    """The body of a request, as something that aiohttp takes piece by piece, so that it tells when it took the last."""
-
-    def __init__(self, body: bytes) -> None:
-        self.left = ""  # a moment at which all bytes had left
-        self._rest = [body]
-
-    def __aiter__(self) -> _Outgoing:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._rest:
-            return self._rest.pop()
-        self.left = clock.moment()
-        raise StopAsyncIteration
-
-
-class _UnreadableBody(Exception):
-    """An answer must not be read to its end."""
-
-
 class Api:
     """A client for one account; one token for all workers, every request at the pace."""
 
@@ -141,7 +114,7 @@ class Api:
         self.retried = 0  # of those, how many repeated an earlier one
         self.type_spellings: set[str] = set()  # of types of mail monitors that were shown otherwise than documented
         self._base_url = base_url.rstrip("/")
-        self._proxy, self._proxy_secrets = _proxy_for(base_url)
+        self._proxy, self._proxy_secrets = proxy_for(base_url)
         self._username = username
         self._password = password
         self._token = token
@@ -282,11 +255,11 @@ class Api:
         return True
 
     async def renew(self, refused: AuthFailed) -> None:
-        """Get a new token after a refusal, once for all callers; a second refusal in a row ends the run."""
+        """Get a new token after a refusal, once for all callers. Raises `LoginRefused` if there is no password."""
         async with self._login_lock:
             if refused.generation < self._generation:
                 return
-            if not self._password or (refused.generation > 1 and self._proven < refused.generation):
+            if not self._password:
                 raise LoginRefused(f"The API refuses the token: {refused}")
             await self._login()
 
@@ -331,6 +304,8 @@ class Api:
         try:
             return await self._repeat(method, path, body=body, params=params, most=most)
         except AuthFailed as error:
+            if method in ("PATCH", "DELETE") and self._proven >= error.generation:
+                raise Rejected(str(error)) from error  # other requests go through with this token
             raise LoginRefused(f"The API refuses the token: {error}") from error
         except (NotFound, Forbidden, Rejected) as error:
             if path == "/monitors":
@@ -347,7 +322,7 @@ class Api:
         most: int = LARGEST_ANSWER,
         with_token: bool = True,
     ) -> Answer:
-        tries = throttles = 0
+        tries = throttles = refusals = 0
         while True:
             token, generation = await self._current_token() if with_token else ("", 0)
             try:
@@ -355,9 +330,10 @@ class Api:
                 if is_page(answer):
                     raise OddPage(f"a web page came back: {snippet(answer)}", left=left)
             except AuthFailed as error:
-                if not with_token:
-                    raise
+                refusals += 1
                 error.generation = generation
+                if not with_token or (refusals > 1 and self._proven < generation) or refusals > MOST_REFUSALS:
+                    raise  # a fresh token does not help
                 await self.renew(error)
             except Throttled as error:
                 throttles += 1
@@ -397,7 +373,7 @@ class Api:
             headers["Authorization"] = f"Bearer {token}"
         outgoing = None
         if body is not None and get_ready is not None:
-            outgoing = _Outgoing(body)
+            outgoing = Outgoing(body)
             headers["Content-Length"] = str(len(body))  # or it would go out in chunks
         secrets = self._secrets(token or self._password)
 
@@ -418,8 +394,8 @@ class Api:
                 allow_redirects=False,  # a redirected POST would be sent on as a GET
                 proxy=self._proxy,
             ) as response:
-                answer = Answer(response.status, response.headers, await _body(response, most), secrets)
-        except _UnreadableBody as error:
+                answer = Answer(response.status, response.headers, await body_of(response, most), secrets)
+        except UnreadableBody as error:
             failure = Unreadable(str(error), left=latest())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = client_failure(error, latest(), secrets)
@@ -442,71 +418,3 @@ class Api:
         """What no text about a request may show; `sent` is what the request itself carries."""
         password = self._password if len(self._password) >= COMMON_PASSWORD else ""
         return (sent, self._token, password, *self._proxy_secrets)
-
-
-async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """An answer's bytes, unpacked. Raises `_UnreadableBody` as soon as they are more than any true answer has."""
-    packing = response.headers.get("Content-Encoding", "").strip().lower()
-    if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise _UnreadableBody("the answer is packed in a way that nobody asked for")
-    unpacker = None if packing in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)  # either kind
-    body = bytearray()
-    taken = 0
-    while chunk := await response.content.read(CHUNK):
-        taken += len(chunk)
-        for part in _unpacked(unpacker, chunk):
-            body += part
-            if len(body) > most:
-                raise _UnreadableBody(f"more than {most / 2**20:.0f} MB came back, which no true answer has")
-            if len(body) > LARGEST_ANSWER and len(body) > MOST_UNPACKED * taken:
-                raise _UnreadableBody("the answer grows without end when it is unpacked")
-    if unpacker is not None and taken and not unpacker.eof:
-        raise aiohttp.ClientPayloadError("the packed answer breaks off")
-    return bytes(body)
-
-
-def _unpacked(unpacker: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
-    """What a chunk holds, in parts of at most `CHUNK` bytes if it is packed."""
-    if unpacker is None:
-        yield chunk
-        return
-    part = b""
-    while chunk or len(part) == CHUNK:  # behind a full part there may be more, also without a chunk
-        try:
-            part = unpacker.decompress(chunk, CHUNK)
-        except zlib.error as error:
-            raise aiohttp.ClientPayloadError(f"the answer cannot be unpacked: {error}") from error
-        if unpacker.unused_data:
-            raise _UnreadableBody("something follows behind the end of the packed answer")
-        chunk = unpacker.unconsumed_tail
-        yield part
-
-
-def _proxy_for(base_url: str) -> tuple[URL | None, tuple[str, ...]]:
-    """The proxy that the environment names for this address (`HTTPS_PROXY`, `NO_PROXY`, …), and its secrets.
-
-    Not left to aiohttp's `trust_env`, which would also let a `.netrc` replace the token. Raises `UsageError`.
-    """
-    parts = urlsplit(base_url)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None, ()
-    named = urllib.request.getproxies().get(parts.scheme)
-    if not named:
-        return None, ()
-    try:
-        proxy = URL(named if "://" in named else f"http://{named}")
-        user, password = proxy.user or "", proxy.password or ""
-        if proxy.scheme not in ("http", "https") or not proxy.host or not proxy.port or ":" in user:
-            raise ValueError
-        header = base64.b64encode(f"{user}:{password}".encode("latin-1")).decode()  # as aiohttp sends it
-    except ValueError:
-        raise UsageError(
-            f"The proxy that the environment names for {parts.scheme} addresses is not of the form"
-            " http://proxy.example.com:3128; signs like # in its password are written as %23."
-        ) from None
-    if not user and not password:
-        return proxy, ()
-    given = named.rpartition("@")[0]
-    given = given.partition("://")[2] or given
-    pairs = (given, f"{user}:{password}", f"{proxy.raw_user or ''}:{proxy.raw_password or ''}")
-    return proxy, (*pairs, *(pair.partition(":")[2] for pair in pairs), header)

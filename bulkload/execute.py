@@ -13,7 +13,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bulkload import clock
@@ -25,6 +25,7 @@ from bulkload.errors import (
     Distrusted,
     Forbidden,
     InDoubt,
+    LoginRefused,
     NotFound,
     NotSent,
     OddPage,
@@ -46,6 +47,7 @@ BATCH = 500  # rows fetched from the store at a time
 SERIES = 20  # requests in a row without an answer that end the run
 CALM_MISSES = 4  # of those, how many pass before everybody slows down
 LONGEST_BACK_OFF = 2.0  # seconds
+MOST_REFUSED = 3  # rows refused with a fresh token, and none that went through after them, that end the run
 MOST_THROTTLES = 50  # 429s in a row that end the run
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between looks, once nothing else is left
 
@@ -89,6 +91,7 @@ class Execution:
         self._batch: deque[Task] = deque()
         self._after = -1
         self._in_hand: set[int] = set()
+        self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's words
         self._taken = 0
         self._created = False
         self._created_id: str | None = None  # the first monitor
@@ -112,6 +115,8 @@ class Execution:
                 await self._read_back(task)
             while not self._stopping.is_set():
                 await self._send_pending()
+                if self._refused and not self._stopping.is_set():
+                    await self._judge_refused()
                 self._journal.flush()
                 if not await self._settle_rest():
                     break
@@ -209,11 +214,15 @@ class Execution:
                 self.stop(error)
                 words = str(error) if task.monitor_id is None else task.note
                 change = Change(position=task.position, state=State.PENDING, error=words)
-            self._journal.record(change)
+            self._done(change)
         except StoreError as error:
             self.stop(error)
-            return
-        self._in_hand.discard(task.position)
+
+    def _done(self, change: Change) -> None:
+        """Record what became of a row. Raises `StoreError`."""
+        self._journal.record(change)
+        if change.position not in self._refused:
+            self._in_hand.discard(change.position)
         if change.state in (Status.REJECTED, Status.FAILED):
             self._bad_rows += 1
             if self._limits.most_errors is not None and self._bad_rows > self._limits.most_errors:
@@ -225,19 +234,23 @@ class Execution:
     async def _create(self, task: Task) -> Change:
         """Send one create until what became of it is proven, or known to be in doubt."""
         mark = Change(position=task.position, state=State.SENDING, attempt=True)
-        marked = False
 
         async def get_ready() -> None:
-            nonlocal marked
-            if not marked:
-                await self._journal.mark(mark)
-                marked = True
+            """Mark the row; before another attempt, too, since the store may be another run's by then."""
+            nonlocal mark
+            await self._journal.mark(mark)
+            mark = mark._replace(attempt=False)
 
+        has_fresh_token = False
         while True:
+            refused_before = dict(self._refused)
             try:
                 created = await self._api.create(task.type, task.body.encode(), get_ready)
             except AuthFailed as error:
+                if has_fresh_token:
+                    return self._set_aside(task, error)
                 await self._api.renew(error)
+                has_fresh_token = True
             except Throttled as error:
                 self._count_throttle(error)
             except NotSent as error:
@@ -262,6 +275,7 @@ class Execution:
                 self._created = True
                 self._created_id = self._created_id or created.monitor_id
                 self._misses = self._throttles = 0
+                self._reject(refused_before)
                 return Change(
                     position=task.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
                 )
@@ -287,6 +301,34 @@ class Execution:
         if self._created:
             return Change(position=task.position, state=Status.REJECTED, error=str(error))
         raise RunStopped(f"The account may not create or change monitors (role or permissions): {error}") from error
+
+    def _set_aside(self, task: Task, error: AuthFailed) -> Change:
+        """Keep a row back whose fresh token was refused, until it shows whether that is the row's fault or all rows'.
+
+        Raises `LoginRefused` if it is all rows'.
+        """
+        self._refused[task.position] = str(error)
+        if len(self._refused) >= MOST_REFUSED:
+            raise self._login_refused()
+        return Change(position=task.position, state=State.PENDING, error=str(error))
+
+    def _reject(self, refused: Mapping[int, str]) -> None:
+        """Give up rows whose token another row, sent after they were refused, has gone through with."""
+        for position, message in refused.items():
+            if self._refused.pop(position, None) is not None:
+                self._done(Change(position=position, state=Status.REJECTED, error=message))
+
+    async def _judge_refused(self) -> None:
+        """With no other row left, see whose fault refusals are: a list that is read shows that the token is good."""
+        if self._created:
+            with contextlib.suppress(LoginRefused):
+                await self._look_and_settle()
+                self._reject(dict(self._refused))
+                return
+        self.stop(self._login_refused())
+
+    def _login_refused(self) -> LoginRefused:
+        return LoginRefused(f"The API refuses the token: {next(iter(self._refused.values()))}")
 
     def _distrust(self, refused: Change) -> None:
         self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run looks up what became of the row."))

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bulkload.errors import StoreError
+from bulkload.errors import LockLost, StoreError
 from bulkload.ledger import Change, Ledger
 
 GATHER = 0.002  # seconds that a group stays open; a commit takes about as long, and a caller gets ready far earlier
@@ -31,6 +31,7 @@ class Journal:
 
     async def mark(self, change: Change) -> None:
         """Return when the change is on disk. Raises `StoreError` if it cannot get there."""
+        self._check()
         self.record(change)
         durable = asyncio.get_running_loop().create_future()
         self._waiting.append(durable)
@@ -38,8 +39,12 @@ class Journal:
         self._check()
 
     def record(self, change: Change) -> None:
-        """Have the change on disk with the next group. Raises `StoreError` if an earlier one failed."""
-        self._check()
+        """Have the change on disk with the next group. Raises `StoreError` if an earlier one failed.
+
+        A run that lost its store still notes what became of the requests that had left before.
+        """
+        if not isinstance(self._failure, LockLost):
+            self._check()
         self._changes.append(change)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER, self._write)
