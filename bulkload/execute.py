@@ -41,12 +41,14 @@ from bulkload.ledger import Change, Ledger, Task
 from bulkload.listing import Listing, look, recognise
 from bulkload.match import Terms, match_rows
 from bulkload.model import State, Status
+from bulkload.plan import warn_of_twins
 from bulkload.settle import Patience, settle
 
 BATCH = 500  # rows fetched from the store at a time
 SERIES = 20  # requests in a row without an answer that end the run
 CALM_MISSES = 4  # of those, how many pass before everybody slows down
 LONGEST_BACK_OFF = 2.0  # seconds
+MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
 MOST_REFUSED = 3  # rows refused with a fresh token, and none that went through after them, that end the run
 MOST_THROTTLES = 50  # 429s in a row that end the run
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between looks, once nothing else is left
@@ -110,9 +112,7 @@ class Execution:
         Raises what stopped it; all that is known by then is in the store.
         """
         try:
-            if (task := self._next()) is not None:
-                await self._work(task)
-                await self._read_back(task)
+            await self._send_first()
             while not self._stopping.is_set():
                 await self._send_pending()
                 if self._refused and not self._stopping.is_set():
@@ -139,6 +139,15 @@ class Execution:
         except StoreError as error:
             self.stop(error)
 
+    async def _send_first(self) -> None:
+        """Send one row alone, and the next one if it is rejected, since that says nothing about the account."""
+        for _ in range(MOST_ALONE):
+            if (task := self._next()) is None:
+                return
+            if await self._work(task) is not Status.REJECTED:
+                await self._read_back(task)
+                return
+
     async def _read_back(self, first: Task) -> None:
         """See how the account shows the first monitor, before others are made, if it is not known yet."""
         if self._stopping.is_set() or self._created_id is None or self._ledger.showing().known:
@@ -152,6 +161,7 @@ class Execution:
         except RunStopped as error:
             log.warning("the first monitor could not be read back: %s", error)
             return
+        warn_of_twins(self._ledger, listing)
         if self._ledger.showing().ways == before.ways:
             return
         open_rows = self._open()
@@ -206,7 +216,8 @@ class Execution:
     def _fetch(self, after: int) -> list[Task]:
         return [task for task in self._ledger.pending(after, BATCH) if task.position not in self._in_hand]
 
-    async def _work(self, task: Task) -> None:
+    async def _work(self, task: Task) -> State | Status | None:
+        """Take one row as far as it goes; returns where it stands then, None if that could not be recorded."""
         try:
             try:
                 change = await (self._create(task) if task.monitor_id is None else self._patch(task))
@@ -217,6 +228,8 @@ class Execution:
             self._done(change)
         except StoreError as error:
             self.stop(error)
+            return None
+        return change.state
 
     def _done(self, change: Change) -> None:
         """Record what became of a row. Raises `StoreError`."""

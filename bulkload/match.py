@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bulkload.identity import Identity, asked_identity, differences, spelled_out
-from bulkload.ledger import Change, Ledger, Match
+from bulkload.ledger import Change, Doubt, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
 from bulkload.model import State, Status
@@ -92,7 +92,10 @@ class _Matching:
         candidates = self._listing.candidates(without=self._given)
         if not candidates:
             return
-        possible: dict[int, Sequence[Candidate]] = {}
+        # what a row in doubt may have made is not given to another row
+        possible: dict[int | Doubt, Sequence[Candidate]] = {
+            doubt: candidates.of(doubt.identity) for doubt in self._ledger.doubts()
+        }
         rows: dict[int, Match] = {}
         for position, identity in self._pending():
             found = candidates.of(identity)
@@ -102,11 +105,12 @@ class _Matching:
                 possible[position] = found
                 rows[position] = row
         own, shared = told_apart(possible)
-        for position, candidate in own.items():
-            item = self._listing.monitors[candidate.monitor_id]
-            yield self._give(rows[position], item, None if self._is_same(candidate) else candidate)
-        for position, some in shared.items():
-            yield Change(position=position, state=Status.UNKNOWN, error=_not_told_apart(some))
+        for position, row in rows.items():
+            if (candidate := own.get(position)) is not None:
+                item = self._listing.monitors[candidate.monitor_id]
+                yield self._give(row, item, None if self._is_same(candidate) else candidate)
+            else:
+                yield Change(position=position, state=Status.UNKNOWN, error=_not_told_apart(shared[position]))
 
     def _as_before(self) -> Iterator[Change]:
         """Rows that an earlier run took for a monitor."""
