@@ -109,7 +109,7 @@ def test_accounts_that_an_older_version_took_for_several_become_one(tmp_path: Pa
     with Store(tmp_path) as store:
         store.lock()
         assert store.account("https://api.example.com:443", "a ") == 2
-        assert [tuple(found) for found in store.db.execute("SELECT id, base_url FROM accounts")] == [
+        assert [tuple(found) for found in store.db.execute("SELECT id, base_url FROM accounts ORDER BY id")] == [
             (1, "https://other.example.com"),
             (2, "https://API.example.com"),
         ]

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "concurrency": ("1", "2", "3", "0"),
     "on_existing": ("skip", "update", "fail", "replace"),
     "trust_list": ("true", "false", "yes", "perhaps"),
+    "create_lookalikes": ("true", "false", "yes", "perhaps"),
     "wait": ("true", "false", "on", "perhaps"),
     "verify": ("true", "false", "1", "perhaps"),
     "first": ("1", "2", "3", "none"),
