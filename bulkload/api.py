@@ -46,6 +46,7 @@ from bulkload.errors import (
     Throttled,
     WrongAddress,
 )
+from bulkload.limits import limits_told
 from bulkload.model import MONITOR_TYPES
 from bulkload.pace import Pace
 
@@ -84,6 +85,8 @@ class Api:
         self.pace = pace
         self.sent = 0  # requests that left, logins included
         self.retried = 0  # of those, how many repeated an earlier one
+        self.pages: list[tuple[int, int, int]] = []  # of the last list: monitors, `count` and `limit` (0: not said)
+        self.limit_headers: dict[str, str] = {}  # the last of each that came
         self._base_url = base_url.rstrip("/")
         self._proxy = _proxy_for(base_url)
         self._username = username
@@ -139,9 +142,11 @@ class Api:
         of any other shape raises `Distrusted`: a list that cannot be read must not look like an empty account.
         """
         monitors: dict[str, dict[str, Any]] = {}
+        self.pages = []
         params = {"type": ",".join(MONITOR_TYPES)}
         while True:
             page, total, limit = read_list(await self._safely("GET", "/monitors", params=params))
+            self.pages.append((len(page), total, limit))
             fresh = {str(item["id"]): item for item in page if str(item["id"]) not in monitors}
             if len(fresh) < len(page):
                 raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
@@ -289,6 +294,7 @@ class Api:
                 proxy=self._proxy,
             ) as response:
                 answer = Answer(response.status, response.headers, await _body(response), token or self._password)
+                self.limit_headers |= limits_told(answer.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = client_failure(error, left)
             log.debug("%s %s: %s", method, path, failure)
