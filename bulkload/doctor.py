@@ -87,6 +87,7 @@ class _Examination:
         self._findings: list[Finding] = []
         self._sessions: list[Session] = []
         self._items: list[Mapping[str, Any]] = []
+        self._limits: dict[str, str] = {}  # headers of the answers to reading
 
     def run(self, agree: Callable[[Proposal], bool] | None) -> Examined:
         """Read, and try if that is wanted."""
@@ -98,7 +99,7 @@ class _Examination:
             if tried := agree(proposal):
                 patience = patience_of(self._options)
                 attempt = Attempt(self._ledger, self._trials, token, proposal.plan, patience, self._tell)
-                self._hold(attempt.run)
+                self._hold(lambda api, stop: self._try(attempt, api, stop))
         exit_code = ExitCode.ROWS_LEFT if any(finding.problem for finding in self._findings) else ExitCode.DONE
         if self._stopped is not None:
             exit_code = self._stopped.exit_code
@@ -139,9 +140,18 @@ class _Examination:
         listing = recognise(self._ledger, asked, self._items, aloud=False)
         for finding in doctor_reading.of_list(listing, pages):
             self._tell(finding)
+        self._limits = dict(api.limit_headers)
         self._tell(doctor_reading.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
         self._tell(doctor_reading.of_store(listing, Coverage.of(self._ledger, listing)))
         self._tell(doctor_reading.of_showing(listing.showing))
+
+    async def _try(self, attempt: Attempt, api: Api, stop: Stop) -> None:
+        """Carry out a trial; its answers may speak of other limits than those of the list."""
+        try:
+            await attempt.run(api, stop)
+        finally:
+            if api.limit_headers.keys() - self._limits.keys() or api.pace.throttled:
+                self._tell(doctor_reading.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
 
     def _login(self) -> Finding:
         by_password = bool(self._account.password.get_secret_value())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from bulkload.doctor_reading import Finding, Item, unset
 from bulkload.identity import asked_identity, differences, listed_identity
-from bulkload.showing import Seen, Way
+from bulkload.showing import Seen
 from bulkload.values import show
 
 _IDENTIFYING = ("name", "hostname", "port")
@@ -23,11 +23,9 @@ def seen_of(kind: str, body: Mapping[str, object], item: Item) -> Seen | None:
 
 
 def otherwise(kind: str, body: Mapping[str, object], item: Item) -> dict[str, str]:
-    """Say of each field but the name how it is shown, where that is not as it was sent."""
+    """Say of each field how it is shown, where that is not as it was sent."""
     found = {}
     for field, sent in {"type": kind, **body}.items():
-        if field == "name":
-            continue
         if field not in item:
             found[field] = "left out"
         elif item[field] != sent or type(item[field]) is not type(sent):
@@ -40,9 +38,8 @@ def how_shown(topic: str, kind: str, body: Mapping[str, object], item: Item) -> 
     """Say how a monitor is shown."""
     seen = seen_of(kind, body, item)
     others = otherwise(kind, body, item)
-    name = _name(str(body["name"]), item, seen)
-    parts = [*([name] if name else []), *(f"{field} {words}" for field, words in others.items())]
-    if whole := [field for field in ("type", *body) if field not in others and not (field == "name" and name)]:
+    parts = [f"{field} {words}" for field, words in others.items()]
+    if whole := [field for field in ("type", *body) if field not in others]:
         parts.insert(0, f"as sent: {', '.join(whole)}" if parts else f"all {len(whole)} fields as sent")
     if state := unset(item, "ipv4"):
         parts.append(f"ipv4, which was not sent, {state if state == 'left out' else f'as {state}'}")
@@ -55,14 +52,3 @@ def how_shown(topic: str, kind: str, body: Mapping[str, object], item: Item) -> 
     else:
         follows, problem = "recognised all the same" if others or seen.ways else "recognised", False
     return Finding(topic=topic, account="; ".join(parts), follows=follows, problem=problem)
-
-
-def _name(asked: str, item: Item, seen: Seen | None) -> str:
-    """Say how the name is shown; empty: as it was sent."""
-    name = item.get("name")
-    if name == asked:
-        return ""
-    if seen is None or seen.ways is None:
-        return f"name as {show(str(name))}"
-    ways = [way for way in Way if way in seen.ways - {Way.NO_PORT, Way.NO_HOST}]
-    return f"name otherwise: the account {', '.join(way.about for way in ways)}" if ways else ""

@@ -33,6 +33,15 @@ _NAMES_WITH = {
     "letters beyond ASCII": lambda name: any("\x7f" < character <= "\uffff" for character in name),
     "emoji": lambda name: max(name, default="") > "\uffff",
 }
+_ABOUT = {  # what a way is about
+    Way.BLANKS: "runs of blanks",
+    Way.ESCAPES: "signs such as &",
+    Way.ACCENTS: "accents",
+    Way.NON_ASCII: "letters beyond ASCII",
+    Way.ASTRAL: "emoji",
+    Way.CASE: "capitals",
+    Way.NO_PORT: "ports",
+}
 _UNSET = {None: "null", "": '""'}
 
 
@@ -101,10 +110,10 @@ def of_store(listing: Listing, coverage: Coverage) -> Finding:
     if not made:
         return Finding(
             topic="made here",
-            account="this folder's runs have made no monitor that is still known",
+            account="the output folder knows of no monitor that bulkload made",
             follows="nothing to compare the list with; --try makes a monitor and deletes it",
         )
-    account = f"{counted(made, 'monitor')} made by this folder's runs: {seen:,} in the list, {recognised:,} recognised"
+    account = f"{counted(made, 'monitor')} made by runs of this folder: {seen:,} in the list, {recognised:,} recognised"
     if not coverage.believable:
         follows, problem = "a run would stop; if they were deleted by hand, run with --trust-list", True
     elif listing.ours and not listing.can_prove_absence:
@@ -127,7 +136,7 @@ def of_showing(showing: Showing) -> Finding:
     ways = in_words(showing)
     return Finding(
         topic="learned",
-        account=_listed(ways) if ways else "monitors are shown as they were sent",
+        account="; ".join(ways) if ways else "monitors are shown as they were sent",
         follows="rows are compared accordingly" + _not_seen(showing),
     )
 
@@ -309,8 +318,8 @@ def show_text(text: str) -> str:
 
 
 def _not_seen(showing: Showing) -> str:
-    left = [way for way in Way if way not in showing.ways | showing.exact | {Way.CUT}]
-    return "; what was not seen yet: " + ", ".join(way.value for way in left) if left else ""
+    left = [words for way, words in _ABOUT.items() if way not in showing.ways | showing.exact]
+    return f"; not seen yet: how {', '.join(left)} are shown" if left else ""
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ MOST_TRIES = 5  # creates that surely made nothing, before it is given up
 FIRST_POLL, LONGEST_POLL = 0.1, 2.0  # seconds between looks
 
 # Within the first 50 characters there is one of everything that accounts are known to change.
-_AWKWARD = " & < > \" ' é \N{LARGE GREEN CIRCLE} \N{LATIN SMALL LIGATURE FI} Aa"
+_AWKWARD = " Aa é \N{LARGE GREEN CIRCLE} \N{LATIN SMALL LIGATURE FI} & < > \" '"
 _LONG = " and so on, with CAPITALS and small letters, until a name is longer than 100 characters"
 
 T = TypeVar("T")
@@ -109,6 +109,7 @@ class Attempt:
         self._tell = tell
         self._body: dict[str, object] = {}
         self._twins = False  # one create made several
+        self._left = 0.0  # monotonic time at which the create left
 
     async def run(self, api: Api, stop: Stop) -> None:
         """Do it all. Whatever stops it, its monitor is deleted if the account lets that be; raises what stopped it."""
@@ -157,7 +158,6 @@ class Attempt:
         self._stop.tell = lambda wish: None  # a request that is under way ends first
         for left in reversed(range(MOST_TRIES)):
             self._give_way()
-            began = time.monotonic()
             try:
                 created = await self._api.create(KIND, to_json(self._body).encode(), self._note)
             except (NotSent, Throttled, AuthFailed) as error:
@@ -176,7 +176,7 @@ class Attempt:
                 return await self._look_up(error)
             else:
                 self._trials.made(self._token, created.monitor_id)
-                took = time.monotonic() - began
+                took = time.monotonic() - self._left
                 self._find("create", f"answered with an ID after {took:.1f} s", "a row that is answered is created")
                 self._give_way()
                 return created.monitor_id
@@ -184,6 +184,7 @@ class Attempt:
 
     async def _note(self) -> None:
         self._trials.note(self._token)
+        self._left = time.monotonic()
 
     async def _look_up(self, error: InDoubt) -> str | None:
         """Look for a monitor whose answer was lost."""
@@ -210,7 +211,7 @@ class Attempt:
 
     async def _watch(self, monitor_id: str) -> bool:
         """See when and how it is shown; False if it is not."""
-        looks = await unless_stopped(self._look_for(monitor_id, lambda item: True), self._stop)
+        looks = await unless_stopped(self._look_for(monitor_id, self._left, lambda item: True), self._stop)
         found = {"the list": looks.until_listed if looks.listed else None}
         found["GET by ID"] = looks.until_single if looks.single else None
         self._say_when("shown", found)
@@ -254,21 +255,21 @@ class Attempt:
         if after != before:
             self._ledger.keep_showing(after)
         new = in_words(after) if after.ways != before.ways else []
-        account = ", ".join(new) if new else f"{'the same as before' if before.known else 'shows what it was sent'}"
+        account = "; ".join(new) or ("the same as before" if before.known else "shows what it was sent")
         follows = "later runs in this folder know it" if after != before else "nothing new"
         self._find("learned", account, follows)
 
     # ── change ──
 
     async def _change(self, monitor_id: str) -> None:
-        note = f"{self._body['note']}, changed"
+        note, began = f"{self._body['note']}, changed", time.monotonic()
         try:
             await unless_stopped(self._api.patch(KIND, monitor_id, to_json({"note": note}).encode()), self._stop)
         except (Forbidden, Rejected, NotFound) as error:
             self._find("change", f"PATCH is refused: {error}", "--on-existing update does not work here", problem=True)
             return
-        began = time.monotonic()
-        looks = await unless_stopped(self._look_for(monitor_id, lambda item: item.get("note") == note), self._stop)
+        found = self._look_for(monitor_id, began, lambda item: item.get("note") == note)
+        looks = await unless_stopped(found, self._stop)
         took = time.monotonic() - began
         if looks.single is None:
             account = f"PATCH is answered, and GET does not show the change within {took:.0f} s"
@@ -341,10 +342,9 @@ class Attempt:
         if self._stop.wish is not None:
             raise self._stop.wish
 
-    async def _look_for(self, monitor_id: str, is_good: Callable[[Item], bool]) -> _Looks:
+    async def _look_for(self, monitor_id: str, began: float, is_good: Callable[[Item], bool]) -> _Looks:
         """Look by ID and in the list until both show the monitor as it should be, or time is up."""
-        looks = _Looks()
-        began, trial = time.monotonic(), self._trial
+        looks, trial = _Looks(), self._trial
 
         async def look() -> bool | None:
             if looks.single is None:

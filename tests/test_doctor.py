@@ -133,9 +133,9 @@ def test_reading_sends_only_a_login_and_gets(desk: Desk, sandbox: Sandbox) -> No
     topics = _topics(ended)
     assert "2 mail monitors: 2 imap" in topics["monitors"]
     assert f"{PLAN} 2" in topics["plan codes"]
-    assert "2 monitors made by this folder's runs: 2 in the list, 2 recognised" in topics["made here"]
+    assert "2 monitors made by runs of this folder: 2 in the list, 2 recognised" in topics["made here"]
     assert "monitors are shown as they were sent" in topics["learned"]
-    assert "Nothing stands in the way of a run." in ended.stdout
+    assert "Nothing needs attention." in ended.stdout
     assert desk("runs", "--json").json[0]["input"].endswith("hosts.csv"), "no run is left in the history"
 
 
@@ -275,7 +275,7 @@ def test_a_trial_is_asked_for(answer: str, exit_code: int, made: int, desk: Desk
     ended = desk("doctor", "--try", "--set", f"plan={PLAN}")
     assert (ended.exit_code, _creates(sandbox)) == (exit_code, made)
     assert "Create this monitor, and delete it again? [y/N]" in ended.stderr
-    assert re.search(r"name +bulkload doctor [0-9a-f]{12}  & <", ended.stdout)
+    assert re.search(r"name +bulkload doctor [0-9a-f]{12}  Aa", ended.stdout)
     assert ("Nothing was created" in ended.stdout + ended.stderr) is not bool(made)
 
 

@@ -27,7 +27,8 @@ HIDDEN = "[hidden]"
 @click.command()
 @own_option("--try", "try_", is_flag=True, help="Also create one monitor, look at it, change it and delete it.")
 @own_option("--yes", "-y", is_flag=True, help="Do so without asking.")
-@with_options("set", "rate", "request-timeout", "output", "sandbox", *SHOWING)
+@click.option("--set", "set", multiple=True, metavar="billing_plancode=CODE", help="The plan of that monitor.")
+@with_options("rate", "request-timeout", "output", "sandbox", *SHOWING)
 @click.pass_obj
 def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
     """Find out how an account lists, shows and limits what bulkload sends.
@@ -112,7 +113,7 @@ def _proposed(proposal: Proposal) -> Iterator[str]:
 def _ending(examined: Examined) -> str:
     problems = sum(finding.problem for finding in examined.findings)
     if not problems:
-        return "\nNothing stands in the way of a run."
+        return "\nNothing needs attention."
     return f"\n{'1 line marked ! needs' if problems == 1 else f'{problems} lines marked ! need'} attention."
 
 
