@@ -25,7 +25,7 @@ class Fate(enum.Enum):
     """What became of a monitor that a trial made, as the rest of a sentence about it."""
 
     DELETED = "it is deleted now"
-    NOT_FOUND = "it is not there"
+    NOT_FOUND = "GET does not show it"
     NOT_OURS = "it does not show the trial's token, so it was not deleted; look at it and delete it by hand"
     REFUSED = "the API refuses to delete it; delete it by hand"
     STILL_THERE = "it was deleted, and is still there"

@@ -94,7 +94,7 @@ def of_limits(headers: Mapping[str, str], throttled: int, rate: float) -> Findin
     """Say what the answers say about limits."""
     keeps = f"bulkload keeps to --rate, {rate:g}/s" if rate else "bulkload sends as fast as it can (--rate)"
     told = [f"{name}: {value[:LONGEST_VALUE]}" for name, value in sorted(headers.items())]
-    refused = [f"HTTP 429 or 408 came {throttled} times"] if throttled else []
+    refused = [f"{counted(throttled, 'request')} refused with HTTP 429 or 408"] if throttled else []
     return Finding(
         topic="limits",
         account=_listed([*refused, *told])

@@ -25,6 +25,7 @@ from bulkload.trials import Trial, Trials
 
 from .command_line import PLAN, Asked, Desk, Ended, Said, by_hand, imap, listed, scripted
 from .sandbox_caller import USER
+from .torture.points import Fuse
 from .torture.program import Place, place
 
 TRY = ("doctor", "--try", "--yes", "--set", f"billing_plancode={PLAN}")
@@ -335,6 +336,7 @@ def test_a_create_that_surely_made_nothing_is_sent_again(fault: str, desk: Desk,
     sandbox.set_faults(Faults(rules=(Rule(fault=fault, at=(1,), on=("create",), seconds=0.1),)))
     ended = desk(*TRY)
     assert (ended.exit_code, _creates(sandbox), sandbox.monitors()) == (0, 2, [])
+    assert ("Retry-After: " in ended.stdout) is (fault == "throttle"), "limits of the trial's answers are told as well"
 
 
 def test_a_list_that_lags_is_measured(desk: Desk, sandbox: Sandbox) -> None:
@@ -353,6 +355,18 @@ def test_a_list_that_lags_too_long_needs_attention(desk: Desk, sandbox: Sandbox)
     assert ended.exit_code == 1
     assert re.search(r"^! shown .*the list does not show it within 0 s", ended.stdout, re.MULTILINE)
     assert (sandbox.monitors(), _trials(desk.folder / "output")) == ([], [])
+
+
+def test_a_monitor_that_get_shows_late_stays_noted(desk: Desk, sandbox: Sandbox) -> None:
+    """It is not deleted unread, and not forgotten."""
+    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "60")
+    sandbox.set_faults(Faults(visible_after=60, hide_single=True))
+    ended = desk(*TRY)
+    assert (ended.exit_code, len(sandbox.monitors())) == (1, 1)
+    assert "GET does not show it" in ended.stdout
+    assert "the next doctor looks for it again" in ended.stdout
+    sandbox.set_faults(Faults(visible_after=60))
+    assert (desk("doctor").exit_code, sandbox.monitors()) == (0, [])
 
 
 def test_a_role_that_may_not_write_needs_attention(desk: Desk, sandbox: Sandbox) -> None:
@@ -494,6 +508,22 @@ def test_what_a_killed_trial_has_left_is_deleted_by_the_next_call(
     else:
         assert (ended.exit_code, "nothing is there" in ended.stdout) == (0, True)
     assert _trials(where.folder / "output") == []
+
+
+def test_a_trial_that_is_killed_at_any_durable_step_leaves_nothing(where: Place) -> None:
+    """Before each statement of its store, from the first note on."""
+    for _ in range(2):  # the second finds its tables there, as all after it
+        where.run(*TRY, entered=Fuse(at=0, trace=where.folder / "trace"))
+    steps = (where.folder / "trace").read_text("utf-8").splitlines()
+    first = next(number for number, step in enumerate(steps, 1) if "INTO trials" in step)
+    left = 0
+    for number in range(first - 1, len(steps) + 1):
+        ended = where.run(*TRY, entered=Fuse(at=number))
+        assert ended.killed, (number, ended)
+        left += len(where.sandbox.monitors())
+        again = where.run("doctor", BULKLOAD_SETTLE_AFTER="0")
+        assert (again.exit_code, where.sandbox.monitors(), _trials(where.folder / "output")) == (0, [], []), again
+    assert left > 3
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
