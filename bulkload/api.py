@@ -47,6 +47,7 @@ from bulkload.errors import (
     Unreadable,
     WrongAddress,
 )
+from bulkload.limits import limits_told
 from bulkload.model import MONITOR_TYPES
 from bulkload.pace import Pace
 from bulkload.proxy import proxy_for
@@ -113,6 +114,8 @@ class Api:
         self.sent = 0  # requests that left, logins included
         self.retried = 0  # of those, how many repeated an earlier one
         self.type_spellings: set[str] = set()  # of types of mail monitors that were shown otherwise than documented
+        self.pages: list[tuple[int, int, int]] = []  # of the last list: monitors, `count` and `limit` (0: not said)
+        self.limit_headers: dict[str, str] = {}  # the last of each that came
         self._base_url = base_url.rstrip("/")
         self._proxy, self._proxy_secrets = proxy_for(base_url)
         self._username = username
@@ -191,6 +194,7 @@ class Api:
         """
         began = time.monotonic()
         monitors: dict[str, dict[str, Any]] = {}
+        self.pages = []
         params = {"type": ",".join(MONITOR_TYPES)}
         room = LARGEST_LIST
         counts_all = False  # the count is of the whole list, not of a page
@@ -198,6 +202,7 @@ class Api:
             answer = await self._safely("GET", "/monitors", params=params, most=room)
             room -= len(answer.body)
             page = read_list(answer)
+            self.pages.append((len(page.items), page.total, page.limit))
             self.type_spellings |= page.spellings
             found = {str(item["id"]): item for item in page.items}
             if len(found) < len(page.items):
@@ -395,6 +400,7 @@ class Api:
                 proxy=self._proxy,
             ) as response:
                 answer = Answer(response.status, response.headers, await body_of(response, most), secrets)
+                self.limit_headers |= limits_told(answer.headers)
         except UnreadableBody as error:
             failure = Unreadable(str(error), left=latest())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -98,8 +98,15 @@ async def look(ledger: Ledger, api: Api, fresh: Collection[str] = ()) -> Listing
     return recognise(ledger, asked, await api.list_mail_monitors(), fresh)
 
 
-def recognise(ledger: Ledger, asked: str, items: Iterable[Mapping[str, Any]], fresh: Collection[str] = ()) -> Listing:
-    """Tell who is who in what the API listed at a moment, and keep what it teaches in the store."""
+def recognise(
+    ledger: Ledger,
+    asked: str,
+    items: Iterable[Mapping[str, Any]],
+    fresh: Collection[str] = (),
+    *,
+    aloud: bool = True,
+) -> Listing:
+    """Tell who is who in what the API listed at a moment, and keep what it teaches in the store; `aloud`: say that."""
     monitors = {str(item["id"]): item for item in items}
     shown = {monitor_id: found for monitor_id, item in monitors.items() if (found := listed_identity(item)) is not None}
     made = ledger.made_keys() if monitors else {}
@@ -110,7 +117,7 @@ def recognise(ledger: Ledger, asked: str, items: Iterable[Mapping[str, Any]], fr
     showing = ours.taught(before, shown, fresh)
     if showing != before:
         ledger.keep_showing(showing)
-        for sentence in showing.sentences(before):
+        for sentence in showing.sentences(before) if aloud else ():
             log.warning("%s Rows are compared accordingly.", sentence)
     identities = shown | ours.identities(shown, showing)
     return Listing(

@@ -69,6 +69,11 @@ MIGRATIONS = (
         PRIMARY KEY (account, key)) WITHOUT ROWID;
     """,  # how an account shows its monitors, as far as it was seen, and which ones rows were taken for by that
     "CREATE TABLE owner (token TEXT NOT NULL)",  # one row: whoever locked the store last
+    """
+    CREATE TABLE trials (
+        account INTEGER NOT NULL REFERENCES accounts (id), token TEXT NOT NULL, at TEXT NOT NULL, monitor_id TEXT,
+        seen INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, token)) WITHOUT ROWID;
+    """,  # monitors that doctor --try made and that may still be there
 )
 
 

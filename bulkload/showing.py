@@ -27,9 +27,11 @@ Lengths = tuple[int, int, int]  # of a name: characters, bytes, characters witho
 MOST_ESCAPES = 3  # times that a text is freed from escapes
 LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
+_LOST_AT_CUT = 8  # characters at the end of a cut name that may be an ellipsis or half an escape
 _LOST = "?\ufffd"  # what stands for a character that an account cannot keep
 _SIGNS = re.compile(r"[&<>\"'`\\]")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff?\ufffd]")
+_RUN_OF_BLANKS = re.compile(r"[ \t]{2}")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 _ESCAPED = re.compile(r"&#?[0-9A-Za-z]{1,8};")
 _HALF_ESCAPE = re.compile(r"&#?[0-9A-Za-z]{0,8}$")
@@ -246,11 +248,21 @@ class Seen:
     @classmethod
     def of(cls, asked: Identity, shown: Identity) -> Seen:
         """Compare."""
-        ways = difference(asked, shown, frozenset(Way))
-        kept = frozenset() if ways is None else exercised(asked) - ways
-        if ways is not None and Way.NO_NAME in ways:
-            kept -= _IN_TEXTS.keys()
-        return cls(ways, kept, shown.name or "")
+        ways, name = difference(asked, shown, frozenset(Way)), shown.name or ""
+        if ways is None:
+            return cls(None, frozenset(), name)
+        if Way.CUT in ways:  # what is behind the cut shows nothing
+            surely = max(0, lengths(name)[2] - _LOST_AT_CUT)
+            asked = asked._replace(name=(asked.name or "")[:surely].rstrip())
+        could = exercised(asked)
+        if Way.NO_NAME in ways:
+            could -= _IN_TEXTS.keys()
+        if Way.BLANKS in could - ways and not ways.isdisjoint(_LEAVING_BLANKS) and _collapsed(name) == name:
+            if _RUN_OF_BLANKS.search(asked.name or ""):  # leaving characters out does not make it shorter
+                ways |= {Way.BLANKS}
+            else:
+                could -= {Way.BLANKS}
+        return cls(ways, could - ways, name)
 
 
 def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Showing:
@@ -316,6 +328,9 @@ def _longer(one: Lengths, other: Lengths) -> Lengths:
 
 
 def _fewest(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> frozenset[Way]:
+    others = [way for way in ways if way is not Way.SIGNS]  # which hides what escapes and blanks do
+    if len(others) < len(ways) and _agree(asked, shown, others, cut=cut):
+        ways = others
     for number in range(len(ways)):
         for some in combinations(ways, number):
             if _agree(asked, shown, some, cut=cut):

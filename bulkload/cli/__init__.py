@@ -19,7 +19,7 @@ from typing import TextIO, cast
 import click
 
 from bulkload import __version__
-from bulkload.cli import exporting, files, history, inbox, looking, sandbox, sending, undoing
+from bulkload.cli import doctor, exporting, files, history, inbox, looking, sandbox, sending, undoing
 from bulkload.cli.doors import complain
 from bulkload.cli.interrupts import Interrupts
 from bulkload.cli.options import own_option
@@ -120,6 +120,7 @@ for command in (
     history.runs,
     undoing.undo,
     exporting.export,
+    doctor.doctor,
     inbox.inbox,
     files.template,
     files.convert,
