@@ -138,7 +138,7 @@ class _Examination:
         gone = await unless_stopped(clear_leftovers(api, self._trials, items, patience, self._tell), stop)
         self._items = [item for item in items if str(item["id"]) not in gone]
         listing = recognise(self._ledger, asked, self._items, aloud=False)
-        for finding in doctor_reading.of_list(listing, pages):
+        for finding in doctor_reading.of_list(listing, pages, api.type_spellings):
             self._tell(finding)
         self._limits = dict(api.limit_headers)
         self._tell(doctor_reading.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bulkload.answers import mail_type
 from bulkload.listing import Coverage, Listing
 from bulkload.model import MONITOR_TYPES, PLAIN_PORTS
 from bulkload.showing import SHORTEST_CUT, Showing, Way
@@ -61,21 +62,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def mail_type(shown: object) -> str | None:
-    """Give the mail type that a type means, however it is spelled; None if it is of another kind."""
-    text = re.sub(r"[\s_-]+", "-", str(shown).strip().casefold()).removeprefix("email-")
-    text = {"pop3": "pop", "roundtrip": "round-trip"}.get(text, text)
-    return found if (found := f"email-{text}") in MONITOR_TYPES else None
-
-
 def plans(items: Iterable[Item]) -> Counter[str]:
     """Count the mail monitors of each plan code; those that show none are left out."""
     codes = (item.get("billing_plancode") for item in items if mail_type(item.get("type")))
     return Counter(code for code in codes if isinstance(code, str) and code)
 
 
-def of_list(listing: Listing, pages: Sequence[tuple[int, int, int]]) -> Iterator[Finding]:
-    """Say what there is, how the list came, and how it shows things."""
+def of_list(listing: Listing, pages: Sequence[tuple[int, int, int]], spellings: Collection[str]) -> Iterator[Finding]:
+    """Say what there is, how the list came, and how it shows things; `spellings` are those of types, if odd."""
     items = list(listing.monitors.values())
     mail = [item for item in items if mail_type(item.get("type"))]
     yield _monitors(items, mail)
@@ -83,7 +77,7 @@ def of_list(listing: Listing, pages: Sequence[tuple[int, int, int]]) -> Iterator
         yield _plans(mail)
     yield _pages(pages, len(items))
     if mail:
-        yield _types(mail)
+        yield _types(spellings)
         yield from _hosts(mail)
         yield from _ports(mail)
         yield _names(mail)
@@ -184,7 +178,8 @@ def _pages(pages: Sequence[tuple[int, int, int]], monitors: int) -> Finding:
     account = f"{counted(len(pages), 'page')}; count {_numbers(counts)}, limit {_numbers(limits)}"
     if len(pages) > 1:
         account += f" (count is that of {'all monitors' if counts == {monitors} else 'a page'})"
-        return Finding(topic="list", account=account, follows=f"one look takes {counted(len(pages), 'request')}")
+        follows = f"one look takes {2 * len(pages):,} requests or more, until two readings of all pages agree"
+        return Finding(topic="list", account=account, follows=follows)
     return Finding(topic="list", account=account, follows="one look takes one request")
 
 
@@ -192,16 +187,11 @@ def _numbers(found: Iterable[int]) -> str:
     return " and ".join(f"{number:,}" if number else "0 or not given" for number in sorted(found, reverse=True))
 
 
-def _types(mail: Sequence[Item]) -> Finding:
-    odd = Counter(str(item["type"]) for item in mail if item["type"] not in MONITOR_TYPES)
-    if not odd:
+def _types(spellings: Collection[str]) -> Finding:
+    if not spellings:
         return Finding(topic="types", account="spelled as they are sent, such as email-imap", follows="recognised")
-    return Finding(
-        topic="types",
-        account=f"spelled otherwise: {_listed([f'{show_text(kind)} {number:,}' for kind, number in odd.items()])}",
-        follows="bulkload does not recognise these monitors; do not run before that is understood",
-        problem=True,
-    )
+    odd = _listed([show_text(kind) for kind in sorted(spellings)])
+    return Finding(topic="types", account=f"spelled otherwise: {odd}", follows="recognised all the same")
 
 
 def _hosts(mail: Sequence[Item]) -> Iterator[Finding]:
