@@ -3,7 +3,8 @@
 Limits, each with its reason (a new folder may take such a monitor for another's; what the folder's own store made, it
 knows by ID):
 
-* A cut name of fewer than `SHORTEST_CUT` characters, without its escapes, explains nothing: it is the beginning of too many names.
+* A cut name of fewer than `SHORTEST_CUT` characters, without its escapes, explains nothing: too many names begin
+  like that.
 * Two changes of the same characters at once (`BOTH_CHANGE`) are not taken apart where a name has such characters: each
   is looked for in what was asked for, not in what the other makes of it. Only ASCII names come through every pair.
 * Three or more rounds of escapes, if the name holds escapes of its own: text is freed from escapes three times only.
@@ -14,6 +15,7 @@ knows by ID):
 from __future__ import annotations
 
 import html
+import json
 import unicodedata
 from itertools import combinations
 
@@ -62,7 +64,7 @@ PIECES = (
     *("é", "Ünï", "🟢", "東京", "ﬁne", "²", "½", "ß", "İ", "ı", "e\u0301", "한글", "Σς", "Ⅷ", "ａ", "𝒜", "\u212b", "ŉ"),
     *("👨\u200d👩\u200d👧", "नमस्ते", "עברית", "\u00a0", "\u3000", "\u200b", "\u202e", "\ufeff", "\ufffd", "x" * 25),
 )
-CHARACTERS = st.characters(exclude_categories=("Cs",))  # lone surrogates are in no file
+CHARACTERS = st.characters(codec="utf-8")  # lone surrogates are in no file
 NAMES = (
     st.one_of(
         st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join),
@@ -180,7 +182,7 @@ def ascii_letters(text: str) -> str:
     return "".join(character for character in plain if character.isascii() and character.isalnum()).lower()
 
 
-NO_ESCAPES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="&"), max_size=30).map(str.strip)
+NO_ESCAPES = st.text(st.characters(codec="utf-8", exclude_characters="&"), max_size=30).map(str.strip)
 
 
 @given(asked=NO_ESCAPES, shown=NO_ESCAPES)
@@ -242,12 +244,9 @@ def test_what_was_learned_is_the_same_as_its_json(
 ) -> None:
     showing = Showing(ways=ways, exact=exact, longest=longest, cut=cut, known=known)
     assert Showing.from_json(showing.to_json()) == showing
-    assert (
-        Showing.from_json(
-            showing.to_json().replace('"ways": [', '"ways": ["of a later version", ', 1).replace(", ]", "]")
-        )
-        == showing
-    )
+    later = json.loads(showing.to_json())
+    later["ways"].append("of a later version")
+    assert Showing.from_json(json.dumps(later)) == showing
     assert len(showing.sentences(showing)) == 0
     assert len(showing.sentences(UNKNOWN)) == len(ways)
 
@@ -286,7 +285,7 @@ def test_a_name_that_comes_out_whole_takes_back_what_a_renamed_one_taught() -> N
 def test_a_longer_name_that_comes_out_whole_proves_that_names_are_not_cut() -> None:
     long = "a name of a monitor that goes on and on"
     cut = learned(UNKNOWN, [seen(long, long[:20])] * 2)
-    assert (cut.ways, cut.cut) == ({Way.CUT}, 20)
+    assert (cut.ways, cut.cut) == (frozenset({Way.CUT}), 20)
     assert learned(cut, [seen(long, long)]).ways == frozenset()
     assert learned(cut, [seen(long, long)]).cut is None
     assert Way.CUT in learned(cut, [seen(long, long)]).possible, "a still longer one may be too long"
