@@ -103,7 +103,7 @@ class Showing:
     ways: frozenset[Way] = frozenset()  # the differences that it makes
     exact: frozenset[Way] = frozenset()  # differences that it was seen not to make
     longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
-    cut: int | None = None  # characters after which it cuts names
+    cut: int | None = None  # characters after which it cuts names, escapes counted as one
     known: bool = False  # at least one monitor of ours was recognised
 
     def to_json(self) -> str:
@@ -289,7 +289,7 @@ def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Sh
         ways=frozenset(ways),
         exact=(before.exact | kept) - ways - {Way.CUT},  # a name may always be too long
         longest=_longer(before.longest, longest),
-        cut=max(before.cut or 0, longest_cut[0]) if Way.CUT in ways else None,
+        cut=max(before.cut or 0, longest_cut[2]) if Way.CUT in ways else None,
         known=recognised,
     )
 
