@@ -18,7 +18,7 @@ from bulkload.ledger import Change, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
 from bulkload.model import State, Status
-from bulkload.showing import HIDING, Showing, Way, without_ways
+from bulkload.showing import HIDING, Showing, Way, difference, without_ways
 from bulkload.store import digest, to_json
 from bulkload.values import show
 
@@ -105,7 +105,7 @@ class _Matching:
         for position, candidate in own.items():
             item = self._listing.monitors[candidate.monitor_id]
             yield self._give(rows[position], item, None if self._is_same(candidate) else candidate)
-        for position, some in shared.items():
+        for position, some in shared.items() if not self._terms.create_lookalikes else ():
             yield Change(position=position, state=Status.UNKNOWN, error=_not_told_apart(some))
 
     def _as_before(self) -> Iterator[Change]:
@@ -114,8 +114,13 @@ class _Matching:
             item = self._listing.monitors.get(monitor_id)
             if item is None or monitor_id in self._given or monitor_id in self._listing.ours:
                 continue
-            if (row := self._free_row(key)) is not None:
-                yield self._give(row, item, Candidate(monitor_id, frozenset()))
+            if (row := self._free_row(key)) is None:
+                continue
+            shown = self._listing.identities.get(monitor_id)
+            asked = asked_identity(row.type, json.loads(row.body))
+            ways = difference(asked, shown, frozenset(Way)) if shown is not None else None
+            candidate = Candidate(monitor_id, ways or frozenset())
+            yield self._give(row, item, None if ways is not None and self._is_same(candidate) else candidate)
 
     def _pending(self) -> Iterator[tuple[int, Identity]]:
         after = -1
