@@ -19,6 +19,7 @@ from .scenario import SPELLINGS, Line, Round, Scenario, There
 MONITORS = 8  # different monitors that a file can ask for
 LONGEST_LATE = 0.1  # seconds; far inside of `grace`, since a loaded machine adds to it
 BREAKS_ASSUMPTIONS = ("lag", "list-shrunk", "page-gap")
+ENDS_PAGES = "list-empty"  # of a list in pages: an empty one is its end, so what others made behind it is hidden
 MAKES_TWINS = ("create-twice",)  # by itself, so that "none is made twice" cannot hold
 WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # each costs seconds, and says nothing about schedules
 LEFT_OUT = (*BREAKS_ASSUMPTIONS, *MAKES_TWINS, *WITHOUT_END)
@@ -79,12 +80,14 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     there = draw(st.lists(st.integers(0, MONITORS - 1), max_size=3, unique=True))
     shows = draw(st.one_of(st.just([]), st.lists(st.sampled_from(SHOWN), max_size=2, unique=True)))
     second_folder = draw(st.booleans())
+    drawn = draw(st.lists(rules(), max_size=4))
+    page_size = draw(st.sampled_from((0, 0, 3)))
     return Scenario(
         lines=tuple(draw(st.lists(lines(), min_size=1, max_size=12))),
         there=tuple(There(monitor=monitor, differs=draw(st.booleans())) for monitor in there),
         faults=Faults(
             seed=draw(st.integers(0, 99)),
-            rules=tuple(draw(st.lists(rules(), max_size=4))),
+            rules=tuple(rule for rule in drawn if not (page_size and rule.fault == ENDS_PAGES)),
             rate_limit=draw(st.sampled_from((0, 0, 0, 10))),
             retry_after=draw(st.sampled_from(("seconds", "date", "none"))),
             visible_after=visible_after,
@@ -97,7 +100,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         concurrency=draw(st.sampled_from((1, 4, 12))),
         on_existing=draw(st.sampled_from(("skip", "update"))),
         first=draw(st.sampled_from((0, 0, 0, 3))),
-        page_size=draw(st.sampled_from((0, 0, 3))),
+        page_size=page_size,
         grace=grace,
         after=visible_after + LONGEST_LATE + 2 * grace,
         timeout=draw(st.sampled_from((3.0, 0.2))),
