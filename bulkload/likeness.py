@@ -73,13 +73,16 @@ class Candidates:
                     yield from self._found.get((asked.type, servers, "cut", letters[:length]), ())
 
     def _may_be_cut(self, shown: Identity) -> bool:
-        """True if a name is as long as names of the account get."""
+        """True if a name is as long as names of the account get, and as long as it is known to let them get."""
         name, showing = shown.name or "", self._showing
         if len(name) < SHORTEST_CUT:
             return False
         whole = showing.longest if showing.cut is None else (0, 0, 0)
+        cut = showing.cut or 0
         measured = zip(lengths(name), self._longest, whole, strict=True)
-        return any(length >= shown_whole and length + CUT_ENDS > longest for length, longest, shown_whole in measured)
+        return any(
+            length >= shown_whole and length + CUT_ENDS > max(longest, cut) for length, longest, shown_whole in measured
+        )
 
 
 def told_apart(

@@ -60,14 +60,24 @@ class Listing:
     def twins(self) -> Iterator[tuple[bytes, str, Sequence[str]]]:
         """Give an identity, a monitor that has it, and the IDs of others that are shown just the same.
 
-        Two of ours that were asked for otherwise are no twins, however they are shown.
+        Two of ours that were asked for otherwise are no twins, however they are shown. A port that is not shown is the
+        type's own, unless the account is known to hide ports.
         """
-        for monitor_ids in _by_key(self.shown, self.showing).values():
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        for monitor_id, identity in self.shown.items():
+            if identity.name and None not in identity.servers and not self._hides_port(monitor_id):
+                alike[identity.key].append(monitor_id)
+        for monitor_ids in alike.values():
             for monitor_id in monitor_ids if len(monitor_ids) > 1 else ():
                 key = self.ours.get(monitor_id) or digest(self.shown[monitor_id].key)
                 others = [one for one in monitor_ids if one != monitor_id and self.ours.get(one, key) == key]
                 if others and not self._is_cut(monitor_id):
                     yield key, monitor_id, others
+
+    def _hides_port(self, monitor_id: str) -> bool:
+        asked = self.identities[monitor_id]
+        is_other = asked.port not in (None, PLAIN_PORTS.get(asked.type))
+        return self.shown[monitor_id].port is None and (Way.NO_PORT in self.showing.ways or is_other)
 
     def _is_cut(self, monitor_id: str) -> bool:
         return self.showing.cut is not None and len(self.shown[monitor_id].name or "") >= self.showing.cut

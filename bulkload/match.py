@@ -18,7 +18,7 @@ from bulkload.ledger import Change, Doubt, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
 from bulkload.model import State, Status
-from bulkload.showing import HIDING, Showing, Way, without_ways
+from bulkload.showing import HIDING, Showing, Way, difference, without_ways
 from bulkload.store import digest, to_json
 from bulkload.values import show
 
@@ -109,7 +109,7 @@ class _Matching:
             if (candidate := own.get(position)) is not None:
                 item = self._listing.monitors[candidate.monitor_id]
                 yield self._give(row, item, None if self._is_same(candidate) else candidate)
-            else:
+            elif not self._terms.create_lookalikes:
                 yield Change(position=position, state=Status.UNKNOWN, error=_not_told_apart(shared[position]))
 
     def _as_before(self) -> Iterator[Change]:
@@ -118,8 +118,13 @@ class _Matching:
             item = self._listing.monitors.get(monitor_id)
             if item is None or monitor_id in self._given or monitor_id in self._listing.ours:
                 continue
-            if (row := self._free_row(key)) is not None:
-                yield self._give(row, item, Candidate(monitor_id, frozenset()))
+            if (row := self._free_row(key)) is None:
+                continue
+            shown = self._listing.identities.get(monitor_id)
+            asked = asked_identity(row.type, json.loads(row.body))
+            ways = difference(asked, shown, frozenset(Way)) if shown is not None else None
+            candidate = Candidate(monitor_id, ways or frozenset())
+            yield self._give(row, item, None if ways is not None and self._is_same(candidate) else candidate)
 
     def _pending(self) -> Iterator[tuple[int, Identity]]:
         after = -1

@@ -14,8 +14,9 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from html.entities import codepoint2name
 from itertools import combinations
 
 from bulkload.identity import Identity, identity_of
@@ -93,7 +94,8 @@ _CLEARLY: Mapping[Way, Callable[[str], bool]] = {  # with the texts that must co
     Way.NON_ASCII: lambda text: any("\x7f" < character <= "\uffff" for character in text),
 }
 # what looks for the same characters in two ways; both at once would see a difference where each sees none
-_EITHER = (frozenset({Way.NON_ASCII, Way.ASTRAL}), frozenset({Way.ACCENTS, Way.UNICODE}))
+_LOSSES = frozenset({Way.NON_ASCII, Way.ASTRAL})
+_EITHER = (_LOSSES, frozenset({Way.ACCENTS, Way.UNICODE}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ class Showing:
     ways: frozenset[Way] = frozenset()  # the differences that it makes
     exact: frozenset[Way] = frozenset()  # differences that it was seen not to make
     longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
-    cut: int | None = None  # characters after which it cuts names
+    cut: int | None = None  # characters after which it cuts names, escapes counted as one
     known: bool = False  # at least one monitor of ours was recognised
 
     def to_json(self) -> str:
@@ -178,13 +180,12 @@ def difference_of_texts(asked: str, shown: str, allowed: Collection[Way]) -> fro
     if max(len(asked), len(shown)) > LONGEST_TEXT:
         return None
     usable = [way for way, can_change in _IN_TEXTS.items() if way in allowed and can_change(asked)]
-    if not _is_loss(asked, shown):
-        usable = [way for way in usable if way not in (Way.NON_ASCII, Way.ASTRAL)]
     may_be_cut = Way.CUT in allowed and len(shown) >= SHORTEST_CUT
     for cut in (False, True) if may_be_cut else (False,):
-        for left_out in _EITHER:
+        for left_out in (*_EITHER, frozenset.union(*_EITHER)):
             some = [way for way in usable if way not in left_out]
-            if _agree(asked, shown, some, cut=cut):  # what differs under all of them differs under any
+            # What differs under all of them differs under any.
+            if _agree(asked, shown, some, cut=cut) and _can_be_lost(asked, shown, some, cut=cut):
                 return _fewest(asked, shown, some, cut=cut) | ({Way.CUT} if cut else set())
     return None
 
@@ -300,22 +301,27 @@ def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Sh
         ways=frozenset(ways),
         exact=(before.exact | kept) - ways - {Way.CUT},  # a name may always be too long
         longest=_longer(before.longest, longest),
-        cut=max(before.cut or 0, longest_cut[0]) if Way.CUT in ways else None,
+        cut=max(before.cut or 0, longest_cut[2]) if Way.CUT in ways else None,
         known=recognised,
     )
 
 
 def letters_asked(name: str) -> set[str]:
     """Give what the letters and digits of a name may be shown as; its beginnings, where it is cut."""
-    kept = _letters(name)
-    return {kept} if name.isascii() else {kept, _letters(_in_ascii(name)), _letters(_without_accents(name))}
+    spellings = {name, _unescaped(name)}  # a name may hold escapes of its own
+    if not name.isascii():
+        spellings |= {change(text) for text in spellings for change in (_in_ascii, _without_accents)}
+    return set(map(_letters, spellings))
 
 
 def letters_shown(name: str) -> set[str]:
     """Give letters and digits of a shown name, one of which is among the asked ones of whatever it may show."""
-    name = _unescaped(_HALF_ESCAPE.sub("", _ELLIPSIS.sub("", name)))
     may_be_loss = any(character in _LOST for character in name) or all(character < "\u0100" for character in name)
-    return {_letters(name), *([_letters(_in_ascii(name))] if may_be_loss else [])}
+    texts = list(_unescaped_by_steps(_ELLIPSIS.sub("", name)))
+    spellings = {name, *texts, *(_HALF_ESCAPE.sub("", text) for text in texts)}
+    if may_be_loss:
+        spellings |= set(map(_in_ascii, spellings))
+    return set(map(_letters, spellings))
 
 
 def lengths(name: str) -> Lengths:
@@ -344,7 +350,7 @@ def _agree(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> bool:
         return ours == theirs
     theirs = _ELLIPSIS.sub("", theirs).rstrip()
     if Way.ESCAPES in ways or Way.SIGNS in ways:
-        theirs = _folded(_HALF_ESCAPE.sub("", _ELLIPSIS.sub("", shown)), ways)
+        theirs = _folded(_without_half_escape(_ELLIPSIS.sub("", shown), asked), ways)
     return bool(theirs) and ours.startswith(theirs)
 
 
@@ -353,7 +359,7 @@ def _folded(text: str, ways: Collection[Way]) -> str:
     if Way.ESCAPES in ways or Way.SIGNS in ways:
         text = _unescaped(text)
     if Way.UNICODE in ways:
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFKC", text).strip()  # some signs come apart into a blank and an accent
     if Way.ACCENTS in ways:
         text = _without_accents(text)
     if Way.ASTRAL in ways:
@@ -365,14 +371,23 @@ def _folded(text: str, ways: Collection[Way]) -> str:
     if not _LEAVING_BLANKS.isdisjoint(ways):
         text = _collapsed(text)
     if Way.CASE in ways:
-        text = text.casefold()
+        text = _caseless(text)
     return unicodedata.normalize("NFC", text) if not text.isascii() else text
+
+
+def _can_be_lost(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> bool:
+    """True if what the ways take out as lost can be; of a cut name, up to some place in it."""
+    if _LOSSES.isdisjoint(ways) or _is_loss(asked, shown):
+        return True
+    beginnings = (asked[:end] for end in range(SHORTEST_CUT, len(asked))) if cut else ()
+    return any(_is_loss(text, shown) and _agree(text, shown, ways, cut=False) for text in beginnings)
 
 
 def _is_loss(asked: str, shown: str) -> bool:
     """True if all that is shown beyond ASCII is what a narrower character set keeps, or UTF-8 that was misread."""
     beyond = [character for character in shown if not character.isascii() and character not in _LOST]
-    kept = [[character for character in asked if "\x7f" < character <= last] for last in ("\xff", "\uffff")]
+    keepable = [character for character in asked if character not in _LOST]
+    kept = [[character for character in keepable if "\x7f" < character <= last] for last in ("\xff", "\uffff")]
     return not beyond or beyond in kept or set(beyond) <= _misread(asked)
 
 
@@ -387,11 +402,31 @@ def _in_ascii(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
+    return list(_unescaped_by_steps(text))[-1]
+
+
+def _unescaped_by_steps(text: str) -> Iterator[str]:
+    """Give a text as it stands, and freed from escapes once, twice and so on."""
+    yield text
     for _ in range(MOST_ESCAPES):
-        if _ESCAPED.search(text) is None:
+        if (plainer := _ESCAPED.sub(lambda found: html.unescape(found[0]), text)) == text:
             break
-        text = html.unescape(text)
-    return text
+        yield (text := plainer)
+
+
+def _without_half_escape(shown: str, asked: str) -> str:
+    """Take away the beginning of an escape at the end of a cut text, if it can be one of what was asked for."""
+    for text in _unescaped_by_steps(shown):
+        half = _HALF_ESCAPE.search(text)
+        if half is not None and any(escape.startswith(half[0]) for escape in _escapes(asked)):
+            return text[: half.start()]
+    return shown
+
+
+def _escapes(text: str) -> Iterator[str]:
+    for code in set(map(ord, text + _unescaped(text))):  # it may hold escapes of its own
+        yield from (f"&{codepoint2name.get(code, '#')};", f"&#{code};", f"&#0{code};", f"&#x{code:x};", f"&#x{code:X};")
+    yield from ("&amp;", "&apos;")  # what is escaped twice begins with the former
 
 
 def _without_accents(text: str) -> str:
@@ -406,7 +441,11 @@ def _collapsed(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text))).casefold()
+    return "".join(filter(str.isalnum, _caseless(unicodedata.normalize("NFKC", text))))
+
+
+def _caseless(text: str) -> str:
+    return text.casefold() if text.isascii() else text.upper().casefold()  # a dotless i has the capital of i
 
 
 def _text(value: str) -> str:

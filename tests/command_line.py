@@ -92,7 +92,7 @@ def imap(name: str, **fields: object) -> dict[str, object]:
 
 
 def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields: object) -> None:
-    """Change or delete a monitor as somebody else would."""
+    """Make, change or delete a monitor as somebody else would; to make one, its type is enough."""
 
     def ask(method: str, path: str, body: object = None, token: str = "") -> bytes:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -103,8 +103,9 @@ def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields:
         return content
 
     token = json.loads(ask("POST", "/access-tokens", USER))["access_token"]
-    kind = f"/{monitor['type']}" if method == "PATCH" else ""
-    ask(method, f"/monitors{kind}/{monitor['id']}", fields, token)
+    kind = f"/{monitor['type']}" if method != "DELETE" else ""
+    which = f"/{monitor['id']}" if method != "POST" else ""
+    ask(method, f"/monitors{kind}{which}", fields, token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

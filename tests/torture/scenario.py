@@ -1,7 +1,8 @@
 """A scenario: a file, an account, what goes wrong, and when processes die. Plain data, the same as JSON.
 
 Nothing here acts. Monitors are numbered from 0; a line of the file asks for one of them in some spelling, or is bad.
-Times keep what design and stand-in assume: a late create lands within `grace`, a list lags less than `after`.
+How the account shows its monitors otherwise is part of the faults, and stays after all others have ended. Times keep
+what design and stand-in assume: a late create lands within `grace`, a list lags less than `after`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,17 @@ PORTS = {"imap": 143, "pop": 110, "smtp": 25}
 PLAN = "UBM - A/A"
 INTERVAL = 15  # minutes, what every line asks for
 OTHER_INTERVAL = 60  # minutes, what a monitor has that was there before and differs
+ODD_NAMES = (  # what accounts may show otherwise; two round trips differ behind the 50th character only
+    "m0",
+    "m1  & <b>",
+    "m2 Ünï 🟢",
+    f"round trip {'x' * 45} m3",
+    "m4 UPPER lower",
+    "ﬁve m5 & é",
+    "m6 東京",
+    f"round trip {'x' * 45} m7",
+)
+ODD_PORT = 2993  # of monitor 4, on the host of monitor 0
 
 Spelling = Literal["plain", "shouted", "dotted", "ported", "spaced"]
 SPELLINGS: tuple[Spelling, ...] = ("plain", "shouted", "dotted", "ported", "spaced")
@@ -75,6 +87,9 @@ class Scenario:
     timeout: float = 3.0  # seconds
     warm: bool = True  # the store knows the account already, so that an empty list can be told from an empty account
     formats: tuple[str, ...] = ("jsonl",)
+    odd: bool = False  # names that accounts may show otherwise, and two monitors of one host
+    second_folder: bool = False  # in the end a folder that knows nothing of the account runs the file
+    second_kill: int = -1  # its first process is killed after so many requests; -1: none is
 
     def to_json(self) -> str:
         """The scenario as text that `from_json` reads; what is usual is left out."""
@@ -113,7 +128,7 @@ class Scenario:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(HEADER)
-        writer.writerows(map(_cells, self.lines))
+        writer.writerows(_cells(line, odd=self.odd) for line in self.lines)
         return text.getvalue()
 
     def expected(self) -> Iterator[Literal["invalid", "duplicate", "good"]]:
@@ -125,25 +140,32 @@ class Scenario:
                 seen.add(line.monitor)
 
 
-def name_of(monitor: int) -> str:
+def name_of(monitor: int, *, odd: bool = False) -> str:
     """A monitor's name, which tells it apart from all others."""
-    return f"m{monitor}"
+    return ODD_NAMES[monitor] if odd and monitor < len(ODD_NAMES) else f"m{monitor}"
 
 
-def body_of(monitor: int, interval: int = INTERVAL) -> tuple[str, dict[str, object]]:
+def place_of(monitor: int, *, odd: bool = False) -> tuple[str, int | None]:
+    """A monitor's host and port; None: the type's own. A round trip has others."""
+    return ("mx0.example.com", ODD_PORT) if odd and monitor == 4 else (f"mx{monitor}.example.com", None)
+
+
+def body_of(monitor: int, interval: int = INTERVAL, *, odd: bool = False) -> tuple[str, dict[str, object]]:
     """A monitor's API type and body."""
     kind = TYPES[monitor % len(TYPES)]
-    body: dict[str, object] = {"name": name_of(monitor), "billing_plancode": PLAN, "interval": interval}
+    body: dict[str, object] = {"name": name_of(monitor, odd=odd), "billing_plancode": PLAN, "interval": interval}
     if kind == "round-trip":
         body |= {"smtp_hostname": "smtp.example.com", "pop3_hostname": "pop3.example.com", "email": "a@example.com"}
     else:
-        body["hostname"] = f"mx{monitor}.example.com"
+        host, port = place_of(monitor, odd=odd)
+        body |= {"hostname": host} | ({"port": port} if port else {})
     return f"email-{kind}", body
 
 
-def _cells(line: Line) -> list[object]:
+def _cells(line: Line, *, odd: bool) -> list[object]:
     kind = TYPES[line.monitor % len(TYPES)]
-    host, name, port = f"mx{line.monitor}.example.com", name_of(line.monitor), ""
+    host, number = place_of(line.monitor, odd=odd)
+    name, port = name_of(line.monitor, odd=odd), str(number or "")
     ends = ["", "", ""] if kind != "round-trip" else ["smtp.example.com", "pop3.example.com", "a@example.com"]
     match line.spelling:
         case "shouted":
@@ -151,7 +173,7 @@ def _cells(line: Line) -> list[object]:
         case "dotted":
             host += "."
         case "ported":
-            port = str(PORTS.get(kind, ""))
+            port = port or str(PORTS.get(kind, ""))
         case "spaced":
             name = f" {name} "
     if kind.lower() == "round-trip":
