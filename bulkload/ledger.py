@@ -23,6 +23,8 @@ IN_DOUBT_ELSEWHERE = (
     " WHERE runs.account = ? AND runs.run <> ?)"
 )
 
+WAITS = "An earlier run sent this row, and it is not known yet whether its monitor was created; nothing was sent again."
+
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
 
@@ -307,6 +309,17 @@ class Ledger:
         with self._store.transaction():
             self._db.execute("UPDATE accounts SET showing = ? WHERE id = ?", (showing.to_json(), self._account))
 
+    def was_patched(self, row: Match, monitor_id: str, field: str) -> bool:
+        """True if an earlier run changed this field of a monitor to what a row of the same identity asks for."""
+        wanted = json.loads(row.body).get(field)
+        with self._store.errors():
+            patches = self._db.execute(
+                "SELECT old.patch FROM rows AS now JOIN rows AS old ON old.key = now.key AND old.run < now.run"
+                " WHERE now.run = ? AND now.position = ? AND old.state = 'updated' AND old.monitor_id = ?",
+                (self.run.number, row.position, monitor_id),
+            ).fetchall()
+        return any(json.loads(patch).get(field) == wanted for (patch,) in patches if patch)
+
     def lookalikes(self) -> dict[bytes, str]:
         """Which monitor an identity was taken for, because the account may show it otherwise than it was sent."""
         with self._store.errors():
@@ -377,7 +390,7 @@ class Ledger:
 
     def hold_back(self) -> int:
         """Let rows wait whose monitor another run left in doubt; returns how many."""
-        return self._move(State.PENDING, State.WAITING, IN_DOUBT_ELSEWHERE)
+        return self._move(State.PENDING, State.WAITING, IN_DOUBT_ELSEWHERE, WAITS)
 
     def release(self) -> int:
         """Make waiting rows pending again whose monitor is in doubt no longer; returns how many."""
@@ -437,11 +450,11 @@ class Ledger:
                 (self.run.number,),
             ).fetchall()
 
-    def _move(self, old: State, new: State, condition: str) -> int:
+    def _move(self, old: State, new: State, condition: str, error: str = "") -> int:
         with self._store.transaction():
             return self._db.execute(
-                f"UPDATE rows SET state = '{new}' WHERE run = ? AND state = '{old}' AND {condition}",
-                (self.run.number, self._account, self.run.number),
+                f"UPDATE rows SET state = '{new}', error = ? WHERE run = ? AND state = '{old}' AND {condition}",
+                (error, self.run.number, self._account, self.run.number),
             ).rowcount
 
     def _set_issues(self, position: int, issues: Sequence[object]) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple, TypeVar
 
 from bulkload.identity import Identity
 from bulkload.showing import SHORTEST_CUT, Showing, Way, difference, lengths, letters_asked, letters_shown
 
 R = TypeVar("R", bound=Hashable)
-MOST = 20  # candidates of a row; with more of them it is nobody's own in any case
+MOST = 20  # candidates of a row that are told apart; the first of them do
 ONE_CASE = 3  # names that are needed to tell that an account shows all in one letter case
 CUT_ENDS = 3  # bytes or characters by which a cut name may be shorter than another: blanks and half characters go
 
@@ -25,6 +26,7 @@ class Candidate(NamedTuple):
 
     monitor_id: str
     ways: frozenset[Way]  # of showing that make the difference; none: it may be the row as it stands
+    shown: Identity
 
 
 class Candidates:
@@ -42,9 +44,9 @@ class Candidates:
             servers = None if None in identity.servers else identity.servers
             for letters in letters_shown(identity.name) if identity.name else ("",):
                 kind = "name" if identity.name else "no name"
-                self._found[identity.type, servers, kind, letters].append(monitor_id)
+                self._found[identity.type, servers, identity.port, kind, letters].append(monitor_id)
                 if self._may_be_cut(identity):
-                    self._found[identity.type, servers, "cut", letters].append(monitor_id)
+                    self._found[identity.type, servers, identity.port, "cut", letters].append(monitor_id)
                     self._cut_lengths.add(len(letters))
 
     def __bool__(self) -> bool:
@@ -59,18 +61,19 @@ class Candidates:
             if Way.CUT in allowed and not self._may_be_cut(shown):
                 allowed -= {Way.CUT}
             if monitor_id not in found and (ways := difference(asked, shown, allowed)) is not None:
-                found[monitor_id] = Candidate(monitor_id, ways)
+                found[monitor_id] = Candidate(monitor_id, ways, shown)
                 if len(found) == MOST:
                     break
         return list(found.values())
 
     def _near(self, asked: Identity) -> Iterator[str]:
-        for servers in (asked.servers, None):
-            yield from self._found.get((asked.type, servers, "no name", ""), ())
+        for servers, port in product((asked.servers, None), (asked.port, None)):
+            place = asked.type, servers, port
+            yield from self._found.get((*place, "no name", ""), ())
             for letters in letters_asked(asked.name or ""):
-                yield from self._found.get((asked.type, servers, "name", letters), ())
+                yield from self._found.get((*place, "name", letters), ())
                 for length in self._cut_lengths:
-                    yield from self._found.get((asked.type, servers, "cut", letters[:length]), ())
+                    yield from self._found.get((*place, "cut", letters[:length]), ())
 
     def _may_be_cut(self, shown: Identity) -> bool:
         """True if a name is as long as names of the account get, and as long as it is known to let them get."""
@@ -90,16 +93,20 @@ def told_apart(
 ) -> tuple[dict[R, Candidate], dict[R, Sequence[Candidate]]]:
     """Give each row that shares no candidate with another its monitor; the others with their candidates.
 
-    Of several candidates of one row the one with the fewest differences counts, and of these the first.
+    Of several candidates of one row the one with the fewest differences counts; of several that are shown just the
+    same, the first. If they are shown otherwise, nobody can tell which of them it is.
     """
     wanted = Counter(candidate.monitor_id for candidates in rows.values() for candidate in candidates)
     own: dict[R, Candidate] = {}
     shared: dict[R, Sequence[Candidate]] = {}
     for row, candidates in rows.items():
-        if any(wanted[candidate.monitor_id] > 1 for candidate in candidates):
+        fewest = min((len(candidate.ways) for candidate in candidates), default=0)
+        nearest = [candidate for candidate in candidates if len(candidate.ways) == fewest]
+        is_shared = any(wanted[candidate.monitor_id] > 1 for candidate in candidates)
+        if is_shared or len({candidate.shown for candidate in nearest}) > 1:
             shared[row] = candidates
-        elif candidates:
-            own[row] = min(candidates, key=lambda candidate: len(candidate.ways))
+        elif nearest:
+            own[row] = nearest[0]
     return own, shared
 
 

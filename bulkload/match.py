@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bulkload.identity import Identity, asked_identity, differences, spelled_out
+from bulkload.identity import Identity, asked_identity, differences, listed_identity, spelled_out
 from bulkload.ledger import Change, Doubt, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
@@ -123,8 +123,9 @@ class _Matching:
             shown = self._listing.identities.get(monitor_id)
             asked = asked_identity(row.type, json.loads(row.body))
             ways = difference(asked, shown, frozenset(Way)) if shown is not None else None
-            candidate = Candidate(monitor_id, ways or frozenset())
-            yield self._give(row, item, None if ways is not None and self._is_same(candidate) else candidate)
+            if shown is not None:
+                candidate = Candidate(monitor_id, ways or frozenset(), shown)
+                yield self._give(row, item, None if ways is not None and self._is_same(candidate) else candidate)
 
     def _pending(self) -> Iterator[tuple[int, Identity]]:
         after = -1
@@ -139,8 +140,9 @@ class _Matching:
         return None if row is None or row.position in self._positions else row
 
     def _is_same(self, candidate: Candidate) -> bool:
-        """True if all that differs is what the account is known to show otherwise."""
-        return candidate.ways <= self._listing.showing.ways - HIDING
+        """True if nothing differs but what the account is known to show otherwise; on request, if nothing does."""
+        known = frozenset() if self._terms.create_lookalikes else self._listing.showing.ways - HIDING
+        return candidate.ways <= known
 
     def _give(self, row: Match, item: Mapping[str, Any], like: Candidate | None = None) -> Change:
         """Give a row its monitor; `like`: it only may be the row's."""
@@ -173,6 +175,11 @@ def met(
     if like is not None:
         found = {field: values for field, values in found.items() if field not in IDENTIFYING}
         remark = _taken_for(item, like)
+    if found and terms.on_existing == "update" and like is None:
+        in_vain = {field for field in found if field in IDENTIFYING and ledger.was_patched(row, monitor_id, field)}
+        if in_vain and _may_be_shown_so(row, body, item):
+            found = {field: values for field, values in found.items() if field not in in_vain}
+            remark = f"Shown otherwise, also after it was changed: {' and '.join(sorted(in_vain))}."
     if found and terms.on_existing == "update":
         patch = to_json({field: body[field] for field in body if field in found or _goes_along(field, found)})
         words = " ".join(filter(None, (remark, spelled_out(found))))
@@ -183,6 +190,12 @@ def met(
             return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)
     words = " ".join(filter(None, (remark, f"Left as it is: {spelled_out(found)}." if found else "")))
     return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
+
+
+def _may_be_shown_so(row: Match, body: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """True if the account may have been sent what the row asks for, and show it otherwise."""
+    shown = listed_identity(item)
+    return shown is not None and difference(asked_identity(row.type, body), shown, frozenset(Way)) is not None
 
 
 def _goes_along(field: str, found: Mapping[str, object]) -> bool:

@@ -22,8 +22,10 @@ from bulkload.ledger import Change, Doubt, Ledger
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Coverage, Listing
 from bulkload.model import State, Status
+from bulkload.showing import Way
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
+_TOO_LITTLE = frozenset({Way.NO_NAME, Way.NO_HOST})  # hidden: too little is left to call a monitor our own
 NOT_TOLD = "the account shows monitors otherwise than they were sent, so it cannot be told whether this one was created"
 NOT_WHOSE = "the account shows monitors that may be this row's or another's"
 
@@ -79,8 +81,8 @@ def _found(
 ) -> tuple[Mapping[Doubt, str], Mapping[Doubt, Sequence[Candidate]]]:
     """Give the monitors that rows in doubt made, and the rows of which it cannot be told.
 
-    A monitor that only may be a row's is taken for it if no other row can have made it: none in doubt, and none that
-    is on its way.
+    A monitor that only may be a row's is taken for it if its name and host are shown, and no other row can have made
+    it: none in doubt, and none that is on its way.
     """
     found: dict[Doubt, str] = {}
     for doubt in doubts:
@@ -96,9 +98,13 @@ def _found(
         for doubt in others
     }
     own, unclear = told_apart({doubt: some for doubt, some in possible.items() if some})
-    if ledger.count(State.SENDING):
-        return found, {**unclear, **{doubt: [candidate] for doubt, candidate in own.items()}}
-    return found | {doubt: candidate.monitor_id for doubt, candidate in own.items()}, unclear
+    on_its_way = ledger.count(State.SENDING)
+    for doubt, candidate in own.items():
+        if on_its_way or not candidate.ways.isdisjoint(_TOO_LITTLE):
+            unclear[doubt] = [candidate]
+        else:
+            found[doubt] = candidate.monitor_id
+    return found, unclear
 
 
 def _may_be_new(ledger: Ledger, monitor_id: str, doubt: Doubt) -> bool:

@@ -125,7 +125,6 @@ def test_an_update_sends_what_the_sheet_changed_and_nothing_of_how_it_is_shown(
     check_ids(account, results)
 
 
-@pytest.mark.xfail(strict=True, reason="one monitor alone may have been changed by hand, so it is patched every time")
 @pytest.mark.parametrize(("ways", "row"), [("cut", imap(f"{LONG} one")), ("empty-ports", imap("a", port=993))])
 def test_an_update_that_achieved_nothing_is_not_sent_again_every_night(
     desk: Desk, account: Sandbox, ways: str, row: dict[str, object]
@@ -362,7 +361,6 @@ def in_doubt(desk: Desk) -> None:
     desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "0.1")
 
 
-@pytest.mark.xfail(strict=True, reason="a row that waits for another run's doubt is unknown without a word")
 def test_a_row_that_waits_for_another_runs_doubt_says_so(desk: Desk, account: Sandbox) -> None:
     show(account, "no-names")
     made(desk, account, [imap("a"), imap("b", hostname="mx2.example.com")])
@@ -375,7 +373,6 @@ def test_a_row_that_waits_for_another_runs_doubt_says_so(desk: Desk, account: Sa
     assert row["error"]
 
 
-@pytest.mark.xfail(strict=True, reason="settle takes the first of several monitors that a row in doubt may have made")
 def test_a_row_in_doubt_that_may_have_made_either_of_two_monitors_stays_unknown(desk: Desk, account: Sandbox) -> None:
     """Its request has made neither; whoever takes one for its own lets undo delete somebody's monitor."""
     show(account, "no-names")
@@ -390,9 +387,6 @@ def test_a_row_in_doubt_that_may_have_made_either_of_two_monitors_stays_unknown(
     assert row["status"] == "unknown"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a new monitor whose name is not shown is taken for the row's, and undone with it"
-)
 def test_a_monitor_that_somebody_made_while_a_row_was_in_doubt_is_not_undone(desk: Desk, account: Sandbox) -> None:
     """The row's request has created nothing, and the name that would tell is hidden."""
     show(account, "no-names")
@@ -454,10 +448,7 @@ def test_letter_case_alone_makes_another_monitor_unless_all_names_are_in_one(des
     assert 'its name is shown as "MAIL"' in results[0]["error"] or "shown as MAIL" in results[0]["error"]
 
 
-LEARNED_MIDWAY = pytest.mark.xfail(strict=True, reason="what the first create teaches makes the second row exist")
-
-
-@pytest.mark.parametrize("ways", [pytest.param("blanks", marks=LEARNED_MIDWAY), "no-names", "no-ports"])
+@pytest.mark.parametrize("ways", ["blanks", "no-names", "no-ports"])
 def test_lookalikes_are_created_on_request_and_then_known(desk: Desk, sandbox: Sandbox, ways: str) -> None:
     """The user says that the monitors are others; from then on the rows have their own."""
     show(sandbox, ways)

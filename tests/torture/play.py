@@ -273,7 +273,10 @@ class _Play:
 
 
 def _not_told_apart(scenario: Scenario, others: Iterable[int]) -> set[int]:
-    """The monitors that are shown so that each may be another one of the account, as it is in the end."""
+    """The monitors that are shown so that each may be another one of the account, as it is in the end.
+
+    Or without a name or a host, so that too little is left to call one the row's own whose answer was lost.
+    """
     show = shown_by(scenario.faults.shows) or dict
     monitors = {*scenario.wanted, *(there.monitor for there in scenario.there), *others}
     shown: dict[int, dict[str, object]] = {}
@@ -281,7 +284,12 @@ def _not_told_apart(scenario: Scenario, others: Iterable[int]) -> set[int]:
         kind, body = body_of(monitor, odd=scenario.odd)
         port = {} if kind == "email-round-trip" else {"port": ""}
         shown[monitor] = show({**port, **body, "type": kind})
-    return {
+    hidden = {
+        monitor
+        for monitor, fields in shown.items()
+        if fields["name"] is None or any(field in fields and fields[field] is None for field in HOSTS)
+    }
+    return hidden | {
         one
         for one in monitors
         for other in monitors - {one}
