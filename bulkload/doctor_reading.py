@@ -15,7 +15,8 @@ from typing import Any
 from bulkload.answers import mail_type
 from bulkload.listing import Coverage, Listing
 from bulkload.model import MONITOR_TYPES, PLAIN_PORTS
-from bulkload.showing import SHORTEST_CUT, Showing, Way
+from bulkload.showing import Showing
+from bulkload.ways import SHORTEST_CUT, Way
 
 Item = Mapping[str, Any]
 

@@ -13,7 +13,8 @@ from itertools import product
 from typing import NamedTuple, TypeVar
 
 from bulkload.identity import Identity
-from bulkload.showing import SHORTEST_CUT, Showing, Way, difference, lengths, letters_asked, letters_shown
+from bulkload.showing import Showing, difference
+from bulkload.ways import SHORTEST_CUT, Way, lengths, letters_asked, letters_shown
 
 R = TypeVar("R", bound=Hashable)
 MOST = 20  # candidates of a row that are told apart; the first of them do

@@ -19,8 +19,9 @@ from bulkload.identity import Identity, asked_identity, listed_identity
 from bulkload.ledger import Ledger
 from bulkload.likeness import Candidates
 from bulkload.model import PLAIN_PORTS
-from bulkload.showing import Seen, Showing, Way, exercised, filled, learned
+from bulkload.showing import Seen, Showing, exercised, filled, learned
 from bulkload.store import digest
+from bulkload.ways import Way
 
 if TYPE_CHECKING:
     from bulkload.api import Api

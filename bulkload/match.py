@@ -18,9 +18,10 @@ from bulkload.ledger import Change, Doubt, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
 from bulkload.model import State, Status
-from bulkload.showing import HIDING, Showing, Way, difference, without_ways
+from bulkload.showing import HIDING, Showing, difference, without_ways
 from bulkload.store import digest, to_json
 from bulkload.values import show
+from bulkload.ways import Way
 
 BATCH = 500  # rows fetched from the store at a time
 IDENTIFYING = ("name", "hostname", "port", "smtp_hostname", "pop3_hostname")

@@ -22,7 +22,7 @@ from bulkload.ledger import Change, Doubt, Ledger
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Coverage, Listing
 from bulkload.model import State, Status
-from bulkload.showing import Way
+from bulkload.ways import Way
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
 _TOO_LITTLE = frozenset({Way.NO_NAME, Way.NO_HOST})  # hidden: too little is left to call a monitor our own

@@ -19,9 +19,10 @@ from bulkload.doctor_trial import awkward_name
 from bulkload.identity import Identity
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.showing import UNKNOWN, Seen, Showing, Way, learned
+from bulkload.showing import UNKNOWN, Seen, Showing, learned
 from bulkload.store import STORE_NAME, Store
 from bulkload.trials import Trial, Trials
+from bulkload.ways import Way
 
 from .command_line import PLAN, Asked, Desk, Ended, Said, by_hand, imap, listed, scripted
 from .sandbox_caller import USER

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bulkload.identity import Identity
 from bulkload.likeness import CUT_ENDS, MOST, ONE_CASE, Candidate, Candidates, told_apart
-from bulkload.showing import UNKNOWN, Showing, Way, difference
+from bulkload.showing import UNKNOWN, Showing, difference
+from bulkload.ways import Way
 
 MANY = 5_000  # monitors, and rows
 

@@ -26,19 +26,8 @@ from hypothesis import strategies as st
 from bulkload.identity import Identity, asked_identity, listed_identity
 from bulkload.likeness import Candidates
 from bulkload.sandbox.showing import WAYS, shown_by
-from bulkload.showing import (
-    LONGEST_TEXT,
-    SHORTEST_CUT,
-    UNKNOWN,
-    Lengths,
-    Seen,
-    Showing,
-    Way,
-    difference,
-    difference_of_texts,
-    learned,
-    without_ways,
-)
+from bulkload.showing import UNKNOWN, Seen, Showing, difference, learned, without_ways
+from bulkload.ways import LONGEST_TEXT, SHORTEST_CUT, Lengths, Way, difference_of_texts
 
 EVERY = frozenset(Way)
 OF_TYPES = ("upper-types", "short-types")  # a monitor's type is not part of this module
