@@ -38,9 +38,10 @@ from bulkload.errors import (
 )
 from bulkload.journal import Journal
 from bulkload.ledger import Change, Ledger, Task
-from bulkload.listing import Listing, look, recognise
+from bulkload.listing import Listing, hides_ours, look, recognise
 from bulkload.match import Terms, match_rows
 from bulkload.model import State, Status
+from bulkload.near import near_misses
 from bulkload.plan import warn_of_twins
 from bulkload.settle import Patience, settle
 
@@ -48,6 +49,10 @@ BATCH = 500  # rows fetched from the store at a time
 SERIES = 20  # requests in a row without an answer that end the run
 CALM_MISSES = 4  # of those, how many pass before everybody slows down
 LONGEST_BACK_OFF = 2.0  # seconds
+STRANGE = (
+    "Monitors that nearly match the other rows are there and may be theirs, so nothing more was created. If they are"
+    " not, run with --create-lookalikes."
+)
 MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
 MOST_REFUSED = 3  # rows refused with a fresh token, and none that went through after them, that end the run
 MOST_THROTTLES = 50  # 429s in a row that end the run
@@ -162,6 +167,11 @@ class Execution:
             log.warning("the first monitor could not be read back: %s", error)
             return
         warn_of_twins(self._ledger, listing)
+        if self._is_strange(listing):
+            self.stop(
+                Distrusted(f"The account shows monitor {self._created_id} so that it is not recognised. {STRANGE}")
+            )
+            return
         if self._ledger.showing().ways == before.ways:
             return
         open_rows = self._open()
@@ -169,6 +179,13 @@ class Execution:
         self._batch.clear()  # rows that were fetched may have their monitor now
         self._after = first.position
         self._on_progress(open_rows - self._open())
+
+    def _is_strange(self, listing: Listing) -> bool:
+        """True if the first monitor is not recognised, so that rows may mean monitors that are there already."""
+        is_ours_known = not listing.ours or listing.recognised > 0
+        if is_ours_known or self._terms.create_lookalikes or len(listing.monitors) == len(listing.ours):
+            return False
+        return next(near_misses(self._ledger, listing), None) is not None
 
     async def _shown(self, monitor_id: str) -> Listing:
         """List the account; where the list is late with a new monitor, ask for that one."""
@@ -402,10 +419,12 @@ class Execution:
     async def _look_and_settle(self) -> None:
         listing = await look(self._ledger, self._api)
         self._journal.flush()
+        is_whole = not (self._ledger.doubts() and await hides_ours(self._ledger, self._api, listing))
+        self._journal.flush()
         before = self._open()
-        settle(self._ledger, listing, self._patience)
+        settle(self._ledger, listing, self._patience, is_whole=is_whole)
         if self._ledger.release():
-            match_rows(self._ledger, listing, self._terms)
+            match_rows(self._ledger, listing.with_ours(self._ledger), self._terms)
         self._on_progress(before - self._open())
 
     def _open(self) -> int:

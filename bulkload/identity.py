@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeGuard
 
 from bulkload.hosts import parse_endpoint, parse_host
-from bulkload.model import MONITOR_TYPES, PLAIN_PORTS
+from bulkload.model import MONITOR_TYPES, OTHER_TYPES, PLAIN_PORTS
 from bulkload.values import CellError
 
 _ENDPOINT_DEFAULTS = {  # scheme → port of a round-trip server that names none
@@ -31,7 +31,7 @@ _FALSE = ("false", "no", "n", "off", "0")
 class Identity(NamedTuple):
     """What makes a monitor itself, taken apart."""
 
-    type: str
+    type: str  # empty: shown in a spelling that is not known
     servers: tuple[str | None, ...]  # the host, or a round trip's two servers; None: not shown
     port: int | float | None  # the effective port, 0 for a round trip; None: not shown
     name: str | None  # None: not shown
@@ -40,8 +40,9 @@ class Identity(NamedTuple):
     def key(self) -> str:
         """The text that equal monitors share; a port that is not shown counts as the type's own."""
         servers = (server or "" for server in self.servers)
-        if (plain := PLAIN_PORTS.get(self.type)) is not None:
-            return _SEPARATOR.join((self.type, *servers, str(self.port or plain), self.name or ""))
+        if len(self.servers) == 1:
+            port = self.port or PLAIN_PORTS.get(self.type, 0)
+            return _SEPARATOR.join((self.type, *servers, str(port), self.name or ""))
         return _SEPARATOR.join((self.type, *servers, self.name or ""))
 
 
@@ -67,15 +68,27 @@ def monitor_key(monitor_type: str, fields: Mapping[str, object]) -> str:
 
 
 def listed_identity(item: Mapping[str, object]) -> Identity | None:
-    """Take a listed monitor apart; None if it is no mail monitor."""
+    """Take a listed monitor apart; None if it is surely no mail monitor."""
     found = item.get("type") if isinstance(item, Mapping) else None
-    return identity_of(found, item) if isinstance(found, str) and found in MONITOR_TYPES else None
+    if not isinstance(found, str) or found.strip().lower() in OTHER_TYPES:
+        return None
+    if found in MONITOR_TYPES:
+        return identity_of(found, item)
+    is_round_trip = any(item.get(field) for field in _ENDPOINT_DEFAULTS)
+    kind = MONITOR_TYPES[-1] if is_round_trip else MONITOR_TYPES[0]
+    return identity_of(kind, item)._replace(type="")
+
+
+def may_be_of_type(item: Mapping[str, object], monitor_type: str) -> bool:
+    """True if a monitor is of a type, or is shown with one in a spelling that is not known."""
+    found = listed_identity(item)
+    return found is not None and found.type in (monitor_type, "")
 
 
 def listed_key(item: Mapping[str, object]) -> str | None:
     """Return the key of a listed monitor; None if it is no mail monitor."""
     found = listed_identity(item)
-    return None if found is None else found.key
+    return found.key if found is not None and found.type else None
 
 
 def apart(key: str) -> tuple[str, str]:

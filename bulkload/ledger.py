@@ -37,6 +37,11 @@ class Task(NamedTuple):
     monitor_id: str | None  # set: this monitor gets the body as a patch; None: create
     note: str  # what the patch changes, for the report
 
+    @property
+    def identity(self) -> Identity:
+        """What a create asks for."""
+        return asked_identity(self.type, json.loads(self.body))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
@@ -123,6 +128,17 @@ class Ledger:
                     "SELECT position, type, iif(monitor_id IS NULL, body, patch), monitor_id, error FROM rows"
                     " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
+                )
+            ]
+
+    def on_their_way(self) -> list[Task]:
+        """Rows of the run whose request has left, or is about to, and is not answered."""
+        with self._store.errors():
+            return [
+                Task(*found)
+                for found in self._db.execute(
+                    "SELECT position, type, body, NULL, error FROM rows WHERE run = ? AND state = 'sending'",
+                    (self.run.number,),
                 )
             ]
 

@@ -8,7 +8,7 @@ themselves, and which share one so that nobody can tell whose it is.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple, TypeVar
 
@@ -33,8 +33,12 @@ class Candidate(NamedTuple):
 class Candidates:
     """Monitors of a list, found by what a row asks for in about constant time."""
 
-    def __init__(self, shown: Iterable[tuple[str, Identity]], showing: Showing) -> None:
+    def __init__(
+        self, shown: Iterable[tuple[str, Identity]], showing: Showing, with_ports: Collection[str] = ()
+    ) -> None:
+        """Index monitors; `with_ports` are the types of which some monitor in the account shows a port of its own."""
         self._showing = showing
+        self._with_ports = with_ports
         self._identities = dict(shown)
         self._found: defaultdict[Hashable, list[str]] = defaultdict(list)
         self._cut_lengths: set[int] = set()
@@ -58,19 +62,25 @@ class Candidates:
         found = {}
         for monitor_id in self._near(asked):
             shown = self._identities[monitor_id]
-            allowed = self._possible
+            allowed = self._possible - ({Way.NO_PORT} if asked.type in self._with_ports else set())
             if Way.CUT in allowed and not self._may_be_cut(shown):
                 allowed -= {Way.CUT}
             if monitor_id not in found and (ways := difference(asked, shown, allowed)) is not None:
+                if shown.port is None and Way.NO_PORT in self._showing.ways:
+                    ways |= {Way.NO_PORT}  # whatever it is, it may be another one than the row's
                 found[monitor_id] = Candidate(monitor_id, ways, shown)
                 if len(found) == MOST:
                     break
         return list(found.values())
 
     def _near(self, asked: Identity) -> Iterator[str]:
-        for servers, port in product((asked.servers, None), (asked.port, None)):
-            place = asked.type, servers, port
-            yield from self._found.get((*place, "no name", ""), ())
+        possible = self._possible
+        types = (asked.type, "") if Way.TYPE in possible else (asked.type,)
+        hosts = (asked.servers, None) if Way.NO_HOST in possible else (asked.servers,)
+        may_be_nameless = Way.NO_NAME in possible or not (asked.name or "").isascii()
+        for place in product(types, hosts, (asked.port, None)):
+            if may_be_nameless:
+                yield from self._found.get((*place, "no name", ""), ())
             for letters in letters_asked(asked.name or ""):
                 yield from self._found.get((*place, "name", letters), ())
                 for length in self._cut_lengths:
@@ -94,8 +104,8 @@ def told_apart(
 ) -> tuple[dict[R, Candidate], dict[R, Sequence[Candidate]]]:
     """Give each row that shares no candidate with another its monitor; the others with their candidates.
 
-    Of several candidates of one row the one with the fewest differences counts; of several that are shown just the
-    same, the first. If they are shown otherwise, nobody can tell which of them it is.
+    Of several candidates of one row the one with the fewest differences counts. Of several the first counts if they
+    are shown just as the row asks, with their ports; else nobody can tell which of them it is.
     """
     wanted = Counter(candidate.monitor_id for candidates in rows.values() for candidate in candidates)
     own: dict[R, Candidate] = {}
@@ -104,11 +114,15 @@ def told_apart(
         fewest = min((len(candidate.ways) for candidate in candidates), default=0)
         nearest = [candidate for candidate in candidates if len(candidate.ways) == fewest]
         is_shared = any(wanted[candidate.monitor_id] > 1 for candidate in candidates)
-        if is_shared or len({candidate.shown for candidate in nearest}) > 1:
+        if is_shared or (len(nearest) > 1 and not all(map(_is_exact, nearest))):
             shared[row] = candidates
         elif nearest:
             own[row] = nearest[0]
     return own, shared
+
+
+def _is_exact(candidate: Candidate) -> bool:
+    return not candidate.ways and candidate.shown.port is not None
 
 
 def _is_one_case(names: Iterable[str]) -> bool:

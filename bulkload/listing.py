@@ -11,7 +11,8 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bulkload import clock
@@ -26,6 +27,7 @@ from bulkload.ways import Way
 if TYPE_CHECKING:
     from bulkload.api import Api
 
+SAMPLES = 3  # monitors that are asked for one by one
 SHRUNKEN = 10  # monitors of ours that must be missing, and more than half, before a list counts as shrunken
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,20 @@ class Listing:
             for monitor_id, identity in self.identities.items()
             if monitor_id not in self.ours and monitor_id not in without
         )
-        return Candidates(others, self.showing)
+        return Candidates(others, self.showing, _types_with_ports(self.shown))
+
+    def reach(self, ledger: Ledger) -> str | None:
+        """When the newest of our monitors was sent that the list shows.
+
+        A moment after the list itself is of a clock that was wrong then, and says nothing.
+        """
+        shown = (at for monitor_id, _, at in ledger.made() if monitor_id in self.monitors)
+        return next((at for at in shown if not clock.is_later(at, self.asked)), None)
+
+    def with_ours(self, ledger: Ledger) -> Listing:
+        """Give the same list after rows got monitors of it."""
+        made = ledger.made_keys()
+        return replace(self, ours={one: made[one] for one in self.monitors if one in made})
 
     def twins(self) -> Iterator[tuple[bytes, str, Sequence[str]]]:
         """Give an identity, a monitor that has it, and the IDs of others that are shown just the same.
@@ -103,6 +118,24 @@ class Coverage:
         return not missing or (self.seen > 0 and (missing < SHRUNKEN or missing <= self.seen))
 
 
+async def hides_ours(ledger: Ledger, api: Api, listing: Listing) -> bool:
+    """True if the account has a monitor that this program made, and its list skips it while it shows newer ones.
+
+    Such a list proves nothing about what it does not show. A few monitors are asked for.
+    """
+    newest = listing.reach(ledger)
+    skipped = (
+        monitor_id
+        for monitor_id, _, at in list(ledger.made_unlisted(listing.monitors))
+        if newest is not None and (at is None or clock.is_later(newest, at))
+    )
+    for monitor_id in islice(skipped, SAMPLES):
+        if await api.get(monitor_id) is not None:
+            log.warning("the account's list does not show monitor %s, which is there; it settles nothing", monitor_id)
+            return True
+    return False
+
+
 async def look(ledger: Ledger, api: Api, fresh: Collection[str] = ()) -> Listing:
     """List the account's mail monitors, and learn from it; `fresh` are those that were made just now."""
     asked = clock.moment()
@@ -119,7 +152,7 @@ def recognise(
 ) -> Listing:
     """Tell who is who in what the API listed at a moment, and keep what it teaches in the store; `aloud`: say that."""
     monitors = {str(item["id"]): item for item in items}
-    shown = {monitor_id: found for monitor_id, item in monitors.items() if (found := listed_identity(item)) is not None}
+    shown = {one: found for one, item in monitors.items() if (found := listed_identity(item)) is not None}
     made = ledger.made_keys() if monitors else {}
     ours = _Ours()
     for monitor_id in shown.keys() & made.keys():
@@ -129,7 +162,7 @@ def recognise(
     if showing != before:
         ledger.keep_showing(showing)
         for sentence in showing.sentences(before) if aloud else ():
-            log.warning("%s Rows are compared accordingly.", sentence)
+            log.warning("%s bulkload allows for that when it compares rows with monitors.", sentence)
     identities = shown | ours.identities(shown, showing)
     return Listing(
         asked=asked,
@@ -179,7 +212,7 @@ class _Ours:
 
     def recognised(self, showing: Showing) -> int:
         """How many are recognised by what is shown of them alone."""
-        hiding = {Way.NO_NAME, Way.NO_HOST}
+        hiding = {Way.TYPE, Way.NO_NAME, Way.NO_HOST}
         others = (one for one in self.seen.values() if one.ways is not None and not one.ways & hiding)
         return len(self.plain) + sum(_explains(showing, one) for one in others)
 
@@ -206,8 +239,13 @@ def _shown_whole(identities: Mapping[str, Identity], showing: Showing) -> Iterat
 
     A port that is not shown is the type's own, if ports are known to be shown, or other monitors of the type show one.
     """
-    showing_ports = {identity.type for identity in identities.values() if identity.port}
+    with_ports = _types_with_ports(identities)
     for monitor_id, identity in identities.items():
-        port_is_known = identity.port is not None or Way.NO_PORT in showing.exact or identity.type in showing_ports
-        if port_is_known and identity.name and None not in identity.servers:
+        port_is_known = identity.port is not None or Way.NO_PORT in showing.exact or identity.type in with_ports
+        if port_is_known and identity.type and identity.name and None not in identity.servers:
             yield monitor_id
+
+
+def _types_with_ports(identities: Mapping[str, Identity]) -> set[str]:
+    """The types of which some monitor shows a port that is not the type's own, so that ports are shown."""
+    return {one.type for one in identities.values() if one.port not in (None, 0, PLAIN_PORTS.get(one.type))}

@@ -2,18 +2,19 @@
 
 In: a run's pending rows and a listing. Out: the same rows as `exists`, or to be patched, or `unknown` where nobody can
 tell; the rest stays pending, to be created. The order is: the ID that the file names; the monitor that the store knows
-for the row's identity; a monitor that shows this identity; a monitor that may be the row's, if accounts may show it
-so.
+for the row's identity; a monitor of ours that shows this identity; a monitor of somebody else that shows it, or may be
+the row's, if accounts may show it so.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bulkload.identity import Identity, asked_identity, differences, listed_identity, spelled_out
+from bulkload.identity import Identity, asked_identity, differences, listed_identity, may_be_of_type, spelled_out
 from bulkload.ledger import Change, Doubt, Ledger, Match
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
@@ -25,7 +26,10 @@ from bulkload.ways import Way
 
 BATCH = 500  # rows fetched from the store at a time
 IDENTIFYING = ("name", "hostname", "port", "smtp_hostname", "pop3_hostname")
-ANYWAY = "--create-lookalikes creates it all the same."
+ANYWAY = "if it is another one, run this row alone with --create-lookalikes."
+MOST_NAMED = 5  # monitors in a sentence
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,9 @@ def match_rows(ledger: Ledger, listing: Listing, terms: Terms) -> None:
     ledger.apply([*matching.by_id(), *matching.by_memory(), *matching.by_identity()])
     ledger.apply([*matching.by_likeness()])
     ledger.keep_lookalikes(matching.lookalikes)
+    if number := len(matching.lookalikes):
+        noun = "row is taken for a monitor that is" if number == 1 else "rows are taken for monitors that are"
+        log.warning("%d %s shown otherwise than asked; the error text says how", number, noun)
 
 
 class _Matching:
@@ -74,11 +81,11 @@ class _Matching:
                 yield self._give(row, self._listing.monitors[monitor_id])
 
     def by_identity(self) -> Iterator[Change]:
-        """Rows whose identity a monitor shows."""
+        """Rows whose identity a monitor shows that this program made for another row, which is gone."""
         for key, monitor_ids in self._listing.ids.items():
             if (row := self._free_row(key)) is None:
                 continue
-            free = [monitor_id for monitor_id in monitor_ids if monitor_id not in self._given]
+            free = [one for one in monitor_ids if one in self._listing.ours and one not in self._given]
             if free:
                 yield self._give(row, self._listing.monitors[free[0]])
             elif self._terms.on_existing != "update" and (other := self._renamed.get(monitor_ids[0])) is not None:
@@ -87,7 +94,7 @@ class _Matching:
                 yield Change(position=row.position, state=Status.DUPLICATE, error=words)
 
     def by_likeness(self) -> Iterator[Change]:
-        """Rows that a monitor may be which somebody else made."""
+        """Rows that a monitor is, or may be, which somebody else made."""
         if not self._terms.create_lookalikes:
             yield from self._as_before()
         candidates = self._listing.candidates(without=self._given)
@@ -167,7 +174,7 @@ def met(
     monitor_id = str(item["id"])
     if row.attempts and row.patch is None and not ledger.was_earlier(monitor_id) and not ledger.is_made(monitor_id):
         return Change(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, seen late
-    if item.get("type") != row.type:
+    if not may_be_of_type(item, row.type):
         words = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
         return Change(position=row.position, state=Status.INVALID, error=words)
     body = json.loads(row.body)
@@ -209,6 +216,7 @@ def _taken_for(item: Mapping[str, Any], like: Candidate) -> str:
     parts = [
         part
         for way, part in (
+            (Way.TYPE, "its type is not shown as documented"),
             (Way.NO_NAME, "its name is not shown"),
             (Way.NO_HOST, "its host is not shown"),
             (Way.NO_PORT, "its port is not shown"),
@@ -222,8 +230,14 @@ def _taken_for(item: Mapping[str, Any], like: Candidate) -> str:
 
 
 def _not_told_apart(some: Sequence[Candidate]) -> str:
-    more = f" (and {len(some) - 1} more)" if len(some) > 1 else ""
     return (
-        f"Monitor {some[0].monitor_id}{more} may be this row's or another row's: the account does not show what tells"
-        f" them apart. Nothing was sent. Name the monitor in the column monitor_id; {ANYWAY}"
+        f"{named(some)} may be this row's or another row's: the account does not show what tells them apart. Nothing"
+        f" was sent. Write the right one into the column monitor_id, or {ANYWAY}"
     )
+
+
+def named(some: Sequence[Candidate]) -> str:
+    """Name the monitors that a row may be."""
+    ids = [candidate.monitor_id for candidate in some]
+    more = " and others" if len(ids) > MOST_NAMED else ""
+    return f"Monitor{'s' if len(ids) > 1 else ''} {', '.join(ids[:MOST_NAMED])}{more}"

@@ -14,7 +14,7 @@ from bulkload import clock
 from bulkload.api import Api
 from bulkload.errors import AlreadyThere, Distrusted
 from bulkload.ledger import Change, Ledger
-from bulkload.listing import Coverage, Listing, look
+from bulkload.listing import SAMPLES, Coverage, Listing, hides_ours, look
 from bulkload.match import Terms, match_rows, met
 from bulkload.model import Issue, State, Status
 from bulkload.near import NEAR_MISS, near_misses
@@ -22,7 +22,6 @@ from bulkload.settle import Patience, settle
 from bulkload.store import ACCOUNT_ISSUE
 
 POLL = 2.0  # seconds between looks at a list that may only be lagging
-SAMPLES = 3  # of the older monitors of ours that a list does not show, how many are asked for in any case
 TWIN = f"{ACCOUNT_ISSUE}twin"
 MOST_TWINS = 5  # IDs that a warning names
 
@@ -39,7 +38,8 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         ledger.forget_all_but(listing.monitors)
     else:
         await _probe(ledger, listing, api, patience)
-    settle(ledger, listing, patience)
+    if settle(ledger, listing, patience, is_whole=not (ledger.doubts() and await hides_ours(ledger, api, listing))):
+        listing = listing.with_ours(ledger)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()
     ledger.unmatch()
@@ -114,6 +114,9 @@ async def _match_unlisted(ledger: Ledger, listing: Listing, api: Api, terms: Ter
             item = await api.get(monitor_id)
         if item is not None:
             ledger.apply([met(ledger, row, {"id": monitor_id} | item, terms, listing.showing)])
+        elif _is_recent(at, listing, patience):
+            words = f"Monitor {monitor_id} was created for this row, and the account does not show it yet."
+            ledger.apply([Change(position=row.position, state=Status.UNKNOWN, error=words)])
 
 
 def _is_recent(at: str | None, listing: Listing, patience: Patience) -> bool:
@@ -150,8 +153,8 @@ def twins(ledger: Ledger, listing: Listing) -> Iterator[tuple[int, Issue]]:
             continue
         position = row[0]
         named = ", ".join(others[:MOST_TWINS]) + (" …" if len(others) > MOST_TWINS else "")
-        noun = f"monitor {named} is" if len(others) == 1 else f"monitors {named} are"
-        message = f"Twin: {noun} the same as monitor {own}, and each may cost money; delete what is not wanted."
+        noun = f"monitor {named} looks" if len(others) == 1 else f"monitors {named} look"
+        message = f"Twin: {noun} the same as monitor {own} in the account's list; look at both before you delete one."
         yield position, Issue(code=TWIN, message=message, severity="warning")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bulkload.api import Api
 from bulkload.errors import Distrusted, Rejected
-from bulkload.identity import differences, spelled_out
+from bulkload.identity import differences, may_be_of_type, spelled_out
 from bulkload.showing import Showing, without_ways
 
 
@@ -53,7 +53,7 @@ async def remove_unless_edited(
     item = await api.get(monitor_id)
     if item is None:
         return Removal(fate=Fate.GONE)
-    if str(item.get("id")) != monitor_id or item.get("type") != kind or "name" not in item:
+    if str(item.get("id")) != monitor_id or not may_be_of_type(item, kind) or "name" not in item:
         raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
     if not even_edited and (edited := edit_of(asked, item, showing)):
         return edited

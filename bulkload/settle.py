@@ -14,11 +14,11 @@ list has no monitor at all that came since the run began and is nobody's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkload import clock
-from bulkload.ledger import Change, Doubt, Ledger
+from bulkload.ledger import Change, Doubt, Ledger, Task
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Coverage, Listing
 from bulkload.model import State, Status
@@ -26,8 +26,9 @@ from bulkload.ways import Way
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
 _TOO_LITTLE = frozenset({Way.NO_NAME, Way.NO_HOST})  # hidden: too little is left to call a monitor our own
-NOT_TOLD = "the account shows monitors otherwise than they were sent, so it cannot be told whether this one was created"
-NOT_WHOSE = "the account shows monitors that may be this row's or another's"
+IN_DISGUISE = "may be this row's, shown otherwise than it was sent"
+NOT_WHOSE = "the account shows monitors that may be this row's or another's; write the right one into monitor_id"
+MOST_NAMED = 5  # monitors in a sentence
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +42,25 @@ class Patience:
     timeout: float = 90.0  # how long a run polls once nothing else is left
 
 
-def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
-    """Settle what this list settles, of all runs in the account; returns how many rows changed."""
+def settle(ledger: Ledger, listing: Listing, patience: Patience, *, is_whole: bool = True) -> int:
+    """Settle what this list settles, of all runs in the account; returns how many rows changed.
+
+    `is_whole` is False if the list is known to skip monitors that are there; it proves no absence then.
+    """
     doubts = ledger.doubts()
     if not doubts:
         return 0
     found, unclear = _found(ledger, listing, doubts)
-    reach = _reach(ledger, listing)
-    believable: bool | None = None  # not known yet, and seldom needed
+    reach = listing.reach(ledger)
+    believable: bool | None = None if is_whole else False  # None: not known yet, and seldom needed
     changes: list[Change] = []
     for doubt in doubts:
         if (monitor_id := found.get(doubt)) is not None:
             changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=monitor_id))
             continue
         if doubt in unclear:
-            changes += _remarked(doubt, NOT_WHOSE)
+            ids = ", ".join(candidate.monitor_id for candidate in unclear[doubt][:MOST_NAMED])
+            changes += _remarked(doubt, f"{NOT_WHOSE} ({ids})")
             continue
         if not proves_absence(doubt.at, listing.asked, reach, patience):
             continue
@@ -63,8 +68,8 @@ def settle(ledger: Ledger, listing: Listing, patience: Patience) -> int:
             log.warning("the account's list does not show the monitors that bulkload created; it settles nothing")
         if not believable:
             continue
-        if not listing.can_prove_absence and _has_new(ledger, listing, doubt):
-            changes += _remarked(doubt, NOT_TOLD)
+        if (other := _in_disguise(ledger, listing, doubt, found.values())) is not None:
+            changes += _remarked(doubt, f"monitor {other}, which is new in the account, {IN_DISGUISE}")
         elif doubt.attempts >= MOST_ATTEMPTS:
             words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
             changes.append(Change(run=doubt.run, position=doubt.position, state=Status.FAILED, error=words))
@@ -81,29 +86,25 @@ def _found(
 ) -> tuple[Mapping[Doubt, str], Mapping[Doubt, Sequence[Candidate]]]:
     """Give the monitors that rows in doubt made, and the rows of which it cannot be told.
 
-    A monitor that only may be a row's is taken for it if its name and host are shown, and no other row can have made
-    it: none in doubt, and none that is on its way.
+    A monitor is a row's if it is shown as the row asks, or may be, and no other row can have made it: none in doubt,
+    and none that is on its way.
     """
-    found: dict[Doubt, str] = {}
-    for doubt in doubts:
-        taken = set(found.values())
-        shown = (one for one in listing.ids.get(doubt.key, ()) if one not in taken and _may_be_new(ledger, one, doubt))
-        if (monitor_id := next(shown, None)) is not None:
-            found[doubt] = monitor_id
-    others = [doubt for doubt in doubts if doubt not in found]
-    if not others or not (candidates := listing.candidates(without=set(found.values()))):
-        return found, {}
-    possible = {
+    candidates = listing.candidates()
+    possible: dict[Doubt | Task, Sequence[Candidate]] = {
         doubt: [one for one in candidates.of(doubt.identity) if _may_be_new(ledger, one.monitor_id, doubt)]
-        for doubt in others
+        for doubt in doubts
     }
-    own, unclear = told_apart({doubt: some for doubt, some in possible.items() if some})
-    on_its_way = ledger.count(State.SENDING)
-    for doubt, candidate in own.items():
-        if on_its_way or not candidate.ways.isdisjoint(_TOO_LITTLE):
-            unclear[doubt] = [candidate]
-        else:
+    possible |= {task: candidates.of(task.identity) for task in ledger.on_their_way()}
+    own, shared = told_apart({row: some for row, some in possible.items() if some})
+    found: dict[Doubt, str] = {}
+    unclear: dict[Doubt, Sequence[Candidate]] = {}
+    for doubt in doubts:
+        if (candidate := own.get(doubt)) is None:
+            unclear |= {doubt: shared[doubt]} if doubt in shared else {}
+        elif candidate.ways.isdisjoint(_TOO_LITTLE):
             found[doubt] = candidate.monitor_id
+        else:
+            unclear[doubt] = [candidate]
     return found, unclear
 
 
@@ -112,8 +113,23 @@ def _may_be_new(ledger: Ledger, monitor_id: str, doubt: Doubt) -> bool:
     return not ledger.was_earlier(monitor_id, doubt.run) and not ledger.is_made(monitor_id)
 
 
-def _has_new(ledger: Ledger, listing: Listing, doubt: Doubt) -> bool:
-    return any(_may_be_new(ledger, one, doubt) for one in listing.monitors if one not in listing.ours)
+def _in_disguise(ledger: Ledger, listing: Listing, doubt: Doubt, found: Collection[str]) -> str | None:
+    """A monitor that may be a row's although no known way of showing makes the one from the other.
+
+    It came since the run began, and is nobody's. If the account is known to show monitors as they were sent, it must
+    have the row's host or name; else any will do.
+    """
+    asked = doubt.identity
+    for monitor_id, shown in listing.identities.items():
+        if monitor_id in found or monitor_id in listing.ours or not _may_be_new(ledger, monitor_id, doubt):
+            continue
+        if not listing.can_prove_absence or shown.type not in (asked.type, ""):
+            is_near = not listing.can_prove_absence
+        else:
+            is_near = shown.servers == asked.servers or None in shown.servers or shown.name in (asked.name, None)
+        if is_near:
+            return monitor_id
+    return None
 
 
 def _remarked(doubt: Doubt, reason: str) -> list[Change]:
@@ -133,12 +149,3 @@ def proves_absence(left: str, asked: str, reach: str | None, patience: Patience)
     if (waited := clock.seconds_between(left, asked)) > 0 and waited >= patience.after:
         return True
     return reach is not None and (later := clock.seconds_between(left, reach)) > 0 and later >= patience.grace
-
-
-def _reach(ledger: Ledger, listing: Listing) -> str | None:
-    """When the newest of our monitors was sent that the list shows.
-
-    A moment after the list itself is of a clock that was wrong then, and says nothing.
-    """
-    shown = (at for monitor_id, _, at in ledger.made() if monitor_id in listing.monitors)
-    return next((at for at in shown if not clock.is_later(at, listing.asked)), None)

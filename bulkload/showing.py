@@ -29,7 +29,7 @@ from bulkload.ways import (
 
 _LOST_AT_CUT = 8  # characters at the end of a cut name that may be an ellipsis or half an escape
 _RUN_OF_BLANKS = re.compile(r"[ \t]{2}")
-HIDING = frozenset({Way.NO_NAME, Way.NO_HOST, Way.NO_PORT})
+HIDING = frozenset({Way.TYPE, Way.NO_NAME, Way.NO_HOST, Way.NO_PORT})
 EASILY_A_HAND = frozenset({Way.CASE, Way.CUT, Way.NO_PORT})  # what a person may have changed as well
 
 
@@ -85,9 +85,9 @@ UNKNOWN = Showing()
 
 def difference(asked: Identity, shown: Identity, allowed: Collection[Way]) -> frozenset[Way] | None:
     """Give the ways of showing that make the one from the other: none if they are the same, None if no ways do."""
-    if asked.type != shown.type or len(asked.servers) != len(shown.servers):
+    if shown.type not in (asked.type, "") or len(asked.servers) != len(shown.servers):
         return None
-    ways: set[Way] = set()
+    ways = set() if shown.type else {Way.TYPE}
     for ours, theirs in zip(asked.servers, shown.servers, strict=True):
         if theirs is None:
             ways.add(Way.NO_HOST)
@@ -113,17 +113,18 @@ def exercised(asked: Identity) -> frozenset[Way]:
     found = {way for way, must_change in CLEARLY_IN_TEXTS.items() if asked.name and must_change(asked.name)}
     if asked.type in PLAIN_PORTS and asked.port != PLAIN_PORTS[asked.type]:
         found.add(Way.NO_PORT)
-    return frozenset(found | {Way.NO_NAME, Way.NO_HOST})
+    return frozenset(found | {Way.TYPE, Way.NO_NAME, Way.NO_HOST})
 
 
 def filled(shown: Identity, asked: Identity) -> Identity:
     """Put what we know was asked for in the place of what the account does not show."""
-    if shown.type != asked.type:
+    if shown.type not in (asked.type, "") or len(shown.servers) != len(asked.servers):
         return shown
     servers = (
         theirs if theirs is not None else ours for ours, theirs in zip(asked.servers, shown.servers, strict=True)
     )
     return shown._replace(
+        type=asked.type,
         servers=tuple(servers),
         port=asked.port if shown.port is None else shown.port,
         name=shown.name or asked.name,

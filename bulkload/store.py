@@ -158,12 +158,22 @@ class Store:
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def account(self, base_url: str, username: str) -> int:
-        """The number of an account, which is told apart by base URL and user, however they are spelled."""
+        """The number of an account, which is told apart by base URL and user, however they are spelled.
+
+        Raises `UsageError` if no user is named, or none was before, so that it may be an account that is known.
+        """
         with self.transaction():
             meant = canonical(base_url, username)
             for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
-                if canonical(*names) == meant:
+                address, user = canonical(*names)
+                if (address, user) == meant:
                     return int(number)
+                if address == meant[0] and "" in (user, meant[1]) and self._has_sent(number):
+                    raise UsageError(
+                        f"This folder has runs at {base_url} {f'of {names[1]}' if user else 'without a user name'}, and"
+                        " it cannot be told whether this is the same account. Log in with the same user name"
+                        " (ALERTSITE_USERNAME, also beside a token), or use another folder (--output)."
+                    )
             added = self.db.execute("INSERT INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
             assert added.lastrowid is not None
             return added.lastrowid
@@ -254,8 +264,9 @@ class Store:
                 " WHERE run = ? AND state IN ('failed', 'unknown')",
                 (run.number,),
             )
-            self.db.execute(
-                "UPDATE runs SET listed = 0 WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?1)",
+            self.db.execute(  # what is in doubt may be in the account by now, so it must not count as there before
+                "UPDATE runs SET listed = 0 WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?1)"
+                " AND NOT EXISTS (SELECT 1 FROM rows WHERE run = ?1 AND (state = 'doubt' OR state = 'sending'))",
                 (run.number,),
             )
 
@@ -375,6 +386,15 @@ class Store:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
+
+    def _has_sent(self, account: int) -> bool:
+        """True if a monitor was made in an account, or may have been."""
+        sent = self.db.execute(
+            "SELECT 1 FROM monitors WHERE account = ?1 UNION ALL SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run"
+            " AND (state = 'doubt' OR state = 'sending') WHERE account = ?1 LIMIT 1",
+            (account,),
+        )
+        return sent.fetchone() is not None
 
     def _unite_accounts(self) -> None:
         """Make one account of those that an older version took for several because they were spelled differently.

@@ -41,6 +41,7 @@ class Way(enum.StrEnum):
     ASTRAL = "astral"
     CASE = "case"
     CUT = "cut"
+    TYPE = "type"
     NO_NAME = "no-name"
     NO_HOST = "no-host"
     NO_PORT = "no-port"
@@ -61,6 +62,7 @@ _ABOUT = {
     Way.ASTRAL: "does not show emoji and other characters beyond U+FFFF in names",
     Way.CASE: "shows names in another letter case",
     Way.CUT: "cuts long names",
+    Way.TYPE: "spells types in a way that is not known",
     Way.NO_NAME: "does not show names",
     Way.NO_HOST: "does not show host names",
     Way.NO_PORT: "does not show ports",

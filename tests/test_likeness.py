@@ -181,7 +181,7 @@ def test_a_monitor_is_given_to_at_most_one_row_and_only_if_no_other_row_may_be_i
     for row, some in shared.items():
         assert some == rows[row]
         fewest = min(len(candidate.ways) for candidate in some)
-        nearest = {candidate.shown for candidate in some if len(candidate.ways) == fewest}
+        nearest = [candidate for candidate in some if len(candidate.ways) == fewest]
         assert len(nearest) > 1 or any(set(ids(some)) & set(ids(rows[other])) for other in rows if other != row)
 
 

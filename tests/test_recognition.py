@@ -277,7 +277,7 @@ def test_a_difference_is_said_once(desk: Desk, account: Sandbox, ways: str) -> N
     rows = [imap("a  & b", port=993), imap("c  & d", port=993), imap("e", port=993)]
     ended, _ = desk.run(desk.sheet("rows.csv", rows))
     assert ended.stderr.count("The account ") == 1
-    assert "Rows are compared accordingly." in ended.stderr
+    assert "bulkload allows for that when it compares rows with monitors." in ended.stderr
     for command in (
         ["run", "rows.csv"],
         ["plan", "rows.csv"],
