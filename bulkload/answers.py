@@ -32,6 +32,7 @@ from bulkload.model import MONITOR_TYPES
 from bulkload.secret import hide
 
 SNIPPET = 200  # characters of an unexpected answer that are shown
+MOST_PARTS = 2_000_000  # lists and objects in one answer; a monitor has about six
 LOOKED_AT = 100 * SNIPPET  # bytes of it that are looked at for these
 LONGEST_WORDS = 2_000  # characters of the API's own words that are kept; every row may have some
 
@@ -194,7 +195,12 @@ def _messages(answer: Answer) -> list[str]:
 
 
 def decode(body: bytes) -> Any:
-    """The value of a JSON text, None if it is not one. Every text in it can be stored."""
+    """The value of a JSON text, None if it is not one. Every text in it can be stored.
+
+    One with very many lists and objects takes many times its size in memory, and no true answer has as many.
+    """
+    if body.count(b"[") + body.count(b"{") > MOST_PARTS:
+        return None
     try:
         found = json.loads(body)
         return _whole(found) if any(sign in body for sign in _SIGNS_OF_HALVES) else found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -58,8 +59,9 @@ def _post(address: str, body: bytes, kind: str, name: str) -> None:
         ):
             return answer.status
 
-    try:
-        status = asyncio.run(send())
+    try:  # in a thread of its own, since a signal that strikes inside of an event loop leaves its tasks in pieces
+        with ThreadPoolExecutor(1) as thread:
+            status = thread.submit(lambda: asyncio.run(send())).result()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         # Only the kind of trouble: the text of some errors holds the whole address
         log.warning("the %s to %s failed: %s", name, shown(address), type(error).__name__)

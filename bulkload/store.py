@@ -390,8 +390,9 @@ class Store:
     def _has_sent(self, account: int) -> bool:
         """True if a monitor was made in an account, or may have been."""
         sent = self.db.execute(
-            "SELECT 1 FROM monitors WHERE account = ?1 UNION ALL SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run"
-            " AND (state = 'doubt' OR state = 'sending') WHERE account = ?1 LIMIT 1",
+            "SELECT 1 FROM monitors WHERE account = ?1 UNION ALL"
+            " SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run AND (state = 'doubt' OR state = 'sending')"
+            " WHERE account = ?1 LIMIT 1",
             (account,),
         )
         return sent.fetchone() is not None

@@ -6,6 +6,7 @@ letters by which names are found that may be the same.
 
 from __future__ import annotations
 
+import bisect
 import enum
 import html
 import re
@@ -18,6 +19,7 @@ Lengths = tuple[int, int, int]  # of a name: characters, bytes, characters witho
 
 SHORTEST_CUT = 12  # characters; no shorter name counts as the beginning of a cut one
 MOST_ESCAPES = 3  # times that a text is freed from escapes
+MOST_ENDS = 20  # places at which a name is looked at as cut, where characters of it are lost
 LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
 _LOST = "?\ufffd"  # what stands for a character that an account cannot keep
@@ -174,7 +176,12 @@ def _can_be_lost(asked: str, shown: str, ways: Collection[Way], *, cut: bool) ->
     """True if what the ways take out as lost can be; of a cut name, up to some place in it."""
     if _LOSSES.isdisjoint(ways) or _is_loss(asked, shown):
         return True
-    beginnings = (asked[:end] for end in range(SHORTEST_CUT, len(asked))) if cut else ()
+    if not cut:
+        return False
+    ends = range(SHORTEST_CUT, len(asked))
+    length = len(_folded(shown, ways))
+    first = bisect.bisect_left(ends, length, key=lambda end: len(_folded(asked[:end], ways)))
+    beginnings = (asked[:end] for end in ends[first : first + MOST_ENDS])
     return any(_is_loss(text, shown) and _agree(text, shown, ways, cut=False) for text in beginnings)
 
 

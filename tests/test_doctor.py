@@ -96,7 +96,7 @@ def test_what_is_behind_the_cut_is_not_taken_for_shown(way: str, desk: Desk, san
     assert showing.exact.isdisjoint({Way.UNICODE, Way.ASTRAL, Way.ACCENTS})
     asked = Identity("email-imap", ("mx1.example.com",), 143, "x" * 60 + " & é \N{LARGE GREEN CIRCLE}")
     seen = Seen.of(asked, asked._replace(name="x" * 50))
-    assert learned(UNKNOWN, [seen], fresh=True).exact == {Way.NO_NAME, Way.NO_HOST}
+    assert learned(UNKNOWN, [seen], fresh=True).exact == {Way.TYPE, Way.NO_NAME, Way.NO_HOST}
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
