@@ -38,7 +38,7 @@ from bulkload.errors import (
 )
 from bulkload.journal import Journal
 from bulkload.ledger import Change, Ledger, Task
-from bulkload.listing import Listing, hides_ours, look, recognise
+from bulkload.listing import Listing, lacks_ours, look, recognise
 from bulkload.match import Terms, match_rows
 from bulkload.model import State, Status
 from bulkload.near import near_misses
@@ -419,7 +419,7 @@ class Execution:
     async def _look_and_settle(self) -> None:
         listing = await look(self._ledger, self._api)
         self._journal.flush()
-        is_whole = not (self._ledger.doubts() and await hides_ours(self._ledger, self._api, listing))
+        is_whole = not (self._ledger.doubts() and await lacks_ours(self._ledger, self._api, listing))
         self._journal.flush()
         before = self._open()
         settle(self._ledger, listing, self._patience, is_whole=is_whole)

@@ -14,7 +14,7 @@ from bulkload import clock
 from bulkload.api import Api
 from bulkload.errors import AlreadyThere, Distrusted
 from bulkload.ledger import Change, Ledger
-from bulkload.listing import SAMPLES, Coverage, Listing, hides_ours, look
+from bulkload.listing import SAMPLES, Coverage, Listing, lacks_ours, look
 from bulkload.match import Terms, match_rows, met
 from bulkload.model import Issue, State, Status
 from bulkload.near import NEAR_MISS, near_misses
@@ -38,7 +38,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         ledger.forget_all_but(listing.monitors)
     else:
         await _probe(ledger, listing, api, patience)
-    if settle(ledger, listing, patience, is_whole=not (ledger.doubts() and await hides_ours(ledger, api, listing))):
+    if settle(ledger, listing, patience, is_whole=not (ledger.doubts() and await lacks_ours(ledger, api, listing))):
         listing = listing.with_ours(ledger)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()
