@@ -134,7 +134,7 @@ class Api:
                 "Accept-Encoding": "gzip",
             },
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # `_body` does it, up to a bound
+            auto_decompress=False,  # `body_of` does it, up to a bound
         )
 
     async def __aenter__(self) -> Api:

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 
 from bulkload.doctor_reading import Finding, Item, unset
 from bulkload.identity import asked_identity, differences, listed_identity
+from bulkload.match import IDENTIFYING
 from bulkload.showing import Seen
 from bulkload.values import show
-
-_IDENTIFYING = ("name", "hostname", "port")
 
 
 def seen_of(kind: str, body: Mapping[str, object], item: Item) -> Seen | None:
@@ -43,7 +42,7 @@ def how_shown(topic: str, kind: str, body: Mapping[str, object], item: Item) -> 
         parts.insert(0, f"as sent: {', '.join(whole)}" if parts else f"all {len(whole)} fields as sent")
     if state := unset(item, "ipv4"):
         parts.append(f"ipv4, which was not sent, {state if state == 'left out' else f'as {state}'}")
-    changed = sorted(set(differences(body, item)) - {*_IDENTIFYING})
+    changed = sorted(set(differences(body, item)) - {*IDENTIFYING})
     problem = True
     if seen is None or seen.ways is None:
         follows = "bulkload would not recognise what it made; a create whose answer is lost stays unknown"

@@ -419,7 +419,7 @@ class Execution:
     async def _look_and_settle(self) -> None:
         listing = await look(self._ledger, self._api)
         self._journal.flush()
-        is_whole = not (self._ledger.doubts() and await lacks_ours(self._ledger, self._api, listing))
+        is_whole = not await lacks_ours(self._ledger, self._api, listing)
         self._journal.flush()
         before = self._open()
         settle(self._ledger, listing, self._patience, is_whole=is_whole)

@@ -62,6 +62,11 @@ def asked_identity(monitor_type: str, body: Mapping[str, object]) -> Identity:
     return found._replace(port=found.port or PLAIN_PORTS.get(monitor_type, 0))
 
 
+def identity_in(monitor_type: str, body: str) -> Identity:
+    """Take apart what a body asks for that is JSON, as the store keeps it."""
+    return asked_identity(monitor_type, json.loads(body))
+
+
 def monitor_key(monitor_type: str, fields: Mapping[str, object]) -> str:
     """Name what makes a monitor itself: type, host and effective port (a round trip's two servers), trimmed name."""
     return identity_of(monitor_type, fields).key

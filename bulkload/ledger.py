@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from bulkload.identity import Identity, asked_identity
+from bulkload.identity import Identity, identity_in
 from bulkload.model import Issue, State, Status
 from bulkload.showing import Showing
 from bulkload.store import Run, Store, to_json
@@ -40,7 +40,7 @@ class Task(NamedTuple):
     @property
     def identity(self) -> Identity:
         """What a create asks for."""
-        return asked_identity(self.type, json.loads(self.body))
+        return identity_in(self.type, self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Doubt:
     @property
     def identity(self) -> Identity:
         """What was asked for."""
-        return asked_identity(self.type, json.loads(self.body))
+        return identity_in(self.type, self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,13 +306,13 @@ class Ledger:
         with self._store.errors():
             return dict(self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (self._account,)))
 
-    def asked_for(self, key: bytes) -> tuple[str, str] | None:
-        """Type and body (JSON) of some row with an identity; None if no row is left that had it."""
+    def asked_for(self, key: bytes) -> Identity | None:
+        """What rows with an identity ask for; None if no row is left that had it."""
         with self._store.errors():
             found = self._db.execute(
                 "SELECT type, body FROM rows WHERE key = ? AND body IS NOT NULL LIMIT 1", (key,)
             ).fetchone()
-        return tuple(found) if found else None
+        return identity_in(*found) if found else None
 
     def showing(self) -> Showing:
         """What has been learned about how the account shows its monitors."""

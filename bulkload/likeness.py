@@ -45,13 +45,15 @@ class Candidates:
         names = [identity.name or "" for identity in self._identities.values()]
         self._possible = showing.possible | ({Way.CASE} if _is_one_case(names) else set())
         self._longest = [max(measured) for measured in zip(*map(lengths, names), strict=True)]
+        self._maybe_cut = {one for one, identity in self._identities.items() if self._may_be_cut(identity.name or "")}
         for monitor_id, identity in self._identities.items():
             servers = None if None in identity.servers else identity.servers
+            place = identity.type, servers, identity.port
+            kind = "name" if identity.name else "no name"
             for letters in letters_shown(identity.name) if identity.name else ("",):
-                kind = "name" if identity.name else "no name"
-                self._found[identity.type, servers, identity.port, kind, letters].append(monitor_id)
-                if self._may_be_cut(identity):
-                    self._found[identity.type, servers, identity.port, "cut", letters].append(monitor_id)
+                self._found[*place, kind, letters].append(monitor_id)
+                if monitor_id in self._maybe_cut:
+                    self._found[*place, "cut", letters].append(monitor_id)
                     self._cut_lengths.add(len(letters))
 
     def __bool__(self) -> bool:
@@ -59,13 +61,15 @@ class Candidates:
 
     def of(self, asked: Identity) -> list[Candidate]:
         """Give the monitors that a row may be."""
-        found = {}
+        found: dict[str, Candidate] = {}
+        cut = self._possible - ({Way.NO_PORT} if asked.type in self._with_ports else set())
+        whole = cut - {Way.CUT}
         for monitor_id in self._near(asked):
+            if monitor_id in found:
+                continue
             shown = self._identities[monitor_id]
-            allowed = self._possible - ({Way.NO_PORT} if asked.type in self._with_ports else set())
-            if Way.CUT in allowed and not self._may_be_cut(shown):
-                allowed -= {Way.CUT}
-            if monitor_id not in found and (ways := difference(asked, shown, allowed)) is not None:
+            allowed = cut if monitor_id in self._maybe_cut else whole
+            if (ways := difference(asked, shown, allowed)) is not None:
                 if shown.port is None and Way.NO_PORT in self._showing.ways:
                     ways |= {Way.NO_PORT}  # whatever it is, it may be another one than the row's
                 found[monitor_id] = Candidate(monitor_id, ways, shown)
@@ -86,9 +90,9 @@ class Candidates:
                 for length in self._cut_lengths:
                     yield from self._found.get((*place, "cut", letters[:length]), ())
 
-    def _may_be_cut(self, shown: Identity) -> bool:
+    def _may_be_cut(self, name: str) -> bool:
         """True if a name is as long as names of the account get, and as long as it is known to let them get."""
-        name, showing = shown.name or "", self._showing
+        showing = self._showing
         if len(name) < SHORTEST_CUT:
             return False
         whole = showing.longest if showing.cut is None else (0, 0, 0)

@@ -6,6 +6,7 @@ other APIs are known to send is taken note of.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -14,4 +15,9 @@ _OF_LIMITS = re.compile(r"rate-?limit|request-?limit|retry-after|quota|throttl",
 
 def limits_told(headers: Mapping[str, str]) -> dict[str, str]:
     """Give the headers that speak of limits: `X-RateLimit-Remaining`, `RateLimit-Policy`, `Retry-After`, …"""
-    return {name: value for name, value in headers.items() if _OF_LIMITS.search(name)}
+    return {name: value for name, value in headers.items() if _is_of_limits(name)}
+
+
+@functools.lru_cache(maxsize=256)  # every answer passes here, and most have the same headers
+def _is_of_limits(name: str) -> bool:
+    return _OF_LIMITS.search(name) is not None

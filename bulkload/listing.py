@@ -7,7 +7,6 @@ this program made is recognised by its ID, and what the account does not show of
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bulkload import clock
-from bulkload.identity import Identity, asked_identity, listed_identity
+from bulkload.identity import Identity, listed_identity
 from bulkload.ledger import Ledger
 from bulkload.likeness import Candidates
 from bulkload.model import PLAIN_PORTS
@@ -109,7 +108,8 @@ class Coverage:
     @staticmethod
     def of(ledger: Ledger, listing: Listing) -> Coverage:
         """Count."""
-        return Coverage(ledger.made_count(), sum(map(ledger.is_made, listing.monitors)))
+        made = ledger.made_keys()
+        return Coverage(len(made), sum(map(made.__contains__, listing.monitors)))
 
     @property
     def believable(self) -> bool:
@@ -121,8 +121,11 @@ class Coverage:
 async def lacks_ours(ledger: Ledger, api: Api, listing: Listing) -> bool:
     """True if the account has a monitor that this program made, and its list does not show it, or not yet.
 
-    Such a list proves nothing about what it does not show. A few monitors are asked for, the newest first.
+    Such a list proves nothing about what it does not show. A few monitors are asked for, the newest first, if a row is
+    in doubt, so that it matters.
     """
+    if not ledger.doubts():
+        return False
     for monitor_id, _, _ in list(islice(ledger.made_unlisted(listing.monitors), SAMPLES)):
         if await api.get(monitor_id) is not None:
             log.info("the account's list does not show monitor %s, which is there", monitor_id)
@@ -184,8 +187,7 @@ class _Ours:
         self.keys[monitor_id] = key
         if digest(shown.key) == key:
             self.plain.append(monitor_id)
-        elif (row := ledger.asked_for(key)) is not None:
-            asked = asked_identity(row[0], json.loads(row[1]))
+        elif (asked := ledger.asked_for(key)) is not None:
             self.seen[monitor_id] = Seen.of(asked, shown)
             self.asked[monitor_id] = asked
 

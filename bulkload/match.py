@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bulkload.identity import Identity, asked_identity, differences, listed_identity, may_be_of_type, spelled_out
-from bulkload.ledger import Change, Doubt, Ledger, Match
+from bulkload.identity import asked_identity, differences, identity_in, listed_identity, may_be_of_type, spelled_out
+from bulkload.ledger import Change, Doubt, Ledger, Match, Task
 from bulkload.likeness import Candidate, told_apart
 from bulkload.listing import Listing
 from bulkload.model import State, Status
@@ -105,7 +105,8 @@ class _Matching:
             doubt: candidates.of(doubt.identity) for doubt in self._ledger.doubts()
         }
         rows: dict[int, Match] = {}
-        for position, identity in self._pending():
+        for task in self._pending():
+            position, identity = task.position, task.identity
             found = candidates.of(identity)
             if self._terms.create_lookalikes:
                 found = [one for one in found if self._is_same(one)]
@@ -123,25 +124,21 @@ class _Matching:
     def _as_before(self) -> Iterator[Change]:
         """Rows that an earlier run took for a monitor."""
         for key, monitor_id in self._ledger.lookalikes().items():
-            item = self._listing.monitors.get(monitor_id)
-            if item is None or monitor_id in self._given or monitor_id in self._listing.ours:
+            shown = self._listing.identities.get(monitor_id)
+            if shown is None or monitor_id in self._given or monitor_id in self._listing.ours:
                 continue
             if (row := self._free_row(key)) is None:
                 continue
-            shown = self._listing.identities.get(monitor_id)
-            asked = asked_identity(row.type, json.loads(row.body))
-            ways = difference(asked, shown, frozenset(Way)) if shown is not None else None
-            if shown is not None:
-                candidate = Candidate(monitor_id, ways or frozenset(), shown)
-                yield self._give(row, item, None if ways is not None and self._is_same(candidate) else candidate)
+            ways = difference(identity_in(row.type, row.body), shown, frozenset(Way))
+            candidate = Candidate(monitor_id, ways or frozenset(), shown)
+            is_same = ways is not None and self._is_same(candidate)
+            yield self._give(row, self._listing.monitors[monitor_id], None if is_same else candidate)
 
-    def _pending(self) -> Iterator[tuple[int, Identity]]:
+    def _pending(self) -> Iterator[Task]:
         after = -1
         while batch := self._ledger.pending(after, BATCH):
             after = batch[-1].position
-            for task in batch:
-                if task.monitor_id is None and task.position not in self._positions:
-                    yield task.position, asked_identity(task.type, json.loads(task.body))
+            yield from (one for one in batch if one.monitor_id is None and one.position not in self._positions)
 
     def _free_row(self, key: bytes) -> Match | None:
         row = self._ledger.pending_with(key)

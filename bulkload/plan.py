@@ -38,7 +38,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         ledger.forget_all_but(listing.monitors)
     else:
         await _probe(ledger, listing, api, patience)
-    if settle(ledger, listing, patience, is_whole=not (ledger.doubts() and await lacks_ours(ledger, api, listing))):
+    if settle(ledger, listing, patience, is_whole=not await lacks_ours(ledger, api, listing)):
         listing = listing.with_ours(ledger)
     ledger.note_earlier(listing.monitors)
     ledger.hold_back()

@@ -121,13 +121,11 @@ def _in_disguise(ledger: Ledger, listing: Listing, doubt: Doubt, found: Collecti
     """
     asked = doubt.identity
     for monitor_id, shown in listing.identities.items():
-        if monitor_id in found or monitor_id in listing.ours or not _may_be_new(ledger, monitor_id, doubt):
-            continue
-        if not listing.can_prove_absence or shown.type not in (asked.type, ""):
-            is_near = not listing.can_prove_absence
-        else:
-            is_near = shown.servers == asked.servers or None in shown.servers or shown.name in (asked.name, None)
-        if is_near:
+        is_near = shown.type in (asked.type, "") and (
+            shown.servers == asked.servers or None in shown.servers or shown.name in (asked.name, None)
+        )
+        is_free = monitor_id not in listing.ours and monitor_id not in found
+        if is_free and (is_near or not listing.can_prove_absence) and _may_be_new(ledger, monitor_id, doubt):
             return monitor_id
     return None
 

@@ -67,7 +67,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
         if yes:
             return True
         if (agreed := ask("Create this monitor, and delete it again?")) is None:
-            raise UsageError("Nothing was created, since nobody answered; add --yes, or leave --try away to only look.")
+            raise UsageError("Nothing was created, since nobody answered; add --yes, or omit --try to only look.")
         if not agreed:
             click.echo("Nothing was created.")
         return agreed
