@@ -1,6 +1,6 @@
 """`python -m bulkload`."""
 
-from bulkload.cli import entry
+from bulkload.cli.main import entry
 
 if __name__ == "__main__":
     entry()

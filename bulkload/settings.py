@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from bulkload.alertsite.secrets import can_be_token
 from bulkload.errors import UsageError
-from bulkload.secret import can_be_token
 
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"

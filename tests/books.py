@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bulkload.ledger import Ledger
 from bulkload.model import State, Status
-from bulkload.store import NewRow, Run, Store
+from bulkload.store.rows import Ledger
+from bulkload.store.runs import NewRow, Run, Store
 
 ACCOUNT = ("https://api.example.com/v3", "probe@example.com")
 

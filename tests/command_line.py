@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from bulkload.cli import main
+from bulkload.cli.main import main
 from bulkload.sandbox.server import Sandbox
 from tests.sandbox_caller import USER
 

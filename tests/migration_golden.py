@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.tools.registry import recognise
 
 FIXTURES = Path(__file__).parent / "fixtures" / "migration"
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bulkload.readers.documents import read_documents
-from bulkload.readers.listings import Layout
-from bulkload.readers.tools import (
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.json_listings import Layout
+from bulkload.migration.tools import (
     alertsite,
     better_stack,
     datadog,
@@ -22,8 +23,7 @@ from bulkload.readers.tools import (
     uptime_com,
     uptimerobot,
 )
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.tools.registry import recognise
 
 SERVICES = (alertsite, better_stack, datadog, pingdom, site24x7, statuscake, uptime_com, uptimerobot)
 TOOLS = (*(service.NAME for service in SERVICES), gatus.NAME, kuma.NAME)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.accounts import canonical
 from bulkload.errors import ExitCode
-from bulkload.ledger import Ledger
 from bulkload.model import State
 from bulkload.sandbox import Faults, Rule
-from bulkload.store import STORE_NAME, Store
+from bulkload.store.accounts import canonical
+from bulkload.store.rows import Ledger
+from bulkload.store.runs import STORE_NAME, Store
 
 from .books import begin, row
 from .torture.program import Place, place

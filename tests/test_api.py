@@ -21,8 +21,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from bulkload import clock
-from bulkload.answers import Answer, client_failure, raise_for_status, retry_after
-from bulkload.api import Api
+from bulkload.alertsite.client import Api
+from bulkload.alertsite.pacing import Pace
+from bulkload.alertsite.responses import Answer, client_failure, raise_for_status, retry_after
 from bulkload.errors import (
     ApiDown,
     ApiError,
@@ -39,7 +40,6 @@ from bulkload.errors import (
     Throttled,
     WrongAddress,
 )
-from bulkload.pace import Pace
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.command_line import Asked, Desk, Said, imap, listed, scripted
@@ -475,7 +475,7 @@ async def test_an_answer_that_says_a_secret_back_is_shown_without_it(
     """A debugging server or a gateway may show the request that it refuses."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("bulkload").propagate = True
-    monkeypatch.setattr("bulkload.api.SAFE_BACK_OFF", 0.0)
+    monkeypatch.setattr("bulkload.alertsite.client.SAFE_BACK_OFF", 0.0)
     secret = 'se"cret-canary'
     said = {"errors": [{"code": status, "message": f"sent: Bearer {secret}"}]}
     content = json.dumps(said) if kind == "application/json" else f"<p>{secret}</p> {json.dumps(secret)} " * 9

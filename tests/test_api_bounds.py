@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bulkload import api as module
-from bulkload.api import Api
+from bulkload.alertsite import client as module
+from bulkload.alertsite.client import Api
+from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, Distrusted, InDoubt, RunStopped, Unreadable
-from bulkload.pace import Pace
 from tests.command_line import Asked, Desk, Said, imap, listed, scripted
 from tests.raw_server import Heard, as_json, endless, raw_server
 

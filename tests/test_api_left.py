@@ -10,9 +10,9 @@ import time
 import pytest
 
 from bulkload import clock
-from bulkload.api import Api, Created
+from bulkload.alertsite.client import Api, Created
+from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, InDoubt, Rejected, Unreadable
-from bulkload.pace import Pace
 from tests.raw_server import Heard, as_json, endless, raw_server
 
 SLOW = 0.4  # seconds until the server answers

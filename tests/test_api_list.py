@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.answers import mail_type
-from bulkload.api import READINGS, Api
+from bulkload.alertsite.client import READINGS, Api
+from bulkload.alertsite.pacing import Pace
+from bulkload.alertsite.responses import mail_type
 from bulkload.errors import Distrusted
 from bulkload.model import MONITOR_TYPES
-from bulkload.pace import Pace
 from tests.command_line import Asked, Desk, Said, Scripted, imap, listed, scripted
 
 SIZE = 2  # monitors on a page

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
-from bulkload.api import Api
+from bulkload.alertsite.client import Api
+from bulkload.alertsite.pacing import Pace
+from bulkload.alertsite.secrets import HIDDEN, can_be_token, hide
 from bulkload.errors import ApiError, BulkloadError, LoginRefused, WrongAddress
-from bulkload.pace import Pace
-from bulkload.secret import HIDDEN, can_be_token, hide
 from tests.command_line import Desk, Said, imap, listed, scripted
 from tests.raw_server import Heard, raw_server
 
@@ -50,7 +50,7 @@ async def test_a_proxy_that_refuses_does_not_give_its_password_away(
     """Neither in the words, nor in what caused them, nor in the log, though the proxy says back what it was sent."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("bulkload").propagate = True
-    monkeypatch.setattr("bulkload.api.SAFE_BACK_OFF", 0.0)
+    monkeypatch.setattr("bulkload.alertsite.client.SAFE_BACK_OFF", 0.0)
     asked: list[str] = []
     basic = base64.b64encode(f"anna:{PASSWORD}".encode()).decode()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.cells import neutralise, restore
+from bulkload.files.formulas import neutralise, restore
 
 START = "=+-@\t\r"
 TEXT = st.text() | st.from_regex(r"\A'{0,3}[=+\-@\t\r'a ]{0,3}.{0,5}\Z")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.columns import ALIASES, FIELDS, RESULT_COLUMNS, is_header, map_header, normalise
 from bulkload.errors import InputError
+from bulkload.monitors.header import ALIASES, FIELDS, RESULT_COLUMNS, is_header, map_header, normalise
 
 GOOD = ("type", "name", "hostname", "billing_plancode")
 RESULTS = (*GOOD, *RESULT_COLUMNS)

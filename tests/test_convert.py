@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.columns import is_header
-from bulkload.convert import convert
 from bulkload.errors import ExitCode, InputError, UsageError
-from bulkload.readers import open_source
-from bulkload.readers.documents import MAX_DEPTH, read_documents
-from bulkload.readers.tools.registry import READERS, Reader, recognise
-from bulkload.readers.translate import Rules, read_configuration, translated
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import MAX_DEPTH, read_documents
+from bulkload.migration.rules import Rules, read_configuration, translated
+from bulkload.migration.tools.registry import READERS, Reader, recognise
+from bulkload.monitors.header import is_header
+from bulkload.operations.convert import convert
+from bulkload.readers.opening import open_source
 from tests.command_line import Desk
 from tests.migration_golden import FIXTURES, cases
 

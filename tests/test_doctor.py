@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from bulkload.doctor_trial import awkward_name
-from bulkload.identity import Identity
+from bulkload.monitors.alterations import Way
+from bulkload.monitors.display_profile import UNKNOWN, Seen, Showing, learned
+from bulkload.monitors.identity import Identity
+from bulkload.operations.doctor.trial import awkward_name
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.showing import UNKNOWN, Seen, Showing, learned
-from bulkload.store import STORE_NAME, Store
-from bulkload.trials import Trial, Trials
-from bulkload.ways import Way
+from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.trials import Trial, Trials
 
 from .command_line import PLAN, Asked, Desk, Ended, Said, by_hand, imap, listed, scripted
 from .sandbox_caller import USER

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkload.columns import map_header
-from bulkload.export import write_sheet
-from bulkload.identity import differences
-from bulkload.readers import open_source
+from bulkload.monitors.header import map_header
+from bulkload.monitors.identity import differences
+from bulkload.monitors.validate import Valid, Validator
+from bulkload.operations.export import write_sheet
+from bulkload.readers.opening import open_source
 from bulkload.sandbox import Options
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.validate import Valid, Validator
 from tests.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
 
 SUFFIXES = (".xlsx", ".csv")

@@ -21,7 +21,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.store import Store
+from bulkload.store.runs import Store
 from tests.command_line import Desk, by_hand, imap
 from tests.waiting import PATIENCE, wait_until
 
@@ -359,10 +359,10 @@ def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) 
     now = time.time()
     os.utime(desk.folder / "box" / "bomb.csv", (now - 100, now - 100))
     code = (
-        "import os, sys, bulkload.intake\n"
+        "import os, sys, bulkload.stages.intake\n"
         "import bulkload.readers.delimited as reader\n"
-        "bulkload.intake.open_source = lambda *a, **k: os._exit(9)\n"
-        "from bulkload.cli import main\n"
+        "bulkload.stages.intake.open_source = lambda *a, **k: os._exit(9)\n"
+        "from bulkload.cli.main import main\n"
         "sys.exit(main(['inbox', 'box']))\n"
     )
     for _ in range(3):
@@ -380,7 +380,7 @@ def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) 
 def held(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the store's lock."""
     code = (
-        "import sys, time; from pathlib import Path; from bulkload.store import Store\n"
+        "import sys, time; from pathlib import Path; from bulkload.store.runs import Store\n"
         "store = Store(Path('box')); store.lock(); print('held', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:

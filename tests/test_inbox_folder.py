@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import UsageError
-from bulkload.inbox.folder import (
+from bulkload.inbox.scan import (
     LONGEST_STEM,
     Waiting,
     beside,

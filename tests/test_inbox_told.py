@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-import bulkload.notify
-from bulkload.notify import shown
+import bulkload.inbox.notify
+from bulkload.inbox.notify import shown
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.command_line import Desk, imap
@@ -69,7 +69,7 @@ def test_a_ping_tells_of_every_failure(desk: Desk, sandbox: Sandbox, listener: L
 
 def test_a_call_that_finds_the_store_in_use_pings_nobody(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
     """The holder tells; a start without an end would look like a crash."""
-    from bulkload.store import Store
+    from bulkload.store.runs import Store
 
     desk.sheet("box/mail.csv", [imap("a")])
     with Store(desk.folder / "box") as store:
@@ -96,7 +96,7 @@ def test_a_webhook_gets_the_summary_as_json_if_there_is_something_to_tell(
 def test_a_failing_ping_never_fails_or_holds_up_the_run_and_its_address_stays_a_secret(
     desk: Desk, sandbox: Sandbox, listener: Listener, trouble: str
 ) -> None:
-    desk.environment.setattr(bulkload.notify, "LONGEST_WAIT", 0.3)
+    desk.environment.setattr(bulkload.inbox.notify, "LONGEST_WAIT", 0.3)
     address = listener.address
     if trouble == "status":
         listener.status = 500

@@ -13,12 +13,12 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
-from bulkload.store import Store
+from bulkload.store.runs import Store
 from tests.command_line import Desk, imap
 from tests.listener import Listener
 from tests.waiting import PATIENCE, wait_until
 
-PROGRAM = "import sys; from bulkload.cli import main; sys.exit(main(sys.argv[1:]))"
+PROGRAM = "import sys; from bulkload.cli.main import main; sys.exit(main(sys.argv[1:]))"
 NO_EVENTS = """
 import errno, watchfiles
 def watch(*_, **__):

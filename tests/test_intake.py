@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from bulkload import alike, twins
-from bulkload.columns import map_header
 from bulkload.errors import ExitCode
-from bulkload.intake import _bad, _checked, _good
 from bulkload.model import Issue, RawRow, State, Status
-from bulkload.store import NewRow
-from bulkload.twins import Twins
-from bulkload.validate import Valid, Validator
+from bulkload.monitors.header import map_header
+from bulkload.monitors.validate import Valid, Validator
+from bulkload.stages import duplicates as twins
+from bulkload.stages import row_templates as alike
+from bulkload.stages.duplicates import Twins
+from bulkload.stages.intake import _bad, _checked, _good
+from bulkload.store.runs import NewRow
 from tests.books import row
 from tests.command_line import Desk, imap
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bulkload.cli.interrupts import Interrupts
+from bulkload.cli.signals import Interrupts
 from bulkload.errors import ExitCode
 from tests.waiting import PATIENCE
 

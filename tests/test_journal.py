@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bulkload.errors import StoreError
-from bulkload.journal import GATHER, Journal
-from bulkload.ledger import Change
 from bulkload.model import State, Status
-from bulkload.store import STORE_NAME, Store
+from bulkload.store.group_commit import GATHER, Journal
+from bulkload.store.rows import Change
+from bulkload.store.runs import STORE_NAME, Store
 from tests.books import book
 
 MOMENT = "boot|1.0000|1.0000"

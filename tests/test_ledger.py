@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import StoreError
-from bulkload.ledger import Change, Ledger
 from bulkload.model import State, Status
-from bulkload.store import Store, digest
+from bulkload.store.rows import Change, Ledger
+from bulkload.store.runs import Store, digest
 from tests.books import ACCOUNT, begin, book, row
 
 MOMENT = "boot|1.0000|1.0000"

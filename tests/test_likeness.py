@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.identity import Identity
-from bulkload.likeness import CUT_ENDS, MOST, ONE_CASE, Candidate, Candidates, told_apart
-from bulkload.showing import UNKNOWN, Showing, difference
-from bulkload.ways import Way
+from bulkload.monitors.alterations import Way
+from bulkload.monitors.display_profile import UNKNOWN, Showing, difference
+from bulkload.monitors.identity import Identity
+from bulkload.stages.candidates import CUT_ENDS, MOST, ONE_CASE, Candidate, Candidates, told_apart
 
 MANY = 5_000  # monitors, and rows
 

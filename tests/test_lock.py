@@ -21,11 +21,11 @@ import pytest
 from filelock import FileLock, Timeout
 
 from bulkload.errors import ExitCode, Locked, LockLost, StoreError
-from bulkload.ledger import Change, Ledger
-from bulkload.lock import LOCK_SUFFIX, WAL_SUFFIX
 from bulkload.model import State, Status
 from bulkload.sandbox import Faults, Rule
-from bulkload.store import STORE_NAME, Store
+from bulkload.store.lock import LOCK_SUFFIX, WAL_SUFFIX
+from bulkload.store.rows import Change, Ledger
+from bulkload.store.runs import STORE_NAME, Store
 
 from .books import book
 from .torture.program import Ended, Place, Process, place

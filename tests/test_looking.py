@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulkload.cli import cli
+from bulkload.cli.main import cli
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.command_line import Desk, by_hand, imap

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bulkload.columns import map_header
-from bulkload.fields import FIELDS
-from bulkload.identity import differences, listed_key
-from bulkload.readers.tools import (
-    alertsite,
-)
-from bulkload.readers.translate import configuration_source
-from bulkload.readers.translation import Check
-from bulkload.validate import Valid, Validator
+from bulkload.migration.checks import Check
+from bulkload.migration.rules import configuration_source
+from bulkload.migration.tools import alertsite
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.header import map_header
+from bulkload.monitors.identity import differences, listed_key
+from bulkload.monitors.validate import Valid, Validator
 from tests.migration_golden import FIXTURES
 from tests.migration_objects import GOOD, SECRET, read_json, read_one
 

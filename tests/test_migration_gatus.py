@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.tools import gatus
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translate import read_configuration
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.rules import read_configuration
+from bulkload.migration.tools import gatus
+from bulkload.migration.tools.registry import recognise
 
 SAMPLES = os.environ.get("BULKLOAD_MIGRATION_SAMPLES", "")
 

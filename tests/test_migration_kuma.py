@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.tools import kuma
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.tools import kuma
+from bulkload.migration.tools.registry import recognise
 from tests.migration_golden import FIXTURES
 
 BACKUP = FIXTURES / "uptime-kuma" / "backup" / "Uptime_Kuma_Backup.json"

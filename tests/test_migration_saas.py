@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkload.columns import map_header
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translate import configuration_source
-from bulkload.readers.translation import Check, LeftOut
-from bulkload.validate import Invalid, Validator
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.rules import configuration_source
+from bulkload.migration.tools.registry import recognise
+from bulkload.monitors.header import map_header
+from bulkload.monitors.validate import Invalid, Validator
 from tests.migration_golden import cases, expected, outcome
 from tests.migration_objects import GOOD, LAYOUTS, SECRET, TOOLS, assert_usable, leaves, read, read_json, read_one
 

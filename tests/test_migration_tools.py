@@ -18,15 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
-from bulkload.readers.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
-from bulkload.readers.tools.nagios import grammar
-from bulkload.readers.tools.nagios.files import Tree
-from bulkload.readers.tools.nagios.plugins import NoProbe, Probe, read_command_line
-from bulkload.readers.tools.nagios.services import services
-from bulkload.readers.tools.registry import recognise
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
+from bulkload.migration.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
+from bulkload.migration.tools.nagios import grammar
+from bulkload.migration.tools.nagios.config_files import Tree
+from bulkload.migration.tools.nagios.plugins import NoProbe, Probe, read_command_line
+from bulkload.migration.tools.nagios.services import services
+from bulkload.migration.tools.registry import recognise
 from tests.migration_golden import FIXTURES, cases, expected, outcome
 
 TOOLS = tuple(tool.NAME for tool in (icinga2, monit, nagios, prometheus, xymon, zabbix))

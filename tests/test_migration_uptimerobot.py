@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from bulkload.errors import InputError
-from bulkload.readers.documents import read_documents
-from bulkload.readers.tools import (
-    uptimerobot,
-)
-from bulkload.readers.translation import Check, LeftOut
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.tools import uptimerobot
 from tests.migration_objects import GOOD, assert_usable, read, read_json, read_one
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.readers.values import Unreadable, as_address, as_bool, as_labels, as_port, as_seconds, as_text
+from bulkload.migration.parsing import Unreadable, as_address, as_bool, as_labels, as_port, as_seconds, as_text
 from tests.migration_objects import SECRET
 
 

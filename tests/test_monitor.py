@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bulkload.identity import differences, listed_key
-from bulkload.monitor import MonitorConfig
+from bulkload.monitors.config import MonitorConfig
+from bulkload.monitors.identity import differences, listed_key
 
 SERVER: dict[str, Any] = {
     "type": "email-imap",

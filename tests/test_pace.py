@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulkload.alertsite.pacing import LATENESS, MARGIN, MOST_LATE, PAUSE_CEILING, Pace
 from bulkload.errors import NotSent
-from bulkload.pace import LATENESS, MARGIN, MOST_LATE, PAUSE_CEILING, Pace
 from tests.driven_clock import Clock, drive
 
 WORKERS = 10

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.pace import Pace
+from bulkload.alertsite.pacing import Pace
 from tests.driven_clock import Clock, drive
 
 WORKERS = 10

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers import open_source
+from bulkload.readers.opening import open_source
 
 HEADER = ("type", "name", "hostname", "port", "note")
 ROWS = (

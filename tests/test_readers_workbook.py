@@ -16,7 +16,10 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers import lost, open_source, package, workbook
+from bulkload.readers import sheet_scan as lost
+from bulkload.readers import workbook
+from bulkload.readers import zip_package as package
+from bulkload.readers.opening import open_source
 
 DATA = Path(__file__).parent / "data" / "readers"
 HEADER = ("type", "name", "hostname", "port", "note")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.cli import cli
+from bulkload.cli.main import cli
 from bulkload.errors import ExitCode
-from bulkload.fields import FIELDS
 from bulkload.model import Status
+from bulkload.monitors.fields import FIELDS
 from bulkload.sandbox.server import running
 
 ROOT = Path(__file__).parent.parent

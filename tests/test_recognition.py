@@ -19,7 +19,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
-from bulkload.schema import MIGRATIONS
+from bulkload.store.schema import MIGRATIONS
 from tests.command_line import PLAN, Desk, Ended, by_hand, imap
 
 LONG = "a name that is longer than fifty characters, as some are: number"

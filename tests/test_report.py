@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkload import report
-from bulkload.cells import restore
-from bulkload.columns import RESULT_COLUMNS
 from bulkload.errors import StoreError, UsageError
+from bulkload.files.formulas import restore
 from bulkload.model import ReportRow, Status
-from bulkload.report.columns import result_header
-from bulkload.report.jsonlines import distinct
+from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.reports import formats as report
+from bulkload.reports.json_lines import distinct
+from bulkload.reports.result_cells import result_header
 from tests.report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 TABLES = st.integers(1, 5).flatmap(

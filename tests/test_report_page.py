@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from bulkload import report
+from bulkload.files.printable import legible
 from bulkload.model import Issue, ReportRow, RunInfo, Status
-from bulkload.report.legible import legible
-from bulkload.report.page import bars
+from bulkload.reports import formats as report
+from bulkload.reports.html_page import bars
 from tests.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 _VOID = {"meta", "input", "br"}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.model import RunInfo, Status
-from bulkload.report.summary import duration, headline, moment, run_json, sections, summary_table
+from bulkload.reports.summary import duration, headline, moment, run_json, sections, summary_table
 from tests.report_samples import TEXT, run_of
 
 COUNTS = {Status.CREATED: 1200, Status.EXISTS: 3, Status.INVALID: 4, Status.FAILED: 5, Status.UPDATED: 0}

@@ -18,13 +18,13 @@ from openpyxl.cell.cell import Cell
 from openpyxl.worksheet.worksheet import Worksheet
 from python_calamine import CalamineWorkbook
 
-from bulkload import report
-from bulkload.columns import RESULT_COLUMNS
 from bulkload.errors import UsageError
+from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, ReportRow, RunInfo, Status
-from bulkload.report.palette import PALETTE
-from bulkload.report.sheet_text import CELL_UNITS
-from bulkload.report.workbook import SHEET_COLUMNS, write_workbook
+from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.reports import formats as report
+from bulkload.reports.palette import PALETTE
+from bulkload.reports.results_workbook import SHEET_COLUMNS, write_workbook
 from tests.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
 ERROR_COLUMN = len(HEADER) + 1 + RESULT_COLUMNS.index("error")  # counted from 1, as openpyxl does

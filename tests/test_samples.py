@@ -8,9 +8,9 @@ from pathlib import Path
 
 from openpyxl import load_workbook
 
-from bulkload.columns import map_header
 from bulkload.model import RawRow
-from bulkload.validate import Invalid, Valid, Validator
+from bulkload.monitors.header import map_header
+from bulkload.monitors.validate import Invalid, Valid, Validator
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

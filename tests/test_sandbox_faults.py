@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bulkload.sandbox import KINDS, Faults, Options, Rule, flood
+from bulkload.sandbox import KINDS, Faults, Options, Rule
+from bulkload.sandbox import endless_answers as flood
 from bulkload.sandbox.server import Sandbox
 from tests.sandbox_caller import MX1, USER, Caller, calling
 

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from bulkload.sandbox import KINDS, Faults, Options, Rule, flood
+from bulkload.sandbox import KINDS, Faults, Options, Rule
+from bulkload.sandbox import endless_answers as flood
 from tests.sandbox_caller import MX1, PATIENCE, Caller, calling
 
 POURS = ("gzip-bomb", "endless")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, OPERATIONS, Faults, Rule
+from bulkload.sandbox.alterations import WAYS
+from bulkload.sandbox.rate_window import Window
 from bulkload.sandbox.schedule import Schedule, Subject, chance
-from bulkload.sandbox.showing import WAYS
-from bulkload.sandbox.window import Window
 
 CREATE = Subject(operation="create", key="email-imap\nmx1\nmx1.example.com", name="mx1")
 

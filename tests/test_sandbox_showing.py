@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.sandbox import Faults, Options, Rule, wire
-from bulkload.sandbox.showing import WAYS, parse, shown_by, written
+from bulkload.sandbox.alterations import WAYS, parse, shown_by, written
 from tests.command_line import Desk, imap
 from tests.sandbox_caller import BOUNCE, MX1, Caller, calling
 from tests.test_sandbox_command import served

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from bulkload.cli import cli
+from bulkload.cli.main import cli
 from bulkload.cli.options import VARIABLES
 from bulkload.errors import UsageError
 from bulkload.sandbox.server import Sandbox

@@ -23,11 +23,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bulkload.identity import Identity, asked_identity, listed_identity
-from bulkload.likeness import Candidates
-from bulkload.sandbox.showing import WAYS, shown_by
-from bulkload.showing import UNKNOWN, Seen, Showing, difference, learned, without_ways
-from bulkload.ways import LONGEST_TEXT, SHORTEST_CUT, Lengths, Way, difference_of_texts
+from bulkload.monitors.alterations import LONGEST_TEXT, SHORTEST_CUT, Lengths, Way, difference_of_texts
+from bulkload.monitors.display_profile import UNKNOWN, Seen, Showing, difference, learned, without_ways
+from bulkload.monitors.identity import Identity, asked_identity, listed_identity
+from bulkload.sandbox.alterations import WAYS, shown_by
+from bulkload.stages.candidates import Candidates
 
 EVERY = frozenset(Way)
 OF_TYPES = ("upper-types", "short-types")  # a monitor's type is not part of this module

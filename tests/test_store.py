@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from bulkload import clock
 from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
-from bulkload.ledger import Change, Ledger
 from bulkload.model import Issue, State, Status
-from bulkload.schema import MIGRATIONS
-from bulkload.store import STORE_NAME, NewRow, Store
+from bulkload.store.rows import Change, Ledger
+from bulkload.store.runs import STORE_NAME, NewRow, Store
+from bulkload.store.schema import MIGRATIONS
 from tests.books import ACCOUNT, begin, book, row
 
 CELLS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2).map(tuple)

@@ -9,11 +9,11 @@ import pytest
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-from bulkload.columns import FIELDS, map_header
 from bulkload.errors import UsageError
 from bulkload.model import MONITOR_TYPES, RawRow
-from bulkload.template import write_template
-from bulkload.validate import Valid, Validator
+from bulkload.monitors.header import FIELDS, map_header
+from bulkload.monitors.validate import Valid, Validator
+from bulkload.operations.template import write_template
 
 
 def rows_of(path: Path) -> list[tuple[str, ...]]:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.answers import LONGEST_WORDS, decode
-from bulkload.api import Api
+from bulkload.alertsite.client import Api
+from bulkload.alertsite.pacing import Pace
+from bulkload.alertsite.responses import LONGEST_WORDS, decode
 from bulkload.errors import Rejected
-from bulkload.pace import Pace
 from tests.command_line import PLAN, Asked, Desk, Said, imap, listed, scripted
 
 HALF = "\\ud83d"  # as JSON spells it

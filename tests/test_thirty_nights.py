@@ -21,7 +21,7 @@ from typing import Any
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.store import STORE_NAME
+from bulkload.store.runs import STORE_NAME
 from tests.command_line import Desk, imap
 from tests.listener import Heard, Listener
 from tests.test_inbox_told import metrics

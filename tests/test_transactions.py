@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from bulkload.errors import StoreError
-from bulkload.journal import Journal
-from bulkload.ledger import Change
 from bulkload.model import State, Status
-from bulkload.store import STORE_NAME, NewRow
+from bulkload.store.group_commit import Journal
+from bulkload.store.rows import Change
+from bulkload.store.runs import STORE_NAME, NewRow
 
 from .books import book, row
 

@@ -15,7 +15,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.store import Store
+from bulkload.store.runs import Store
 from tests.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 from tests.waiting import PATIENCE, wait_until
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from bulkload.cli import cli
+from bulkload.cli.main import cli
 from bulkload.sandbox.server import running
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.columns import FIELDS, RESULT_COLUMNS, map_header
 from bulkload.errors import UsageError
-from bulkload.fields import MODES
 from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
-from bulkload.monitor import MonitorConfig
-from bulkload.validate import Invalid, Valid, Validator
+from bulkload.monitors.config import MonitorConfig
+from bulkload.monitors.fields import MODES
+from bulkload.monitors.header import FIELDS, RESULT_COLUMNS, map_header
+from bulkload.monitors.validate import Invalid, Valid, Validator
 
 SERVER = {"type": "imap", "name": "mx1", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
 ROUND_TRIP = {

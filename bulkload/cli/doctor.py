@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from bulkload.cli.doors import ask, complain, settings
 from bulkload.cli.options import SHOWING, own_option, with_options
+from bulkload.cli.output import ask, complain, settings
 from bulkload.errors import UsageError
 
 if TYPE_CHECKING:
-    from bulkload.doctor import Examined, Proposal
-    from bulkload.doctor_reading import Finding
+    from bulkload.operations.doctor.examination import Examined, Proposal
+    from bulkload.operations.doctor.findings import Finding
     from bulkload.settings import Account, Options
 
 TOPIC_WIDTH = 12  # columns
@@ -48,7 +48,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
       bulkload doctor --try
       bulkload doctor --try --yes --json --set billing_plancode="UBM - A/A"
     """
-    from bulkload.doctor import PLAN, examine
+    from bulkload.operations.doctor.examination import PLAN, examine
 
     _check_set(given["set"], PLAN)
     account, options = settings(config, given)
@@ -83,7 +83,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
 
 
 def _check_set(given: tuple[str, ...], plan: str) -> None:
-    from bulkload.columns import field_named
+    from bulkload.monitors.header import field_named
 
     for text in given:
         if field_named(text.partition("=")[0]) != plan:
@@ -91,7 +91,7 @@ def _check_set(given: tuple[str, ...], plan: str) -> None:
 
 
 def _line(finding: Finding) -> str:
-    from bulkload.report.legible import one_line
+    from bulkload.files.printable import one_line
 
     mark = "!" if finding.problem else " "
     said = one_line(f"{finding.account} → {finding.follows}")

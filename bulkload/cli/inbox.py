@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.doors import complain, progress, settings
 from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
+from bulkload.cli.output import complain, progress, settings
 from bulkload.errors import ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
-    from bulkload.inbox.tidings import Visit
+    from bulkload.inbox.records import Visit
     from bulkload.settings import Account, Options
 
 log = logging.getLogger(__name__)
@@ -63,12 +63,12 @@ def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
 
 def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
     """Visit once and tell everybody."""
-    from bulkload.inbox.folder import is_untouched
-    from bulkload.inbox.tidings import Visit
+    from bulkload.inbox.records import Visit
+    from bulkload.inbox.scan import is_untouched
 
     def begin() -> None:
         if options.ping is not None:
-            from bulkload.notify import ping
+            from bulkload.inbox.notify import ping
 
             ping(options.ping, "start")
 
@@ -93,12 +93,12 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
 
 def _tell(found: Visit, options: Options) -> None:
     if options.metrics is not None:
-        from bulkload.metrics import write_metrics
+        from bulkload.inbox.metrics import write_metrics
 
         write_metrics(options.metrics, found)
     if options.json_ or not found.idle or options.ping is not None:
-        from bulkload.inbox.telling import line, visit_json
-        from bulkload.notify import ping, post_json
+        from bulkload.inbox.messages import line, visit_json
+        from bulkload.inbox.notify import ping, post_json
 
         if not found.idle:
             if found.exit_code or not options.quiet:

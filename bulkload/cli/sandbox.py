@@ -9,8 +9,8 @@ import click
 
 from bulkload.errors import ExitCode, UsageError
 from bulkload.sandbox import KINDS, Faults, Options, Rule, SandboxError
-from bulkload.sandbox.options import Location, Role
-from bulkload.sandbox.showing import WAYS, written
+from bulkload.sandbox.account_options import Location, Role
+from bulkload.sandbox.alterations import WAYS, written
 
 WINDOW = 1.0  # seconds of --rate-limit, if it names none
 

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
-from bulkload.inbox.book import SECONDS_A_DAY, Arrival, Book
-from bulkload.inbox.filing import adopt, at_work, finish, put_away, take, write_why
-from bulkload.inbox.folder import DONE, GONE, RESULTS, WHY, is_plain, waiting
-from bulkload.inbox.housekeeping import clear_out
-from bulkload.inbox.tidings import Fate, Filed, Visit
+from bulkload.inbox.moves import adopt, at_work, finish, put_away, take, write_why
+from bulkload.inbox.records import Fate, Filed, Visit
+from bulkload.inbox.retention import clear_out
+from bulkload.inbox.scan import DONE, GONE, RESULTS, WHY, is_plain, waiting
 from bulkload.settings import Account, Options
-from bulkload.store import Run, Store
+from bulkload.store.arrivals import SECONDS_A_DAY, Arrival, Book
+from bulkload.store.runs import Run, Store
 
 if TYPE_CHECKING:
     from bulkload.model import RunInfo
-    from bulkload.pipeline import OnStart, Outcome
+    from bulkload.operations.pipeline import OnStart, Outcome
 
 MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
 GOES_ON = (  # how a run ends to be resumed
@@ -153,8 +153,8 @@ class _Clerk:
         return outcome.exit_code in GOES_ON
 
     def _read(self, arrival: Arrival) -> Run:
-        from bulkload.intake import read_into
-        from bulkload.pipeline import shown_settings
+        from bulkload.operations.pipeline import shown_settings
+        from bulkload.stages.intake import read_into
 
         path = at_work(self._folder, arrival)
         if not is_plain(path):
@@ -179,8 +179,8 @@ class _Clerk:
         return run
 
     def _carry(self, arrival: Arrival, run: Run) -> Outcome:
-        from bulkload.inbox.gone import note_gone
-        from bulkload.pipeline import carry_through
+        from bulkload.inbox.prune import note_gone
+        from bulkload.operations.pipeline import carry_through
 
         before = self._store.info(run).requests
         outcome = carry_through(
@@ -197,7 +197,7 @@ class _Clerk:
         return outcome
 
     def _write(self, arrival: Arrival, run: Run) -> Outcome:
-        from bulkload.pipeline import write_results
+        from bulkload.operations.pipeline import write_results
 
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
@@ -253,7 +253,7 @@ class _Clerk:
         self._file(arrival, run, outcome, problem=problem)
 
     def _prune_and_file(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        from bulkload.inbox.gone import prune
+        from bulkload.inbox.prune import prune
 
         pruned = prune(self._store, self._book, arrival, run, self._account, self._options)
         self._requests.update(pruned.requests)
@@ -266,7 +266,7 @@ class _Clerk:
 
     def _file(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
         """Put a file and its results where they belong."""
-        from bulkload.inbox.gone import write_gone
+        from bulkload.inbox.prune import write_gone
 
         if self._book.gone_count(run):
             write_gone(at_work(self._folder, arrival, GONE), self._book, run)
@@ -284,7 +284,7 @@ class _Clerk:
 
     def _finish_filing(self, arrival: Arrival, run: Run | None) -> None:
         """Put a file where it belongs whose way there was interrupted."""
-        from bulkload.pipeline import write_results
+        from bulkload.operations.pipeline import write_results
 
         place = finish(self._folder, self._book, arrival)
         fate: Fate = "done" if str(arrival.place).startswith(DONE) else "failed"
@@ -310,7 +310,7 @@ class _Clerk:
         problem: str = "",
         deleted: int = 0,
     ) -> None:
-        from bulkload.report.summary import untranslated
+        from bulkload.reports.summary import untranslated
 
         run = self._store.run(outcome.info.run_id)
         exit_code = outcome.exit_code
@@ -332,7 +332,7 @@ class _Clerk:
 
     def _account_number(self) -> int:
         if self._number is None:
-            from bulkload.pipeline import account_number
+            from bulkload.operations.pipeline import account_number
 
             self._number = account_number(self._store, self._account, self._options)
         return self._number

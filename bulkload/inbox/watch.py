@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bulkload.errors import ExitCode, Interrupted
-from bulkload.inbox.folder import has_candidates, is_candidate
+from bulkload.inbox.scan import has_candidates, is_candidate
 
 TICK = 1.0  # seconds
 LOOK_EVERY = 60.0  # seconds between looks without an event

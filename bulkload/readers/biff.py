@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.readers.lost import BINARY_ERRORS, Lost
-from bulkload.readers.package import damage_translated
+from bulkload.readers.sheet_scan import BINARY_ERRORS, Lost
+from bulkload.readers.zip_package import damage_translated
 
 _END_OF_CHAIN = 0xFFFFFFFA  # this and all above it are no sectors
 _SHEET = 0x85

@@ -17,11 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.columns import results_prefix
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
-from bulkload.readers import biff, lost, package
-from bulkload.readers.lost import Lost, Survey
+from bulkload.monitors.header import results_prefix
+from bulkload.readers import biff
+from bulkload.readers import sheet_scan as lost
+from bulkload.readers import zip_package as package
+from bulkload.readers.sheet_scan import Lost, Survey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ stand-in cannot share a mistake. `Options` say what the account is like, `Faults
 costs start-up time.
 """
 
+from bulkload.sandbox.account_options import Location, Options, SandboxError
 from bulkload.sandbox.faults import KINDS, OPERATIONS, Faults, Rule
-from bulkload.sandbox.options import Location, Options, SandboxError
 
 __all__ = ["KINDS", "OPERATIONS", "Faults", "Location", "Options", "Rule", "SandboxError"]

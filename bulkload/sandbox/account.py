@@ -32,10 +32,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bulkload.sandbox.account_options import WRITERS, Options
+from bulkload.sandbox.alterations import Show
 from bulkload.sandbox.faults import Operation
-from bulkload.sandbox.monitors import MODELS, Refused, edited_monitor, new_monitor
-from bulkload.sandbox.options import WRITERS, Options
-from bulkload.sandbox.showing import Show
+from bulkload.sandbox.monitor_bodies import MODELS, Refused, edited_monitor, new_monitor
 from bulkload.sandbox.state import State, Stored
 
 AUTH_TEXT = "invalid_request - User authentication failed."

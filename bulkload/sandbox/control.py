@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from bulkload.sandbox.faults import Faults
-from bulkload.sandbox.journal import Entry
+from bulkload.sandbox.request_log import Entry
 
 
 class Controlled(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from bulkload.sandbox import showing
+from bulkload.sandbox import alterations as showing
 
 Operation = Literal["login", "list", "get", "create", "patch", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete")

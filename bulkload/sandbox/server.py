@@ -24,11 +24,11 @@ from typing import Literal, Self
 from aiohttp import web
 
 from bulkload.sandbox.account import Account
+from bulkload.sandbox.account_options import Options, SandboxError
 from bulkload.sandbox.control import control
 from bulkload.sandbox.faults import Faults
-from bulkload.sandbox.journal import Entry, Journal
-from bulkload.sandbox.monitors import MODELS
-from bulkload.sandbox.options import Options, SandboxError
+from bulkload.sandbox.monitor_bodies import MODELS
+from bulkload.sandbox.request_log import Entry, Journal
 from bulkload.sandbox.service import Service
 from bulkload.sandbox.state import State
 

@@ -18,15 +18,16 @@ from functools import partial
 
 from aiohttp import web
 
-from bulkload.sandbox import flood, wire
+from bulkload.sandbox import endless_answers as flood
+from bulkload.sandbox import wire
 from bulkload.sandbox.account import AUTH_TEXT, Account, Answer, Call, Draft, Listing, parse_body, refusal, route
+from bulkload.sandbox.alterations import shown_by
 from bulkload.sandbox.faults import Faults, Rule
-from bulkload.sandbox.journal import Entry, Journal
-from bulkload.sandbox.late import Late
+from bulkload.sandbox.late_calls import Late
+from bulkload.sandbox.rate_window import Window
+from bulkload.sandbox.request_log import Entry, Journal
 from bulkload.sandbox.schedule import Schedule, Subject
-from bulkload.sandbox.showing import shown_by
 from bulkload.sandbox.state import State
-from bulkload.sandbox.window import Window
 
 GONE_CHECK_SECONDS = 0.2  # how often a stalled answer looks whether its client is still there
 

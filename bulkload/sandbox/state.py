@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkload.sandbox.options import SandboxError
+from bulkload.sandbox.account_options import SandboxError
 
 BATCH = 500  # monitors read at once
 LAYOUT = 1  # of the tables, kept in PRAGMA user_version

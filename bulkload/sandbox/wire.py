@@ -16,8 +16,8 @@ from email.utils import formatdate
 from aiohttp import web
 
 from bulkload.sandbox.account import Answer, Listing
+from bulkload.sandbox.alterations import with_strings
 from bulkload.sandbox.faults import Faults, Rule
-from bulkload.sandbox.showing import with_strings
 
 STREAMED_FROM = 1_000  # monitors in a list, from which on the answer is sent in pieces
 _JSON = "application/json"

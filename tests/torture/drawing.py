@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, Faults, Rule
-from bulkload.sandbox.showing import WAYS
+from bulkload.sandbox.alterations import WAYS
 
 from .scenario import SPELLINGS, Line, Round, Scenario, There
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults
-from bulkload.sandbox.showing import shown_by
+from bulkload.sandbox.alterations import shown_by
 from tests.sandbox_caller import USER
 from tests.waiting import wait_until
 

@@ -27,14 +27,14 @@ from bulkload.sandbox.server import NO_FAULTS, Sandbox, running
 
 LONGEST = 120.0  # seconds that a process may take before the test fails
 LOADED = (
-    "bulkload.cli",
-    "bulkload.pipeline",
-    "bulkload.session",
-    "bulkload.inbox.gone",
+    "bulkload.cli.main",
+    "bulkload.operations.pipeline",
+    "bulkload.operations.session",
+    "bulkload.inbox.prune",
     "bulkload.inbox.visit",
-    "bulkload.report.jsonlines",
-    "bulkload.report.summary",
-    "bulkload.report.workbook",
+    "bulkload.reports.json_lines",
+    "bulkload.reports.summary",
+    "bulkload.reports.results_workbook",
     "bulkload.readers.delimited",
     "bulkload.sandbox.server",
     "uvloop",
@@ -206,7 +206,7 @@ def _live(life: Life, up: Connection) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if life.entered is not None:
         life.entered()
-    from bulkload.cli import entry
+    from bulkload.cli.main import entry
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until the program sets its own
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bulkload.cli import cli
+from bulkload.cli.main import cli
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 

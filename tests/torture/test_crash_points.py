@@ -15,7 +15,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from bulkload.store import STORE_NAME
+from bulkload.store.runs import STORE_NAME
 
 from .play import play
 from .points import Fuse

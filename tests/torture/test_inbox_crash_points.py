@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bulkload.store import STORE_NAME
+from bulkload.store.runs import STORE_NAME
 
 from .points import Fuse
 from .program import Place, place

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bulkload.sandbox import Faults, Rule
-from bulkload.sandbox.showing import WAYS
+from bulkload.sandbox.alterations import WAYS
 
 from .program import Place, place
 from .scenario import HEADER, PLAN

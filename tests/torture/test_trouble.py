@@ -19,8 +19,8 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from bulkload.schema import MIGRATIONS
-from bulkload.store import STORE_NAME
+from bulkload.store.runs import STORE_NAME
+from bulkload.store.schema import MIGRATIONS
 
 from .program import Ended, Place, place
 from .scenario import Line, Scenario

@@ -32,7 +32,7 @@ async def main(name: str, rate: int, seconds: float) -> list[float]:
 
 
 def _ours(rate: int) -> Callable[[], Awaitable[object]]:
-    from bulkload.pace import Pace
+    from bulkload.alertsite.pacing import Pace
 
     return Pace(rate).start
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.report.columns import result_cells, result_header
+from bulkload.reports.result_cells import result_cells, result_header
 from tests.benchmarks.inputs import COLUMNS, rows
 
 RUN = RunInfo(run_id="20260314T021500-1f3a", input="rows.csv", header=COLUMNS)
@@ -36,7 +36,7 @@ def openpyxl_loop(path: Path, count: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "ours":
-        from bulkload.report import write
+        from bulkload.reports.formats import write
 
         write(Path(sys.argv[2]), RUN, report_rows(int(sys.argv[3])))
     else:

@@ -1,0 +1,83 @@
+"""`template` and `convert`: files to begin with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bulkload.cli.options import FILE, own_option
+from bulkload.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bulkload.migration.rules import TcpAs
+
+
+@click.command()
+@FILE
+@own_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+def template(file: Path, overwrite: bool) -> int:
+    """Write an empty workbook to fill in.
+
+    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv gives a plain file.
+
+    \b
+    Example:
+      bulkload template hosts.xlsx
+    """
+    from bulkload.operations.template import write_template
+
+    write_template(file, overwrite=overwrite)
+    click.echo(f"Wrote {file}.")
+    return ExitCode.DONE
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
+@own_option("--from", "tool", metavar="TOOL", help="Whose files these are (default: their content says).")
+@own_option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
+@own_option(
+    "--tcp-as",
+    type=click.Choice(["mail", "tcp", "skip"]),
+    default="mail",
+    show_default=True,
+    help="Plain TCP checks on mail ports: taken for mail checks, kept as they are (run refuses them), or skipped.",
+)
+@own_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@own_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def convert(
+    sources: tuple[Path, ...],
+    out: Path,
+    tool: str | None,
+    skip_private: bool,
+    tcp_as: TcpAs,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
+    """Turn another tool's configuration into a spreadsheet.
+
+    SRC are its files, or a folder of them; together they are one input. OUT is .xlsx with three sheets, or .csv with
+    two files beside it: the rows, what was left out and why, and what was changed on the way. Exit code 1 says that
+    something was left out that somebody has to look at.
+
+    \b
+    Examples:
+      bulkload convert /etc/nagios4 hosts.xlsx
+      bulkload convert hosts.yaml templates.yaml hosts.xlsx --skip-private
+    """
+    from dataclasses import asdict
+
+    from bulkload.operations.convert import convert as convert_files
+
+    counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
+    else:
+        click.echo(
+            f"{counts.tool}: objects {counts.objects:,}, of them rows {counts.rows:,}, skipped {counts.skipped:,},"
+            f" errors {counts.errors:,}; changes on the way {counts.changes:,}.\nWrote {out}."
+        )
+    return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

@@ -1,0 +1,135 @@
+"""The command line: parse, call the pipeline, print, exit.
+
+In: arguments. Out: what was asked for on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported
+where they are used, so that a command starts as fast as it can.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO, cast
+
+import click
+
+from bulkload import __version__
+from bulkload.cli import check as looking
+from bulkload.cli import convert as files
+from bulkload.cli import doctor, inbox, sandbox
+from bulkload.cli import export as exporting
+from bulkload.cli import run as sending
+from bulkload.cli import runs as history
+from bulkload.cli import undo as undoing
+from bulkload.cli.logs import log_line, set_up
+from bulkload.cli.options import own_option
+from bulkload.cli.output import complain
+from bulkload.cli.signals import Interrupts
+from bulkload.cli.streams import Lasting
+from bulkload.errors import BulkloadError, ExitCode, UsageError
+
+
+def entry() -> None:
+    """Run the program; the process ends with its exit code."""
+    if "_BULKLOAD_COMPLETE" in os.environ:
+        cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
+    sys.excepthook = _own_fault
+    stdout, stderr = (None if stream is None else Lasting(stream) for stream in (sys.stdout, sys.stderr))
+    sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
+    gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
+    code = main(sys.argv[1:], last=True)
+    if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
+        complain(f"stdout cannot be written to: {stdout.failure.strerror}. Everything else was done.")
+        code = max(code, ExitCode.USAGE)  # whereas a reader that went away has seen enough
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str], *, last: bool = False) -> int:
+    """Run one command, `last` says whether the process ends after it. No traceback reaches a user."""
+    interrupts = Interrupts(last=last)
+    try:
+        with interrupts:
+            return _run(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupts.code is None and not isinstance(error, click.Abort | KeyboardInterrupt):
+            raise
+        complain("Interrupted. What was done is in the store; see bulkload runs.")
+        return interrupts.code or ExitCode.INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        set_up("warning", _log_format(arguments))
+        _require_utf8(arguments)
+        return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
+    except BulkloadError as error:
+        complain(str(error))
+        return error.exit_code
+    except click.UsageError as error:
+        if not log_line(error.format_message(), logging.ERROR):
+            error.show()
+        return ExitCode.USAGE
+
+
+def _log_format(arguments: Sequence[str]) -> str:
+    """How complaints are to look before all settings are known, or when they turn out to be wrong."""
+    found = os.environ.get("BULKLOAD_LOG_FORMAT", "")
+    for option, value in pairwise(word for argument in arguments for word in argument.split("=", 1)):
+        found = value if option == "--log-format" else found
+    return found
+
+
+def _require_utf8(arguments: Sequence[str]) -> None:
+    """Refuse a name that the store and the results could not hold. Raises `UsageError`."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode(errors="backslashreplace")
+            raise UsageError(f"{shown} is not UTF-8, as every name and value has to be; rename the file.") from None
+
+
+def _own_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say in one line that the program is at fault; the traceback is for `--log-level debug`."""
+    complain(
+        f"This is a mistake in bulkload, not in your file: {kind.__name__}: {error}. What was done is in the store."
+    )
+    logging.getLogger("bulkload").debug("the traceback", exc_info=(kind, error, trace))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bulkload")
+@own_option("--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if there).")
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Create AlertSite mail monitors in bulk from a spreadsheet: never twice, every row accounted for.
+
+    \b
+    Try it without an account:
+      bulkload template hosts.xlsx
+      bulkload run hosts.xlsx --sandbox
+    """
+    context.obj = config
+
+
+for command in (
+    sending.run,
+    looking.check,
+    looking.plan,
+    sending.resume,
+    history.report,
+    history.runs,
+    undoing.undo,
+    exporting.export,
+    doctor.doctor,
+    inbox.inbox,
+    files.template,
+    files.convert,
+    sandbox.sandbox,
+):
+    cli.add_command(command)

@@ -1,0 +1,117 @@
+"""What the commands share: settings and logs, progress on a terminal, an outcome printed, a complaint, a question."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulkload.cli.logs import log_line, set_up
+from bulkload.cli.options import VARIABLES
+from bulkload.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bulkload.operations.pipeline import OnStart, Outcome
+    from bulkload.settings import Account, Options
+    from bulkload.stages.verify import Verified
+
+WIDEST_BAR = 100  # columns
+ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would hide the bar
+
+
+def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
+    """Settings from all their places, with logs set up as they say."""
+    from bulkload.settings import exposed_secret, load, slips
+
+    account, options = load(given, config)
+    set_up(options.log_level, options.log_format)
+    for warning in (exposed_secret(account), *slips(VARIABLES)):
+        if warning is not None:
+            logging.getLogger(__name__).warning("%s", warning)
+    return account, options
+
+
+@contextmanager
+def progress(options: Options) -> Iterator[OnStart]:
+    """A bar on a terminal, nothing elsewhere; to be told how many rows there are, and then how many are done."""
+    with ExitStack() as stack:
+
+        def on_start(rows: int) -> Callable[[int], None]:
+            if not rows or options.quiet or options.json_ or options.log_format == "json" or not sys.stderr.isatty():
+                return lambda done: None
+            from tqdm import tqdm
+
+            columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
+            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns, nrows=ROWS_OF_BAR))
+
+            def on_progress(done: int) -> None:
+                bar.update(done)
+
+            return on_progress
+
+        yield on_start
+
+
+def print_outcome(
+    outcome: Outcome, options: Options, more: dict[str, object] | None = None, *, resumable: bool = True
+) -> None:
+    """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
+    from bulkload.reports.summary import run_json, summary_table, untranslated
+
+    info, verified = outcome.info, outcome.verified
+    if options.json_:
+        found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
+        click.echo(json.dumps(found | ({"verify": _verified_json(verified)} if verified else {})))
+    elif not options.quiet:
+        remark(f"{info.input}, read as {', '.join(info.details.values())}")
+        click.echo(summary_table(info, outcome.results))
+        if verified:
+            click.echo(f"Verified: {verified}")
+    if lost := untranslated(info):
+        complain(f"{info.input}: {lost}")
+    if info.stopped and (options.json_ or options.quiet):
+        complain(info.stopped)
+    if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        sandbox = " --sandbox" if options.sandbox else ""
+        output = shlex.quote(str(options.output))
+        complain(f"Go on with: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
+
+
+def _verified_json(verified: Verified) -> dict[str, object]:
+    """What comparing came to; twins are named only where there are some."""
+    return {name: value for name, value in asdict(verified).items() if name != "twins" or value}
+
+
+def complain(message: str, level: int = logging.ERROR) -> None:
+    """Say on stderr what went wrong; where stderr is for machines, as a line of the log."""
+    if not log_line(message, level):
+        click.echo(f"bulkload: {message}", err=True)
+
+
+def remark(message: str) -> None:
+    """Say on stderr what is worth knowing."""
+    if not log_line(message, logging.INFO):
+        click.echo(message, err=True)
+
+
+def ask(question: str) -> bool | None:
+    """Ask on stderr; the answer is a line of stdin, be that a terminal or a pipe. None: nobody answers."""
+    for_people = not log_line(question, logging.INFO)
+    if for_people:
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+    try:
+        answer = sys.stdin.readline() if sys.stdin is not None else ""
+    except (OSError, UnicodeDecodeError):
+        answer = ""
+    if for_people and not (answer and sys.stdin.isatty()):
+        click.echo(err=True)  # which whoever types the answer has done
+    return answer.strip().lower() in ("y", "yes") if answer else None

@@ -1,0 +1,144 @@
+"""`undo`: take back what a run created."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulkload.cli.options import SHOWING, own_option, with_options
+from bulkload.cli.output import ask, complain, progress, settings
+from bulkload.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from bulkload.operations.removal import Fate
+    from bulkload.operations.undo import Prospect, Undone
+
+FIRST_SHOWN = 20  # monitors of each kind that are shown
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@own_option("--yes", "-y", is_flag=True, help="Delete without asking.")
+@own_option("--include-edited", is_flag=True, help="Delete also what somebody has edited since.")
+@own_option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@with_options("rate", "concurrency", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING)
+@click.pass_obj
+def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, dry_run: bool, **given: Any) -> int:
+    """Delete what RUN created.
+
+    Nothing else is touched: not what was there before, and not what somebody has edited since, which is named. What
+    would be deleted is shown first. The exit code is 0 when nothing of the run is left, and 1 when something is.
+
+    \b
+    Examples:
+      bulkload undo 20260314T021500-1f3a
+      bulkload undo 20260314T021500-1f3a --dry-run
+      bulkload undo 20260314T021500-1f3a --yes --rate 2/s
+    """
+    from bulkload.operations.undo import undo_run
+
+    account, options = settings(config, given)
+    silent = options.json_ or options.quiet
+    if silent and not yes and not dry_run:
+        raise UsageError("undo shows and asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
+    shown: dict[Fate, list[Prospect]] = {}
+    everything: list[dict[str, object]] = []
+
+    def on_monitor(prospect: Prospect) -> None:
+        if options.json_:
+            everything.append(_as_json(prospect))
+        first = shown.setdefault(prospect.removal.fate, [])
+        if len(first) < FIRST_SHOWN:
+            first.append(prospect)
+
+    def agree(counts: Mapping[Fate, int]) -> bool:
+        if not silent:
+            _show(shown, counts)
+        if dry_run or yes:
+            return not dry_run
+        if (agreed := ask(_question(counts))) is None:
+            raise UsageError("Nothing was deleted, since nobody answered; add --yes, or --dry-run to only look.")
+        return agreed
+
+    with progress(options) as on_start:
+        undone = undo_run(
+            run_id, account, options, on_monitor, agree, on_start, include_edited=include_edited, dry_run=dry_run
+        )
+    _print(undone, everything, dry_run=dry_run, as_json=options.json_, quiet=options.quiet)
+    if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        sandbox = " --sandbox" if options.sandbox else ""
+        output = shlex.quote(str(options.output))
+        complain(f"Go on with: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}", logging.INFO)
+    return undone.outcome.exit_code
+
+
+def _show(shown: Mapping[Fate, list[Prospect]], counts: Mapping[Fate, int]) -> None:
+    from bulkload.operations.removal import Fate
+
+    words = {Fate.DELETED: "delete", Fate.GONE: "gone already", Fate.EDITED: "keep"}
+    width = max(len(words[fate]) for fate in shown)
+    for fate, word in words.items():
+        for prospect in shown.get(fate, []):
+            made = prospect.made
+            cells = (made.monitor_id, made.type.removeprefix("email-"), prospect.name, prospect.host)
+            reason = f"  ({prospect.removal.reason})" if prospect.removal.reason else ""
+            click.echo(f"{word:<{width}}  row {made.source_row}: {'  '.join(cells)}{reason}")
+        if (more := counts.get(fate, 0) - len(shown.get(fate, []))) > 0:
+            click.echo(f"{word:<{width}}  … and {more:,} more")
+
+
+def _question(counts: Mapping[Fate, int]) -> str:
+    from bulkload.operations.removal import Fate
+
+    number = counts.get(Fate.DELETED, 0)
+    return f"Delete {number:,} {'monitor' if number == 1 else 'monitors'}? This cannot be taken back."
+
+
+def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    from bulkload.operations.removal import Fate
+    from bulkload.reports.summary import run_json
+
+    outcome, session = undone.outcome, undone.session
+    counts = {fate.value: undone.counts.get(fate, 0) for fate in Fate}
+    if as_json:
+        found = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
+        found["seconds"] = round(session.seconds, 3)
+        found["requests"] = {kind: session.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
+        found["stopped"] = str(session.stopped) if session.stopped is not None else None
+        found["undo"] = {"dry_run": dry_run, **counts, "in_doubt": undone.in_doubt, "monitors": everything}
+        click.echo(json.dumps(found))
+    elif not quiet:
+        if not sum(counts.values()) and not undone.in_doubt:
+            click.echo(f"Run {outcome.info.run_id} created nothing that is still there.")
+        elif undone.done:
+            kept = counts["edited"] + counts["refused"]
+            click.echo(f"Deleted {counts['deleted']:,}; gone already {counts['gone']:,}; kept {kept:,}.")
+            for path in outcome.results:
+                click.echo(f"Results: {path}")
+        elif not dry_run:
+            click.echo("Nothing was deleted.")
+    if undone.in_doubt:
+        complain(
+            f"{undone.in_doubt:,} of the run's rows may still turn out to have created a monitor; undo it again later."
+        )
+    if session.stopped is not None:
+        complain(str(session.stopped))
+
+
+def _as_json(prospect: Prospect) -> dict[str, object]:
+    made, removal = prospect.made, prospect.removal
+    return {
+        "row": made.source_row,
+        "monitor_id": made.monitor_id,
+        "type": made.type,
+        "name": prospect.name,
+        "host": prospect.host,
+        "foreseen": removal.fate.value,
+        "fields": {field: {"asked": asked, "now": now} for field, (asked, now) in (removal.fields or {}).items()},
+    }

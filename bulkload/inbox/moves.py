@@ -1,0 +1,101 @@
+"""Files moved through the folder: taken, and put where they belong; each move is noted so that it can be finished.
+
+In: a waiting file, or a file at work and its fate. Out: its next place. A file that is taken is noted after its
+rename, since a file that nobody noted is found by looking; its last place is noted before, since it must not change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from bulkload.errors import StoreError
+from bulkload.inbox.records import Fate
+from bulkload.inbox.scan import WHY, WORKING, beside, free_name, left_in, tidy
+from bulkload.store.arrivals import Arrival, Book
+
+_DRAFTS = ".bulkload-*"  # folders that a killed writer of results leaves behind
+
+
+def take(folder: Path, book: Book, path: Path) -> Arrival | None:
+    """Move a waiting file to the files at work; None if it went away meanwhile."""
+    with _moving():
+        (folder / WORKING).mkdir(exist_ok=True)
+        working = free_name(folder / WORKING, path.name, book.reserved())
+        try:
+            path.rename(folder / WORKING / working)
+        except FileNotFoundError:
+            return None
+    return book.enter(tidy(path.name), working)
+
+
+def adopt(folder: Path, book: Book) -> None:
+    """Note files that were taken by a call that died before it noted so, and remove its half-written results."""
+    for draft in (folder / WORKING).glob(_DRAFTS):
+        shutil.rmtree(draft, ignore_errors=True)
+    for name in left_in(folder / WORKING):
+        if name not in book.reserved():
+            working = name
+            if name != tidy(name):
+                working = free_name(folder / WORKING, name, book.reserved())
+                with _moving():
+                    (folder / WORKING / name).rename(folder / WORKING / working)
+            book.enter(working, working)
+
+
+def at_work(folder: Path, arrival: Arrival, ending: str = "") -> Path:
+    """Where a file is while it is worked on, or what lies beside it with an ending behind its stem."""
+    path = folder / WORKING / arrival.working
+    return path.with_name(path.stem + ending) if ending else path
+
+
+def put_away(folder: Path, book: Book, arrival: Arrival, fate: Fate) -> Path:
+    """Put a file and what lies beside it under its fate and this day; returns its last place."""
+    day = Path(fate, datetime.now().astimezone().date().isoformat())
+    with _moving():
+        (folder / day).mkdir(parents=True, exist_ok=True)
+    place = str(day / free_name(folder / day, arrival.name))
+    book.decide(arrival, place)
+    return finish(folder, book, replace(arrival, place=place))
+
+
+def finish(folder: Path, book: Book, arrival: Arrival) -> Path:
+    """Move a file, after what lies beside it, to the place that was decided; what is there already stays."""
+    place = folder / str(arrival.place)
+    pairs = [*zip(beside(arrival.working), beside(place.name), strict=True), (arrival.working, place.name)]
+    for old, new in pairs:
+        source = folder / WORKING / old
+        if os.path.lexists(source):
+            with _moving():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(place.with_name(new))
+    book.close(arrival)
+    return place
+
+
+def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
+    """Write down beside a file why it could not be read."""
+    from bulkload.files.atomic import replacing
+
+    when = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    with replacing(at_work(folder, arrival, WHY)) as draft:
+        draft.write_text(
+            f"{arrival.name} could not be read on {when}:\n\n{problem}\n\n"
+            f"Nothing of it was sent. Put a corrected file into {folder} to have it run.\n",
+            encoding="utf-8",
+            errors="replace",
+        )
+
+
+@contextmanager
+def _moving() -> Iterator[None]:
+    """Give the trouble of a file that cannot be moved a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{error.filename} cannot be moved or made: {error.strerror}.") from error

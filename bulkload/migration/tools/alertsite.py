@@ -1,0 +1,110 @@
+"""AlertSite itself: `GET /monitors` as JSON, to copy monitors from account to account with all their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, Kind, Layout, reader
+from bulkload.migration.parsing import Item, Unreadable, as_bool, as_text, at
+from bulkload.monitors.fields import FIELDS, READ_ONLY
+
+NAME, TITLE = "alertsite", "AlertSite"
+
+# Fields that describe a monitor in its account and mean nothing in another one.
+_CHECKED = frozenset({"name", "hostname", "port", "interval", "timeout", "enabled", "note"})  # part of every check
+MAX_NAMED = 10  # fields that a sentence names
+
+
+def _flag(value: object, field: str) -> str:
+    return "true" if as_bool(value, field) else "false"
+
+
+def _lines(value: object, field: str) -> str:
+    """A text of several lines, as it stands."""
+    if not isinstance(value, str):
+        return as_text(value, field)
+    return "\n".join(as_text(line, field) for line in value.splitlines()).strip()
+
+
+def _ids(value: object, field: str) -> str:
+    """[{"id": 10}, {"id": 20}] as the cell "10;20"."""
+    if not isinstance(value, list):
+        raise Unreadable(f"The field {field} is not a list.")
+    return ";".join(as_text(at(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
+
+
+def _properties(value: object, field: str) -> str:
+    """[{"id": 28, "value_id": 74}] as the cell "28=74"."""
+    if not isinstance(value, list):
+        raise Unreadable(f"The field {field} is not a list.")
+    return ";".join(f"{as_text(at(one, 'id'), field)}={as_text(at(one, 'value_id'), field)}" for one in value)
+
+
+EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
+    "billing_plancode": as_text,
+    "smtp_hostname": as_text,
+    "pop3_hostname": as_text,
+    "email": as_text,
+    "ipv4": as_text,
+    "resolve_dns": _flag,
+    "mode": as_text,
+    "home_location": as_text,
+    "locations": _ids,
+    "rotate_locations": _flag,
+    "monitor_location_count": as_text,
+    "notify_on_error": _flag,
+    "retry_on_failure": _flag,
+    "traceroute_on_error": _flag,
+    "allow_internal_testing": _flag,
+    "alert_note": _lines,
+    "custom_properties": _properties,
+}
+
+
+def _extra(item: Item) -> Mapping[str, str]:
+    kind = as_text(at(item, "type"), "type").lower()
+    cells = {}
+    for field, as_cell in EXTRA_COLUMNS.items():
+        value = at(item, field)
+        # the API shows the same fields for all types, also where one has no use for them
+        if value is not None and value != [] and kind in FIELDS[field].types:
+            cells[field] = as_cell(value, field)
+    return cells
+
+
+def _not_carried(item: Item) -> Iterable[str]:
+    """Fields that the input knows no column for; named only, since a mailbox password may be among them."""
+    names = [
+        as_text(field, "field")
+        for field, value in item.items()
+        if not (field in EXTRA_COLUMNS or field in _CHECKED or field in READ_ONLY)
+        and value not in (None, "", False, [], {})
+    ]
+    if names:
+        yield f"Not carried over: {', '.join(sorted(names)[:MAX_NAMED])}."
+
+
+LAYOUT = Layout(
+    title=TITLE,
+    noun="monitor",
+    lists=("results", "monitors"),
+    marks=(("billing_plancode", "access_type", "allow_internal_testing"), ("type",), ("name",)),
+    envelope=("metadata.resultset", "results"),
+    interval=("interval",),
+    interval_unit=MINUTE,
+    timeout=("timeout",),
+    tags=(),
+    note=("note",),
+    login=("username", "userid", "user_id", "password", "pop3_username", "pop3_password", "smtp_password"),
+    types={
+        "email-imap": IMAP,
+        "email-pop": POP,
+        "email-smtp": SMTP,
+        "email-round-trip": Kind(type="round-trip"),
+    },
+    paused=lambda item: at(item, "enabled") is not None and not as_bool(at(item, "enabled"), "enabled"),
+    fills_in=False,
+    changes=_not_carried,
+    extra=_extra,
+)
+recognises, translate = reader(LAYOUT)

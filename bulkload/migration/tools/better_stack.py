@@ -1,0 +1,57 @@
+"""Better Stack Uptime: `GET /api/v2/monitors` as JSON; one monitor may check several ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bulkload.migration.json_listings import IMAP, POP, SMTP, TCP, Layout, reader
+from bulkload.migration.parsing import Item, as_bool, as_text, at
+
+NAME, TITLE = "better-stack", "Better Stack"
+
+_MILLISECOND = 0.001  # seconds; only web checks count their time-out in seconds
+
+
+def _one_per_port(item: Item) -> Iterable[Item]:
+    """The port is a text such as "25,465,587": one row each."""
+    attributes, ports = at(item, "attributes"), at(item, "attributes.port")
+    if not isinstance(attributes, Mapping) or not isinstance(ports, str):
+        return (item,)
+    found = dict.fromkeys(port.strip() for port in ports.split(",") if port.strip())
+    return [{**item, "attributes": {**attributes, "port": port}} for port in found]
+
+
+def _paused(item: Item) -> bool:
+    return (
+        as_bool(at(item, "attributes.paused"), "paused")
+        or as_text(at(item, "attributes.status"), "status").lower() == "paused"
+        or at(item, "attributes.paused_at") is not None
+    )
+
+
+def _ipv6_only(item: Item) -> Iterable[str]:
+    if at(item, "attributes.ip_version") == "ipv6":
+        yield "The monitor uses IPv6 only, which cannot be carried over."
+
+
+LAYOUT = Layout(
+    title=TITLE,
+    noun="monitor",
+    lists=("data",),
+    details=("data",),
+    marks=(("attributes.monitor_type",),),
+    name=("attributes.pronounceable_name",),
+    type=("attributes.monitor_type",),
+    hostname=("attributes.url",),
+    port=("attributes.port",),
+    interval=("attributes.check_frequency",),
+    timeout=("attributes.request_timeout",),
+    timeout_unit=_MILLISECOND,
+    tags=(),
+    login=("attributes.auth_username",),
+    types={"smtp": SMTP, "pop": POP, "imap": IMAP, "tcp": TCP},
+    paused=_paused,
+    adapt=_one_per_port,
+    changes=_ipv6_only,
+)
+recognises, translate = reader(LAYOUT)

@@ -1,0 +1,200 @@
+"""Icinga 2, by its API: the answer of /v1/objects/services?joins=host becomes checks.
+
+The API's objects are resolved. The configuration language is a programming language; it is recognised only to
+ask for the API's answer instead. A second file with /v1/objects/checkcommands explains custom commands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bulkload.errors import InputError
+from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.documents import Document
+from bulkload.migration.parsing import Unreadable, as_labels, as_port, as_seconds, as_text, at
+
+NAME = "icinga2"
+TITLE = "Icinga 2"
+
+_SERVICES = "https://SERVER:5665/v1/objects/services?joins=host"
+
+DEFAULT_TIMEOUT = 10.0  # seconds, of the plugins
+_LANGUAGE = re.compile(r'^[ \t]*(?:apply\s+Service|object\s+(?:Host|Service|CheckCommand)\s+")', re.MULTILINE)
+_MACRO = re.compile(r"\$([\w.]+)\$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    """How a check command of the template library keeps its settings in variables."""
+
+    type: str | None
+    prefix: str
+    port: int | None
+    tls: Tls = "unknown"
+    tls_flag: str = ""  # variable that turns TLS on
+    flag_means: Tls = "implicit"
+
+
+_COMMANDS: Mapping[str, _Command] = {
+    "smtp": _Command(type="smtp", prefix="smtp", port=25, tls_flag="smtp_starttls", flag_means="starttls"),
+    "ssmtp": _Command(type="smtp", prefix="ssmtp", port=465, tls="implicit"),
+    "imap": _Command(type="imap", prefix="imap", port=143, tls_flag="imap_ssl"),
+    "simap": _Command(type="imap", prefix="simap", port=993, tls="implicit"),
+    "pop": _Command(type="pop", prefix="pop", port=110, tls_flag="pop_ssl"),
+    "spop": _Command(type="pop", prefix="spop", port=995, tls="implicit"),
+    "tcp": _Command(type=None, prefix="tcp", port=None, tls_flag="tcp_ssl"),
+    "ssl": _Command(type=None, prefix="ssl", port=443, tls="implicit"),
+}
+_PLUGINS = {f"check_{name}": name for name in _COMMANDS if name != "ssl"}
+_INDIRECT = {
+    "by_ssh": "runs on the monitored host over SSH, not from outside",
+    "nrpe": "runs on the monitored host through NRPE, not from outside",
+    "mailq": "looks at a mail queue from the inside",
+    "passive": "is passive: its results come from elsewhere",
+    "dummy": "tests nothing",
+}
+
+
+def recognises(document: Document) -> bool:
+    """The API's list of services or commands, or a file in the configuration language."""
+    if document.kind == "text":
+        return bool(_LANGUAGE.search(document.head))
+    return document.kind == "json" and any(
+        isinstance(at(item, "attrs.check_command"), str) or at(item, "type") == "CheckCommand"
+        for item in _results(document)[:20]
+    )
+
+
+def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+    """Every service of the lists."""
+    written = [document for document in documents if document.kind == "text"]
+    if written:
+        if len(written) == len(documents):
+            raise InputError(
+                f"{written[0].name} is in the Icinga 2 configuration language, which only Icinga can work out; "
+                f"give the answer of {_SERVICES} instead."
+            )
+        for document in written:
+            yield LeftOut(origin=document.name, reason="The configuration language is not read; the API's answer is.")
+    items = [
+        (f"{document.name} result {number}", item)
+        for document in documents
+        if document.kind == "json"
+        for number, item in enumerate(_results(document), 1)
+    ]
+    custom = {
+        as_name(at(item, "attrs.__name") or at(item, "name")): item
+        for _, item in items
+        if at(item, "type") == "CheckCommand"
+    }
+    services = [(place, item) for place, item in items if at(item, "type") not in ("CheckCommand", "Host")]
+    if items and not services:
+        yield LeftOut(
+            origin="all files",
+            reason=f"No service is among the objects ({len(items):,}); give the answer of {_SERVICES} as well.",
+            error=True,
+        )
+    for place, item in services:
+        yield _service(place, item, custom)
+
+
+def as_name(value: object) -> str:
+    """A name, empty for everything that is none."""
+    return value if isinstance(value, str) else ""
+
+
+def _results(document: Document) -> list[object]:
+    results = at(document.json(), "results")
+    return results if isinstance(results, list) else []
+
+
+def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | LeftOut:
+    host_name, name = as_name(at(item, "attrs.host_name")), as_name(at(item, "attrs.name"))
+    origin = f"{place}: service {host_name} / {name}"
+    try:
+        return _check(origin, item, custom)
+    except Unreadable as error:
+        return LeftOut(origin=origin, reason=str(error), error=True)
+
+
+def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | LeftOut:
+    attrs = at(item, "attrs")
+    if not isinstance(attrs, Mapping):
+        raise Unreadable("It is not a service: it has no attrs.")
+    word = as_text(attrs.get("check_command"), "check_command")
+    if not word:
+        raise Unreadable("It has no check_command.")
+    if word in _INDIRECT:
+        return LeftOut(origin=origin, reason=f"The command {word} {_INDIRECT[word]}.")
+    if attrs.get("command_endpoint"):
+        return LeftOut(origin=origin, reason="It runs on an agent (command_endpoint), not from outside.")
+    known, defaults = _command(word, custom)
+    if known is None:
+        return LeftOut(origin=origin, reason=f"The command {word} is no test of a mail port.")
+    variables = {**defaults, **_variables(at(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
+    host_name = as_text(attrs.get("host_name"), "host_name")
+    prefix = known.prefix
+    hostname = _filled(
+        variables.get(f"{prefix}_address") or at(item, "joins.host.address") or at(item, "joins.host.address6"),
+        variables,
+        item,
+    )
+    if not hostname:
+        if at(item, "joins.host") is None:
+            raise Unreadable("The list has no host addresses; fetch it with ?joins=host.")
+        raise Unreadable(f"The host {host_name} has no address.")
+    port = as_port(_filled(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or known.port
+    timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
+    description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
+    interval = as_seconds(attrs.get("check_interval"), "check_interval", unit=1)
+    return Check(
+        origin=origin,
+        type=known.type,
+        name=f"{as_text(at(item, 'joins.host.display_name'), 'name') or host_name} {description}".strip(),
+        hostname=hostname,
+        port=port,
+        interval_seconds=interval,
+        timeout_seconds=timeout or as_seconds(attrs.get("check_timeout"), "check_timeout", unit=1) or DEFAULT_TIMEOUT,
+        enabled=attrs.get("enable_active_checks") is not False,
+        tls=known.flag_means if variables.get(known.tls_flag) is True else known.tls,
+        tags=as_labels(attrs.get("groups")),
+        note=as_text(attrs.get("notes"), "notes"),
+        has_login=bool(variables.get("smtp_authuser") or variables.get("smtp_authpass")),
+    )
+
+
+def _command(word: str, custom: Mapping[str, object]) -> tuple[_Command | None, dict[str, object]]:
+    """The known command behind a name: itself, or the plugin that a custom command runs."""
+    definition = custom.get(word)
+    defaults = _variables(at(definition, "attrs.vars")) if definition is not None else {}
+    if word in _COMMANDS:
+        return _COMMANDS[word], defaults
+    command = at(definition, "attrs.command")
+    first = command[0] if isinstance(command, list) and command else command
+    plugin = PurePosixPath(first).name if isinstance(first, str) else ""
+    if plugin in _PLUGINS:
+        return _COMMANDS[_PLUGINS[plugin]], defaults
+    return None, {}
+
+
+def _variables(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _filled(value: object, variables: Mapping[str, object], item: object) -> str:
+    """A text with its macros put in; one without a value is named."""
+    text = as_text(value, "address")
+    for name in dict.fromkeys(_MACRO.findall(text)):
+        key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
+        found = variables.get(key)
+        if name == "check_address":  # the library computes it
+            found = at(item, "joins.host.address", "joins.host.address6")
+        if found is None:
+            found = at(item, f"joins.host.{name.removeprefix('host.')}")
+        if not isinstance(found, str | int | float) or isinstance(found, bool):
+            raise Unreadable(f"The macro ${name}$ has no value.")
+        text = text.replace(f"${name}$", as_text(found, name))
+    return text

@@ -1,0 +1,47 @@
+"""Pingdom: `GET /checks` (a list without ports) and `GET /checks/{id}` (one check with all of it) as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, Layout, flag, reader, word
+from bulkload.migration.parsing import Item, Unreadable, as_bool, at
+
+NAME, TITLE = "pingdom", "Pingdom"
+
+
+def _adapt(item: Item) -> Iterable[Item]:
+    """A detail has its type as an object of one key, with the settings inside."""
+    found = at(item, "type")
+    if not isinstance(found, Mapping):
+        return (item,)
+    if len(found) != 1:
+        raise Unreadable(f"The check has {len(found)} types, but one is needed.")
+    ((name, settings),) = found.items()
+    return ({**item, "type": name, "settings": settings},)
+
+
+def _encrypted(item: Item) -> Iterable[str]:
+    if as_bool(at(item, "settings.encryption", "encryption"), "encryption"):
+        yield "The check uses encryption; whether from the start or by STARTTLS, only its port can tell."
+
+
+LAYOUT = Layout(
+    title=TITLE,
+    noun="check",
+    lists=("checks",),
+    details=("check",),
+    marks=(("resolution",), ("hostname", "host"), ("type",)),
+    envelope=("checks", "counts"),
+    hostname=("hostname", "host"),
+    port=("settings.port", "port"),
+    interval=("resolution",),
+    interval_unit=MINUTE,
+    login=("settings.auth", "auth"),
+    types={"smtp": SMTP, "pop3": POP, "imap": IMAP, "tcp": TCP},
+    paused=lambda item: flag("paused")(item) or word("status", "paused")(item),
+    no_port="give the answer of GET /checks/{id} together with the list",
+    adapt=_adapt,
+    changes=_encrypted,
+)
+recognises, translate = reader(LAYOUT)

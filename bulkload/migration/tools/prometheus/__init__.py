@@ -1,0 +1,273 @@
+"""Prometheus with the blackbox exporter: probe jobs, their targets and modules become checks.
+
+Read together: prometheus.yml (jobs), file_sd lists (targets), blackbox.yml (modules), and the operator's Probe
+resources. A check is one target under one module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.durations import prometheus_seconds
+from bulkload.migration.parsing import Item, Unreadable, as_address, at
+from bulkload.migration.tools.prometheus.modules import Module, module_named
+from bulkload.migration.tools.prometheus.relabel import relabel
+
+NAME = "prometheus"
+TITLE = "Prometheus blackbox exporter"
+
+DEFAULT_INTERVAL = 60.0  # seconds
+DEFAULT_TIMEOUT = 10.0  # seconds
+
+_JOBS = re.compile(r"^scrape_config(?:s|_files)\s*:", re.MULTILINE)
+_MODULES = re.compile(r"^modules\s*:", re.MULTILINE)
+_PROBER = re.compile(r"^[ \t]+[\"']?prober[\"']?\s*:", re.MULTILINE)
+_LIST = re.compile(r"^-\s+(?:targets|labels)\s*:", re.MULTILINE)
+_TARGETS = re.compile(r"^[ \t-]+targets\s*:", re.MULTILINE)
+_PROBE = re.compile(r"^kind\s*:\s*[\"']?Probe\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    name: str
+    origin: str
+    module: str
+    interval: float | None
+    timeout: float | None
+    rules: Sequence[Item]
+    target: str = ""  # of params: one target for the whole job
+    changes: tuple[str, ...] = ()
+
+
+def recognises(document: Document) -> bool:
+    """Jobs, modules with a prober, a list of targets, or a Probe resource."""
+    if document.kind == "json":
+        return _is_list(document.json())
+    head = document.head
+    return document.kind == "text" and bool(
+        _JOBS.search(head)
+        or (_MODULES.search(head) and _PROBER.search(head))
+        or (_LIST.search(head) and _TARGETS.search(head))
+        or _PROBE.search(head)
+    )
+
+
+def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+    """Every target of every probe job."""
+    roots = {document: _root(document) for document in documents}
+    modules: dict[str, Item] = {}
+    for root in roots.values():
+        for name, body in _mapping(at(root, "modules")).items():
+            if isinstance(body, Mapping):
+                modules.setdefault(str(name), body)
+    for document in documents:
+        for pattern in _strings(at(roots[document], "scrape_config_files")):
+            for other in referred_documents(document, pattern, documents) or ():
+                if all(other.path.resolve() != known.path.resolve() for known in roots):
+                    roots[other] = _root(other)
+    read: set[str] = set()
+    jobs = 0
+    for document, root in roots.items():
+        for number, job in enumerate(_items(at(root, "scrape_configs")), 1):
+            jobs += 1
+            yield from _of_job(document, number, job, root, modules, documents, read)
+        for resource in _resources(root):
+            jobs += 1
+            yield from _of_resource(document, resource, modules)
+    for document, root in roots.items():
+        if _is_list(root) and str(document.path.resolve()) not in read:
+            yield from _of_list(document, root, modules, has_jobs=jobs > 0)
+    if modules and not jobs and not any(_is_list(root) for root in roots.values()):
+        yield LeftOut(
+            origin="all files",
+            reason=f"No target is among the modules ({len(modules):,}); give prometheus.yml as well.",
+            error=True,
+        )
+
+
+def _of_job(
+    document: Document,
+    number: int,
+    item: Item,
+    root: object,
+    modules: Mapping[str, Item],
+    documents: Sequence[Document],
+    read: set[str],
+) -> Iterator[Check | LeftOut]:
+    name = _text(item.get("job_name")) or f"job {number}"
+    origin = f"{document.name}: job {name}"
+    rules = _items(item.get("relabel_configs"))
+    groups = [(origin, group) for group in _items(item.get("static_configs"))]
+    for config in _items(item.get("file_sd_configs")):
+        for pattern in _strings(config.get("files")):
+            found = referred_documents(document, pattern, documents)
+            if found is None:
+                yield LeftOut(
+                    origin=f"{origin}: {pattern}",
+                    reason="The list of targets is not at hand below this file; give it as well.",
+                    error=True,
+                )
+            for other in found or ():
+                read.add(str(other.path.resolve()))
+                groups += [(f"{origin}: {other.name}", group) for group in _items(_root(other))]
+    module_names = _strings(at(item, "params.module"))
+    is_probe = (
+        item.get("metrics_path") == "/probe"
+        or module_names
+        or any(rule.get("target_label") == "__param_module" for rule in rules)
+    )
+    if not is_probe:
+        yield LeftOut(origin=origin, reason="The job scrapes metrics and probes nothing.")
+        return
+    for key in item:
+        if str(key).endswith("_sd_configs") and key != "file_sd_configs":
+            yield LeftOut(
+                origin=f"{origin}: {key}",
+                reason="These targets are discovered while Prometheus runs; give them as a list (file_sd).",
+                error=True,
+            )
+    job = _Job(
+        name=name,
+        origin=origin,
+        module=module_names[0] if module_names else "",
+        interval=_seconds(item.get("scrape_interval"), at(root, "global.scrape_interval"), DEFAULT_INTERVAL),
+        timeout=_seconds(item.get("scrape_timeout"), at(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
+        rules=rules,
+        target=next(iter(_strings(at(item, "params.target"))), ""),
+    )
+    for place, group in groups:
+        yield from _of_group(place, group, job, modules)
+
+
+def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]) -> Iterator[Check | LeftOut]:
+    """A Probe of the Prometheus operator."""
+    name = _text(at(resource, "spec.jobName")) or _text(at(resource, "metadata.name"))
+    origin = f"{document.name}: probe {name}"
+    static = at(resource, "spec.targets.staticConfig")
+    if not isinstance(static, Mapping):
+        yield LeftOut(
+            origin=origin, reason="Its targets are discovered in the cluster; give them as staticConfig.", error=True
+        )
+        return
+    job = _Job(
+        name=name,
+        origin=origin,
+        module=_text(at(resource, "spec.module")),
+        interval=_seconds(at(resource, "spec.interval"), None, DEFAULT_INTERVAL),
+        timeout=_seconds(at(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
+        rules=(),
+    )
+    group = {"targets": static.get("static"), "labels": static.get("labels")}
+    yield from _of_group(origin, group, job, modules)
+
+
+def _of_list(
+    document: Document, root: Sequence[object], modules: Mapping[str, Item], *, has_jobs: bool
+) -> Iterator[Check | LeftOut]:
+    """A list of targets that no job names."""
+    if has_jobs:
+        yield LeftOut(origin=document.name, reason="No job in these files reads this list of targets.")
+        return
+    note = "The job of this target is not in these files; its port decides, and its interval is left empty."
+    job = _Job(name="", origin=document.name, module="", interval=None, timeout=None, rules=(), changes=(note,))
+    for group in _items(root):
+        yield from _of_group(document.name, group, job, modules)
+
+
+def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -> Iterator[Check | LeftOut]:
+    own = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
+    targets = group.get("targets")
+    for target in targets if isinstance(targets, list) else ():
+        origin = f"{place}: {target if isinstance(target, str) else '(not a text)'}"
+        try:
+            yield _target(origin, target, own, job, modules)
+        except Unreadable as error:
+            yield LeftOut(origin=origin, reason=str(error), error=True)
+
+
+def _target(
+    origin: str, target: object, own: Mapping[str, str], job: _Job, modules: Mapping[str, Item]
+) -> Check | LeftOut:
+    if not isinstance(target, str):
+        raise Unreadable("The target is not a text such as mail.example.com:25.")
+    before = {"__address__": target, "job": job.name, "__param_module": job.module, **own}
+    if job.target:
+        before["__param_target"] = job.target
+    labels = relabel(before, job.rules)
+    if labels is None:
+        return LeftOut(origin=origin, reason="A relabelling rule of its job drops it.")
+    probed = labels.get("__param_target") or target
+    if re.match(r"https?://", probed, re.IGNORECASE):
+        return LeftOut(origin=origin, reason="It is a web address.")
+    module_name = labels.get("__param_module", "")
+    module = module_named(module_name, modules.get(module_name))
+    if module.not_mail:
+        return LeftOut(origin=origin, reason=module.not_mail)
+    address = as_address(probed, "target")
+    return Check(
+        origin=origin,
+        type=module.type,
+        name=f"{job.name} {probed}".strip(),
+        hostname=address.host,
+        port=address.port,
+        interval_seconds=job.interval,
+        timeout_seconds=module.timeout or job.timeout,
+        tls=module.tls,
+        tags=tuple(f"{key}={value}" for key, value in own.items() if not key.startswith("__")),
+        has_login=module.has_login or address.has_login,
+        changes=(*job.changes, *_about(module, module_name)),
+    )
+
+
+def _about(module: Module, name: str) -> tuple[str, ...]:
+    if module.known or not name:
+        return ()
+    return (f"The module {name} is not in these files; its timeout and TLS are not taken over.",)
+
+
+def _root(document: Document) -> object:
+    return document.json() if document.kind == "json" else document.yaml()
+
+
+def _is_list(root: object) -> TypeGuard[list[object]]:
+    """Tell a list of targets, as file_sd reads it."""
+    return isinstance(root, list) and bool(root) and all(isinstance(at(group, "targets"), list) for group in root)
+
+
+def _resources(root: object) -> Iterator[Item]:
+    """The Probe resources of a file, also of several documents or a List."""
+    for item in root if isinstance(root, list) else [root]:
+        for resource in (item, *_items(at(item, "items"))):
+            if at(resource, "kind") == "Probe" and isinstance(resource, Mapping):
+                yield resource
+
+
+def _seconds(own: object, general: object, default: float) -> float:
+    for value in (own, general):
+        seconds = prometheus_seconds(value) if isinstance(value, str) else None
+        if seconds:
+            return seconds
+    return default
+
+
+def _items(value: object) -> list[Item]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _mapping(value: object) -> Item:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

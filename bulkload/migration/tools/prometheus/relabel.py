@@ -1,0 +1,63 @@
+"""Prometheus relabelling: the labels of a target and its rules go in, the labels it is scraped with come out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from bulkload.migration.parsing import Item, Unreadable
+
+MAX_RULES = 100  # of one job
+MAX_LABEL_CHARS = 255  # of a value that a pattern is tried on
+MAX_PATTERN_REPEATS = 3  # more of them can keep a regular expression busy for hours
+_REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\d+)|\$)")
+
+
+def relabel(labels: Mapping[str, str], rules: Sequence[Item]) -> dict[str, str] | None:
+    """Apply the rules in their order; None when one of them drops the target."""
+    result = dict(labels)
+    for rule in rules[:MAX_RULES]:
+        action = _text(rule, "action", "replace").lower()
+        names = rule.get("source_labels")
+        names = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        value = _text(rule, "separator", ";").join(result.get(name, "") for name in names)
+        target = _text(rule, "target_label", "")
+        if action in ("lowercase", "uppercase"):
+            result[target] = value.lower() if action == "lowercase" else value.upper()
+            continue
+        if action not in ("replace", "keep", "drop"):
+            continue  # the others touch label names only, not the target
+        found = _pattern(_text(rule, "regex", "(.*)")).fullmatch(value[:MAX_LABEL_CHARS])
+        if (action == "keep" and not found) or (action == "drop" and found):
+            return None
+        if action == "replace" and found:
+            result[target] = _expanded(_text(rule, "replacement", "$1"), found)
+    return result
+
+
+def _expanded(template: str, found: re.Match[str]) -> str:
+    def value(reference: re.Match[str]) -> str:
+        key = reference[1] or reference[2]
+        if key is None:
+            return "$"
+        try:
+            return found[int(key) if key.isdecimal() else key] or ""
+        except (IndexError, ValueError):
+            return ""
+
+    return _REFERENCE.sub(value, template)[:MAX_LABEL_CHARS]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A regular expression, refused when matching it might never end."""
+    if len(re.findall(r"[*+?{]", text)) > MAX_PATTERN_REPEATS or re.search(r"[*+}]\)[*+{]", text):
+        raise Unreadable(f"The relabelling pattern {text[:60]!r} is too complicated to be worked out safely.")
+    try:
+        return re.compile(text, re.DOTALL)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Unreadable(f"The relabelling pattern {text[:60]!r} is not understood.") from error
+
+
+def _text(rule: Item, key: str, default: str) -> str:
+    value = rule.get(key)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else default

@@ -1,0 +1,117 @@
+"""UptimeRobot: `getMonitors` (API v2) and `/monitors` (API v3) as JSON, and the CSV of the bulk import."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+
+from bulkload.errors import InputError
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import Document
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, Layout, belongs, translate_items, word
+from bulkload.migration.parsing import Item, Unreadable, as_seconds, as_text, at
+
+NAME, TITLE = "uptimerobot", "UptimeRobot"
+
+# The old template counts minutes, the newer one seconds; nobody checks more often than every 30 seconds.
+MIN_CSV_SECONDS = 30.0
+
+_TYPES = {"1": "http", "2": "keyword", "3": "ping", "4": "port", "5": "heartbeat"}
+_SUB_TYPES = {"1": "http", "2": "https", "3": "ftp", "4": "smtp", "5": "pop3", "6": "imap", "99": "port"}
+_CSV_COLUMNS = {
+    "friendly name": "friendly_name",
+    "url/ip": "url",
+    "type": "type",
+    "sub type": "sub_type",
+    "port": "port",
+    "interval": "interval",
+    "timeout": "timeout",
+    "status": "status",
+}
+
+
+def _adapt(item: Item) -> Iterable[Item]:
+    """The service behind the numbers: type 4 says "port", and only its sub-type says which."""
+    word_of_type = as_text(at(item, "type"), "type").lower()
+    kind = _TYPES.get(word_of_type, word_of_type)
+    if kind == "port":
+        sub_type = as_text(at(item, "sub_type", "subType"), "sub-type").lower()
+        kind = _SUB_TYPES.get(sub_type, sub_type)
+        if kind not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
+            kind = "port"
+    port = at(item, "port")
+    return ({**item, "type": kind, "port": None if port in (0, "0") else port},)
+
+
+def _minutes_read(item: Item) -> Iterable[str]:
+    if at(item, "minutes"):
+        yield "An interval below 30 is read as minutes, as in UptimeRobot's older CSV template."
+
+
+LAYOUT = Layout(
+    title=TITLE,
+    noun="monitor",
+    lists=("monitors", "data"),
+    details=("monitor", "data"),
+    marks=(("friendly_name", "friendlyName"), ("url",), ("type",)),
+    envelope=("stat", "monitors"),
+    name=("friendly_name", "friendlyName"),
+    hostname=("url",),
+    interval=("interval",),
+    timeout=("timeout",),
+    types={"smtp": SMTP, "pop3": POP, "pop": POP, "imap": IMAP, "port": TCP},
+    paused=word("status", "0", "paused"),
+    adapt=_adapt,
+    changes=_minutes_read,
+)
+
+
+def recognises(document: Document) -> bool:
+    """Whether the document is UptimeRobot's JSON or its CSV."""
+    if document.kind == "json":
+        return belongs(LAYOUT, document.json())
+    return document.kind == "text" and _delimiter(document) is not None
+
+
+def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+    """Every monitor of the pages and files."""
+    return translate_items(
+        LAYOUT,
+        ((document, document.json() if document.kind == "json" else _csv_items(document)) for document in documents),
+    )
+
+
+def _delimiter(document: Document) -> str | None:
+    """What separates the columns of the CSV; None when its header is not UptimeRobot's."""
+    header = document.head.split("\n", maxsplit=1)[0].strip().lower()
+    for delimiter in ",;\t":
+        columns = {column.strip().strip('"') for column in header.split(delimiter)}
+        if {"friendly name", "url/ip", "type"} <= columns:
+            return delimiter
+    return None
+
+
+def _csv_items(document: Document) -> list[object]:
+    delimiter = _delimiter(document)
+    if delimiter is None:
+        raise InputError(f"{document.name} is neither JSON nor a CSV with the columns of {TITLE}.")
+    reader = csv.reader(document.text.split("\n"), delimiter=delimiter)
+    items: list[object] = []
+    try:
+        names = [_CSV_COLUMNS.get(column.strip().lower(), "") for column in next(reader)]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                items.append(_csv_item(dict(zip(names, cells, strict=False))))
+    except csv.Error as error:
+        raise InputError(f"{document.name} line {reader.line_num} cannot be read as CSV: {error}.") from error
+    return items
+
+
+def _csv_item(cells: dict[str, str]) -> Item:
+    try:
+        interval = as_seconds(cells.get("interval"), "interval", unit=1)
+    except Unreadable:
+        return cells  # said once, where every interval is read
+    if interval is None or interval >= MIN_CSV_SECONDS:
+        return cells
+    return {**cells, "interval": interval * MINUTE, "minutes": True}

@@ -1,0 +1,209 @@
+"""One monitor as it is to be, checked whole.
+
+in: native values (or the listing of an account)    out: `MonitorConfig` with the JSON body of its create request
+
+Ranges and lengths are declared on the model; what fields demand of each other is in `conflicts`, what is allowed
+but worth a second look in `cautions`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bulkload.model import MONITOR_TYPES
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.hosts import is_private
+from bulkload.monitors.identity import monitor_key
+from bulkload.monitors.values import show
+
+LONGEST_NAME = 255  # characters; AlertSite publishes no limit
+LONGEST_NOTE = 255  # characters, the limit of AlertSite's own pages
+LONGEST_ALERT_NOTE = 1000  # characters; AlertSite cuts longer ones without a word
+LARGEST_ID = 10**18 - 1
+
+MAIL_PORTS = {
+    "email-imap": frozenset((143, 993)),
+    "email-pop": frozenset((110, 995)),
+    "email-smtp": frozenset((25, 465, 587)),
+}
+
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Problem(NamedTuple):
+    """What is wrong between fields, blamed on one of them."""
+
+    field: str
+    reason: str
+    message: str
+
+
+class MonitorConfig(BaseModel):
+    """One mail monitor; None is "not given", so AlertSite's own default holds."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    type: Literal["email-imap", "email-pop", "email-smtp", "email-round-trip"]
+    billing_plancode: Text
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+    hostname: Text | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    smtp_hostname: Text | None = None
+    pop3_hostname: Text | None = None
+    email: Text | None = None
+    interval: Annotated[int, Field(ge=1, le=1440)] | None = None
+    timeout: Annotated[int, Field(ge=1, le=300)] | None = None
+    enabled: bool | None = None
+    notify_on_error: bool | None = None
+    mode: Literal["Primary", "Global Notify", "Global Verify", "Round Robin", "SLA (MultiPOP)"] | None = None
+    locations: tuple[Id, ...] | None = None
+    home_location: Id | None = None
+    rotate_locations: bool | None = None
+    monitor_location_count: Id | None = None
+    retry_on_failure: bool | None = None
+    traceroute_on_error: bool | None = None
+    resolve_dns: bool | None = None
+    ipv4: Text | None = None
+    alert_note: Annotated[str, Field(max_length=LONGEST_ALERT_NOTE)] | None = None
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] | None = None
+    custom_properties: tuple[tuple[Id, Id], ...] | None = None
+    allow_internal_testing: bool | None = None
+    api: dict[str, Any] | None = None  # sent as they are: the published field list is incomplete
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        for problem in conflicts(self.__dict__):
+            raise ValueError(problem.message)
+        return self
+
+    @property
+    def key(self) -> str:
+        """What this monitor shares with every other that is the same: see `identity`."""
+        return monitor_key(self.type, self.__dict__)
+
+    def body(self) -> dict[str, object]:
+        """Return the body of the create request: what was given, in JSON's own types."""
+        values = self.__dict__
+        body: dict[str, object] = {field: value for field in _BODY_FIELDS if (value := values[field]) is not None}
+        if self.locations is not None:
+            body["locations"] = [{"id": location} for location in self.locations]
+        if self.custom_properties is not None:
+            body["custom_properties"] = [{"id": number, "value_id": value} for number, value in self.custom_properties]
+        if self.api:
+            body |= self.api
+        return body
+
+
+_BODY_FIELDS = tuple(field for field in MonitorConfig.model_fields if field not in ("type", "api"))
+_REQUIRED = {
+    kind: tuple(f.name for f in FIELDS.values() if f.required and f.types != MONITOR_TYPES and kind in f.types)
+    for kind in MONITOR_TYPES
+}
+_FOREIGN = {kind: tuple(f.name for f in FIELDS.values() if kind not in f.types) for kind in MONITOR_TYPES}
+_SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
+_INVISIBLE = ("Cf",)  # Unicode category of zero-width and direction characters
+_ALERTSITE_PLAN = "UBM - A/A"
+
+
+def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Name what the fields demand of each other and do not get; values that are wrong in themselves are left out."""
+    kind = values.get("type")
+    get = values.get
+    if kind is not None:
+        for field in _REQUIRED[kind]:
+            if get(field) is None:
+                yield Problem(field, "missing", f"{field} is missing; {_short(kind)} monitors need it.")
+        for field in _FOREIGN[kind]:
+            if get(field) is not None:
+                yield Problem(field, "type", f"{field} is given; {_short(kind)} monitors have none.")
+        timeout, interval = get("timeout"), get("interval")
+        if kind == "email-round-trip" and timeout and interval and interval * 60 <= timeout:
+            yield Problem(
+                "timeout",
+                "interval",
+                f"timeout is {timeout} seconds and interval {interval} min; the interval must be longer.",
+            )
+    locations = get("locations")
+    if locations:
+        home, count = get("home_location"), get("monitor_location_count")
+        if home is not None and home not in locations:
+            listed = ", ".join(map(str, locations[:10]))
+            yield Problem(
+                "home_location",
+                "not_listed",
+                f"home_location is {home}; it must be one of the locations, here {listed}.",
+            )
+        if count is not None and count > len(locations):
+            yield Problem(
+                "monitor_location_count",
+                "too_many",
+                f"monitor_location_count is {count}; at most {len(locations)} are allowed, one per location.",
+            )
+
+
+def cautions(config: MonitorConfig) -> Iterator[Problem]:
+    """Name what is allowed but probably not meant."""
+    if config.port is not None and config.port not in MAIL_PORTS[config.type]:
+        for kind, ports in MAIL_PORTS.items():
+            if config.port in ports:
+                yield Problem(
+                    "port",
+                    "other_type",
+                    f"port is {config.port}, which belongs to {_short(kind)}; {_short(config.type)} "
+                    f"usually has {_either(MAIL_PORTS[config.type])}.",
+                )
+    if config.hostname is not None and is_private(config.hostname):
+        yield _private("hostname", config.hostname)
+    if config.type == "email-round-trip":
+        yield from _round_trip_cautions(config)
+    if not config.name.isascii():
+        yield from _odd_letters(config.name)
+    if config.billing_plancode != _ALERTSITE_PLAN and re.sub(r"\s", "", config.billing_plancode) == "UBM-A/A":
+        yield Problem(
+            "billing_plancode",
+            "spelling",
+            f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
+        )
+    if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
+        yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite asks for two locations or more with it.")
+    if config.mode == "Primary" and config.rotate_locations:
+        yield Problem("rotate_locations", "mode", "rotate_locations is yes; AlertSite does not rotate in mode Primary.")
+
+
+def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:
+    for field, host, port, scheme in (
+        ("smtp_hostname", config.smtp_hostname or "", 465, "smtps"),
+        ("pop3_hostname", config.pop3_hostname or "", 995, "pop3s"),
+    ):
+        if is_private(re.sub(r"^\w+://|:\d+$", "", host)):
+            yield _private(field, host)
+        if host.endswith(f":{port}") and not host.startswith(f"{scheme}://"):
+            yield Problem(field, "tls", f"{field} is {host}; for TLS write {scheme}://{host.rpartition('/')[2]}.")
+
+
+def _private(field: str, host: str) -> Problem:
+    return Problem(field, "private", f"{field} is {host}; only private monitoring locations can reach such a host.")
+
+
+def _odd_letters(name: str) -> Iterator[Problem]:
+    hidden = sorted({c for c in name if unicodedata.category(c) in _INVISIBLE})
+    if hidden:
+        listed = ", ".join(f"U+{ord(c):04X}" for c in hidden[:5])
+        yield Problem("name", "invisible", f"name has invisible characters ({listed}); they make equal names differ.")
+    if "\N{REPLACEMENT CHARACTER}" in name:
+        yield Problem("name", "damaged", "name has the sign of a letter lost in conversion (U+FFFD); look at the file.")
+
+
+def _short(kind: str) -> str:
+    return kind.removeprefix("email-")
+
+
+def _either(ports: frozenset[int]) -> str:
+    *first, last = sorted(ports)
+    return f"{', '.join(map(str, first))} or {last}"

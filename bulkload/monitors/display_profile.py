@@ -1,0 +1,233 @@
+"""How an account shows what it was sent: which differences it makes, learned from monitors that are known.
+
+In: an identity that was asked for, and one that the account shows. Out: the `Way`s of showing that explain what
+differs, or None. `Showing` is what has been learned about one account. Nothing of this is documented for AlertSite,
+so nothing is assumed: what has not been seen may be so or not.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from bulkload.model import PLAIN_PORTS
+from bulkload.monitors.alterations import (
+    CLEARLY_IN_TEXTS,
+    IN_TEXTS,
+    LEAVING_BLANKS,
+    Lengths,
+    Way,
+    collapsed,
+    difference_of_texts,
+    lengths,
+)
+from bulkload.monitors.identity import Identity, identity_of
+
+_LOST_AT_CUT = 8  # characters at the end of a cut name that may be an ellipsis or half an escape
+_RUN_OF_BLANKS = re.compile(r"[ \t]{2}")
+HIDING = frozenset({Way.TYPE, Way.NO_NAME, Way.NO_HOST, Way.NO_PORT})
+EASILY_A_HAND = frozenset({Way.CASE, Way.CUT, Way.NO_PORT})  # what a person may have changed as well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What has been learned about how one account shows its monitors."""
+
+    ways: frozenset[Way] = frozenset()  # the differences that it makes
+    exact: frozenset[Way] = frozenset()  # differences that it was seen not to make
+    longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
+    cut: int | None = None  # characters after which it cuts names, escapes counted as one
+    known: bool = False  # at least one monitor of ours was recognised
+
+    def to_json(self) -> str:
+        """The same as a JSON text, for the store."""
+        found = {
+            "ways": sorted(self.ways),
+            "exact": sorted(self.exact),
+            "longest": self.longest,
+            "cut": self.cut,
+            "known": self.known,
+        }
+        return json.dumps(found)
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Showing:
+        """Read what `to_json` wrote; a way that is not known any more counts as not learned."""
+        if not text:
+            return cls()
+        found = json.loads(text)
+        known = set(Way)
+        return cls(
+            ways=frozenset(Way(way) for way in found["ways"] if way in known),
+            exact=frozenset(Way(way) for way in found["exact"] if way in known),
+            longest=tuple(found["longest"]),
+            cut=found["cut"],
+            known=found["known"],
+        )
+
+    @property
+    def possible(self) -> frozenset[Way]:
+        """The differences that the account makes or may make; letter case only if it was seen to change it."""
+        return (frozenset(Way) - self.exact - {Way.CASE}) | self.ways
+
+    def sentences(self, beside: Showing) -> list[str]:
+        """Say what this knows of differences beyond another, one sentence each."""
+        new = [way for way in Way if way in self.ways - beside.ways]
+        return [f"The account {way.about}{f' after {self.cut} characters' if way is Way.CUT else ''}." for way in new]
+
+
+UNKNOWN = Showing()
+
+
+def difference(asked: Identity, shown: Identity, allowed: Collection[Way]) -> frozenset[Way] | None:
+    """Give the ways of showing that make the one from the other: none if they are the same, None if no ways do."""
+    if shown.type not in (asked.type, "") or len(asked.servers) != len(shown.servers):
+        return None
+    ways = set() if shown.type else {Way.TYPE}
+    for ours, theirs in zip(asked.servers, shown.servers, strict=True):
+        if theirs is None:
+            ways.add(Way.NO_HOST)
+        elif ours != theirs:
+            return None
+    if shown.port is None:
+        if asked.port != PLAIN_PORTS.get(asked.type):
+            ways.add(Way.NO_PORT)
+    elif shown.port != asked.port:
+        return None
+    in_name = None if shown.name is None else difference_of_texts(asked.name or "", shown.name, allowed)
+    if in_name is not None:
+        ways |= in_name
+    elif not shown.name and (shown.name is None or None not in shown.servers):
+        ways.add(Way.NO_NAME)
+    else:
+        return None
+    return frozenset(ways) if ways <= frozenset(allowed) else None
+
+
+def exercised(asked: Identity) -> frozenset[Way]:
+    """Give the ways of showing that a monitor would show if the account had them; a cut depends on the length."""
+    found = {way for way, must_change in CLEARLY_IN_TEXTS.items() if asked.name and must_change(asked.name)}
+    if asked.type in PLAIN_PORTS and asked.port != PLAIN_PORTS[asked.type]:
+        found.add(Way.NO_PORT)
+    return frozenset(found | {Way.TYPE, Way.NO_NAME, Way.NO_HOST})
+
+
+def filled(shown: Identity, asked: Identity) -> Identity:
+    """Put what we know was asked for in the place of what the account does not show."""
+    if shown.type not in (asked.type, "") or len(shown.servers) != len(asked.servers):
+        return shown
+    servers = (
+        theirs if theirs is not None else ours for ours, theirs in zip(asked.servers, shown.servers, strict=True)
+    )
+    return shown._replace(
+        type=asked.type,
+        servers=tuple(servers),
+        port=asked.port if shown.port is None else shown.port,
+        name=shown.name or asked.name,
+    )
+
+
+def without_ways(
+    found: Mapping[str, tuple[object, object]],
+    body: Mapping[str, object],
+    item: Mapping[str, object],
+    showing: Showing,
+) -> dict[str, tuple[object, object]]:
+    """Leave out of the differing fields (field → old, new) those that differ by the account's way of showing alone."""
+    if not showing.ways or not found:
+        return dict(found)
+    kept = dict(found)
+    kind = str(item.get("type"))
+    for field, (old, new) in found.items():
+        if field in ("hostname", "smtp_hostname", "pop3_hostname") and old is None and Way.NO_HOST in showing.ways:
+            del kept[field]
+        elif field == "port" and Way.NO_PORT in showing.ways:
+            if identity_of(kind, item).port is None:
+                del kept[field]
+        elif field == "name" and not old and Way.NO_NAME in showing.ways:
+            del kept[field]
+        elif isinstance(new, str) and isinstance(old, str):
+            ways = showing.ways if field == "name" else showing.ways - {Way.CUT}
+            if difference_of_texts(_text(new), _text(old), ways) is not None:
+                del kept[field]
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one monitor of ours shows of the ways."""
+
+    ways: frozenset[Way] | None  # the differences that explain how it is shown; None: nothing does
+    kept: frozenset[Way]  # differences that it would show, and does not
+    name: str  # as it is shown
+
+    @classmethod
+    def of(cls, asked: Identity, shown: Identity) -> Seen:
+        """Compare."""
+        ways, name = difference(asked, shown, frozenset(Way)), shown.name or ""
+        if ways is None:
+            return cls(None, frozenset(), name)
+        if Way.CUT in ways:  # what is behind the cut shows nothing
+            surely = max(0, lengths(name)[2] - _LOST_AT_CUT)
+            asked = asked._replace(name=(asked.name or "")[:surely].rstrip())
+        could = exercised(asked)
+        if Way.NO_NAME in ways:
+            could -= IN_TEXTS.keys()
+        if Way.BLANKS in could - ways and not ways.isdisjoint(LEAVING_BLANKS) and collapsed(name) == name:
+            if _RUN_OF_BLANKS.search(asked.name or ""):  # leaving characters out does not make it shorter
+                ways |= {Way.BLANKS}
+            else:
+                could -= {Way.BLANKS}
+        return cls(ways, could - ways, name)
+
+
+def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Showing:
+    """Learn from monitors of ours as one list shows them; `fresh`: they were made just now, so nobody changed them.
+
+    A difference is the account's own if monitors show it and none that could show it does not. What a person may as
+    well have done by hand needs two monitors, unless they are fresh.
+    """
+    support: dict[Way, int] = {}
+    kept: set[Way] = set()
+    longest, cuts = (0, 0, 0), []
+    recognised = before.known
+    for one in seen:
+        if one.ways is None:
+            continue
+        recognised = True
+        kept |= one.kept
+        for way in one.ways:
+            support[way] = support.get(way, 0) + 1
+        if Way.CUT in one.ways:
+            cuts.append(lengths(one.name))
+        else:
+            longest = _longer(longest, lengths(one.name))
+    longest_cut = functools.reduce(_longer, cuts, (0, 0, 0))
+    limit = longest_cut if cuts else (before.cut or sys.maxsize,) * 3
+    if all(whole > cut for whole, cut in zip(longest, limit, strict=True)):
+        support.pop(Way.CUT, None)  # a longer name is shown whole
+        kept.add(Way.CUT)
+    ways = set(before.ways)
+    for way, times in support.items():
+        if way not in kept and (fresh or times > 1 or way not in EASILY_A_HAND):
+            ways.add(way)
+    ways -= kept - support.keys()
+    return Showing(
+        ways=frozenset(ways),
+        exact=(before.exact | kept) - ways - {Way.CUT},  # a name may always be too long
+        longest=_longer(before.longest, longest),
+        cut=max(before.cut or 0, longest_cut[2]) if Way.CUT in ways else None,
+        known=recognised,
+    )
+
+
+def _longer(one: Lengths, other: Lengths) -> Lengths:
+    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])
+
+
+def _text(value: str) -> str:
+    return value.strip().replace("\r\n", "\n")

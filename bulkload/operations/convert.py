@@ -1,0 +1,177 @@
+"""Another tool's configuration as a spreadsheet: its files go in, rows and an account of the move come out.
+
+The workbook has three sheets: rows for `check` and `run`, which lack nothing but a plan code, what was left out and
+why, what was changed on the way. A CSV output is three files. Every object of the source is a row, skipped, or an
+error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkload.errors import UsageError
+from bulkload.files.atomic import replacing
+from bulkload.files.formulas import neutralise
+from bulkload.files.printable import display_width, encodable
+from bulkload.migration.rules import Rules, TcpAs, Translation, read_configuration
+from bulkload.model import Translated
+
+SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
+SHEET_ROWS = 1_048_576  # what Excel holds, the header included
+CELL_CHARACTERS = 32_767  # what Excel keeps in a cell
+
+_LEFT_OUT_HEADER = ("what", "reason", "where")
+_CHANGED_HEADER = ("row", "name", "change", "where")
+_WIDEST = 90  # characters of a column
+_MEASURED_ROWS = 1_000  # enough to choose widths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts(Translated):
+    """What became of the objects of a source."""
+
+    tool: str  # for people
+    changes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    name: str
+    header: Sequence[str]
+    rows: Iterable[Sequence[str]]
+
+
+def convert(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    tool: str | None = None,
+    skip_private: bool = False,
+    tcp_as: TcpAs = "mail",
+    overwrite: bool = False,
+) -> Counts:
+    """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv).
+
+    A file that exists is left alone unless told otherwise: without an output, the last source would be taken for it.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in (".xlsx", ".csv"):
+        raise UsageError(f"The output {out} ends in {suffix or 'no suffix'}; allowed are .xlsx and .csv.")
+    if any(source.resolve() == out.resolve() for source in sources):
+        raise UsageError(f"The output {out} is one of the sources; name another file.")
+    written = [out] if suffix == ".xlsx" else [_path_of(sheet, out) for sheet in SHEETS]
+    if not overwrite and (there := next((path for path in written if path.exists()), None)):
+        raise UsageError(f"The output {there} exists already; name a file that does not, or add --overwrite.")
+    rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
+    translation = read_configuration(sources, tool=tool, rules=rules)
+    if suffix == ".xlsx":
+        with replacing(out) as draft:
+            _write_workbook(draft, _tables(translation))
+    else:
+        _write_csv(out, _tables(translation))
+    return Counts(
+        **asdict(translation.counts),
+        tool=translation.tool,
+        changes=sum(len(row.changes) for row in translation.rows),
+    )
+
+
+def _tables(translation: Translation) -> tuple[_Table, ...]:
+    header = translation.header
+    errors_first = sorted(translation.left_out, key=lambda item: not item.error)
+    return (
+        _Table(
+            name=ROWS_SHEET,
+            header=header,
+            rows=([row.fields.get(name, "") for name in header] for row in translation.rows),
+        ),
+        _Table(
+            name=LEFT_OUT_SHEET,
+            header=_LEFT_OUT_HEADER,
+            rows=(("error" if item.error else "skipped", item.reason, item.origin) for item in errors_first),
+        ),
+        _Table(
+            name=CHANGED_SHEET,
+            header=_CHANGED_HEADER,
+            rows=(
+                (str(number), row.fields["name"], change, row.origin)
+                for number, row in enumerate(translation.rows, 2)
+                for change in row.changes
+            ),
+        ),
+    )
+
+
+def _write_csv(out: Path, tables: Sequence[_Table]) -> None:
+    """Write the rows to `out` and the other tables beside it; none takes its place before all are written."""
+    import csv
+
+    with ExitStack() as finished:
+        for table in reversed(tables):  # the rows are put in place last, when their company is there
+            draft = finished.enter_context(replacing(_path_of(table.name, out)))
+            with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
+                lines = csv.writer(stream)
+                lines.writerow(table.header)
+                lines.writerows([neutralise(cell) for cell in row] for row in table.rows)
+
+
+def _path_of(table: str, out: Path) -> Path:
+    """Where a table stands that is a file of its own: the rows in `out`, the others beside it."""
+    return out if table == ROWS_SHEET else out.with_name(f"{out.stem}-{table.replace(' ', '-')}{out.suffix}")
+
+
+def _write_workbook(draft: Path, tables: Sequence[_Table]) -> None:
+    import xlsxwriter  # type: ignore[import-untyped]  # it has annotations, but does not declare them
+
+    options = {
+        "constant_memory": True,
+        "tmpdir": str(draft.parent),
+        "strings_to_formulas": False,
+        "strings_to_numbers": False,
+        "strings_to_urls": False,
+    }
+    with xlsxwriter.Workbook(str(draft), options) as book:
+        text = book.add_format({"num_format": "@", "valign": "top"})
+        head = book.add_format({"bold": True, "bg_color": "#E8EAED", "bottom": 1, "num_format": "@"})
+        for table in tables:
+            _write_sheets(book, table, text, head)
+
+
+def _write_sheets(book: Any, table: _Table, text: Any, head: Any) -> None:
+    """Write a table, on further sheets when one does not hold it."""
+    rows = iter(table.rows)
+    page = 1
+    more: Sequence[str] | None = next(rows, None)
+    while page == 1 or more is not None:
+        sheet = book.add_worksheet(table.name if page == 1 else f"{table.name} ({page})")
+        sheet.freeze_panes(1, 0)
+        widths = [display_width(name) + 4 for name in table.header]
+        for column, title in enumerate(table.header):
+            _write_text(sheet, 0, column, title, head)
+        at = 0
+        while more is not None and at < SHEET_ROWS - 1:
+            at += 1
+            for column, cell in enumerate(more):
+                if cell:
+                    _write_text(sheet, at, column, cell, text)
+                if at <= _MEASURED_ROWS:
+                    widths[column] = max(widths[column], display_width(cell))
+            more = next(rows, None)
+        for column, width in enumerate(widths):
+            sheet.set_column(column, column, min(width + 1, _WIDEST))
+        sheet.autofilter(0, 0, at, len(table.header) - 1)
+        sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # text is meant
+        page += 1
+
+
+def _write_text(sheet: Any, row: int, column: int, text: str, look: Any) -> None:
+    """Write a cell as text whatever it looks like."""
+    text = encodable(text)[: CELL_CHARACTERS // 2]  # a character is at most two of Excel's
+    if text.startswith("<r>") and text.endswith("</r>"):
+        sheet.write_rich_string(row, column, text[0], text[1], text[2:], look)  # else it is taken for markup
+    else:
+        sheet.write_string(row, column, text, look)

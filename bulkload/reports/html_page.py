@@ -1,0 +1,133 @@
+"""The report as one HTML page that needs nothing else: no script, no other file, no network.
+
+In: the run and its rows, read once. Out: UTF-8 HTML, written while it is made, so memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkload.files.printable import legible
+from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.reports.marks import Mark, columns_by_name, marks
+from bulkload.reports.palette import PALETTE, Colours
+from bulkload.reports.summary import headline, outcomes, sections
+
+_TEMPLATE = "page.html"
+_BUFFERED_PIECES = 500  # of the page, written together
+_CHART_WIDTH = 1000  # user units of the drawing
+_NARROWEST_BAR = 6.0  # user units; a single row among a million stays visible
+_PRINTED_COLUMNS = 5  # of the user's; paper is not wider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One status in the chart."""
+
+    status: Status
+    css: str
+    rows: int
+    share: str
+    x: float
+    width: float
+    colours: Colours
+
+
+def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
+    """Write the page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    templates = Environment(
+        loader=PackageLoader("bulkload.reports", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    page = templates.get_template(_TEMPLATE).stream(
+        title=legible(Path(run.input).name or run.input),
+        headline=headline(run),
+        stopped=legible(run.stopped),
+        bars=bars(run),
+        chart_width=_CHART_WIDTH,
+        sections=[
+            (section.title, [(legible(name), legible(text)) for name, text in section.facts])
+            for section in sections(run)
+        ],
+        header=[legible(name) for name in run.header],
+        printed_columns=_PRINTED_COLUMNS,
+        total=f"{run.rows:,}",
+        rows=_rows(run, rows),
+    )
+    page.enable_buffering(_BUFFERED_PIECES)
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
+        stream.writelines(page)
+
+
+def bars(run: RunInfo) -> list[Bar]:
+    """Share the width of the chart among the statuses; the smallest ones get a little more than is theirs."""
+    found = outcomes(run)
+    wanted = [max(n / run.rows * _CHART_WIDTH, _NARROWEST_BAR) for _, n in found]
+    scale = _CHART_WIDTH / sum(wanted) if wanted else 0.0
+    drawn, x = [], 0.0
+    for (status, n), width in zip(found, wanted, strict=True):
+        drawn.append(
+            Bar(
+                status=status,
+                css=_css(status),
+                rows=n,
+                share=_percent(n, run.rows),
+                x=round(x * scale, 2),
+                width=round(width * scale, 2),
+                colours=PALETTE[status],
+            )
+        )
+        x += width
+    return drawn
+
+
+def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, object]]:
+    column_of = columns_by_name(run.header)
+    css = {status: _css(status) for status in Status}
+    for row in rows:
+        marked = marks(row, column_of) if row.issues or row.error_columns else {}
+        whole_row = marked.pop(None, None)
+        yield {
+            "number": row.source_row,
+            "css": css[row.status],
+            "status": row.status.value,
+            "monitor_id": legible(row.id_to_keep),
+            "error": legible(row.error),
+            "warnings": [legible(text) for text in (whole_row.sentences if whole_row else ())],
+            "next_step": row.status.next_step,
+            "attempts": row.attempts,
+            "cells": _cells(row.cells, marked) if marked else [(legible(cell), "", "") for cell in row.cells],
+        }
+
+
+def _cells(cells: Sequence[str], marked: Mapping[int | None, Mark]) -> list[tuple[str, str, str]]:
+    """Give each cell with the class and the words of its mark."""
+    found = []
+    for column, cell in enumerate(cells):
+        mark = marked.get(column)
+        if mark is None:
+            found.append((legible(cell), "", ""))
+        else:
+            found.append((legible(cell), mark.severity, legible("\n".join(mark.sentences))))
+    return found
+
+
+def _css(status: Status) -> str:
+    return "s-" + status.value.replace(" ", "-").replace("_", "-")
+
+
+def _percent(n: int, total: int) -> str:
+    """Show a share so that few is never shown as none, nor nearly all as all."""
+    share = 100 * n / total
+    if share < 0.1:
+        return "< 0.1 %"
+    if n < total and share > 99.9:
+        return "> 99.9 %"
+    return f"{share:.1f} %".replace(".0 %", " %")

@@ -1,0 +1,170 @@
+"""The run in a few lines: for the terminal, for machines, and for the workbook and the page.
+
+In: a `RunInfo`. Out: a plain-text table, the object of `--json`, or the facts under their headings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bulkload.files.printable import one_line
+from bulkload.model import RunInfo, Status
+
+REQUEST_KINDS = ("sent", "throttled", "retried")
+_PLANNED = (Status.WILL_CREATE, Status.WILL_UPDATE)
+_TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
+_TO_REPEAT = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
+_SECONDS_PER_MINUTE = 60
+_SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Some facts about the run under one heading."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+
+
+def summary_table(run: RunInfo, results: Sequence[Path] = ()) -> str:
+    """Draw the table that a run ends with: rows by status with what to do, time, requests, files written."""
+    rows = [(status.value, f"{n:,}", status.next_step) for status, n in outcomes(run)]
+    total = ("rows", f"{run.rows:,}", f"in {duration(run.seconds)}{_requests(run.requests)}")
+    label_width = max(len(row[0]) for row in [*rows, total])
+    number_width = max(len(row[1]) for row in [*rows, total])
+
+    def line(row: tuple[str, str, str]) -> str:
+        return f"{row[0]:<{label_width}}  {row[1]:>{number_width}}  {row[2]}".rstrip()
+
+    rule = "─" * (label_width + 2 + number_width)
+    lines = [*map(line, rows), *([rule] if rows else []), line(total)]
+    if run.stopped:
+        lines += ["", f"Stopped early: {one_line(run.stopped)}"]
+    if results:
+        lines += ["", *(f"Results: {one_line(str(path))}" for path in results)]
+    return "\n".join(lines)
+
+
+def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) -> dict[str, object]:
+    """Build the object that `--json` prints."""
+    return {
+        "run_id": run.run_id,
+        "input": run.input,
+        "results": [str(path) for path in results],
+        "counts": {status.value: n for status, n in outcomes(run)},
+        "rows": run.rows,
+        "seconds": round(run.seconds, 3),
+        "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
+        "exit_code": int(exit_code),
+        "stopped": run.stopped or None,
+    } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
+
+
+def outcomes(run: RunInfo) -> list[tuple[Status, int]]:
+    """List the statuses that occur, in the order in which people read them."""
+    return [(status, run.counts[status]) for status in Status if run.counts.get(status)]
+
+
+def headline(run: RunInfo) -> str:
+    """Say in one sentence how the run went."""
+    lost = untranslated(run)
+    if not run.rows:
+        return lost or "The input has no rows."
+
+    def count(statuses: Sequence[Status]) -> int:
+        return sum(run.counts.get(status, 0) for status in statuses)
+
+    done = count([status for status in Status if status.done])
+    if done == run.rows and not lost:
+        return f"All {run.rows:,} rows are done." if run.rows > 1 else "The one row is done."
+    parts = [
+        (count(_PLANNED), "to be sent"),
+        (done, "done" if not count(_PLANNED) else "there already"),
+        (count(_TO_FIX), "to fix"),
+        (count(_TO_REPEAT), "to run again"),
+        (count([Status.REMOVED]), "removed"),
+    ]
+    found = ", ".join(f"{n:,} {what}" for n, what in parts if n)
+    return f"Of {run.rows:,} {'rows' if run.rows > 1 else 'row'}: {found}. {lost}".rstrip()
+
+
+def untranslated(run: RunInfo) -> str:
+    """Say how much of another tool's configuration has no row and needs a look; empty if nothing does."""
+    source = run.translated
+    if source is None or source.good:
+        return ""
+    missing = (
+        f"{source.errors:,} of the source's {source.objects:,} objects could not be translated"
+        if source.errors
+        else f"None of the source's {source.objects:,} objects became a row"
+    )
+    return f"{missing}; bulkload convert lists them with the reason."
+
+
+def sections(run: RunInfo) -> list[Section]:
+    """Gather the facts of the run under their headings; empty facts and empty sections are left out."""
+    found = [
+        Section(
+            title="Run",
+            facts=(
+                ("Run", run.run_id),
+                ("Input", run.input),
+                ("Rows", f"{run.rows:,}"),
+                ("Account", run.account),
+                ("Address", run.base_url),
+                ("Started", moment(run.started)),
+                ("Finished", moment(run.finished)),
+                ("Time taken", duration(run.seconds) if run.seconds else ""),
+            ),
+        ),
+        Section(title="Requests", facts=tuple((_label(kind), f"{n:,}") for kind, n in run.requests.items())),
+        Section(title="How the input was read", facts=tuple(_labelled(run.details))),
+        Section(title="Settings", facts=tuple(_labelled(run.settings))),
+    ]
+    kept = [Section(title=section.title, facts=tuple(fact for fact in section.facts if fact[1])) for section in found]
+    return [section for section in kept if section.facts]
+
+
+def moment(text: str) -> str:
+    """Show an ISO 8601 time to the second in UTC; anything else stays as it is."""
+    try:
+        parsed = datetime.fromisoformat(text)
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=UTC)
+        return parsed.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError):
+        return text
+
+
+def duration(seconds: float) -> str:
+    """Show a length of time as people say it: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _SECONDS_PER_MINUTE:
+        return f"{whole} s"
+    if whole < _SECONDS_PER_HOUR:
+        return f"{whole // _SECONDS_PER_MINUTE} min {whole % _SECONDS_PER_MINUTE} s"
+    minutes = round(seconds / _SECONDS_PER_MINUTE)
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def _requests(requests: Mapping[str, int]) -> str:
+    if not requests.get("sent"):
+        return ""
+    extras = [f"{requests[kind]:,} {kind}" for kind in REQUEST_KINDS[1:] if requests.get(kind)]
+    noun = "request" if requests["sent"] == 1 else "requests"
+    return f", {requests['sent']:,} {noun}" + (f" ({', '.join(extras)})" if extras else "")
+
+
+def _labelled(facts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((_label(key), value) for key, value in facts.items())
+
+
+def _label(key: str) -> str:
+    """Turn a setting's key into words: `on_existing` becomes `On existing`."""
+    words = key.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
