@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bulkload.sandbox.server import Sandbox, running
-from tests.command_line import Desk, sit_down
-from tests.driven_clock import Clock
-from tests.listener import Listener, listening
+from tests.support.command_line import Desk, sit_down
+from tests.support.driven_clock import Clock
+from tests.support.listener import Listener, listening
 
 settings.register_profile(
     "same", deadline=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow,), print_blob=True

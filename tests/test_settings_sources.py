@@ -15,7 +15,7 @@ from bulkload.cli.options import VARIABLES
 from bulkload.errors import UsageError
 from bulkload.sandbox.server import Sandbox
 from bulkload.settings import SETTINGS_FILE, Options, check_credentials, load
-from tests.command_line import Desk, imap
+from tests.support.command_line import Desk, imap
 
 # setting → three different good values, and one that is wrong ("" where nothing is)
 VALUES: dict[str, tuple[str, str, str, str]] = {

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, Faults, Rule
 from bulkload.sandbox.alterations import WAYS
-
-from .scenario import SPELLINGS, Line, Round, Scenario, There
+from tests.torture.scenario import SPELLINGS, Line, Round, Scenario, There
 
 MONITORS = 8  # different monitors that a file can ask for
 LONGEST_LATE = 0.1  # seconds; far inside of `grace`, since a loaded machine adds to it

@@ -18,12 +18,11 @@ from typing import Any
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults
 from bulkload.sandbox.alterations import shown_by
-from tests.sandbox_caller import USER
-from tests.waiting import wait_until
-
-from .points import Fuse
-from .program import Ended, Place, place
-from .scenario import INTERVAL, OTHER_INTERVAL, PLAN, Line, Round, Scenario, body_of, name_of
+from tests.support.sandbox_caller import USER
+from tests.support.waiting import wait_until
+from tests.torture.points import Fuse
+from tests.torture.program import Ended, Place, place
+from tests.torture.scenario import INTERVAL, OTHER_INTERVAL, PLAN, Line, Round, Scenario, body_of, name_of
 
 SIGNALS = {
     "kill": (signal.SIGKILL,),

@@ -19,8 +19,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-
-from .program import Place, place
+from tests.torture.program import Place, place
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 PATIENCE = {

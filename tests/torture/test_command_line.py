@@ -18,9 +18,8 @@ import pytest
 from bulkload.cli.main import cli
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-
-from .program import Ended, Place, place
-from .scenario import Line, Scenario
+from tests.torture.program import Ended, Place, place
+from tests.torture.scenario import Line, Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 ROWS = 12

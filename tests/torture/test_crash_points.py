@@ -16,11 +16,10 @@ import pytest
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.runs import STORE_NAME
-
-from .play import play
-from .points import Fuse
-from .program import place
-from .scenario import Line, Round, Scenario
+from tests.torture.play import play
+from tests.torture.points import Fuse
+from tests.torture.program import place
+from tests.torture.scenario import Line, Round, Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 STRIDE = 3 if ALL else 15  # every n-th step is tried; drawn scenarios and soaks try all

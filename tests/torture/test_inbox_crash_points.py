@@ -9,10 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bulkload.store.runs import STORE_NAME
-
-from .points import Fuse
-from .program import Place, place
-from .test_crash_points import ALL
+from tests.torture.points import Fuse
+from tests.torture.program import Place, place
+from tests.torture.test_crash_points import ALL
 
 STRIDE = 2 if ALL else 23  # every n-th step is tried
 AT_A_TIME = 4  # plays

@@ -15,9 +15,8 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-
-from .program import Ended, Place, place
-from .scenario import HEADER, SPELLINGS, Line, Scenario
+from tests.torture.program import Ended, Place, place
+from tests.torture.scenario import HEADER, SPELLINGS, Line, Scenario
 
 ROWS = 12
 SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.4, after=1.0)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from .drawing import scenarios
-from .play import play
-from .scenario import Scenario
+from tests.torture.drawing import scenarios
+from tests.torture.play import play
+from tests.torture.scenario import Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 EXAMPLES = 40 if ALL else 6

@@ -18,9 +18,8 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.alterations import WAYS
-
-from .program import Place, place
-from .scenario import HEADER, PLAN
+from tests.torture.program import Place, place
+from tests.torture.scenario import HEADER, PLAN
 
 NAMES = (  # what accounts are known to change in texts
     "plain",

@@ -21,9 +21,8 @@ from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.runs import STORE_NAME
 from bulkload.store.schema import MIGRATIONS
-
-from .program import Ended, Place, place
-from .scenario import Line, Scenario
+from tests.torture.program import Ended, Place, place
+from tests.torture.scenario import Line, Scenario
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 PATIENT = 20  # processes within which a late list has caught up

@@ -1,0 +1,125 @@
+"""When a request left: at the earliest for a monitor that was made, at the latest for one that may have been."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+
+import pytest
+
+from bulkload import clock
+from bulkload.alertsite.client import Api, Created
+from bulkload.alertsite.pacing import Pace
+from bulkload.errors import ApiError, InDoubt, Rejected, Unreadable
+from tests.support.raw_server import Heard, as_json, endless, raw_server
+
+SLOW = 0.4  # seconds until the server answers
+BODY = json.dumps({"name": "mx1", "hostname": "mx1.example.com", "note": "ü" * 3000}).encode()
+
+
+def seconds(moment: str) -> float:
+    """A moment on the monotonic clock."""
+    assert moment.split("|")[0] == clock.moment().split("|")[0]
+    return float(moment.split("|")[1])
+
+
+async def ready() -> None:
+    return None
+
+
+async def _create(api: Api) -> Created | ApiError:
+    try:
+        return await api.create("email-imap", BODY, ready)
+    except ApiError as error:
+        return error
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_request_that_waited_for_a_connection_left_when_it_got_one(status: int) -> None:
+    """There are three connections for four requests, so the last one leaves after the first answer."""
+    answered: list[float] = []
+    numbers = iter(range(100, 200))
+
+    def answer(heard: Heard) -> list[bytes]:
+        time.sleep(SLOW)
+        answered.append(time.monotonic())
+        return as_json({"id": str(next(numbers))}, status)
+
+    with raw_server(answer) as server:
+        async with Api(server.base_url, Pace(None), token="t", concurrency=1) as api:
+            began = time.monotonic()
+            found = await asyncio.gather(*(_create(api) for _ in range(4)))
+    moments = sorted(seconds(one.left) for one in found if isinstance(one, Created | InDoubt))
+    assert len(moments) == 4
+    last_came = max(one.at for one in server.heard)
+    assert last_came > began + SLOW
+    if status == 200:
+        assert moments[-1] <= last_came, "the earliest moment"
+        assert moments[-1] < answered[0]
+    else:
+        assert moments[-1] >= min(answered), "the latest moment"
+        assert moments[0] < min(answered), "those that did not wait left at once"
+
+
+async def test_a_request_whose_leaving_was_not_noted_left_when_it_failed() -> None:
+    """A peer that accepts nothing: what it did before the connection broke is not known."""
+
+    def answer(heard: Heard) -> list[bytes]:
+        time.sleep(SLOW)
+        raise OSError  # hang up
+
+    with raw_server(answer) as server:
+        async with Api(server.base_url, Pace(None), token="t") as api:
+            began = time.monotonic()
+            error = await _create(api)
+    assert isinstance(error, InDoubt)
+    assert began <= seconds(error.left) <= time.monotonic()
+
+
+async def test_a_create_goes_out_whole_and_with_its_length() -> None:
+    with raw_server(lambda heard: as_json({"id": "7"})) as server:
+        async with Api(server.base_url, Pace(None), token="t") as api:
+            for _ in range(2):  # also on a connection that was used before
+                assert await api.create("email-imap", BODY, ready)
+    for heard in server.heard:
+        assert heard.line == "POST /monitors/email-imap"
+        assert heard.body == BODY
+        assert f"Content-Length: {len(BODY)}" in heard.head
+        assert "Transfer-Encoding" not in heard.head
+        assert "Content-Type: application/json" in heard.head
+
+
+async def test_an_answer_that_comes_before_the_body_was_read_counts() -> None:
+    """The server refuses on the head alone; the body is longer than what fits into the sockets between."""
+    import socket
+
+    body = b'{"name": "' + b"x" * 8_000_000 + b'"}'
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                for piece in as_json({"errors": [{"code": 413, "message": "too long"}]}, 413):
+                    connection.sendall(piece)
+                time.sleep(SLOW)
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with Api(base_url, Pace(None), token="t", request_timeout=5) as api:
+            with pytest.raises(Rejected, match="too long"):
+                await api.create("email-imap", body, ready)
+        thread.join()
+
+
+async def test_an_answer_without_an_end_leaves_the_create_in_doubt_since_it_left() -> None:
+    with raw_server(lambda heard: endless()) as server:
+        async with Api(server.base_url, Pace(None), token="t") as api:
+            began = time.monotonic()
+            with pytest.raises(Unreadable) as caught:
+                await api.create("email-imap", BODY, ready)
+    assert began <= seconds(caught.value.left) <= time.monotonic()
+    assert server.count("POST") == 1

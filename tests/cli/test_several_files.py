@@ -1,0 +1,42 @@
+"""Several files in one command are several runs, and each has results of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openpyxl
+
+from bulkload.errors import ExitCode
+from bulkload.sandbox.server import Sandbox
+from tests.support.command_line import Desk, imap
+
+
+def names_in(results: str) -> list[object]:
+    sheet = openpyxl.load_workbook(results)["results"]
+    header = [cell.value for cell in next(sheet.rows)]
+    return [row[header.index("name")].value for row in sheet.iter_rows(min_row=2)]
+
+
+def test_files_of_equal_names_have_results_of_their_own(desk: Desk, sandbox: Sandbox) -> None:
+    names = ["a/hosts.csv", "b/hosts.csv", "c/HOSTS.csv", "hosts.tsv", "d/hosts-csv.csv", "e/other.csv"]
+    for number, name in enumerate(names):
+        (desk.folder / name).parent.mkdir(exist_ok=True)
+        desk.sheet(name, [imap(f"m{number}")])
+    ended = desk("run", *names, "--json")
+    assert ended.exit_code == ExitCode.DONE, ended
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [one["input"] for one in told] == names
+    results = [path for one in told for path in one["results"]]
+    assert len({path.casefold() for path in results}) == len(names)
+    assert [names_in(path) for path in results] == [[f"m{number}"] for number in range(len(names))]
+    assert Path(results[-1]) == Path("output/other-results.xlsx")
+    assert len(sandbox.monitors()) == len(names)
+
+
+def test_the_exit_code_is_the_worst(desk: Desk, sandbox: Sandbox) -> None:
+    desk.sheet("good.csv", [imap("a")])
+    desk.sheet("bad.csv", [imap("b", port=0)])
+    assert desk("run", "good.csv", "bad.csv").exit_code == ExitCode.ROWS_LEFT
+    assert desk("run", "bad.csv", "good.csv").exit_code == ExitCode.ROWS_LEFT
+    assert [monitor["name"] for monitor in sandbox.monitors()] == ["a"]

@@ -1,0 +1,729 @@
+"""The inbox runs every waiting file once, finishes what was left, and says what became of each."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from bulkload.sandbox import Faults, Options, Rule
+from bulkload.sandbox.server import Sandbox, running
+from bulkload.store.runs import Store
+from tests.support.command_line import Desk, by_hand, imap
+from tests.support.waiting import PATIENCE, wait_until
+
+DAY = 86_400.0  # seconds
+GOOD = "good.csv"
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Desk:
+    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (desk.folder / "box").mkdir()
+    return desk
+
+
+def drop(desk: Desk, name: str, monitors: Sequence[str | dict[str, object]]) -> Path:
+    """Put a sheet into the box; a text is a monitor's name."""
+    rows = [imap(row, hostname=f"{row}.example.com") if isinstance(row, str) else row for row in monitors]
+    return desk.sheet(f"box/{name}", rows or [dict.fromkeys(imap("x"), "")])
+
+
+def inside(desk: Desk) -> dict[str, list[str]]:
+    """The files of the box by what they are: waiting, working, done, failed; without ours."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((desk.folder / "box").rglob("*")):
+        if path.is_file() and "sqlite3" not in path.name:
+            place = path.relative_to(desk.folder / "box").parts
+            found.setdefault(place[0] if len(place) > 1 else "waiting", []).append(path.name)
+    return found
+
+
+def names(sandbox: Sandbox) -> list[str]:
+    return sorted(str(monitor["name"]) for monitor in sandbox.monitors())
+
+
+def statuses(desk: Desk, name: str) -> list[str]:
+    """The status column of a results file, wherever it is now."""
+    (path,) = (desk.folder / "box").rglob(name)
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    header, *rows = sheet.iter_rows(values_only=True)
+    return [str(row[header.index("status")]) for row in rows]
+
+
+def make_older(desk: Desk, days: float) -> None:
+    """Let everything in the store have happened earlier, and files be taken then."""
+    with sqlite3.connect(desk.folder / "box" / "bulkload.sqlite3") as db:
+        db.execute("UPDATE arrivals SET arrived = arrived - ?1, closed = closed - ?1", (days * DAY,))
+        db.execute("UPDATE unsettled SET since = since - ?", (days * DAY,))
+    db.close()
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_good_files_end_in_done_and_others_in_failed_with_what_a_person_needs(desk: Desk, sandbox: Sandbox) -> None:
+    drop(desk, "good.csv", ["a", "b"])
+    drop(desk, "mixed.csv", ["c", imap("d", port="99999")])
+    (desk.folder / "box" / "letter.pdf").write_bytes(b"%PDF-1.7\n")
+    ended = desk("inbox", "box")
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert inside(desk) == {
+        "done": ["good-results.xlsx", "good.csv"],
+        "failed": ["letter-why.txt", "letter.pdf", "mixed-results.xlsx", "mixed.csv"],
+    }
+    assert names(sandbox) == ["a", "b", "c"]
+    assert statuses(desk, "good-results.xlsx") == ["created", "created"]
+    assert statuses(desk, "mixed-results.xlsx") == ["created", "invalid"]
+    (why,) = (desk.folder / "box").rglob("letter-why.txt")
+    assert "PDF" in why.read_text("utf-8")
+
+
+def test_the_line_reads_well_and_there_is_none_without_anything_to_do(desk: Desk, sandbox: Sandbox) -> None:
+    assert desk("inbox", "box") == desk("inbox", "box", "--quiet")
+    drop(desk, GOOD, ["a", "b"])
+    assert desk("inbox", "box").stderr == "bulkload: good.csv is done: 2 created.\n"
+    ended = desk("inbox", "box")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
+    drop(desk, GOOD, ["a", imap("b", port="0")])
+    day = time.strftime("%Y-%m-%d")
+    line = f"bulkload: good.csv needs a look: 1 exists, 1 invalid; 1 gone from the sheet; see failed/{day}/"
+    ended = desk("inbox", "box", "--quiet")
+    assert (ended.exit_code, ended.stderr) == (1, line + "good-results.xlsx.\n")
+    for name in "cdefg":
+        drop(desk, f"{name}.csv", [name])
+    assert desk("inbox", "box").stderr == "bulkload: 5 files: 5 done; 5 created.\n"
+    drop(desk, GOOD, ["a", "b"])
+    assert desk("inbox", "box", "--quiet").stderr == ""
+
+
+def test_the_same_name_on_the_same_day_gets_a_number_and_nothing_is_replaced(desk: Desk, sandbox: Sandbox) -> None:
+    for night in "abc":
+        drop(desk, "mail.csv", [night])
+        assert desk("inbox", "box").exit_code == 0
+    assert [name for name in inside(desk)["done"] if not name.endswith("gone.csv")] == [
+        "mail-2-results.xlsx",
+        "mail-2.csv",
+        "mail-3-results.xlsx",
+        "mail-3.csv",
+        "mail-results.xlsx",
+        "mail.csv",
+    ]
+    found = [next((desk.folder / "box").rglob(name)).read_text("utf-8") for name in ("mail.csv", "mail-3.csv")]
+    assert ["imap,a," in found[0], "imap,c," in found[1]] == [True, True]
+
+
+def test_results_put_back_into_the_box_are_an_input_like_any_other(desk: Desk, sandbox: Sandbox) -> None:
+    """And do not meet the results of the file that they are the results of."""
+    drop(desk, "mail.csv", ["a", "b"])
+    desk("inbox", "box")
+    (results,) = (desk.folder / "box").rglob("mail-results.xlsx")
+    results.rename(desk.folder / "box" / "mail-results.xlsx")
+    drop(desk, "mail.csv", ["a", "b"])
+    ended = desk("inbox", "box", "--json")
+    assert (ended.exit_code, ended.json["counts"]) == (0, {"exists": 4})
+    assert len(names(sandbox)) == 2
+
+
+def test_links_and_pipes_are_put_aside_unread(desk: Desk, sandbox: Sandbox) -> None:
+    """A link could lead to any file of the machine, and a pipe never ends."""
+    secret = desk.sheet("outside.csv", [imap("outside")])
+    (desk.folder / "box" / "link.csv").symlink_to(secret)
+    (desk.folder / "box" / "broken.csv").symlink_to("nowhere")
+    os.mkfifo(desk.folder / "box" / "pipe.csv")
+    assert desk("inbox", "box").exit_code == 2
+    assert names(sandbox) == []
+    assert {path.name for path in (desk.folder / "box" / "failed").rglob("*-why.txt")} == {
+        "link-why.txt",
+        "broken-why.txt",
+        "pipe-why.txt",
+    }
+    assert "waiting" not in inside(desk)
+    assert secret.exists()
+
+
+def test_a_name_that_is_no_text_is_run_all_the_same(desk: Desk, sandbox: Sandbox) -> None:
+    path = drop(desk, "mail.csv", ["a"])
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/m\xe4il\n.csv"))
+    ended = desk("inbox", "box", "--json")
+    assert (ended.exit_code, [file["name"] for file in ended.json["files"]]) == (0, ["m_il_.csv"])
+    assert inside(desk)["done"] == ["m_il_-results.xlsx", "m_il_.csv"]
+
+
+def test_a_file_still_being_written_is_left_and_told(desk: Desk, sandbox: Sandbox) -> None:
+    drop(desk, "open.xlsx", ["a"])
+    (desk.folder / "box" / "~$open.xlsx").write_text("lock")
+    ended = desk("inbox", "box", "--json")
+    assert (ended.exit_code, ended.json["still_being_written"], sandbox.counts().get("login")) == (
+        0,
+        ["open.xlsx"],
+        None,
+    )
+    assert ended.stderr == ""
+    make_older(desk, 4)
+    ended = desk("inbox", "box")
+    assert (ended.exit_code, ended.stderr) == (1, "bulkload: open.xlsx has been half written for too long.\n")
+    (desk.folder / "box" / "~$open.xlsx").unlink()
+    assert desk("inbox", "box").exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
+def test_files_that_come_while_the_inbox_works_are_taken_too(desk: Desk, sandbox: Sandbox) -> None:
+    sandbox.set_faults(Faults(rules=(Rule(fault="slow", seconds=0.4),)))
+    drop(desk, "first.csv", ["a"])
+
+    def bring() -> None:
+        wait_until(lambda: bool(sandbox.monitors()))
+        drop(desk, "second.csv", ["b"])
+
+    bringer = threading.Thread(target=bring)
+    bringer.start()
+    ended = desk("inbox", "box", "--json")
+    bringer.join()
+    assert [file["name"] for file in ended.json["files"]] == ["first.csv", "second.csv"]
+    assert names(sandbox) == ["a", "b"]
+
+
+def test_without_credentials_nothing_is_touched(desk: Desk) -> None:
+    drop(desk, GOOD, ["a"])
+    desk.environment.delenv("ALERTSITE_PASSWORD", raising=False)
+    ended = desk("inbox", "box")
+    assert ended.exit_code == 2
+    assert "ALERTSITE_PASSWORD" in ended.stderr
+    assert inside(desk) == {"waiting": [GOOD]}
+
+
+def test_a_wrong_default_is_a_setting_to_mend_not_a_bad_file(desk: Desk, sandbox: Sandbox) -> None:
+    drop(desk, GOOD, ["a"])
+    assert desk("inbox", "box", "--set", "interval=often").exit_code == 2
+    assert inside(desk) == {"working": [GOOD]}
+    assert desk("inbox", "box").exit_code == 0
+    assert inside(desk) == {"done": ["good-results.xlsx", GOOD]}
+
+
+def test_a_missing_folder_is_a_mistake_and_is_not_made(desk: Desk) -> None:
+    ended = desk("inbox", "bix")
+    assert (ended.exit_code, ended.stderr) == (2, "bulkload: There is no folder bix.\n")
+    assert not (desk.folder / "bix").exists()
+
+
+def test_an_idle_call_asks_nobody_and_writes_nothing(desk: Desk, sandbox: Sandbox) -> None:
+    assert desk("inbox", "box").exit_code == 0
+    assert list((desk.folder / "box").iterdir()) == []
+    drop(desk, GOOD, ["a"])
+    desk("inbox", "box")
+    asked = len(sandbox.requests())
+    assert desk("inbox", "box").exit_code == 0
+    assert len(sandbox.requests()) == asked
+
+
+def test_output_moves_the_store_and_each_folder_keeps_its_own_files(desk: Desk, sandbox: Sandbox) -> None:
+    (desk.folder / "other").mkdir()
+    for folder in ("box", "other"):
+        desk.sheet(f"{folder}/mail.csv", [imap(folder)])
+        ended = desk("inbox", folder, "--output", "state", "--prune", "--json")
+        assert (ended.exit_code, ended.json["files"][0]["gone"]) == (0, 0)
+    assert not (desk.folder / "box" / "bulkload.sqlite3").exists()
+    assert names(sandbox) == ["box", "other"]
+
+
+# ── nights that go wrong ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_night_with_the_api_down_is_finished_by_the_next_call(desk: Desk) -> None:
+    """What was sent counts, the rest waits, the other file is not even taken, and the order stays."""
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", on=("login",)),)))
+        drop(desk, "mail.csv", ["a", "b"])
+        drop(desk, "more.csv", ["c"])
+        ended = desk("inbox", "box")
+        assert ended.exit_code == 3
+        assert "mail.csv will be gone on with: 2 not attempted." in ended.stderr
+        assert inside(desk) == {"waiting": ["more.csv"], "working": ["mail-results.xlsx", "mail.csv"]}
+        assert sandbox.counts()["login"] == 1
+        sandbox.set_faults(Faults())
+        ended = desk("inbox", "box", "--json")
+        assert (ended.exit_code, [file["name"] for file in ended.json["files"]]) == (0, ["mail.csv", "more.csv"])
+        assert names(sandbox) == ["a", "b", "c"]
+        assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv", "more-results.xlsx", "more.csv"]}
+
+
+def test_rows_that_failed_are_tried_again_by_later_calls_up_to_an_age(desk: Desk) -> None:
+    hopeless = Faults(rules=(Rule(fault="error-before", names=("b",)),))
+    with running(faults=hopeless) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        drop(desk, "mail.csv", ["a", "b", imap("c", port="0")])
+        ended = desk("inbox", "box", "--retry-for", "2")
+        assert ended.exit_code == 1
+        assert inside(desk) == {"working": ["mail-results.xlsx", "mail.csv"]}
+        before = sandbox.counts()["create"]
+        assert desk("inbox", "box", "--retry-for", "2").exit_code == 1
+        assert sandbox.counts()["create"] > before
+        assert names(sandbox) == ["a"]
+        make_older(desk, 3)
+        assert desk("inbox", "box", "--retry-for", "2").exit_code == 1
+        assert inside(desk) == {"failed": ["mail-results.xlsx", "mail.csv"]}
+        assert set(statuses(desk, "mail-results.xlsx")) - {"unknown", "failed"} == {"created", "invalid"}
+        assert desk("inbox", "box").exit_code == 0
+
+
+def test_a_retry_that_works_makes_the_file_done(desk: Desk) -> None:
+    with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",), times=4),))) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        drop(desk, "mail.csv", ["a", "b"])
+        codes = [desk("inbox", "box").exit_code for _ in range(8)]
+        assert codes[0] == 1
+        assert codes[-1] == 0
+        assert names(sandbox) == ["a", "b"]
+        assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv"]}
+        assert statuses(desk, "mail-results.xlsx")[0] == "created"
+
+
+def test_a_newer_version_of_the_sheet_ends_the_retries_of_the_older(desk: Desk) -> None:
+    """Or a row that the new sheet does not have any more would be created behind its back."""
+    with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",)),))) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        drop(desk, "mail-2026-11-01.csv", ["a", "b"])
+        assert desk("inbox", "box").exit_code == 1
+        drop(desk, "mail-2026-11-02.csv", ["a"])
+        desk("inbox", "box")
+        sandbox.set_faults(Faults())
+        time.sleep(1.1)  # until no request of the first night can be in doubt any more, see HURRY
+        assert desk("inbox", "box").exit_code in (0, 1)
+        assert desk("inbox", "box").exit_code == 0
+        assert names(sandbox) == ["a"]
+        assert "mail-2026-11-01.csv" in inside(desk)["failed"]
+        assert "mail-2026-11-02.csv" in inside(desk)["done"]
+        assert "working" not in inside(desk)
+
+
+@pytest.mark.parametrize(
+    ("option", "code"), [(["--strict"], 1), (["--max-errors", "0"], 4), (["--on-existing", "fail"], 1)]
+)
+def test_what_the_users_own_limits_held_back_is_left_to_a_person(
+    desk: Desk, sandbox: Sandbox, option: list[str], code: int
+) -> None:
+    drop(desk, "old.csv", ["a"])
+    desk("inbox", "box")
+    drop(desk, "mail.csv", ["a", "b", imap("c", port="0")])
+    assert desk("inbox", "box", *option).exit_code == code
+    assert "mail.csv" in inside(desk)["failed"]
+    assert desk("inbox", "box", *option).exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
+def test_another_account_does_not_go_on_with_this_ones_files(desk: Desk) -> None:
+    with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",)),))) as first, running() as second:
+        desk.log_in_at(first.base_url)
+        drop(desk, "mail.csv", ["a", "b"])
+        assert desk("inbox", "box").exit_code == 1
+        desk.log_in_at(second.base_url)
+        ended = desk("inbox", "box")
+        assert ended.exit_code == 1
+        assert f"begun as sandbox@example.com at {first.base_url}, which is not the account of this" in ended.stderr
+        assert inside(desk) == {"failed": ["mail-results.xlsx", "mail.csv"]}
+        assert second.requests() == []
+
+
+def test_a_night_with_a_wrong_address_that_sent_nothing_is_begun_anew(desk: Desk, sandbox: Sandbox) -> None:
+    right = sandbox.base_url
+    with running() as other:
+        desk.log_in_at(other.base_url)
+    drop(desk, "mail.csv", ["a", "b"])  # the other account does not answer any more
+    assert desk("inbox", "box").exit_code == 3
+    desk.log_in_at(right)
+    assert desk("inbox", "box").stderr == "bulkload: mail.csv is done: 2 created.\n"
+    assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv"]}
+    assert [run["counts"] for run in desk("runs", "--output", "box", "--json").json] == [{"created": 2}]
+
+
+def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) -> None:
+    """A reader that never comes back would otherwise end every night the same way."""
+    drop(desk, "bomb.csv", ["a"])
+    drop(desk, GOOD, ["b"])
+    now = time.time()
+    os.utime(desk.folder / "box" / "bomb.csv", (now - 100, now - 100))
+    code = (
+        "import os, sys, bulkload.stages.intake\n"
+        "import bulkload.readers.delimited as reader\n"
+        "bulkload.stages.intake.open_source = lambda *a, **k: os._exit(9)\n"
+        "from bulkload.cli.main import main\n"
+        "sys.exit(main(['inbox', 'box']))\n"
+    )
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == 9
+    assert inside(desk) == {"waiting": [GOOD], "working": ["bomb.csv"]}
+    assert desk("inbox", "box").exit_code == 2
+    assert inside(desk) == {"done": ["good-results.xlsx", GOOD], "failed": ["bomb-why.txt", "bomb.csv"]}
+    assert names(sandbox) == ["b"]
+
+
+# ── one at a time ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def held(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that holds the store's lock."""
+    code = (
+        "import sys, time; from pathlib import Path; from bulkload.store.runs import Store\n"
+        "store = Store(Path('box')); store.lock(); print('held', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_call_exits_5_at_once_and_quietly_and_a_killed_holder_blocks_nobody(
+    desk: Desk, sandbox: Sandbox
+) -> None:
+    drop(desk, GOOD, ["a"])
+    with held(desk) as holder:
+        ended = desk("inbox", "box")
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (5, "", "")
+        assert inside(desk) == {"waiting": [GOOD]}
+        holder.kill()
+        holder.wait(PATIENCE)
+        assert desk("inbox", "box").exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
+def test_sigterm_in_the_middle_leaves_the_file_to_the_next_call(desk: Desk) -> None:
+    with running(faults=Faults(rules=(Rule(fault="slow", seconds=0.2),))) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        drop(desk, "mail.csv", [f"m{number:02}" for number in range(30)])
+        command = [sys.executable, "-m", "bulkload", "inbox", "box", "--concurrency", "2"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=desk.folder) as process:
+            wait_until(lambda: len(sandbox.monitors()) >= 5, process)
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 143
+        assert b"mail.csv will be gone on with" in stderr
+        assert inside(desk) == {"working": ["mail-results.xlsx", "mail.csv"]}
+        assert desk("inbox", "box").exit_code == 0
+        assert len(names(sandbox)) == len(set(names(sandbox))) == 30
+
+
+# ── the same sheet every night ────────────────────────────────────────────────────────────────────────────
+
+
+def gone(desk: Desk) -> list[dict[str, str]]:
+    """What the newest file of gone monitors says."""
+    path = max((desk.folder / "box").rglob("*-gone.csv"), key=lambda path: path.stat().st_mtime_ns)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def night(desk: Desk, monitors: Sequence[str | dict[str, object]], *options: str) -> tuple[int, Any]:
+    """Run a sheet of the same name; what is new is created in its order."""
+    drop(desk, "mail.csv", monitors)
+    ended = desk("inbox", "box", "--json", "--concurrency", "1", *options)
+    (file,) = ended.json["files"]
+    return ended.exit_code, file
+
+
+def test_an_unchanged_sheet_costs_a_login_and_one_listing(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, list("abcdef"))
+    sandbox.forget_requests()
+    code, file = night(desk, list("abcdef"))
+    assert (code, file["counts"]) == (0, {"exists": 6})
+    assert {operation: n for operation, n in sandbox.counts().items() if n} == {"login": 1, "list": 1}
+
+
+def test_new_rows_are_created_and_changed_rows_patched_on_request(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, [imap("a", interval=5), imap("b", interval=5)])
+    code, file = night(desk, [imap("a", interval=9), imap("b", interval=5), "c"], "--on-existing", "update")
+    assert (code, file["counts"]) == (0, {"created": 1, "updated": 1, "exists": 1})
+    assert {str(one["name"]): one["interval"] for one in sandbox.monitors()}["a"] == 9
+
+
+def test_rows_that_disappeared_are_named_every_night_and_stay(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, list("abc"))
+    for _ in range(2):
+        code, file = night(desk, ["a"])
+        assert (code, file["gone"], file["deleted"]) == (0, 2, 0)
+        assert [(one["name"], one["made_here"], one["deleted"]) for one in gone(desk)] == [
+            ("b", "yes", "no"),
+            ("c", "yes", "no"),
+        ]
+    assert names(sandbox) == ["a", "b", "c"]
+    (results,) = (desk.folder / "box").rglob("mail-2-results.xlsx")
+    summary = openpyxl.load_workbook(results).worksheets[-1]
+    said = " ".join(str(cell) for row in summary.iter_rows(values_only=True) for cell in row)
+    assert "Gone from the sheet" in said
+    assert "b (email-imap b.example.com" in said
+    code, file = night(desk, list("abc"))
+    assert file["gone"] == 0
+
+
+def test_prune_deletes_only_what_this_folders_runs_of_the_sheet_created(desk: Desk, sandbox: Sandbox) -> None:
+    """Not what was there before, what another run made, or what the sheet only found."""
+    desk.run(desk.sheet("elsewhere.csv", [imap("elsewhere"), imap("found", hostname="found.example.com")]))
+    night(desk, ["found", *(f"m{number}" for number in range(20))])
+    code, file = night(desk, [f"m{number}" for number in range(18)], "--prune")
+    assert (code, file["gone"], file["deleted"]) == (0, 3, 2)
+    assert names(sandbox) == sorted(["elsewhere", "found", *(f"m{number}" for number in range(18))])
+    assert {one["name"]: one["deleted"] for one in gone(desk)} == {"found": "no", "m18": "yes", "m19": "yes"}
+    code, file = night(desk, [f"m{number}" for number in range(18)], "--prune")
+    assert (code, file["gone"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "deleted"),
+    [([], 18, 2), ([], 17, 0), (["--prune-limit", "3"], 17, 3), (["--prune-limit", "100%"], 1, 19),
+     (["--prune-limit", "0"], 19, 0), (["--prune-limit", "9.9%"], 18, 0), (["--prune-limit", "4%"], 19, 0)],
+)  # fmt: skip
+def test_more_than_the_limit_is_not_deleted_at_all(
+    desk: Desk, sandbox: Sandbox, limit: list[str], left: int, deleted: int
+) -> None:
+    """A sheet that lost its lower half must not take the monitors along."""
+    night(desk, [f"m{number}" for number in range(20)])
+    code, file = night(desk, [f"m{number}" for number in range(left)], "--prune", *limit)
+    assert (code, file["deleted"], len(names(sandbox))) == (0 if deleted else 1, deleted, 20 - deleted)
+    assert ("--prune-limit" in file["problem"]) == (not deleted)
+
+
+def test_a_share_of_a_small_sheet_is_rounded_down_to_none(desk: Desk, sandbox: Sandbox) -> None:
+    """Or five monitors would lose one every night."""
+    night(desk, list("abcde"))
+    code, file = night(desk, list("abcd"), "--prune")
+    assert (code, file["deleted"], len(names(sandbox))) == (1, 0, 5)
+    assert "1 monitor is gone from mail.csv, but --prune-limit 10% allows 0 of 5; nothing" in file["problem"]
+    assert night(desk, list("abcd"), "--prune", "--prune-limit", "20%")[1]["deleted"] == 1
+
+
+def test_the_limit_is_a_share_of_what_the_account_still_has(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, [f"m{number:02}" for number in range(40)])
+    for monitor in sandbox.monitors()[-15:]:
+        by_hand(sandbox, "DELETE", monitor)
+    code, file = night(desk, [f"m{number:02}" for number in range(22)], "--prune")
+    assert (code, file["gone"], file["deleted"]) == (1, 3, 0)
+    assert "allows 2 of 25" in file["problem"]
+
+
+@pytest.mark.parametrize(
+    "content", ["type,name,hostname,billing_plancode\n", "type,name,hostname,billing_plancode\n,,,\n"]
+)
+def test_a_sheet_without_a_row_prunes_nothing_and_is_a_failed_file(desk: Desk, sandbox: Sandbox, content: str) -> None:
+    night(desk, ["a"])
+    (desk.folder / "box" / "mail.csv").write_text(content, "utf-8")
+    ended = desk("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (ended.exit_code, names(sandbox)) == (2, ["a"])
+    assert ended.stderr == "bulkload: mail.csv failed: there is no row below the header; at least one is needed.\n"
+    assert inside(desk)["failed"] == ["mail-why.txt", "mail.csv"]
+    assert night(desk, ["a"], "--prune")[1]["gone"] == 0
+
+
+def test_nothing_is_pruned_while_a_row_is_invalid(desk: Desk, sandbox: Sandbox) -> None:
+    """A slip in one cell must not delete the monitor that the row means."""
+    night(desk, list("abcdefghijkl"))
+    code, file = night(desk, [*"abcdefghijk", imap("l", hostname="l.example.com", port="99 3")], "--prune")
+    assert (code, file["deleted"]) == (1, 0)
+    assert "invalid" in file["problem"]
+    assert len(names(sandbox)) == 12
+
+
+def test_a_row_that_moved_to_another_sheet_keeps_its_monitor(desk: Desk, sandbox: Sandbox) -> None:
+    """Also if the other sheet comes later in the same call."""
+    drop(desk, "a.csv", list("abc"))
+    drop(desk, "b.csv", ["z"])
+    desk("inbox", "box")
+    now = time.time()
+    os.utime(drop(desk, "a.csv", list("ab")), (now - 100, now - 100))
+    drop(desk, "b.csv", list("zc"))
+    before = {str(one["name"]): one["id"] for one in sandbox.monitors()}
+    assert desk("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
+    assert {str(one["name"]): one["id"] for one in sandbox.monitors()} == before
+
+
+def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, [imap("a", interval=5), imap("b", interval=5)])
+    by_hand(sandbox, "PATCH", sandbox.monitors()[1], interval=60)
+    code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
+    assert (code, file["deleted"]) == (0, 0)
+    assert "was left. Edited since" in file["problem"]
+    assert names(sandbox) == ["a", "b"]
+
+
+def test_a_monitor_that_the_sheet_itself_changed_is_pruned(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, [imap("a", interval=5), imap("b", interval=5)])
+    night(desk, [imap("a", interval=5), imap("b", interval=7)], "--on-existing", "update")
+    code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
+    assert (code, file["deleted"], names(sandbox)) == (0, 1, ["a"])
+
+
+def test_a_stopped_pruning_is_gone_on_with(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, list("abcdefghijklmnopqrstuvwxyz"))
+    sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("delete",)),)))
+    code, file = night(desk, list("abcdefghijklmnopqrstuvwx"), "--prune")
+    assert (code, file["fate"], file["deleted"]) == (3, "working", 0)
+    sandbox.set_faults(Faults())
+    ended = desk("inbox", "box", "--prune", "--json")
+    assert (ended.exit_code, ended.json["files"][0]["deleted"], len(names(sandbox))) == (0, 2, 24)
+
+
+# ── another tool's configuration ──────────────────────────────────────────────────────────────────────────
+
+NAGIOS = """
+define host {
+    host_name  mx
+    address    mx.example.com
+}
+define host {
+    host_name  web
+    address    %s
+}
+define service {
+    host_name            mx,web
+    service_description  IMAPS
+    check_command        check_simap
+}
+define service {
+    host_name            %s
+    service_description  SMTP
+    check_command        check_smtp
+}
+define service {
+    host_name            mx
+    service_description  HTTP
+    check_command        check_http
+}
+"""
+WITH_PLAN = ("--set", "billing_plancode=UBM - A/A")
+
+
+def test_what_could_not_be_translated_is_told_and_prunes_nothing(desk: Desk, sandbox: Sandbox) -> None:
+    path = desk.folder / "box" / "nagios.cfg"
+    path.write_text(NAGIOS % ("web.example.com", "mx"), "utf-8")
+    assert desk("inbox", "box", *WITH_PLAN).stderr == "bulkload: nagios.cfg is done: 3 created.\n"
+    path.write_text(NAGIOS % ("$UNKNOWN$", "mx"), "utf-8")
+    ended = desk("inbox", "box", *WITH_PLAN, "--prune", "--prune-limit", "100%", "--json")
+    (file,) = ended.json["files"]
+    assert (ended.exit_code, file["fate"], file["deleted"], len(names(sandbox))) == (1, "failed", 0, 3)
+    assert file["source"] == {"objects": 4, "rows": 2, "skipped": 1, "errors": 1}
+    for said in ("needs a look: 2 exists", "1 of the source's 4 objects could not be translated", "may mean them"):
+        assert said in ended.stderr
+
+
+def test_a_configuration_of_which_nothing_could_be_translated_fails(desk: Desk, sandbox: Sandbox) -> None:
+    (desk.folder / "box" / "nagios.cfg").write_text((NAGIOS % ("$A$", "web")).replace("mx.ex", "$B$.ex"), "utf-8")
+    ended = desk("inbox", "box", *WITH_PLAN)
+    assert (ended.exit_code, inside(desk)["failed"]) == (2, ["nagios-why.txt", "nagios.cfg"])
+    assert "nagios.cfg failed: none of its 4 objects is a row: 1 are skipped, 3 could not be" in ended.stderr
+
+
+# ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def store_size(desk: Desk) -> dict[str, int]:
+    with sqlite3.connect(desk.folder / "box" / "bulkload.sqlite3") as db:
+        found = {
+            name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+            for name in ("runs", "rows", "arrivals", "earlier", "gone")
+        }
+    db.close()
+    return found
+
+
+def test_old_nights_are_cleared_out_and_the_store_stays_small(desk: Desk, sandbox: Sandbox) -> None:
+    night(desk, list("abcde"))
+    for _ in range(6):
+        night(desk, list("abcde"))
+    make_older(desk, 8)
+    mine = next((desk.folder / "box" / "done").iterdir()) / "mine.txt"
+    mine.write_text("put here by somebody")
+    night(desk, list("abcde"), "--keep", "7")
+    assert inside(desk)["done"] == ["mail-8-results.xlsx", "mail-8.csv", "mine.txt"]
+    assert store_size(desk)["runs"] == 2
+    assert store_size(desk)["rows"] == 10
+    for _ in range(6):
+        make_older(desk, 8)
+        night(desk, list("abcde"), "--keep", "7")
+    assert store_size(desk) == {"runs": 2, "rows": 10, "arrivals": 2, "earlier": 0, "gone": 0}
+
+
+def test_what_undo_and_the_next_night_need_is_kept(desk: Desk, sandbox: Sandbox) -> None:
+    """The newest version of a sheet, rows whose monitor can be undone, and rows in doubt."""
+    _, first = night(desk, ["a", "b", imap("bad", port="0")])
+    sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("c",)),)))
+    night(desk, ["a", "b", "c"], "--retry-for", "0")
+    sandbox.set_faults(Faults())
+    night(desk, ["a", "b"])
+    make_older(desk, 100)
+    _, file = night(desk, ["b"], "--keep", "30", "--prune", "--prune-limit", "1")
+    assert (file["gone"], file["deleted"]) == (1, 1)
+    with Store(desk.folder / "box") as store:
+        info = store.info(store.run(first["run_id"]))
+        assert {str(status): n for status, n in info.counts.items()}["created"] == 1
+        assert "tidied" in info.details
+    assert desk("undo", first["run_id"], "--yes", "--output", "box").exit_code == 0
+    assert names(sandbox) == []
+
+
+def test_a_failed_file_waits_for_a_person_until_a_newer_one_replaced_it(desk: Desk, sandbox: Sandbox) -> None:
+    (desk.folder / "box" / "mail.csv").write_bytes(b"%PDF-1.7\n")
+    (desk.folder / "box" / "once.csv").write_bytes(b"%PDF-1.7\n")
+    assert desk("inbox", "box").exit_code == 2
+    night(desk, ["a"])
+    make_older(desk, 100)
+    desk("inbox", "box", "--keep", "30")
+    assert inside(desk) == {"failed": ["once-why.txt", "once.csv"]}
+    make_older(desk, 100)
+    desk("inbox", "box", "--keep", "forever")
+    assert inside(desk) == {"failed": ["once-why.txt", "once.csv"]}
+
+
+# ── being told ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_is_one_object_with_every_run_in_it(desk: Desk, sandbox: Sandbox) -> None:
+    assert desk("inbox", "box", "--json").json["files"] == []
+    drop(desk, GOOD, ["a", imap("b", port="0")])
+    found = desk("inbox", "box", "--json").json
+    assert found["exit_code"] == 1
+    assert found["counts"] == {"created": 1, "invalid": 1}
+    assert found["rows"] == 2
+    assert found["requests"]["sent"] == len(sandbox.requests())
+    (file,) = found["files"]
+    assert Path(file["file"]).is_file()
+    assert Path(file["results"][0]).is_file()
+    assert file["input"] == GOOD
+    json.dumps(found)
+
+
+@pytest.mark.parametrize(("port", "level"), [("143", "info"), ("0", "error")])
+def test_everything_on_stderr_is_a_json_line_if_wanted(desk: Desk, sandbox: Sandbox, port: str, level: str) -> None:
+    """The one line too, and at any level of the logs."""
+    desk.sheet("box/good.csv", [imap("a", port=port)])
+    ended = desk("inbox", "box", "--log-format", "json")
+    (line,) = map(json.loads, ended.stderr.splitlines())
+    assert line["level"] == level
+    assert line["message"].startswith("good.csv ")
+
+
+def test_no_password_is_in_the_logs(desk: Desk) -> None:
+    options = Options(password="correct-horse")
+    with running(options) as sandbox:
+        desk.log_in_at(sandbox.base_url, password=options.password)
+        drop(desk, GOOD, ["a"])
+        ended = desk("inbox", "box", "--log-format", "json", "--log-level", "debug")
+    assert len(ended.stderr.splitlines()) > 2
+    assert options.password not in ended.stderr

@@ -1,0 +1,371 @@
+"""Configuration files of tools: every object has an outcome, and the tools themselves accept our fixtures."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import json
+import os
+import re
+import shutil
+import string
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkload.errors import InputError
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
+from bulkload.migration.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
+from bulkload.migration.tools.nagios import grammar
+from bulkload.migration.tools.nagios.config_files import Tree
+from bulkload.migration.tools.nagios.plugins import NoProbe, Probe, read_command_line
+from bulkload.migration.tools.nagios.services import services
+from bulkload.migration.tools.registry import recognise
+from tests.support.migration_golden import FIXTURES, cases, expected, outcome
+
+TOOLS = tuple(tool.NAME for tool in (icinga2, monit, nagios, prometheus, xymon, zabbix))
+GOLDEN = [case for case in cases(*TOOLS) if case.name != "language"]  # which is refused, see its own test
+TARGET = tuple[str | None, str, int | None, float | None, float | None, bool]
+
+
+def translated(*paths: Path) -> list[Check | LeftOut]:
+    """Everything a reader makes of files."""
+    recognised = recognise(read_documents(paths))
+    return [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+
+
+def written(folder: Path, text: str, name: str = "source") -> Path:
+    """A file with that text."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def checks(items: Sequence[Check | LeftOut]) -> list[Check]:
+    """Only what becomes a row."""
+    return [item for item in items if isinstance(item, Check)]
+
+
+def reasons(items: Sequence[Check | LeftOut]) -> str:
+    """Only why something does not."""
+    return "\n".join(item.reason for item in items if isinstance(item, LeftOut))
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case.parent.name}-{case.name}")
+def test_a_source_becomes_what_its_golden_file_says(case: Path) -> None:
+    """Regenerate with python -m tests.migration_golden after a wanted change."""
+    assert outcome(case) == json.loads(expected(case).read_text(encoding="utf-8"))
+
+
+def test_the_icinga_language_is_refused_with_the_way_out() -> None:
+    with pytest.raises(InputError, match="v1/objects/services"):
+        translated(FIXTURES / "icinga2" / "language")
+
+
+# ── the tools themselves ──
+
+
+def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a tool, or skip when it is not installed."""
+    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run((program, *command[1:]), cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def nagios_cache(tmp_path: Path) -> Path:
+    """The objects of our Nagios fixture as Nagios itself works them out."""
+    tree = tmp_path / "tree"
+    shutil.copytree(FIXTURES / "nagios" / "tree", tree)
+    (tree / "spool").mkdir()
+    cache = tmp_path / "objects.cache"
+    with (tree / "nagios.cfg").open("a") as main:
+        for key, value in {
+            "log_file": tree / "nagios.log",
+            "temp_path": tree,
+            "check_result_path": tree / "spool",
+            "status_file": tree / "status.dat",
+            "precached_object_file": cache,
+            "nagios_user": getpass.getuser(),
+            "nagios_group": grp.getgrgid(os.getgid()).gr_name,
+        }.items():
+            main.write(f"{key}={value}\n")
+    done = run("nagios4", "-vp", str(tree / "nagios.cfg"))
+    assert done.returncode == 0, done.stdout
+    return cache
+
+
+def test_nagios_accepts_the_fixture_and_resolves_it_as_we_do(nagios_cache: Path) -> None:
+    """Templates, groups, exclusions and patterns, worked out by us and by Nagios, give the same checks."""
+
+    def targets(items: Sequence[Check | LeftOut]) -> dict[str, TARGET]:
+        return {
+            item.name: (item.type, item.hostname, item.port, item.interval_seconds, item.timeout_seconds, item.enabled)
+            for item in checks(items)
+        }
+
+    ours, theirs = targets(translated(FIXTURES / "nagios" / "tree")), targets(translated(nagios_cache))
+    assert ours == theirs
+    assert len(ours) == 11
+
+
+def test_prometheus_accepts_the_fixture() -> None:
+    done = run("promtool", "check", "config", str(FIXTURES / "prometheus" / "probe-jobs" / "prometheus.yml"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_monit_accepts_the_fixture(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "monit" / "control", tmp_path / "monit")
+    control = tmp_path / "monit" / "monitrc"
+    control.write_text(f"set idfile {tmp_path / 'id'}\n{control.read_text()}")
+    control.chmod(0o600)  # monit refuses a file that others may read
+    done = run("monit", "-t", "-c", str(control), cwd=control.parent)
+    assert done.returncode == 0, done.stderr
+
+
+def test_icinga_accepts_the_source_of_the_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FIXTURES / "icinga2" / "language" / "mail.conf"
+    main = written(
+        tmp_path,
+        'const NodeName = "localhost"\nconst PluginDir = "/usr/lib/nagios/plugins"\n'
+        f"object Endpoint NodeName {{}}\nobject Zone NodeName {{ endpoints = [ NodeName ] }}\n"
+        f'include <itl>\ninclude <plugins>\ninclude "{source}"\n',
+        "icinga2.conf",
+    )
+    folders = [f"-DConfiguration.{name}Dir={tmp_path}" for name in ("Cache", "Data", "Log", "InitRun", "Spool")]
+    monkeypatch.setenv("ICINGA2_USER", getpass.getuser())  # else it becomes another user, who cannot read this
+    monkeypatch.setenv("ICINGA2_GROUP", grp.getgrgid(os.getgid()).gr_name)
+    done = run("icinga2", "daemon", "-C", "-c", str(main), *folders)
+    assert done.returncode == 0, done.stdout
+
+
+# ── Nagios ──
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "host", "port", "tls"),
+    [
+        ("/usr/lib/check_smtp -H mx", "smtp", "mx", "25", "unknown"),
+        ("check_smtp -H mx -p587 --starttls", "smtp", "mx", "587", "starttls"),
+        ("check_smtp -H mx -p 465 --ssl", "smtp", "mx", "465", "implicit"),
+        ("check_ssmtp --hostname=mx", "smtp", "mx", "465", "implicit"),
+        ("check_imap -4SH mx -p 993", "imap", "mx", "993", "implicit"),
+        ("check_imap -H mx '-p 993 -S'", "imap", "mx", "993", "implicit"),
+        ("check_simap -H mx", "imap", "mx", "993", "implicit"),
+        ("check_spop mx", "pop", "mx", "995", "implicit"),
+        ("sudo -u nagios /x/check_pop -H mx -w 5 -c 10", "pop", "mx", "110", "unknown"),
+        ("check_tcp -H mx -p 25 -s 'QUIT' -e 220 -t 10:unknown", None, "mx", "25", "unknown"),
+        ("check_ssl_cert -H mx -P imaps", "imap", "mx", "993", "implicit"),
+        ("check_ssl_cert -H mx -P smtp -p 587", "smtp", "mx", "587", "starttls"),
+    ],
+)
+def test_a_plugin_line_says_what_it_tests(line: str, kind: str | None, host: str, port: str, tls: str) -> None:
+    probe = read_command_line(line)
+    assert isinstance(probe, Probe)
+    assert (probe.type, probe.host, probe.port, probe.tls) == (kind, host, port, tls)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("negate check_smtp -H mx", "inverted"),
+        ("check_tcp -H mx -p 25 -r ok", "inverted"),
+        ("check_nrpe -H mx -c check_smtp", "NRPE"),
+        ("check_by_ssh -H mx -C 'check_smtp -H localhost'", "SSH"),
+        ("check_smtp -H mx --lmtp", "LMTP"),
+        ("check_mailq -w 1", "queue"),
+        ("check_disk -w 1", "no test of a mail port"),
+        ("check_smtp -H 'mx", "quotes"),
+        ("", "empty"),
+    ],
+)
+def test_a_plugin_line_that_is_no_outside_test_says_why(line: str, reason: str) -> None:
+    found = read_command_line(line)
+    assert isinstance(found, NoProbe)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("define service{\nuse a\nname a\n}\ndefine service{\nuse a\nhost_name h\n}", "circle"),
+        (
+            (
+                "define hostgroup{\nhostgroup_name a\nhostgroup_members b\n}\n"
+                "define hostgroup{\nhostgroup_name b\nhostgroup_members a\n}\n"
+                "define service{\nhostgroup_name a\ncheck_command check_smtp\n}"
+            ),
+            "a → b → a",
+        ),
+        ("define service{\nhost_name h\ncheck_command check_smtp\n}", r"\$HOSTADDRESS\$"),
+        ("define service{\nhostgroup_name nowhere\ncheck_command check_smtp\n}", "nowhere"),
+        ("define service{\nhost_name h\n}", "no check_command"),
+        ("define service{\ncheck_command check_smtp\n}", "names no host"),
+    ],
+)
+def test_a_service_that_cannot_be_worked_out_is_left_out_with_its_reason(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    items = translated(written(tmp_path, text))
+    assert not checks(items)
+    assert re.search(reason, reasons(items))
+
+
+def test_many_templates_in_a_circle_end_soon(tmp_path: Path) -> None:
+    """Sixty templates that all inherit from one another are refused, not walked in every order."""
+    names = [f"t{number}" for number in range(60)]
+    text = "".join(f"define service{{\nname {name}\nregister 0\nuse {','.join(names)}\n}}\n" for name in names)
+    items = translated(written(tmp_path, f"{text}define service{{\nuse t0\nhost_name h\n}}"))
+    assert "circle" in reasons(items)
+
+
+def test_a_main_file_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
+    """An uploaded nagios.cfg must not read files of the machine that reads it."""
+    outside = written(tmp_path, "define service{\nhost_name h\nservice_description secret\n}", "outside.cfg")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    main = written(folder, f"cfg_file={outside}\ncfg_file=../outside.cfg\n", "nagios.cfg")
+    items = translated(main)
+    assert not any("secret" in item.origin for item in items)
+    assert reasons(items).count("not at hand") == 2
+
+
+WORD = st.text(string.ascii_letters + string.digits + "_.-", min_size=1, max_size=12)
+VALUE = st.text(
+    st.characters(blacklist_characters=";\\{}#", blacklist_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), max_size=30
+)
+
+
+@given(st.lists(st.dictionaries(WORD.map(lambda word: f"_{word}".upper()), VALUE, min_size=1, max_size=5), max_size=5))
+def test_definitions_come_back_as_they_were_written(objects: list[dict[str, str]]) -> None:
+    text = "".join(
+        "define host {\n" + "".join(f"\t{key}  {value} ; comment\n" for key, value in item.items()) + "}\n"
+        for item in objects
+    )
+    parsed = [item for item in grammar.parse("x.cfg", text) if isinstance(item, grammar.Definition)]
+    assert [dict(item.directives) for item in parsed] == objects
+
+
+@given(st.text(alphabet="define hostsrvc{}\n\t,;!+*$_=#\\\"'abc|%123", max_size=300))
+def test_no_nagios_text_breaks_the_grammar(text: str) -> None:
+    """Whatever stands there is parsed or refused in a sentence, and services have an outcome each."""
+    try:
+        items = list(grammar.parse("x.cfg", text))
+    except InputError:
+        return
+    definitions = [item for item in items if isinstance(item, grammar.Definition)]
+    list(services(Tree(definitions=definitions, settings={}, left_out=(), files=frozenset())))
+
+
+@given(st.text(max_size=200))
+def test_no_command_line_breaks_the_plugin_reader(line: str) -> None:
+    assert isinstance(read_command_line(f"check_smtp {line}"), Probe | NoProbe)
+
+
+# ── Xymon ──
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "!", "?", "~"]),
+            st.sampled_from(["smtp", "imap", "imaps", "pop3", "pop3s", "submission", "smtps"]),
+            st.one_of(st.none(), st.integers(1, 65535)),
+        ),
+        max_size=8,
+    )
+)
+def test_every_test_of_a_xymon_host_has_an_outcome(
+    tmp_path_factory: pytest.TempPathFactory, tests: list[tuple[str, str, int | None]]
+) -> None:
+    words = [f"{sign}{test}{'' if port is None else f':{port}'}" for sign, test, port in tests]
+    path = written(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # {' '.join(words)}\n")
+    items = translated(path)
+    assert len(items) == len(tests)
+    for (sign, _, port), item in zip(tests, items, strict=True):
+        assert isinstance(item, LeftOut) == (sign == "!")
+        if isinstance(item, Check) and port is not None:
+            assert item.port == port
+
+
+@given(st.text(alphabet="smtpimap3:!?~@#\"' \\\n0123456789.NAME", max_size=200))
+def test_no_xymon_text_raises_anything_but_a_sentence(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = written(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # smtp {text}\n")
+    assert translated(path)
+
+
+# ── durations ──
+
+UNITS = [("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)]
+
+
+@given(st.lists(st.integers(0, 999), min_size=5, max_size=5).filter(any))
+def test_prometheus_durations_add_up(numbers: list[int]) -> None:
+    text = "".join(f"{number}{unit}" for number, (unit, _) in zip(numbers, UNITS, strict=True))
+    assert prometheus_seconds(text) == sum(n * size for n, (_, size) in zip(numbers, UNITS, strict=True))
+
+
+@given(st.integers(0, 10**6), st.sampled_from([("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400), ("w", 604800)]))
+def test_zabbix_delays_have_one_unit(number: int, unit: tuple[str, int]) -> None:
+    text = f"{number}{unit[0]}"
+    assert suffixed_seconds(text) == zabbix_seconds(f"{text};wd1-5,9:00-18:00/5m") == number * unit[1]
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
+def test_go_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
+    assert go_seconds(f"{hours}h{minutes}m{seconds}.5s") == pytest.approx(hours * 3600 + minutes * 60 + seconds + 0.5)
+
+
+@given(st.text(max_size=30))
+def test_no_text_breaks_a_duration(text: str) -> None:
+    for read in (go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds):
+        seconds = read(text)
+        assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize("text", ["", "m", "1x", "1h 30m", "-5m", "1_0s", "١m", "30m1h"])
+def test_what_is_no_prometheus_duration_is_none(text: str) -> None:
+    assert prometheus_seconds(text) is None
+
+
+# ── real samples, kept outside of the project ──
+
+
+@pytest.fixture
+def samples() -> Path:
+    folder = os.environ.get("BULKLOAD_MIGRATION_SAMPLES")
+    if not folder:
+        pytest.skip("BULKLOAD_MIGRATION_SAMPLES names no folder of real samples")
+    return Path(folder)
+
+
+def test_real_zabbix_templates_hold_their_checks_and_give_no_row(samples: Path) -> None:
+    for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
+        items = translated(samples / "zabbix" / name)
+        assert not checks(items)
+        assert sum("which would test tcp," in item.reason for item in items if isinstance(item, LeftOut)) == 14
+
+
+def test_real_zabbix_templates_give_six_mail_checks_to_a_host(samples: Path, tmp_path: Path) -> None:
+    host = (
+        '{"zabbix_export": {"hosts": [{"host": "mx", "templates": [{"name": "CustomApp Plesk"}],'
+        ' "interfaces": [{"useip": "NO", "dns": "mx.example.com"}]}]}}'
+    )
+    for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
+        found = checks(translated(samples / "zabbix" / name, written(tmp_path, host, "host.json")))
+        mail = [item for item in found if item.port in (25, 110, 143, 465, 993, 995)]
+        assert len(mail) == 6
+        assert len(found) == 14
+        assert {item.interval_seconds for item in mail} == {60.0}
+
+
+def test_real_files_without_checks_give_none(samples: Path) -> None:
+    for folder in ("nagios", "prometheus"):
+        assert not checks(translated(samples / folder))

@@ -1,0 +1,291 @@
+"""Uptime Kuma: backup, API dump and database say the same, and the database is left as it was found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkload.errors import InputError
+from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.documents import read_documents
+from bulkload.migration.tools import kuma
+from bulkload.migration.tools.registry import recognise
+from tests.support.migration_golden import FIXTURES
+
+BACKUP = FIXTURES / "uptime-kuma" / "backup" / "Uptime_Kuma_Backup.json"
+
+# Uptime Kuma 2.x, as far as mail is concerned, and the columns around it that hold secrets.
+SCHEMA = """
+CREATE TABLE monitor (
+    id INTEGER PRIMARY KEY, name VARCHAR(150), active BOOLEAN NOT NULL DEFAULT 1, user_id INTEGER,
+    interval INTEGER NOT NULL DEFAULT 20, url TEXT, type VARCHAR(20), weight INTEGER DEFAULT 2000,
+    hostname VARCHAR(255), port INTEGER, keyword VARCHAR(255), maxretries INTEGER NOT NULL DEFAULT 0,
+    upside_down BOOLEAN NOT NULL DEFAULT 0, push_token VARCHAR(20), description TEXT, parent INTEGER,
+    timeout DOUBLE NOT NULL DEFAULT 0, expected_tls_alert TEXT, smtp_security TEXT, basic_auth_pass TEXT
+);
+CREATE TABLE tag (id INTEGER PRIMARY KEY, name VARCHAR(255), color VARCHAR(255));
+CREATE TABLE monitor_tag (id INTEGER PRIMARY KEY, monitor_id INTEGER, tag_id INTEGER, value TEXT);
+"""
+OLD_SCHEMA = """
+CREATE TABLE monitor (
+    id INTEGER PRIMARY KEY, name TEXT, active BOOLEAN, interval INTEGER, type TEXT, hostname TEXT, port INTEGER,
+    upside_down BOOLEAN
+);
+INSERT INTO monitor VALUES (1, 'mx', 1, 60, 'port', 'mx.example.com', 25, 0);
+"""
+COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "active": "active",
+    "interval": "interval",
+    "type": "type",
+    "hostname": "hostname",
+    "port": "port",
+    "maxretries": "maxretries",
+    "upsideDown": "upside_down",
+    "pushToken": "push_token",
+    "description": "description",
+    "parent": "parent",
+    "timeout": "timeout",
+    "expectedTlsAlert": "expected_tls_alert",
+    "smtpSecurity": "smtp_security",
+}
+PORT_25: Mapping[str, Any] = {
+    "id": 2,
+    "name": "mx",
+    "type": "port",
+    "hostname": "mx.example.com",
+    "port": 25,
+    "interval": 60,
+    "timeout": 48,
+    "active": 1,
+    "upsideDown": 0,
+    "maxretries": 0,
+}
+
+
+def make_database(path: Path, monitors: Iterable[Mapping[str, Any]]) -> Path:
+    """A kuma.db with these monitors and their tags."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(SCHEMA)
+        for monitor in monitors:
+            fields = [field for field in COLUMNS if field in monitor]
+            database.execute(
+                f"INSERT INTO monitor ({', '.join(COLUMNS[field] for field in fields)}, basic_auth_pass)"
+                f" VALUES ({'?, ' * len(fields)}'hunter2')",
+                [monitor[field] for field in fields],
+            )
+            for tag in monitor.get("tags", ()):
+                database.execute("INSERT OR IGNORE INTO tag VALUES (?, ?, '#fff')", (tag["tag_id"], tag["name"]))
+                database.execute(
+                    "INSERT INTO monitor_tag (monitor_id, tag_id, value) VALUES (?, ?, ?)",
+                    (monitor["id"], tag["tag_id"], tag["value"]),
+                )
+        database.commit()
+    return path
+
+
+def read(*paths: Path) -> list[Check | LeftOut]:
+    """What becomes of everything in the files."""
+    recognised = recognise(read_documents(paths))
+    assert recognised.reader.TITLE == "Uptime Kuma"
+    return list(recognised.reader.translate(recognised.documents))
+
+
+def read_json(path: Path, content: object) -> list[Check | LeftOut]:
+    """What becomes of a JSON file."""
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return read(path)
+
+
+def without_origin(found: Iterable[Check | LeftOut]) -> list[Check | LeftOut]:
+    """The outcomes without the name of the file."""
+    return [replace(one, origin=one.origin.partition(": ")[2]) for one in found]
+
+
+def test_the_database_says_the_same_as_the_backup_of_it(tmp_path: Path) -> None:
+    monitors = json.loads(BACKUP.read_text())["monitorList"]
+    from_database = read(make_database(tmp_path / "kuma.db", monitors))
+    assert without_origin(from_database) == without_origin(read(BACKUP))
+    assert "hunter2" not in repr(from_database)
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_reading_the_database_leaves_no_trace(journal: str, tmp_path: Path) -> None:
+    path = make_database(tmp_path / "kuma.db", [PORT_25])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {journal}")
+    before = path.read_bytes()
+    assert len(read(path)) == 1
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["kuma.db"]
+
+
+def test_what_is_still_in_the_log_beside_the_database_is_read(tmp_path: Path) -> None:
+    """A copy taken from a running Uptime Kuma has its newest monitors in kuma.db-wal."""
+    path = make_database(tmp_path / "kuma.db", [PORT_25])
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with closing(sqlite3.connect(path)) as running:
+        running.execute("PRAGMA journal_mode = wal")
+        running.execute(
+            "INSERT INTO monitor (id, name, type, hostname, port) VALUES (9, 'new', 'smtp', 'n.example.com', 25)"
+        )
+        running.commit()
+        for name in ("kuma.db", "kuma.db-wal", "kuma.db-shm"):
+            shutil.copy(tmp_path / name, copy / name)
+        assert [one.name for one in read(path) if isinstance(one, Check)] == ["mx", "new"]
+    assert [one.name for one in read(copy / "kuma.db") if isinstance(one, Check)] == ["mx", "new"]
+
+
+def test_a_database_of_an_old_version_is_read_without_the_columns_it_lacks(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "kuma.db")) as database:
+        database.executescript(OLD_SCHEMA)
+    (found,) = read(tmp_path / "kuma.db")
+    assert isinstance(found, Check)
+    assert (found.name, found.port, found.timeout_seconds, found.enabled) == ("mx", 25, 48, True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE runs (id INTEGER)",
+        "CREATE TABLE monitor (id INTEGER, name TEXT)",
+        "CREATE VIEW monitor AS SELECT 1 AS id, 'n' AS name, 'port' AS type, 'h' AS hostname",
+        "CREATE VIEW monitor AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n",
+    ],
+)
+def test_another_sqlite_database_is_refused_by_name(statement: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(statement)
+    with pytest.raises(InputError, match=r"other\.db is an SQLite database, but not one of Uptime Kuma"):
+        read(path)
+
+
+@pytest.mark.parametrize("keep", [16, 100, 4096, 6000])
+def test_a_damaged_database_is_refused_in_a_sentence(keep: int, tmp_path: Path) -> None:
+    path = make_database(tmp_path / "kuma.db", [{**PORT_25, "id": number} for number in range(1, 200)])
+    path.write_bytes(path.read_bytes()[:keep] + b"\xff" * 500)
+    with pytest.raises(InputError, match=r"kuma\.db"):
+        read(path)
+
+
+@pytest.mark.parametrize("value", [b"\x00\xff", "x" * 100_000, -1, 1e300, None, "", "\x00"])
+@pytest.mark.parametrize(
+    "column", ["name", "type", "hostname", "port", "interval", "timeout", "parent", "smtpSecurity"]
+)
+def test_a_strange_value_in_the_database_costs_one_monitor_at_most(column: str, value: object, tmp_path: Path) -> None:
+    """SQLite keeps any type in any column."""
+    path = tmp_path / "kuma.db"
+    with closing(sqlite3.connect(make_database(path, [PORT_25, {**PORT_25, "id": 3, "name": "good"}]))) as database:
+        database.execute(f"UPDATE OR IGNORE monitor SET {COLUMNS[column]} = ? WHERE id = 2", (value,))
+        database.commit()
+    found = read(path)
+    assert len(found) == 2
+    assert isinstance(found[1], Check)
+    assert found[1].name == "good"
+
+
+def test_text_that_is_not_utf8_does_not_stop_the_reading(tmp_path: Path) -> None:
+    path = tmp_path / "kuma.db"
+    with closing(sqlite3.connect(make_database(path, [PORT_25]))) as database:
+        database.execute("UPDATE monitor SET name = CAST(x'4dfc6c6c6572' AS TEXT)")
+        database.commit()
+    (found,) = read(path)
+    assert isinstance(found, Check)
+    assert found.name == "M\ufffdller"
+
+
+def test_a_paused_group_pauses_everything_below_it(tmp_path: Path) -> None:
+    group = {**PORT_25, "id": 10, "type": "group", "name": "Mail", "active": 0}
+    inner = {**PORT_25, "id": 11, "type": "group", "name": "Inner", "parent": 10}
+    leaf = {**PORT_25, "id": 12, "name": "leaf", "parent": 11}
+    for found in (
+        read(make_database(tmp_path / "kuma.db", [leaf, inner, group])),
+        read_json(tmp_path / "backup.json", {"monitorList": [leaf, inner, group]}),
+    ):
+        (check,) = [one for one in found if isinstance(one, Check)]
+        assert not check.enabled
+        assert check.tags == ("Inner", "Mail")
+
+
+@given(parents=st.lists(st.none() | st.integers(0, 6) | st.sampled_from(["1", [], True, 1.0]), min_size=6, max_size=6))
+@settings(max_examples=60)
+def test_groups_that_contain_each_other_end_the_walk(
+    parents: list[object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monitors = [{**PORT_25, "id": number, "parent": parent} for number, parent in enumerate(parents)]
+    found = read_json(tmp_path_factory.mktemp("kuma") / "backup.json", {"monitorList": monitors})
+    assert len(found) == len(monitors)
+
+
+def test_groups_nested_deeper_than_anybody_nests_them_switch_nothing_on(tmp_path: Path) -> None:
+    groups = [{**PORT_25, "id": number, "type": "group", "parent": number + 1} for number in range(3, 3000)]
+    found = read_json(tmp_path / "backup.json", {"monitorList": [{**PORT_25, "parent": 3}, *groups]})
+    assert len(found) == 2998
+    assert [one.enabled for one in found if isinstance(one, Check)] == [False]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda monitors: {"version": "1.23.17", "notificationList": [], "monitorList": monitors},
+        lambda monitors: {"monitorList": {str(one["id"]): one for one in monitors}},
+        lambda monitors: {str(one["id"]): one for one in monitors},
+        lambda monitors: monitors,
+    ],
+    ids=["backup", "event", "keyed by id", "list"],
+)
+def test_all_shapes_of_the_monitor_list_are_read(shape: Any, tmp_path: Path) -> None:
+    monitors = [
+        {**PORT_25, "id": 1, "type": "group", "name": "Night", "active": False},
+        {**PORT_25, "id": 2, "parent": 1},
+        {**PORT_25, "id": 3, "name": "awake"},
+    ]
+    found = read_json(tmp_path / "monitors.json", shape(monitors))
+    assert [(one.name, one.enabled, one.tags) for one in found if isinstance(one, Check)] == [
+        ("mx", False, ("Night",)),
+        ("awake", True, ()),
+    ]
+    assert len(found) == 3
+
+
+def test_two_servers_that_both_count_from_one_keep_their_monitors(tmp_path: Path) -> None:
+    """Parents are looked up in their own file."""
+    (tmp_path / "a.json").write_text(json.dumps({"monitorList": [{**PORT_25, "parent": 1}]}))
+    off = {**PORT_25, "id": 1, "type": "group", "name": "Off", "active": False}
+    (tmp_path / "b.json").write_text(json.dumps({"monitorList": [off]}))
+    found = read(tmp_path / "a.json", tmp_path / "b.json")
+    assert [one.enabled for one in found if isinstance(one, Check)] == [True]
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("security", "tls"),
+    [("secure", "implicit"), ("starttls", "starttls"), ("nostarttls", "none"), (None, "unknown"), ("x", "unknown")],
+)
+@pytest.mark.parametrize("kind", ["smtp", "port"])
+def test_tls_is_what_the_monitor_says_and_never_invented(
+    kind: str, security: str | None, tls: str, tmp_path: Path
+) -> None:
+    (found,) = read_json(tmp_path / "b.json", {"monitorList": [{**PORT_25, "type": kind, "smtpSecurity": security}]})
+    assert isinstance(found, Check)
+    assert (found.tls, found.type) == (tls, "smtp" if kind == "smtp" else None)
+
+
+def test_a_database_is_recognised_without_reading_its_rows(tmp_path: Path) -> None:
+    """Recognition looks at the schema: a broken row is met only when the rows are read."""
+    (document,) = read_documents([make_database(tmp_path / "renamed.bin", [])])
+    assert kuma.recognises(document)
+    assert list(kuma.translate([document])) == []

@@ -1,0 +1,127 @@
+"""What README.md says is so: its commands run, its tables name what the program knows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bulkload.cli.main import cli
+from bulkload.errors import ExitCode
+from bulkload.model import Status
+from bulkload.monitors.fields import FIELDS
+from bulkload.sandbox.server import running
+from tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+SHELL = [
+    re.sub(r"\s+#.*", "", line)
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line and not line.startswith("#")
+]
+SET_UP = [line for line in SHELL if line.startswith(("python3 -m venv", ".venv/bin/pip"))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the samples, as a fresh checkout has them."""
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    return tmp_path
+
+
+@pytest.fixture
+def account(folder: Path) -> Iterator[dict[str, str]]:
+    """An account, and the environment that the README tells people to set."""
+    with running() as sandbox:
+        secret = folder / ".alertsite-password"
+        secret.write_text(sandbox.options.password + "\n")
+        secret.chmod(0o600)
+        yield {
+            "ALERTSITE_BASE_URL": sandbox.base_url,
+            "ALERTSITE_USERNAME": sandbox.options.user,
+            "ALERTSITE_PASSWORD_FILE": str(secret),
+        }
+
+
+def test_set_up_is_two_commands_of_one_line() -> None:
+    assert len(SET_UP) == 2
+    assert SET_UP[0].endswith(".venv/bin/bulkload run samples/mail-hosts.csv --sandbox")
+    assert SET_UP[1].endswith(".venv/bin/python -m pytest -q")
+
+
+def test_the_first_command_creates_and_typed_again_finds_everything(folder: Path) -> None:
+    command = SET_UP[0].rpartition("&&")[2].replace(".venv/bin/", "")
+    first, second = (_bulkload(command + " --rate 100", folder) for _ in range(2))
+    assert re.search(r"^created +42$", first.stdout, re.MULTILINE)
+    assert re.search(r"^exists +42$", second.stdout, re.MULTILINE)
+    assert "created" not in second.stdout
+    assert (folder / "output/mail-hosts-results.xlsx").is_file()
+
+
+def test_the_commands_for_an_account_work_in_their_order(folder: Path, account: dict[str, str]) -> None:
+    lines = [line for line in SHELL if line.startswith("bulkload ") and "hosts.xlsx" in line]
+    assert len(lines) >= 5
+    for line in lines:
+        done = _bulkload(line, folder, account)
+        # trying two rows leaves the others for the next run
+        assert done.returncode == (ExitCode.ROWS_LEFT if "--first" in line else ExitCode.DONE), (line, done)
+
+
+@pytest.mark.parametrize("line", re.findall(r"\| `(bulkload convert [^`]+)` \|$", README, re.MULTILINE))
+def test_the_example_of_every_tool_works(line: str, folder: Path) -> None:
+    done = _bulkload(line, folder)
+    assert done.returncode == ExitCode.DONE, done
+    checked = _bulkload("bulkload check hosts.xlsx --set billing_plancode=X", folder)
+    assert checked.returncode == ExitCode.DONE, checked
+
+
+def test_every_command_of_the_table_exists_and_none_is_missing() -> None:
+    named = set(re.findall(r"^\| `bulkload (\w+)", README, re.MULTILINE))
+    assert named == set(cli.commands)
+
+
+def test_the_table_of_columns_names_every_field() -> None:
+    table = README[README.index("| Column | Rule |") : README.index("Files:")]
+    named = {name for row in table.splitlines() if "|" in row for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == set(FIELDS) | {"monitor_id"}
+
+
+def test_the_table_of_statuses_is_the_programs_own() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*?) ?\|$", README, re.MULTILINE)
+    planned = (Status.WILL_CREATE, Status.WILL_UPDATE)
+    assert dict(rows) == {status.value: status.next_step for status in Status if status not in planned}
+
+
+def test_the_table_of_exit_codes_is_the_programs_own() -> None:
+    table = README[README.index("| Exit code |") : README.index("`--json` prints")]
+    assert {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in cell.split(",")} == {
+        int(code) for code in ExitCode
+    }
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    assert all((ROOT / target).exists() for target in re.findall(r"\]\(([^)#:]+)\)", README))
+
+
+def _bulkload(line: str, folder: Path, account: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a line of the README; the account is the caller's, and time is not wasted on pacing."""
+    program, *arguments = shlex.split(line)
+    assert program == "bulkload"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ALERTSITE", "BULKLOAD"))}
+    return subprocess.run(
+        [sys.executable, "-m", "bulkload", *arguments],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT), "BULKLOAD_RATE": "100"} | (account or {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

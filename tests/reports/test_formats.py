@@ -1,0 +1,256 @@
+"""What every report promises, and the CSV and JSON lines formats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkload.errors import StoreError, UsageError
+from bulkload.files.formulas import restore
+from bulkload.model import ReportRow, Status
+from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.reports import formats as report
+from bulkload.reports.json_lines import distinct
+from bulkload.reports.result_cells import result_header
+from tests.support.report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
+
+TABLES = st.integers(1, 5).flatmap(
+    lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width).map(tuple), min_size=1, max_size=6)
+)
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def read_jsonl(path: Path) -> list[dict[str, object]]:
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        return [json.loads(line) for line in stream]
+
+
+@pytest.mark.parametrize("suffix", report.FORMATS)
+class TestEveryFormat:
+    def test_a_writer_that_fails_half_way_leaves_the_old_file_and_nothing_else(
+        self, tmp_path: Path, suffix: str
+    ) -> None:
+        path = tmp_path / f"out{suffix}"
+        path.write_bytes(b"the old file")
+
+        def rows() -> Iterator[ReportRow]:
+            yield from one_of_each() * 20
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            report.write(path, run_of(one_of_each()), rows())
+        assert path.read_bytes() == b"the old file"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_finished_report_replaces_the_old_file_and_leaves_nothing_beside_it(
+        self, tmp_path: Path, suffix: str
+    ) -> None:
+        path = tmp_path / "new folder" / f"out{suffix}"
+        report.write(path, run_of([]), [])
+        empty = path.read_bytes()
+        report.write(path, run_of(one_of_each()), iter(one_of_each()))
+        assert path.read_bytes() != empty
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_the_file_has_the_permissions_of_any_new_file(self, tmp_path: Path, suffix: str) -> None:
+        plain, path = tmp_path / "plain", tmp_path / f"out{suffix}"
+        plain.touch()
+        report.write(path, run_of([]), [])
+        assert path.stat().st_mode == plain.stat().st_mode
+
+    def test_a_link_stays_a_link(self, tmp_path: Path, suffix: str) -> None:
+        target, link = tmp_path / f"target{suffix}", tmp_path / f"link{suffix}"
+        link.symlink_to(target)
+        report.write(link, run_of([]), [])
+        assert link.is_symlink()
+        assert target.is_file()
+
+    def test_a_path_that_cannot_be_written_is_one_sentence_that_names_it(self, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / f"folder{suffix}").mkdir()
+        for path in (tmp_path / "file" / f"out{suffix}", tmp_path / f"folder{suffix}", Path(f"/proc/out{suffix}")):
+            with pytest.raises(StoreError) as refusal:
+                report.write(path, run_of([]), [])
+            message = str(refusal.value)
+            assert message.startswith(f"{path} cannot be written: ")
+            assert message.endswith('; "bulkload report r1" writes it again.')
+            assert "Errno" not in message
+
+    def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(self, tmp_path: Path, suffix: str) -> None:
+        program = (
+            "import resource, sys\n"
+            "from pathlib import Path\n"
+            "from bulkload import report\n"
+            "from bulkload.errors import StoreError\n"
+            "from tests.report_samples import one_of_each, run_of\n"
+            "rows = one_of_each() * 400\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+            "try:\n"
+            "    report.write(Path(sys.argv[1]), run_of(rows), iter(rows))\n"
+            "except StoreError as error:\n"
+            "    sys.exit(str(error))\n"
+        )
+        path = tmp_path / f"out{suffix}"
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, str(path)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.stderr == f'{path} cannot be written: file too large; "bulkload report r1" writes it again.\n'
+        assert list(tmp_path.iterdir()) == []
+
+    def test_memory_does_not_grow_with_the_rows(self, tmp_path: Path, suffix: str) -> None:
+        def peak(rows: int) -> int:
+            sample = one_of_each()
+            tracemalloc.start()
+            report.write(tmp_path / f"out{suffix}", run_of(sample), (sample[n % len(sample)] for n in range(rows)))
+            highest = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return highest
+
+        peak(10)  # whatever is loaded only once
+        assert peak(3_000) < peak(300) + 300_000
+
+    def test_half_of_a_surrogate_pair_does_not_cost_the_report(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"out{suffix}"
+        report.write(path, run_of([]), [row(error="broken \ud83d text")])
+        assert path.stat().st_size > 100
+
+    def test_the_suffix_counts_in_capitals_too(self, tmp_path: Path, suffix: str) -> None:
+        lower, upper = tmp_path / f"a{suffix}", tmp_path / f"b{suffix.upper()}"
+        for path in (lower, upper):
+            report.write(path, run_of([]), [row()])
+        assert lower.read_bytes()[:15] == upper.read_bytes()[:15]
+
+
+@pytest.mark.parametrize(("name", "found"), [("out.pdf", "ends in .pdf"), ("out", "has no suffix")])
+def test_an_unknown_suffix_names_what_is_allowed_and_writes_nothing(tmp_path: Path, name: str, found: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} {found}; allowed are .xlsx, .csv, .jsonl and .html\.$"):
+        report.write(tmp_path / name, run_of([]), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "prefixed"),
+    [
+        (HEADER, False),
+        ((), False),
+        (("type", "status"), True),
+        (("Monitor ID", "name"), True),
+        (("RUN-ID",), True),
+        (("Next  Step",), True),
+        (("statuses", "errors"), False),
+    ],
+)
+def test_our_columns_are_prefixed_only_if_a_name_is_taken(header: tuple[str, ...], prefixed: bool) -> None:
+    prefix = "bulkload_" if prefixed else ""
+    assert result_header(header) == tuple(prefix + name for name in RESULT_COLUMNS)
+
+
+def test_csv_opens_rightly_in_excel(tmp_path: Path) -> None:
+    """The bytes start with a BOM, and lines end with CRLF."""
+    path = tmp_path / "out.csv"
+    report.write(path, run_of([]), [row("imap", "Ä", "h", "1", monitor_id="77", error="a, b", source_row=9)])
+    assert (
+        path.read_bytes()
+        == (
+            "\ufefftype,name,hostname,port,status,monitor_id,error,error_columns,next_step,attempts,source_row,run_id\r\n"
+            'imap,Ä,h,1,created,77,"a, b",,,1,9,r1\r\n'
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_csv_has_no_live_formula_in_any_column_and_gives_every_one_back(tmp_path: Path, formula: str) -> None:
+    path = tmp_path / "out.csv"
+    hostile = row(*[formula] * 4, monitor_id=formula, error=formula, error_columns=(formula,), status=Status.FAILED)
+    report.write(path, run_of([], header=(formula, "b", "c", "d"), run_id=formula), [hostile])
+    lines = read_csv(path)
+    assert [cell for line in lines for cell in line if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
+    assert restore(lines[0][0]) == formula
+    places = [0, 1, 2, 3, 5, 6, 7, 11]
+    assert [restore(lines[1][place]) for place in places] == [formula] * 8
+
+
+@given(table=TABLES)
+@settings(max_examples=60)
+def test_csv_gives_back_every_cell_that_was_read(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "out.csv"
+    report.write(path, run_of([], header=table[0]), [row(*cells) for cells in table[1:]])
+    found = [tuple(map(restore, line[: len(table[0])])) for line in read_csv(path)]
+    assert found == table
+
+
+def test_jsonl_has_exactly_the_documented_keys(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    report.write(
+        path, run_of([]), [row(status=Status.INVALID, error="Bad.", error_columns=("port", "name"), attempts=0)]
+    )
+    assert read_jsonl(path) == [
+        {
+            "source_row": 2,
+            "status": "invalid",
+            "monitor_id": "",
+            "error": "Bad.",
+            "error_columns": ["port", "name"],
+            "next_step": "fix the row",
+            "attempts": 0,
+            "run_id": "r1",
+            "row": {"type": "imap", "name": "Mailbox", "hostname": "imap.example.org", "port": "993"},
+        }
+    ]
+
+
+@given(table=TABLES)
+@settings(max_examples=60)
+def test_jsonl_gives_back_every_cell_whatever_the_columns_are_called(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.mktemp("jsonl") / "out.jsonl"
+    header = tuple(name[:1] for name in table[0])  # short names are often equal
+    report.write(path, run_of([], header=header), [row(*cells) for cells in table])
+    rows = [record["row"] for record in read_jsonl(path)]
+    assert [tuple(cells.values()) for cells in rows if isinstance(cells, dict)] == table
+
+
+def test_jsonl_keeps_tricky_text_and_half_a_surrogate_pair(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    cells = (*TRICKY, "half \ud83d", "a \\ud83d that is text", "\u2028")
+    report.write(path, run_of([], header=tuple(map(str, range(len(cells))))), [row(*cells)])
+    [record] = read_jsonl(path)
+    assert isinstance(record["row"], dict)
+    assert tuple(record["row"].values()) == cells
+
+
+@pytest.mark.parametrize(
+    ("header", "keys"),
+    [
+        (("a", "b"), ("a", "b")),
+        (("a", "a", "a"), ("a", "a (2)", "a (3)")),
+        (("a", "a", "a (2)"), ("a", "a (3)", "a (2)")),
+        (("a (2)", "a", "a"), ("a (2)", "a", "a (3)")),
+        (("", ""), ("", " (2)")),
+    ],
+)
+def test_a_name_that_occurs_once_keeps_it_and_others_are_numbered(
+    header: tuple[str, ...], keys: tuple[str, ...]
+) -> None:
+    assert distinct(header) == keys

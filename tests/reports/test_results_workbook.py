@@ -1,0 +1,326 @@
+"""The workbook, opened with openpyxl, calamine and LibreOffice."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl.cell.cell import Cell
+from openpyxl.worksheet.worksheet import Worksheet
+from python_calamine import CalamineWorkbook
+
+from bulkload.errors import UsageError
+from bulkload.files.xlsx import CELL_UNITS
+from bulkload.model import Issue, ReportRow, RunInfo, Status
+from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.reports import formats as report
+from bulkload.reports.palette import PALETTE
+from bulkload.reports.results_workbook import SHEET_COLUMNS, write_workbook
+from tests.support.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
+
+ERROR_COLUMN = len(HEADER) + 1 + RESULT_COLUMNS.index("error")  # counted from 1, as openpyxl does
+BAD_PORT = Issue(code="port.range", message="port is 0; a port is a whole number from 1 to 65535.", column="port")
+ODD_PORT = Issue(code="port.type", message="port 110 is POP3's.", column="port", severity="warning")
+
+
+def write(path: Path, rows: Iterable[ReportRow], run: RunInfo | None = None) -> openpyxl.Workbook:
+    report.write(path, run or run_of([]), rows)
+    return openpyxl.load_workbook(path)
+
+
+def results(book: openpyxl.Workbook) -> Worksheet:
+    sheet = book["results"]
+    assert isinstance(sheet, Worksheet)
+    return sheet
+
+
+def cell(sheet: Worksheet, at_row: int, column: int) -> Cell:
+    found = sheet.cell(at_row, column)
+    assert isinstance(found, Cell)
+    return found
+
+
+def values(path: Path, sheet: str = "results") -> list[list[object]]:
+    """Read a sheet the way the program itself reads workbooks."""
+    return [list(line) for line in CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python()]
+
+
+def facts(path: Path) -> dict[object, object]:
+    """Read the first two columns of the summary."""
+    return {line[0]: line[1] for line in values(path, "summary") if line[0] != ""}
+
+
+def test_every_row_is_there_in_order_with_its_own_result(tmp_path: Path) -> None:
+    rows = one_of_each()
+    path = tmp_path / "out.xlsx"
+    write(path, rows)
+    header, *lines = values(path)
+    assert header == [*HEADER, *RESULT_COLUMNS]
+    expected = [
+        [*r.cells, r.status.value, r.monitor_id, r.error, "", r.status.next_step, 1.0, float(r.source_row), "r1"]
+        for r in rows
+    ]
+    assert lines == expected
+
+
+def test_results_come_first_and_the_summary_second(tmp_path: Path) -> None:
+    assert write(tmp_path / "out.xlsx", one_of_each()).sheetnames == ["results", "summary"]
+
+
+@pytest.mark.parametrize("text", TRICKY)
+def test_text_stays_text_whatever_it_looks_like(tmp_path: Path, text: str) -> None:
+    """Nothing is a formula, a number or a link, and it reads back as it was."""
+    path = tmp_path / "out.xlsx"
+    book = write(
+        path,
+        [row(text, text, text, text, monitor_id=text, error=text, error_columns=(text,), status=Status.FAILED)],
+        run_of([], header=(text, *HEADER[1:]), run_id=text),
+    )
+    for found in (cell(results(book), 2, column) for column in (1, 2, 3, 4, 6, 7, 8, 12)):
+        assert (found.data_type, found.number_format, found.hyperlink) == ("s", "@", None)
+    assert [values(path)[1][column] for column in (0, 1, 2, 3, 5, 6, 7, 11)] == [text] * 8
+    assert values(path)[0][0] == text
+    with zipfile.ZipFile(path) as parts:
+        sheets = [parts.read(name) for name in parts.namelist() if name.startswith("xl/worksheets/sheet")]
+    assert sheets
+    assert not any(b"<f>" in sheet or b"<hyperlink" in sheet for sheet in sheets)
+
+
+@given(cells=st.lists(TEXT, min_size=4, max_size=4).map(tuple), error=TEXT)
+@settings(max_examples=25)
+def test_any_text_reads_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, cells: tuple[str, ...], error: str
+) -> None:
+    path = tmp_path_factory.mktemp("xlsx") / "out.xlsx"
+    report.write(path, run_of([]), [row(*cells, error=error, issues=(BAD_PORT,))])
+    line = values(path)[1]
+    assert (line[:4], line[6]) == (list(cells), error)
+    openpyxl.load_workbook(path)
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="needs LibreOffice")
+def test_libreoffice_shows_every_row_as_text_and_evaluates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    texts = [text for text in TRICKY if "\r" not in text and "\x00" not in text] + ["\r=1+1"]
+    report.write(path, run_of([]), [row(text, text, text, text, error=text) for text in texts])
+    subprocess.run(
+        [
+            "soffice",
+            f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}",
+            "--headless",
+            "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false",
+            "--outdir",
+            str(tmp_path),
+            str(path),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
+        _, *lines = csv.reader(stream)
+    assert [(*line[:4], line[6]) for line in lines] == [(text,) * 5 for text in texts]
+
+
+def test_more_rows_than_a_sheet_holds_go_on_in_further_sheets(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    rows = [row("imap", f"n{n}", "h", "1", source_row=n) for n in range(25)]
+    write_workbook(path, run_of(rows), iter(rows), sheet_rows=10)
+    assert CalamineWorkbook.from_path(path).sheet_names == ["results", "summary", "results (2)", "results (3)"]
+    pages = [values(path, name) for name in ("results", "results (2)", "results (3)")]
+    assert [len(page) for page in pages] == [10, 10, 8]
+    assert all(page[0] == [*HEADER, *RESULT_COLUMNS] for page in pages)
+    assert [line[1] for page in pages for line in page[1:]] == [f"n{n}" for n in range(25)]
+    assert "The rows go on over 3 sheets, because one sheet holds no more." in facts(path)
+
+
+@pytest.mark.parametrize("rows", [0, 9])
+def test_rows_that_just_fit_need_no_further_sheet(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "out.xlsx"
+    write_workbook(path, run_of([]), [row()] * rows, sheet_rows=10)
+    assert CalamineWorkbook.from_path(path).sheet_names == ["results", "summary"]
+
+
+def test_more_columns_than_a_sheet_holds_is_a_usage_error(tmp_path: Path) -> None:
+    header = tuple(f"c{n}" for n in range(SHEET_COLUMNS))
+    with pytest.raises(UsageError, match=r"16,392 columns; an Excel sheet holds 16,384"):
+        report.write(tmp_path / "out.xlsx", run_of([], header=header), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_cell_is_marked_and_says_why(tmp_path: Path) -> None:
+    sheet = results(
+        write(tmp_path / "out.xlsx", [row(status=Status.INVALID, error_columns=("port",), issues=(BAD_PORT,)), row()])
+    )
+    bad, beside, good = cell(sheet, 2, 4), cell(sheet, 2, 3), cell(sheet, 3, 4)
+    assert bad.comment is not None
+    assert bad.comment.text == BAD_PORT.message
+    assert good.comment is None
+    assert len({one.fill.fgColor.rgb for one in (bad, beside, good)}) == 3
+    assert bad.value == "993"
+
+
+def test_a_warning_is_marked_otherwise_than_an_error(tmp_path: Path) -> None:
+    sheet = results(write(tmp_path / "out.xlsx", [row(issues=(ODD_PORT,)), row(issues=(ODD_PORT, BAD_PORT))]))
+    warned, both = cell(sheet, 2, 4), cell(sheet, 3, 4)
+    assert warned.comment is not None
+    assert both.comment is not None
+    assert warned.comment.text == "Warning: port 110 is POP3's."
+    assert both.comment.text == f"Warning: port 110 is POP3's.\n{BAD_PORT.message}"
+    assert warned.fill.fgColor.rgb != both.fill.fgColor.rgb
+
+
+def test_a_column_named_without_an_issue_gets_the_error_of_the_row(tmp_path: Path) -> None:
+    rejected = row(status=Status.REJECTED, error="Plan is not available.", error_columns=("name", "not there"))
+    comment = cell(results(write(tmp_path / "out.xlsx", [rejected])), 2, 2).comment
+    assert comment is not None
+    assert comment.text == "Plan is not available."
+
+
+def test_a_warning_about_the_whole_row_is_a_comment_on_the_error_column(tmp_path: Path) -> None:
+    warned = row(issues=(Issue(code="row.odd", message="This row is odd.", severity="warning"),))
+    comment = cell(results(write(tmp_path / "out.xlsx", [warned])), 2, ERROR_COLUMN).comment
+    assert comment is not None
+    assert comment.text == "Warning: This row is odd."
+
+
+@pytest.mark.parametrize("said", ["value is \x00\x0b.", "half \ud83d", "<r>x</r> & more", "x" * 50_000])
+def test_no_sentence_breaks_the_comments(tmp_path: Path, said: str) -> None:
+    issue = Issue(code="c", message=said, column="port")
+    comment = cell(results(write(tmp_path / "out.xlsx", [row(issues=(issue,))])), 2, 4).comment
+    assert comment is not None
+    assert comment.text[:4] == said[:4]
+
+
+def test_comments_are_bounded_and_the_summary_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    write_workbook(path, run_of([]), [row(issues=(BAD_PORT,))] * 8, most_comments=5)
+    sheet = results(openpyxl.load_workbook(path))
+    assert [cell(sheet, n, 4).comment is not None for n in range(2, 10)] == [True] * 5 + [False] * 3
+    assert len({cell(sheet, n, 4).fill.fgColor.rgb for n in range(2, 10)}) == 1
+    [note] = [name for name in facts(path) if str(name).startswith("Only the first")]
+    assert note == (
+        "Only the first 5 marked cells have a comment; 3 more are coloured, "
+        "and their sentences are in the error column."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("x" * CELL_UNITS, CELL_UNITS), ("x" * 40_000, CELL_UNITS), ("\U0001f4ec" * 20_000, CELL_UNITS // 2)],
+)
+def test_longer_text_than_a_cell_holds_is_cut_and_said(tmp_path: Path, text: str, kept: int) -> None:
+    path = tmp_path / "out.xlsx"
+    found = cell(results(write(path, [row("imap", text, "h", "1")])), 2, 2)
+    assert found.value == text[:kept]
+    is_cut = kept < len(text)
+    assert (found.comment is not None) == is_cut
+    assert any("Cells cut because Excel" in str(name) for name in facts(path)) == is_cut
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_the_whole_row_has_the_colour_of_the_status_empty_cells_too(tmp_path: Path, status: Status) -> None:
+    sheet = results(write(tmp_path / "out.xlsx", [row("imap", "", "h", "1", status=status)]))
+    columns = range(1, len(HEADER) + len(RESULT_COLUMNS) + 1)
+    assert {cell(sheet, 2, n).fill.fgColor.rgb for n in columns} == {"FF" + PALETTE[status].fill[1:]}
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("night", [False, True])
+def test_colours_are_readable(status: Status, night: bool) -> None:
+    """Text and background differ by 7:1 at least, the strictest grade of WCAG."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    colours = PALETTE[status]
+    pair = (colours.night_fill, colours.night_ink) if night else (colours.fill, colours.ink)
+    dark, light = sorted(map(luminance, pair))
+    assert (light + 0.05) / (dark + 0.05) >= 7
+
+
+def test_the_sheet_is_ready_to_work_with(tmp_path: Path) -> None:
+    """The header is bold and stays in view, every column can be filtered, and widths suit the content."""
+    rows = [row("imap", "x" * 30, "y" * 200, "1")] * 3
+    sheet = results(write(tmp_path / "out.xlsx", rows))
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:L4"
+    assert all(cell(sheet, 1, n).font.b for n in range(1, 13))
+    widths = [sheet.column_dimensions[letter].width for letter in "ABC"]
+    assert widths[0] < 15 < 30 < widths[1] < 40 < widths[2] < 50
+
+
+def test_a_row_is_as_tall_as_its_error_but_not_endless(tmp_path: Path) -> None:
+    sheet = results(
+        write(tmp_path / "out.xlsx", [row(error="x" * 50), row(error="word " * 30), row(error="word " * 2_000)])
+    )
+    heights = [sheet.row_dimensions[n].height for n in (2, 3, 4)]
+    assert heights == [None, 45, 90]
+
+
+def test_the_summary_counts_every_status_and_names_the_run(tmp_path: Path) -> None:
+    rows = one_of_each() * 3
+    path = tmp_path / "out.xlsx"
+    write(path, rows, run_of(rows, stopped="The login was refused."))
+    found = facts(path)
+    assert {found[status.value] for status in Status} == {3.0}
+    assert [line[1] for line in values(path, "summary") if line[0] == "Rows"] == [
+        3.0 * len(Status),
+        str(3 * len(Status)),
+    ]
+    assert "Stopped early: The login was refused." in found
+    assert {
+        name: found[name] for name in ("Run", "Input", "Account", "Started", "Finished", "Sent", "On existing")
+    } == {
+        "Run": "r1",
+        "Input": "hosts.csv",
+        "Account": "ops@example.org",
+        "Started": "2026-11-22 11:00:30 UTC",
+        "Finished": "2026-11-22 11:00:42 UTC",
+        "Sent": "1,047",
+        "On existing": "skip",
+    }
+
+
+def test_an_empty_run_makes_a_sound_workbook(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    write(path, [])
+    assert values(path) == [[*HEADER, *RESULT_COLUMNS]]
+    assert "The input has no rows." in facts(path)
+
+
+@pytest.mark.parametrize("text", [*TRICKY, "half \ud83d"])
+def test_the_summary_takes_any_text(tmp_path: Path, text: str) -> None:
+    run = RunInfo(run_id=text, input=text, header=(text,), account=text, settings={text: text}, stopped=text)
+    sheet = write(tmp_path / "out.xlsx", [], run)["summary"]
+    assert isinstance(sheet, Worksheet)
+    assert {found.data_type for line in sheet.iter_rows() for found in line if found.value is not None} <= {"s", "n"}
+
+
+def test_every_part_of_the_file_is_sound_xml_whatever_the_input_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    name = "a\x00\x1b<r>&\ud83d"
+    run = RunInfo(run_id=name, input=name, header=(name,), details={name: name}, stopped=name)
+    report.write(path, run, [row(name, error=name, error_columns=(name,))])
+    with zipfile.ZipFile(path) as parts:
+        for part in parts.namelist():
+            ElementTree.fromstring(parts.read(part))
+
+
+def test_two_hundred_columns_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.xlsx"
+    header = tuple(f"column {n}" for n in range(200))
+    write(path, [row(*header)], run_of([], header=header))
+    assert values(path)[1][:200] == list(header)

@@ -1,0 +1,190 @@
+"""--verify tells what the account stores otherwise than it was asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import openpyxl
+import pytest
+
+from bulkload.sandbox import Faults, Options
+from bulkload.sandbox.server import running
+from tests.support.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def account(change: Change, *, shown_one_by_one: bool = True) -> Callable[[Asked], Said]:
+    """An account that stores something else than it was asked to; a change to None is a monitor that is not listed."""
+    stored: dict[str, dict[str, Any]] = {}
+
+    def answer(asked: Asked) -> Said:
+        number = asked.path.rpartition("/")[2]
+        if asked.method == "POST":
+            monitor = {**asked.body, "id": len(stored) + 1, "type": number}
+            stored[str(monitor["id"])] = monitor
+            change(monitor)
+            return Said(content={"id": str(monitor["id"])})
+        if asked.method == "PATCH":
+            stored[number] |= asked.body
+            change(stored[number])
+            return Said(content={"id": number})
+        if asked.path == "/monitors":
+            return listed(*(one for one in stored.values() if not one.get("hidden")))
+        one = stored.get(number)
+        if one is None or (one.get("hidden") and not shown_one_by_one):
+            return Said(status=404, content={"errors": [{"code": 404, "message": "Record not found"}]})
+        return Said(content=one)
+
+    return answer
+
+
+def only(name: str, **fields: object) -> Change:
+    return lambda monitor: monitor.update(fields) if monitor["name"] == name else None
+
+
+ROWS = [imap("a", interval=5, note="n"), imap("b", interval=5, note="n"), imap("c", interval=5, note="n")]
+
+
+def test_what_is_stored_as_asked_is_said_once(desk: Desk) -> None:
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        ended, results = desk.run(desk.sheet("a.csv", ROWS), "--verify")
+        assert ended.exit_code == 0
+        assert "Verified: All 3 monitors are stored as asked.\n" in ended.stdout
+        assert {(row["status"], row["error"]) for row in results} == {("created", "")}
+        assert sandbox.counts()["list"] == 3  # the plan, the first monitor read back, the comparison
+        again = desk("run", "a.csv", "--verify")
+        assert (again.exit_code, "There was nothing to compare." in again.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns", "words"),
+    [
+        ({"interval": 15}, "interval", "Stored otherwise than asked: interval 5 → 15."),
+        (
+            {"interval": 15, "note": None},
+            "interval; note",
+            "Stored otherwise than asked: interval 5 → 15. Stored otherwise than asked: note n → (empty).",
+        ),
+        ({"interval": "5", "enabled": True, "port": ""}, "", ""),
+        (
+            {"billing_plancode": "OTHER"},
+            "billing_plancode",
+            "Stored otherwise than asked: billing_plancode UBM - A/A → OTHER.",
+        ),
+    ],
+)
+def test_a_silent_change_is_named_by_row_and_field(
+    desk: Desk, fields: dict[str, object], columns: str, words: str
+) -> None:
+    """The row stays created, the run is not a full success, and a look at the sheet shows the cell."""
+    with scripted(account(only("b", **fields))) as server:
+        desk.log_in_at(server.base_url)
+        ended = desk(
+            "run", desk.sheet("a.csv", ROWS), "--verify", "--results", "r.csv", "--results", "r.xlsx", "--json"
+        )
+        assert ended.exit_code == (1 if words else 0)
+        assert ended.json["verify"] == {"compared": 3, "otherwise": int(bool(words)), "missing": 0, "unseen": {}}
+    rows = desk.results("r.csv")
+    assert {row["status"] for row in rows} == {"created"}
+    assert [row["error"] for row in rows] == ["", words, ""]
+    assert [row["error_columns"] for row in rows] == ["", columns, ""]
+    sheet = openpyxl.load_workbook(desk.folder / "r.xlsx").worksheets[0]
+    titles = [str(sheet.cell(1, number).value) for number, cell in enumerate(sheet[3], 1) if cell.comment]
+    assert sorted(titles) == sorted(columns.split("; ") if columns else [])
+
+
+def test_what_an_update_did_not_achieve_is_named(desk: Desk) -> None:
+    """The whole row is compared, not only what was patched; what was changed is still told."""
+    with scripted(account(lambda monitor: monitor.update(note="stuck"))) as server:
+        desk.log_in_at(server.base_url)
+        sheet = desk.sheet("a.csv", [imap("a", interval=5)])
+        desk.run(sheet)
+        sheet = desk.sheet("b.csv", [imap("a", interval=7, note="moved")])
+        ended, (row,) = desk.run(sheet, "--on-existing", "update", "--verify")
+        assert (ended.exit_code, row["status"]) == (1, "updated")
+        assert row["error"] == ("interval 5 → 7; note stuck → moved. Stored otherwise than asked: note moved → stuck.")
+
+
+def test_a_text_cut_short_is_told_by_its_length(desk: Desk) -> None:
+    with scripted(account(lambda monitor: monitor.update(note=monitor["note"][:100]))) as server:
+        desk.log_in_at(server.base_url)
+        ended, (row,) = desk.run(desk.sheet("a.csv", [imap("a", note="x" * 200)]), "--verify")
+        assert ended.exit_code == 1
+        assert "(200 characters) → " in row["error"]
+        assert "(100 characters)." in row["error"]
+
+
+@pytest.mark.parametrize(("shown", "exit_code"), [(True, 0), (False, 1)])
+def test_a_monitor_that_the_list_lacks_is_asked_for(desk: Desk, shown: bool, exit_code: int) -> None:
+    with scripted(account(only("b", hidden=True), shown_one_by_one=shown)) as server:
+        desk.log_in_at(server.base_url)
+        ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
+        assert (ended.exit_code, {row["status"] for row in rows}) == (exit_code, {"created"})
+        assert rows[1]["error"] == ("" if shown else f"Monitor {rows[1]['monitor_id']} is not in the account.")
+        assert ("1 of 3 monitors are not stored as asked (1 not there)." in ended.stdout) is not shown
+
+
+def test_a_list_that_lags_is_no_silent_change(desk: Desk) -> None:
+    with running(faults=Faults(visible_after=0.1, hide_single=True)) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        ended, _ = desk.run(desk.sheet("a.csv", ROWS), "--verify")
+        assert (ended.exit_code, "All 3 monitors are stored as asked." in ended.stdout) == (0, True)
+
+
+def test_resume_verifies_again_and_replaces_what_was_said(desk: Desk) -> None:
+    """Any run can be verified later, as often as wanted."""
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        run = desk("run", desk.sheet("a.csv", ROWS), "--results", "results.csv", "--json").json["run_id"]
+        (_, second, _) = sandbox.monitors()
+        for interval, exit_code in ((60, 1), (70, 1), (5, 0)):
+            by_hand(sandbox, "PATCH", second, interval=interval)
+            ended = desk("resume", run, "--verify", "--json")
+            assert (ended.exit_code, ended.json["verify"]["otherwise"]) == (exit_code, exit_code)
+            words = f"Stored otherwise than asked: interval 5 → {interval}." if exit_code else ""
+            assert [row["error"] for row in desk.results("results.csv")] == ["", words, ""]
+        assert len(sandbox.monitors()) == 3
+
+
+def test_fields_that_are_not_shown_are_named_and_prove_nothing(desk: Desk) -> None:
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        ended, _ = desk.run(desk.sheet("a.csv", [imap("a", **{"api:timout": 5})]), "--verify")
+        assert ended.exit_code == 0
+        assert "The one monitor is stored as asked. The account does not show timout." in ended.stdout
+
+
+def test_what_was_not_asked_for_is_no_change(desk: Desk) -> None:
+    """The account's own defaults fill what the row leaves open; what --set says was asked for."""
+    with running(Options(defaults={"interval": 60})) as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        ended, _ = desk.run(desk.sheet("a.csv", [imap("a")]), "--verify", "--set", f"alert_note={'x' * 1000}")
+        assert ended.exit_code == 0
+
+
+def test_a_list_that_cannot_be_believed_is_not_compared_with(desk: Desk) -> None:
+    """The rows are created and say so; the run says that they were not verified."""
+    answer = account(lambda monitor: None)
+    lists: list[Asked] = []
+
+    def forgetful(asked: Asked) -> Said:
+        if asked.method == "GET" and asked.path == "/monitors":
+            lists.append(asked)
+            return listed() if len(lists) > 1 else answer(asked)
+        return answer(asked)
+
+    with scripted(forgetful) as server:
+        desk.log_in_at(server.base_url)
+        ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
+        assert (ended.exit_code, {row["status"] for row in rows}) == (3, {"created"})
+        assert "shows none of the 3 that bulkload created" in ended.stdout
+
+
+def test_the_environment_can_ask_for_it(desk: Desk) -> None:
+    with running() as sandbox:
+        desk.log_in_at(sandbox.base_url)
+        desk.environment.setenv("BULKLOAD_VERIFY", "yes")
+        assert "Verified: All 3 monitors" in desk.run(desk.sheet("a.csv", ROWS))[0].stdout

@@ -1,0 +1,195 @@
+"""An account is the same account, however its address and its user are spelled."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bulkload.errors import ExitCode
+from bulkload.model import State
+from bulkload.sandbox import Faults, Rule
+from bulkload.store.accounts import canonical
+from bulkload.store.rows import Ledger
+from bulkload.store.runs import STORE_NAME, Store
+from tests.support.stores import begin, row
+from tests.torture.program import Place, place
+from tests.torture.scenario import Line, Scenario
+
+API = "https://api.example.com/api/v3"
+SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(4)), concurrency=1, grace=0.4, after=1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (API, "HTTPS://API.Example.COM/api/v3"),
+        (API, "https://api.example.com./api/v3"),
+        (API, "https://api.example.com:443/api/v3"),
+        (API, "https://api.example.com:/api/v3"),
+        (API, " https://api.example.com//api///v3// "),
+        ("http://localhost:80/api", "http://127.0.0.1/api"),
+        ("http://localhost:8080/api", "http://[::1]:8080/api"),
+        ("http://localhost.:8080/api", "http://[0:0:0:0:0:0:0:1]:8080/api"),
+        ("https://bücher.example/v3", "https://XN--BCHER-KVA.example/v3"),
+        ("https://bu\u0308cher.example/v3", "https://BÜCHER.example./v3"),
+        ("https://api.example.com", "https://api.example.com/"),
+        ("sandbox", "sandbox"),
+    ],
+)
+def test_addresses_that_mean_the_same(one: str, other: str) -> None:
+    assert canonical(one, "x") == canonical(other, "x")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://api.example.com/api/v3",
+        "https://api.example.com:8443/api/v3",
+        "https://api.example.com/API/v3",
+        "https://api.example.com/api/v3/x",
+        "https://api2.example.com/api/v3",
+        "https://api.example.com:port/api/v3",
+        "https://[api/v3",
+        "",
+    ],
+)
+def test_addresses_that_mean_another(other: str) -> None:
+    assert canonical(API, "x") != canonical(other, "x")
+
+
+@pytest.mark.parametrize(
+    "other", ["Probe@Example.com", " probe@example.com\t", "PROBE@EXAMPLE.COM", "probe@example.com"]
+)
+def test_user_names_that_mean_the_same(other: str) -> None:
+    assert canonical(API, "probe@example.com") == canonical(API, other)
+
+
+def test_user_names_are_told_apart_by_what_they_say() -> None:
+    assert canonical(API, "jo\u0308rg@example.com") == canonical(API, "J\u00d6RG@example.com")
+    assert canonical(API, "jorg@example.com") != canonical(API, "j\u00f6rg@example.com")
+
+
+def test_the_store_keeps_the_spelling_that_came_first(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        number = store.account("http://localhost:8080/api/v3", "Probe@example.com")
+        assert store.account("HTTP://127.0.0.1:8080/api/v3/", "probe@EXAMPLE.com") == number
+        assert store.account("http://127.0.0.1:8081/api/v3/", "probe@EXAMPLE.com") != number
+        run = begin(store, number, [row(0)])
+        assert (run.base_url, run.username) == ("http://localhost:8080/api/v3", "Probe@example.com")
+
+
+def _note_spellings(folder: Path) -> None:
+    """What an older version has made of one account that was spelled in three ways, and of another account."""
+    with closing(sqlite3.connect(folder / STORE_NAME)) as database, database:
+        database.executescript(
+            """
+            INSERT INTO accounts (id, base_url, username) VALUES
+                (1, 'https://other.example.com', 'a'), (2, 'https://API.example.com', 'a'),
+                (3, 'https://api.example.com/', 'a'), (4, 'https://api.example.com', 'A');
+            INSERT INTO runs (run, id, account, command, input, header, details, settings, started, read_whole)
+            SELECT id, 'run-' || id, id, 'run', 'hosts.csv', '["name","host"]', '{}', '{}', 1.0, 1 FROM accounts;
+            INSERT INTO rows (run, position, source_row, cells, state, key, type, body, at)
+            SELECT run, 0, 2, '["m","h"]', 'doubt', x'00', 'email-imap', '{}', 'boot|5.0|5.0' FROM runs;
+            INSERT INTO monitors (account, monitor_id, key, run, position, at) VALUES
+                (1, '70', x'01', 1, 0, NULL), (2, '70', x'01', 2, 0, NULL), (3, '70', x'01', 3, 0, NULL),
+                (3, '71', x'02', 3, 1, NULL), (4, '72', x'03', 4, 0, NULL);
+            """
+        )
+
+
+def test_accounts_that_an_older_version_took_for_several_become_one(tmp_path: Path) -> None:
+    with Store(tmp_path):
+        pass
+    _note_spellings(tmp_path)
+    with Store(tmp_path) as store:
+        store.lock()
+        assert store.account("https://api.example.com:443", "a ") == 2
+        assert [tuple(found) for found in store.db.execute("SELECT id, base_url FROM accounts ORDER BY id")] == [
+            (1, "https://other.example.com"),
+            (2, "https://API.example.com"),
+        ]
+        assert {run.number: run.account for run in store.runs()} == {1: 1, 2: 2, 3: 2, 4: 2}
+        made = store.db.execute("SELECT account, monitor_id, run FROM monitors ORDER BY account, monitor_id")
+        assert [tuple(found) for found in made] == [(1, "70", 1), (2, "70", 2), (2, "71", 3), (2, "72", 4)]
+        assert [doubt.run for doubt in Ledger(store, store.run("run-2"), 2).doubts()] == [2, 3, 4]
+        assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_every_table_that_knows_accounts_says_so(tmp_path: Path) -> None:
+    """Or it would be left behind when several become one."""
+    with Store(tmp_path) as store:
+        known = {
+            (table, column[1])
+            for (table,) in store.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+            for column in store.db.execute(f"PRAGMA table_info({table})").fetchall()
+            if column[1] == "account"
+        }
+        said = {
+            (table, key["from"])
+            for table, _ in known
+            for key in store.db.execute(f"PRAGMA foreign_key_list({table})").fetchall()
+            if key["table"] == "accounts"
+        }
+        assert known == said
+
+
+# ── the program ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
+    with place(tmp_path, SCENARIO.environment) as found:
+        yield found
+
+
+def _otherwise(where: Place) -> dict[str, str]:
+    address, user = where.environment["ALERTSITE_BASE_URL"], where.environment["ALERTSITE_USERNAME"]
+    other = (
+        address.replace("127.0.0.1", "LOCALHOST") if "127.0.0.1" in address else address.replace("localhost", "[::1]")
+    )
+    return {"ALERTSITE_BASE_URL": other.replace("http:", "HTTP:") + "/", "ALERTSITE_USERNAME": user}
+
+
+def test_a_doubt_is_remembered_under_another_spelling_of_the_account(where: Place) -> None:
+    """Its create lands late and the list lags, so a run that forgot the doubt would send the row again."""
+    where.sandbox.set_faults(Faults(rules=(Rule(fault="late", names=("m0",), seconds=0.3),)))
+    first = where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0")
+    assert first.exit_code == ExitCode.ROWS_LEFT, first
+    second = where.run("run", "hosts.csv", entered=None, **_otherwise(where))
+    assert second.exit_code == ExitCode.DONE, second
+    names = [monitor["name"] for monitor in where.sandbox.monitors()]
+    assert sorted(map(str, names)) == [f"m{number}" for number in range(4)]
+
+
+def test_resume_and_undo_know_the_account_by_another_spelling(where: Place) -> None:
+    assert where.run("run", "hosts.csv", "--first", "2").exit_code == ExitCode.ROWS_LEFT
+    resumed = where.run("resume", entered=None, **_otherwise(where))
+    assert resumed.exit_code == ExitCode.DONE, resumed
+    with Store(where.folder / "output") as store:
+        run = store.run()
+        assert Ledger(store, run, 1).count(State.PENDING) == 0
+    undone = where.run("undo", run.id, "--yes", entered=None, **_otherwise(where))
+    assert undone.exit_code == ExitCode.DONE, undone
+    assert where.sandbox.monitors() == []
+
+
+def test_a_file_of_an_inbox_is_gone_on_with_under_another_spelling(where: Place) -> None:
+    box = where.folder / "box"
+    box.mkdir()
+    (where.folder / "hosts.csv").rename(box / "hosts.csv")
+    where.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m1",)),)))
+    first = where.run("inbox", "box", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_UNCHANGED_FOR="0")
+    assert first.exit_code == ExitCode.ROWS_LEFT, first
+    where.sandbox.set_faults(Faults())
+    with Store(box) as store:
+        before = store.run().id
+    again = where.run("inbox", "box", entered=None, BULKLOAD_UNCHANGED_FOR="0", **_otherwise(where))
+    assert again.exit_code == ExitCode.DONE, again
+    with Store(box) as store:
+        assert [run.id for run in store.runs()] == [before]
+    assert len(where.sandbox.monitors()) == 4

@@ -1,0 +1,241 @@
+"""The store keeps every run and every row, whole or not at all, whoever else opens it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from contextlib import closing
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkload import clock
+from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
+from bulkload.model import Issue, State, Status
+from bulkload.store.rows import Change, Ledger
+from bulkload.store.runs import STORE_NAME, NewRow, Store
+from bulkload.store.schema import MIGRATIONS
+from tests.support.stores import ACCOUNT, begin, book, row
+
+CELLS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2).map(tuple)
+
+
+def test_a_new_store_is_durable_before_anything_is_sent(tmp_path: Path) -> None:
+    """WAL and synchronous=FULL: a committed mark survives also a power cut."""
+    with Store(tmp_path) as store:
+        assert store.db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert store.db.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert store.db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+
+
+@settings(max_examples=25)
+@given(rows=st.lists(CELLS, max_size=30))
+def test_rows_come_out_as_they_went_in_and_in_order(
+    rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Store(tmp_path_factory.mktemp("store")) as store:
+        store.lock()
+        new = [
+            NewRow(source_row=number, cells=cells, state=Status.INVALID, error="x", error_columns=("a",))
+            for number, cells in enumerate(rows, 2)
+        ]
+        run = begin(store, store.account(*ACCOUNT), new)
+        found = list(store.report_rows(run))
+        assert [(one.source_row, one.cells) for one in found] == list(enumerate(rows, 2))
+        assert sum(store.counts(run).values()) == len(rows)
+
+
+def test_what_the_report_says_about_a_row_is_kept_whole(tmp_path: Path) -> None:
+    issue = Issue(code="port.range", message="70000 is too high.", column="Port", field="port", value="70000")
+    with Store(tmp_path) as store:
+        bad = NewRow(
+            source_row=7, cells=("a", "b"), state=Status.INVALID, error="E.", error_columns=("Port",), issues=(issue,)
+        )
+        (found,) = store.report_rows(begin(store, store.account(*ACCOUNT), [bad]))
+        assert found.issues == (issue,)
+        assert (found.error, found.error_columns, found.status) == ("E.", ("Port",), Status.INVALID)
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def rows() -> object:
+        yield row(0)
+        raise RuntimeError("the reader broke")
+
+    with Store(tmp_path) as store:
+        run = store.begin("run", "x", ("a", "b"), account=None, details={}, settings={})
+        with pytest.raises(RuntimeError):
+            store.add(run, 0, rows())  # type: ignore[arg-type]
+        assert list(store.report_rows(run)) == []
+        assert not store.db.in_transaction
+
+
+# ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_is_found_by_the_unmistakable_beginning_of_its_id(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        with pytest.raises(UsageError, match="no runs yet"):
+            store.run()
+        runs = [begin(store, store.account(*ACCOUNT), []) for _ in range(3)]
+        assert store.run().id == runs[-1].id
+        assert [found.id for found in store.runs()] == [run.id for run in reversed(runs)]
+        for run in runs:
+            assert store.run(run.id).number == run.number
+        with pytest.raises(UsageError, match="more than one"):
+            store.run(runs[0].id[:8])
+        for odd in ("nothing", "%", "_", "*"):
+            with pytest.raises(UsageError, match="no run"):
+                store.run(odd)
+
+
+def test_sessions_of_a_run_add_up_and_the_last_word_is_kept(tmp_path: Path) -> None:
+    with book(tmp_path) as (store, run, _):
+        store.end(run, ExitCode.STOPPED, TooManyErrors("Too many."), 2.0, {"sent": 5, "retried": 1})
+        store.end(run, ExitCode.DONE, None, 3.0, {"sent": 7, "throttled": 2})
+        info = store.info(run)
+        assert (info.seconds, info.stopped) == (5.0, "")
+        assert dict(info.requests) == {"sent": 12, "throttled": 2, "retried": 1}
+        assert store.run().exit_code == ExitCode.DONE
+
+
+def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: Path) -> None:
+    with book(tmp_path) as (store, run, ledger):
+        ledger.apply([Change(position=0, state=Status.FAILED, attempt=True), Change(position=1, state=Status.REJECTED)])
+        store.reopen(run)
+        found = list(store.report_rows(run))
+        assert [one.status for one in found] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
+        assert found[0].attempts == 0
+
+
+def test_accounts_are_told_apart_by_address_and_user(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        names = [("https://a", "x"), ("https://a", "y"), ("https://b", "x")]
+        numbers = [store.account(*name) for name in names]
+        assert len(set(numbers)) == 3
+        assert [store.account(*name) for name in names] == numbers
+
+
+# ── lock ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_store_that_is_in_use_is_refused_at_once_and_free_afterwards(tmp_path: Path) -> None:
+    with Store(tmp_path) as first:
+        first.lock()
+        with Store(tmp_path) as second, pytest.raises(Locked):
+            second.lock()
+    with Store(tmp_path) as third:
+        third.lock()
+
+
+def _open_with_others(folder: Path, start: Barrier, results: SimpleQueue[str]) -> None:
+    for number in range(20):
+        start.wait(60)
+        try:
+            with Store(folder / str(number)) as store:
+                store.account(*ACCOUNT)
+            results.put("")
+        except StoreError as error:
+            results.put(str(error))
+
+
+def test_processes_that_make_the_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(4), context.SimpleQueue()
+    processes = [context.Process(target=_open_with_others, args=(tmp_path, start, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert {results.get() for _ in range(4 * 20)} == {""}
+    for process in processes:
+        process.join(60)
+
+
+def _lock_and_die(folder: Path) -> None:
+    Store(folder).lock()
+    os._exit(9)
+
+
+def test_a_process_that_dies_holds_no_lock(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_lock_and_die, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    with Store(tmp_path) as store:
+        store.lock()
+
+
+def test_requests_of_a_dead_process_are_in_doubt_from_the_moment_of_the_lock(tmp_path: Path) -> None:
+    with book(tmp_path) as (_, run, ledger):
+        ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
+        ledger.apply([Change(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
+    before = clock.moment()
+    with Store(tmp_path) as store:
+        store.lock()
+        doubts = Ledger(store, run, 1).doubts()
+        assert [(doubt.position, doubt.attempts) for doubt in doubts] == [(0, 1), (1, 1)]
+        assert doubts[1].at == "boot|5.0000|5.0000", "what is known is kept"
+        assert clock.seconds_between(before, doubts[0].at) > 0
+        assert store.counts(run) == {Status.UNKNOWN: 2, Status.NOT_ATTEMPTED: 1}
+
+
+def test_a_plan_that_died_is_forgotten_by_the_next_process(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.lock()
+        store.add(store.begin("plan", "x", ("a", "b"), account=None, details={}, settings={}), 0, [row(0)])
+    with Store(tmp_path) as store:
+        store.lock()
+        assert store.runs() == []
+        assert store.db.execute("SELECT count(*) FROM rows").fetchone()[0] == 0
+
+
+# ── versions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_store_of_every_older_version_is_read_and_loses_nothing(version: int, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as database:
+        for script in MIGRATIONS[:version]:
+            database.executescript(script)
+        database.executescript(
+            f"""
+            PRAGMA user_version = {version};
+            INSERT INTO accounts (base_url, username) VALUES ('https://a', 'x');
+            INSERT INTO runs (id, account, command, input, header, details, settings, started, read_whole)
+            VALUES ('20260314T021500-1f3a', 1, 'run', 'hosts.csv', '["name"]', '{{}}', '{{}}', 1.0, 1);
+            INSERT INTO rows (run, position, source_row, cells, state, monitor_id)
+            VALUES (1, 0, 2, '["m0"]', 'created', '7');
+            """
+        )
+    with Store(tmp_path) as store:
+        store.lock()
+        (found,) = store.report_rows(store.run())
+        assert (found.cells, found.status, found.monitor_id) == (("m0",), Status.CREATED, "7")
+        assert store.db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StoreError, match="newer bulkload"):
+        Store(tmp_path)
+    with closing(sqlite3.connect(tmp_path / STORE_NAME)) as database:
+        assert database.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+
+
+def test_a_store_that_must_exist_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no runs"):
+        Store(tmp_path / "nothing", must_exist=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_does_not_wait_for_a_run_and_sees_only_what_is_committed(tmp_path: Path) -> None:
+    with book(tmp_path) as (store, run, ledger), Store(tmp_path) as reader:
+        with store.transaction():
+            store.db.execute("UPDATE rows SET state = 'rejected' WHERE position = 0")
+            assert reader.counts(run) == {Status.NOT_ATTEMPTED: 3}
+        assert reader.counts(run) == {Status.REJECTED: 1, Status.NOT_ATTEMPTED: 2}
+        assert ledger.count(State.PENDING) == 2
