@@ -59,7 +59,7 @@ import asyncio, resource, sys
 from bulkload.api import Api
 from bulkload.errors import ApiError, BulkloadError
 from bulkload.pace import Pace
-from tests.test_api_bounds import _ask
+from tests.alertsite.test_answer_bounds import _ask
 
 async def main():
     async with Api(sys.argv[1], Pace(None), token="t") as api:

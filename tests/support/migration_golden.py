@@ -1,7 +1,7 @@
 """Golden files of the readers: what a folder of fixtures becomes, as JSON that people can compare.
 
 `tests/migration/fixtures/<tool>/<case>/` holds the source, `<case>.expected.json` beside it what comes out.
-After a wanted change, `python -m tests.migration_golden` writes them all again; look at the diff.
+After a wanted change, `python -m tests.support.migration_golden` writes them all again; look at the diff.
 """
 
 from __future__ import annotations
