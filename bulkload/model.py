@@ -11,13 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-MONITOR_TYPES = ("email-imap", "email-pop", "email-smtp", "email-round-trip")
-OTHER_TYPES = frozenset(  # of monitors that are no mail monitors, as the API names them
-    {"api", "bitbar", "dejaclick", "ftp", "ftp-ssl", "name-server", "ping", "selenium", "serveragent", "tcp"}
-    | {"website", "website-api", "website-ssl", "website-ssl-api"}
-)
-PLAIN_PORTS = {"email-imap": 143, "email-pop": 110, "email-smtp": 25}
-
 
 class Status(enum.StrEnum):
     """What became of a row, as people read it."""

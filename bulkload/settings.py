@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from bulkload.alertsite.secrets import can_be_token
 from bulkload.errors import UsageError
+from bulkload.monitors.values import SWITCH_WORDS
 
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
@@ -83,9 +84,9 @@ def _paths(value: object) -> object:
 
 def _switch(value: object) -> object:
     text = str(value).strip().lower()
-    if text not in ("true", "yes", "on", "1", "false", "no", "off", "0", ""):
+    if text not in SWITCH_WORDS and text:
         raise ValueError("true or false is allowed")
-    return text in ("true", "yes", "on", "1")
+    return SWITCH_WORDS.get(text, False)
 
 
 def _lower(value: object) -> object:

@@ -51,7 +51,7 @@ from bulkload.errors import (
     Unreadable,
     WrongAddress,
 )
-from bulkload.model import MONITOR_TYPES
+from bulkload.protocols import MONITOR_TYPES
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection
 TOKEN_LIFE = 55 * 60.0  # seconds; tokens live 1 hour, and 5 minutes are left for requests under way

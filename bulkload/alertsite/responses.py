@@ -29,7 +29,7 @@ from bulkload.errors import (
     Throttled,
     WrongAddress,
 )
-from bulkload.model import MONITOR_TYPES
+from bulkload.protocols import MONITOR_TYPES
 
 SNIPPET = 200  # characters of an unexpected answer that are shown
 MOST_PARTS = 2_000_000  # lists and objects in one answer; a monitor has about six

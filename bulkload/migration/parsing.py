@@ -13,28 +13,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bulkload.migration.checks import Tls
+from bulkload.monitors.values import SWITCH_WORDS
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS
 
 Item = Mapping[str, object]
 
 MAX_SHOWN = 60  # characters of a wrong value that a message repeats
-MAX_PORT = 65535
 
-_TRUE = frozenset({"true", "yes", "y", "on", "1"})
-_FALSE = frozenset({"false", "no", "n", "off", "0"})
 # {{ var }}, ${VAR}, {$MACRO}, and the names inside them
 _UNRESOLVED = re.compile(r"\{\{-?\s*(?P<braces>[^{}]*?)\s*-?\}\}|\$\{(?P<shell>[^{}]*)\}|\{\$(?P<macro>[^{}]*)\}")
 _NOT_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, lone surrogate, line and paragraph separator
 
 # What the scheme of an address says: type, port, TLS. Every other scheme is dropped.
 _SCHEMES: Mapping[str, tuple[str | None, int | None, Tls]] = {
-    "smtp": ("smtp", None, "unknown"),
-    "smtps": ("smtp", 465, "implicit"),
-    "imap": ("imap", None, "unknown"),
-    "imaps": ("imap", 993, "implicit"),
-    "pop": ("pop", None, "unknown"),
-    "pop3": ("pop", None, "unknown"),
-    "pops": ("pop", 995, "implicit"),
-    "pop3s": ("pop", 995, "implicit"),
+    **{scheme: (protocol.name, None, "unknown") for protocol in PROTOCOLS for scheme in protocol.schemes},
+    **{
+        scheme: (protocol.name, protocol.tls_port, "implicit")
+        for protocol in PROTOCOLS
+        for scheme in protocol.tls_schemes
+    },
     "ssl": (None, None, "implicit"),
     "tls": (None, None, "implicit"),
 }
@@ -85,8 +82,10 @@ def as_port(value: object, what: str = "port") -> int | None:
     if value is None or value == "":
         return None
     number = _number(value)
-    if number is None or not number.is_integer() or not 1 <= number <= MAX_PORT:
-        raise Unreadable(f"The {what} is {_shown(value)}, but a whole number from 1 to {MAX_PORT} is needed.")
+    if number is None or not number.is_integer() or not LOWEST_PORT <= number <= HIGHEST_PORT:
+        raise Unreadable(
+            f"The {what} is {_shown(value)}, but a whole number from {LOWEST_PORT} to {HIGHEST_PORT} is needed."
+        )
     return int(number)
 
 
@@ -108,10 +107,8 @@ def as_bool(value: object, what: str) -> bool:
         return value
     if isinstance(value, str | int | float):
         word = _digits(value) if not isinstance(value, str) else value.strip().lower()
-        if word in _TRUE:
-            return True
-        if word in _FALSE:
-            return False
+        if word in SWITCH_WORDS:
+            return SWITCH_WORDS[word]
     raise Unreadable(f"The field {what} is {_shown(value)}, but true or false is needed.")
 
 

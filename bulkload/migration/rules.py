@@ -20,8 +20,10 @@ from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
 from bulkload.migration.unique_names import Named, tell_apart
 from bulkload.model import RawRow, Source, Translated
+from bulkload.monitors.fields import INTERVALS, LONGEST_NOTE, TIMEOUTS
 from bulkload.monitors.hosts import is_private, parse_host
 from bulkload.monitors.values import CellError
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS, SIMILAR_PORTS, UNOFFICIAL_PORTS, USUAL_PORTS
 
 TcpAs = Literal["mail", "tcp", "skip"]
 
@@ -29,14 +31,10 @@ TcpAs = Literal["mail", "tcp", "skip"]
 FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
 ROUND_TRIP = "round-trip"
 
-PLAIN_PORTS = {"imap": 143, "pop": 110, "smtp": 25}
-TLS_PORTS = {"imap": 993, "pop": 995, "smtp": 465}
-MAIL_PORTS = {25: "smtp", 2525: "smtp", 587: "smtp", 465: "smtp", 143: "imap", 993: "imap", 110: "pop", 995: "pop"}
-NOT_QUITE_MAIL = {24: "LMTP", 220: "IMAP3", 4190: "ManageSieve"}  # ports that look like mail and are not ours
+_PLAIN_PORTS = {protocol.name: protocol.plain_port for protocol in PROTOCOLS}
+_TLS_PORTS = {protocol.name: protocol.tls_port for protocol in PROTOCOLS}
+_NAME_OF_PORT = UNOFFICIAL_PORTS | {port: one.name for one in PROTOCOLS for port in USUAL_PORTS[one.type]}
 
-MAX_INTERVAL = 1440  # minutes
-MAX_TIMEOUT = 300  # seconds
-MAX_NOTE = 255  # characters
 MAX_CHECKS = 1_000_000  # objects of one input
 MAX_HOST_CHARS = 1000  # of the text where a host name should be
 MAX_NOTE_READ = 10_000  # characters of a note that are looked at
@@ -190,15 +188,15 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
             return out(f"{host} is a private or local host, which public locations cannot reach.", error=False)
         marks.append("private or local host, not reachable from public locations")
     port = check.port or port_in_host
-    if port is not None and not 1 <= port <= 65535:
-        return out(f"Its port is {port}; 1 to 65535 are allowed.")
+    if port is not None and not LOWEST_PORT <= port <= HIGHEST_PORT:
+        return out(f"Its port is {port}; {LOWEST_PORT} to {HIGHEST_PORT} are allowed.")
     kind = check.type
     if kind is None:
         if port is None:
             return out("It is a TCP check that names no port.")
-        kind = MAIL_PORTS.get(port)
+        kind = _NAME_OF_PORT.get(port)
         if kind is None:
-            what = f" ({NOT_QUITE_MAIL[port]})" if port in NOT_QUITE_MAIL else ""
+            what = f" ({SIMILAR_PORTS[port]})" if port in SIMILAR_PORTS else ""
             return out(f"Port {port}{what} is not a port of IMAP, POP3 or SMTP.", error=False)
         if rules.tcp_as == "skip":
             return out(f"It is a plain TCP check (port {port}), and those are skipped.", error=False)
@@ -208,16 +206,16 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
         else:
             marks.append("type inferred from TCP port")
             changes.append(f"The type {kind} is inferred from TCP port {port}.")
-    elif kind not in PLAIN_PORTS:
-        return out(f"The type {kind} is not one of {', '.join(PLAIN_PORTS)}.")
+    elif kind not in _PLAIN_PORTS:
+        return out(f"The type {kind} is not one of {', '.join(_PLAIN_PORTS)}.")
     elif port is None:
-        port = TLS_PORTS[kind] if check.tls == "implicit" else PLAIN_PORTS[kind]
+        port = _TLS_PORTS[kind] if check.tls == "implicit" else _PLAIN_PORTS[kind]
         changes.append(f"The port {port} is the usual one of {kind}; the source names none.")
-    elif MAIL_PORTS.get(port, kind) != kind and not check.extra:
-        return out(f"It is an {kind.upper()} check on port {port}, which belongs to {MAIL_PORTS[port].upper()}.")
+    elif _NAME_OF_PORT.get(port, kind) != kind and not check.extra:
+        return out(f"It is an {kind.upper()} check on port {port}, which belongs to {_NAME_OF_PORT[port].upper()}.")
     if check.tls == "starttls":
         marks.append("STARTTLS in the source")
-    elif check.tls == "implicit" and port not in TLS_PORTS.values():
+    elif check.tls == "implicit" and port not in _TLS_PORTS.values():
         marks.append("TLS in the source")
     if check.has_login:
         marks.append("login in the source, enter it again")
@@ -307,7 +305,7 @@ def _minutes(seconds: float | None) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if not math.isfinite(seconds) or seconds <= 0:
         return "", (f"The interval of {seconds:g} s is not taken over.",)
-    minutes = min(math.ceil(seconds / 60), MAX_INTERVAL)
+    minutes = min(math.ceil(seconds / 60), INTERVALS[1])
     if minutes * 60 == seconds:
         return str(minutes), ()
     return str(minutes), (f"The interval of {seconds:g} s becomes {minutes} min.",)
@@ -319,7 +317,7 @@ def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if not math.isfinite(seconds) or seconds <= 0:
         return "", (f"The timeout of {seconds:g} s is not taken over.",)
-    whole = min(math.ceil(seconds), MAX_TIMEOUT)
+    whole = min(math.ceil(seconds), TIMEOUTS[1])
     if whole == seconds:
         return str(whole), ()
     return str(whole), (f"The timeout of {seconds:g} s becomes {whole} s.",)
@@ -332,9 +330,9 @@ def _note(item: _Settled) -> tuple[str, tuple[str, ...]]:
     whole = _plain("; ".join(part for part in (*marks, item.check.note[:MAX_NOTE_READ].strip(), tags) if part))
     clean = _SECRET.sub(r"\1\2…", _LOGIN_IN_URL.sub("", whole))
     changes = ("What looks like a password in its note is not taken over.",) if clean != whole else ()
-    if len(clean) <= MAX_NOTE or item.check.extra:
+    if len(clean) <= LONGEST_NOTE or item.check.extra:
         return clean, changes
-    return f"{clean[: MAX_NOTE - 1]}…", (*changes, f"The note is cut to {MAX_NOTE} characters.")
+    return f"{clean[: LONGEST_NOTE - 1]}…", (*changes, f"The note is cut to {LONGEST_NOTE} characters.")
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-MAX_NAME = 255  # characters
+from bulkload.monitors.fields import LONGEST_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,12 @@ def _without_cut_twins(
 
 
 def _fitting(name: str, suffix: str) -> str:
-    return name[: MAX_NAME - len(suffix)].rstrip() + suffix if len(name) + len(suffix) > MAX_NAME else name + suffix
+    return (
+        name[: LONGEST_NAME - len(suffix)].rstrip() + suffix
+        if len(name) + len(suffix) > LONGEST_NAME
+        else name + suffix
+    )
 
 
 def _about_length(row: Named) -> tuple[str, ...]:
-    return (f"The name is cut to {MAX_NAME} characters.",) if len(row.name) > MAX_NAME else ()
+    return (f"The name is cut to {LONGEST_NAME} characters.",) if len(row.name) > LONGEST_NAME else ()

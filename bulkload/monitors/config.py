@@ -15,22 +15,13 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bulkload.model import MONITOR_TYPES
-from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
 from bulkload.monitors.values import show
+from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
 
-LONGEST_NAME = 255  # characters; AlertSite publishes no limit
-LONGEST_NOTE = 255  # characters, the limit of AlertSite's own pages
-LONGEST_ALERT_NOTE = 1000  # characters; AlertSite cuts longer ones without a word
 LARGEST_ID = 10**18 - 1
-
-MAIL_PORTS = {
-    "email-imap": frozenset((143, 993)),
-    "email-pop": frozenset((110, 995)),
-    "email-smtp": frozenset((25, 465, 587)),
-}
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Text = Annotated[str, Field(min_length=1)]
@@ -53,12 +44,12 @@ class MonitorConfig(BaseModel):
     billing_plancode: Text
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
     hostname: Text | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int, Field(ge=PORTS[0], le=PORTS[1])] | None = None
     smtp_hostname: Text | None = None
     pop3_hostname: Text | None = None
     email: Text | None = None
-    interval: Annotated[int, Field(ge=1, le=1440)] | None = None
-    timeout: Annotated[int, Field(ge=1, le=300)] | None = None
+    interval: Annotated[int, Field(ge=INTERVALS[0], le=INTERVALS[1])] | None = None
+    timeout: Annotated[int, Field(ge=TIMEOUTS[0], le=TIMEOUTS[1])] | None = None
     enabled: bool | None = None
     notify_on_error: bool | None = None
     mode: Literal["Primary", "Global Notify", "Global Verify", "Round Robin", "SLA (MultiPOP)"] | None = None
@@ -123,7 +114,7 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
             if get(field) is not None:
                 yield Problem(field, "type", f"{field} is given; {_short(kind)} monitors have none.")
         timeout, interval = get("timeout"), get("interval")
-        if kind == "email-round-trip" and timeout and interval and interval * 60 <= timeout:
+        if kind == ROUND_TRIP and timeout and interval and interval * 60 <= timeout:
             yield Problem(
                 "timeout",
                 "interval",
@@ -149,18 +140,18 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 def cautions(config: MonitorConfig) -> Iterator[Problem]:
     """Name what is allowed but probably not meant."""
-    if config.port is not None and config.port not in MAIL_PORTS[config.type]:
-        for kind, ports in MAIL_PORTS.items():
+    if config.port is not None and config.port not in USUAL_PORTS[config.type]:
+        for kind, ports in USUAL_PORTS.items():
             if config.port in ports:
                 yield Problem(
                     "port",
                     "other_type",
                     f"port is {config.port}, which belongs to {_short(kind)}; {_short(config.type)} "
-                    f"usually has {_either(MAIL_PORTS[config.type])}.",
+                    f"usually has {_either(USUAL_PORTS[config.type])}.",
                 )
     if config.hostname is not None and is_private(config.hostname):
         yield _private("hostname", config.hostname)
-    if config.type == "email-round-trip":
+    if config.type == ROUND_TRIP:
         yield from _round_trip_cautions(config)
     if not config.name.isascii():
         yield from _odd_letters(config.name)

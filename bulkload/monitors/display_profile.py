@@ -14,7 +14,6 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from bulkload.model import PLAIN_PORTS
 from bulkload.monitors.alterations import (
     CLEARLY_IN_TEXTS,
     IN_TEXTS,
@@ -26,6 +25,7 @@ from bulkload.monitors.alterations import (
     lengths,
 )
 from bulkload.monitors.identity import Identity, identity_of
+from bulkload.protocols import PLAIN_PORTS
 
 _LOST_AT_CUT = 8  # characters at the end of a cut name that may be an ellipsis or half an escape
 _RUN_OF_BLANKS = re.compile(r"[ \t]{2}")

@@ -5,18 +5,21 @@ Checking, the template, the messages and the documentation are all made from it.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bulkload.model import MONITOR_TYPES
+from bulkload.monitors.result_columns import normalise
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, MONITOR_TYPES, ROUND_TRIP, SERVER_TYPES
 
 Kind = Literal["choice", "text", "host", "number", "switch", "list", "address"]
 
-SERVER_TYPES = tuple(name for name in MONITOR_TYPES if name != "email-round-trip")
-ROUND_TRIP = ("email-round-trip",)
+PORTS = (LOWEST_PORT, HIGHEST_PORT)
+INTERVALS = (1, 1440)  # minutes
+TIMEOUTS = (1, 300)  # seconds
+LONGEST_NAME = 255  # characters; AlertSite publishes no limit
+LONGEST_NOTE = 255  # characters, the limit of AlertSite's own pages
+LONGEST_ALERT_NOTE = 1000  # characters; AlertSite cuts longer ones without notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Field:
     types: tuple[str, ...] = MONITOR_TYPES
     required: bool = False  # for the types it belongs to
     choices: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None  # of a number: the lowest and the highest
+    longest: int | None = None  # of a text: characters
     aliases: tuple[str, ...] = ()
 
 
@@ -66,7 +71,8 @@ _TABLE = (
         name="name",
         kind="text",
         required=True,
-        rule="a name has 1 to 255 characters and no control characters",
+        rule=f"a name has 1 to {LONGEST_NAME} characters and no control characters",
+        longest=LONGEST_NAME,
         help="What the monitor is called in AlertSite.",
         example="Example IMAP",
         aliases=("monitor name", "monitor", "display name", "friendly name", "title", "label"),
@@ -88,7 +94,8 @@ _TABLE = (
         name="port",
         kind="number",
         types=SERVER_TYPES,
-        rule="a port is a whole number from 1 to 65535",
+        rule="a port is a whole number from {} to {}".format(*PORTS),
+        bounds=PORTS,
         help="Left empty, the type decides: imap 143, pop 110, smtp 25, imaps 993, pop3s 995, smtps 465.",
         example="993",
         aliases=("port number", "tcp port", "server port"),
@@ -105,7 +112,8 @@ _TABLE = (
     Field(
         name="interval",
         kind="number",
-        rule="an interval is a whole number of minutes from 1 to 1440",
+        rule="an interval is a whole number of minutes from {} to {}".format(*INTERVALS),
+        bounds=INTERVALS,
         help="Minutes between two checks.",
         example="15",
         aliases=(
@@ -116,7 +124,8 @@ _TABLE = (
     Field(
         name="timeout",
         kind="number",
-        rule="a timeout is a whole number of seconds from 1 to 300",
+        rule="a timeout is a whole number of seconds from {} to {}".format(*TIMEOUTS),
+        bounds=TIMEOUTS,
         help="Seconds until a check counts as failed. For round-trip it is shorter than the interval.",
         example="30",
         aliases=("timeout seconds", "timeout sec", "timeout in seconds", "timeout s"),
@@ -184,7 +193,7 @@ _TABLE = (
         name="smtp_hostname",
         kind="host",
         required=True,
-        types=ROUND_TRIP,
+        types=(ROUND_TRIP,),
         rule="an SMTP server is a host name or smtps://host:465",
         help="The server that sends the test message: a host name, or smtps://host:465 for TLS.",
         example="smtps://smtp.example.com:465",
@@ -194,7 +203,7 @@ _TABLE = (
         name="pop3_hostname",
         kind="host",
         required=True,
-        types=ROUND_TRIP,
+        types=(ROUND_TRIP,),
         rule="a POP3 server is a host name or pop3s://host:995",
         help="The server that the test message is fetched from: a host name, or pop3s://host:995 for TLS.",
         example="pop3s://pop.example.com:995",
@@ -207,7 +216,7 @@ _TABLE = (
         name="email",
         kind="address",
         required=True,
-        types=ROUND_TRIP,
+        types=(ROUND_TRIP,),
         rule="an e-mail address looks like probe@example.com",
         help="The mailbox that the test message goes to; used for nothing else.",
         example="probe@example.com",
@@ -216,16 +225,18 @@ _TABLE = (
     Field(
         name="alert_note",
         kind="text",
-        rule="an alert note has at most 1000 characters and no control characters",
-        help="Text that alerts carry, at most 1000 characters.",
+        rule=f"an alert note has at most {LONGEST_ALERT_NOTE} characters and no control characters",
+        help=f"Text that alerts carry, at most {LONGEST_ALERT_NOTE} characters.",
+        longest=LONGEST_ALERT_NOTE,
         example="Call the mail team",
         aliases=("alert text",),
     ),
     Field(
         name="note",
         kind="text",
-        rule="a note has at most 255 characters and no control characters",
-        help="Text for the dashboard, at most 255 characters.",
+        rule=f"a note has at most {LONGEST_NOTE} characters and no control characters",
+        help=f"Text for the dashboard, at most {LONGEST_NOTE} characters.",
+        longest=LONGEST_NOTE,
         example="Moved here in May",
         aliases=("notes", "dashboard note"),
     ),
@@ -249,18 +260,6 @@ _TABLE = (
 )
 
 FIELDS: Mapping[str, Field] = {field.name: field for field in _TABLE}
-
-_IGNORED_IN_HEADERS = re.compile(r"[\s_\-‐-―()\[\]*:]+")
-
-
-def normalise(header: str) -> str:
-    """Reduce a header to what counts: case, blanks, dashes, underscores, brackets and stars do not.
-
-    >>> normalise("  Host-Name * ")
-    'hostname'
-    """
-    return _IGNORED_IN_HEADERS.sub("", unicodedata.normalize("NFKC", header).casefold())
-
 
 ALIASES: Mapping[str, str] = {
     normalise(spelling): field.name for field in _TABLE for spelling in (field.name, *field.aliases)

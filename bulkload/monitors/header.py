@@ -10,36 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkload.errors import InputError
-from bulkload.monitors.fields import ALIASES, FIELDS, normalise
+from bulkload.monitors.fields import ALIASES, FIELDS
+from bulkload.monitors.result_columns import RESULT_COLUMNS, normalise, results_prefix
 
-__all__ = (
-    "ALIASES",
-    "API_PREFIX",
-    "FIELDS",
-    "RESULT_COLUMNS",
-    "RESULT_PREFIX",
-    "Layout",
-    "column_letters",
-    "columns_of",
-    "field_named",
-    "is_header",
-    "map_header",
-    "normalise",
-    "not_passed_through",
-    "results_prefix",
-)
-
-RESULT_COLUMNS = (
-    "status",
-    "monitor_id",
-    "error",
-    "error_columns",
-    "next_step",
-    "attempts",
-    "source_row",
-    "run_id",
-)
-RESULT_PREFIX = "bulkload_"  # ours are called so when the input has a column of such a name
 API_PREFIX = "api:"
 
 
@@ -73,12 +46,6 @@ def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Map
     named = {_field_of(cell, renamed) for cell in cells} - {None}
     known = named | _fields_of(given)
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
-
-
-def results_prefix(header: Sequence[str]) -> str | None:
-    """Say what our columns begin with in a results file; None if it is none, because only those have a `run_id`."""
-    names = {normalise(cell) for cell in header}
-    return next((prefix for prefix in (RESULT_PREFIX, "") if normalise(prefix + "run_id") in names), None)
 
 
 def map_header(

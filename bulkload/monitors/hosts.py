@@ -7,27 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.fields import FIELDS, PORTS
 from bulkload.monitors.values import CellError
+from bulkload.protocols import SCHEMES, SUBMISSION, usual_scheme
 
 LONGEST_HOST = 253  # characters, as DNS has it
 LONGEST_CELL = 1000  # characters; more is no host in any spelling
 
-SCHEMES: Mapping[str, tuple[str, int | None]] = {  # scheme → API type and the port it insists on
-    "imap": ("email-imap", None),
-    "imaps": ("email-imap", 993),
-    "pop": ("email-pop", None),
-    "pop3": ("email-pop", None),
-    "pops": ("email-pop", 995),
-    "pop3s": ("email-pop", 995),
-    "smtp": ("email-smtp", None),
-    "smtps": ("email-smtp", 465),
-    "submission": ("email-smtp", 587),
-}
 PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".localdomain", ".localhost", ".home.arpa", ".invalid")
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -49,8 +38,8 @@ class Host:
     @property
     def endpoint(self) -> str:
         """The host as round-trip monitors name it: scheme and port only if they were given."""
-        scheme = {"pop": "pop3", "pops": "pop3s"}.get(self.scheme or "", self.scheme)
-        return f"{f'{scheme}://' if scheme else ''}{self.name}{f':{self.port}' if self.port else ''}"
+        scheme = f"{usual_scheme(self.scheme)}://" if self.scheme else ""
+        return f"{scheme}{self.name}{f':{self.port}' if self.port else ''}"
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +56,7 @@ def parse_host(text: str) -> Host:
     name, colon, port_text = rest.partition(":")
     port = None
     if colon:
-        if not re.fullmatch("[0-9]{1,5}", port_text) or not 1 <= int(port_text) <= 65535:
+        if not re.fullmatch("[0-9]{1,5}", port_text) or not PORTS[0] <= int(port_text) <= PORTS[1]:
             raise CellError("port", f"behind the colon stands a port, and {FIELDS['port'].rule}")
         port = int(port_text)
     name = _canonical(name)
@@ -79,7 +68,7 @@ def parse_endpoint(field: str, text: str) -> Host:
     """Take apart the SMTP or POP3 server of a round-trip monitor."""
     host = parse_host(text)
     wanted = "email-smtp" if field == "smtp_hostname" else "email-pop"
-    if host.scheme is not None and (SCHEMES[host.scheme][0] != wanted or host.scheme == "submission"):
+    if host.scheme is not None and (SCHEMES[host.scheme][0] != wanted or host.scheme == SUBMISSION):
         raise CellError("scheme", FIELDS[field].rule)
     return host
 

@@ -12,20 +12,20 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeGuard
 
-from bulkload.model import MONITOR_TYPES, OTHER_TYPES, PLAIN_PORTS
 from bulkload.monitors.hosts import parse_endpoint, parse_host
-from bulkload.monitors.values import CellError
+from bulkload.monitors.values import SWITCH_WORDS, CellError
+from bulkload.protocols import MONITOR_TYPES, OTHER_TYPES, PLAIN_PORTS, PROTOCOLS, ROUND_TRIP, usual_scheme
 
-_ENDPOINT_DEFAULTS = {  # scheme → port of a round-trip server that names none
-    "smtp_hostname": {"smtp": 25, "smtps": 465},
-    "pop3_hostname": {"pop3": 110, "pop3s": 995},
+_ENDPOINT_DEFAULTS = {  # field of a round trip → scheme → port of a server that names none
+    field: {protocol.schemes[0]: protocol.plain_port, protocol.tls_schemes[0]: protocol.tls_port}
+    for field, name in (("smtp_hostname", "smtp"), ("pop3_hostname", "pop"))
+    for protocol in PROTOCOLS
+    if protocol.name == name
 }
 _LONGEST_SHOWN = 60  # characters of a value that a sentence quotes
 _LONGEST_NUMBER = 18  # characters
 _LARGEST_NUMBER = 10**_LONGEST_NUMBER  # Python does not spell out integers of any length
 _SEPARATOR = "\t"  # no field of a good monitor holds one; the name comes last all the same
-_TRUE = ("true", "yes", "y", "on", "1")
-_FALSE = ("false", "no", "n", "off", "0")
 
 
 class Identity(NamedTuple):
@@ -80,7 +80,7 @@ def listed_identity(item: Mapping[str, object]) -> Identity | None:
     if found in MONITOR_TYPES:
         return identity_of(found, item)
     is_round_trip = any(item.get(field) for field in _ENDPOINT_DEFAULTS)
-    kind = MONITOR_TYPES[-1] if is_round_trip else MONITOR_TYPES[0]
+    kind = ROUND_TRIP if is_round_trip else MONITOR_TYPES[0]
     return identity_of(kind, item)._replace(type="")
 
 
@@ -184,7 +184,7 @@ def _endpoint(field: str, value: object) -> str:
         host = parse_endpoint(field, text)
     except CellError:
         return text.lower()
-    scheme = {"pop": "pop3", "pops": "pop3s"}.get(host.scheme or plain, host.scheme or plain)
+    scheme = usual_scheme(host.scheme or plain)
     return f"{scheme}://{host.name}:{host.port or defaults[scheme]}"
 
 
@@ -221,7 +221,7 @@ def _number(value: object) -> int | float | None:
 
 def _switch(value: object) -> object:
     text = _text(value).casefold()
-    return True if text in _TRUE else False if text in _FALSE else text
+    return SWITCH_WORDS.get(text, text)
 
 
 def _ids(value: object) -> frozenset[object]:

@@ -15,13 +15,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bulkload.errors import UsageError
-from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
+from bulkload.model import Issue, RawRow, Status
 from bulkload.monitors import hosts, values
-from bulkload.monitors.config import MAIL_PORTS, MonitorConfig, cautions, conflicts
+from bulkload.monitors.config import MonitorConfig, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, Layout, column_letters, field_named, not_passed_through
-from bulkload.monitors.hosts import SCHEMES, Host
+from bulkload.monitors.hosts import Host
 from bulkload.monitors.values import CellError, show
+from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
 
 Parser = Callable[[str], object]
 
@@ -66,8 +67,7 @@ _PARSERS: Mapping[str, Parser] = {
     "email": values.email,
     "custom_properties": values.custom_properties,
 }
-_ALL_MAIL_PORTS = frozenset().union(*MAIL_PORTS.values())
-_IMPLYING = {993: "imaps", 995: "pop3s", 465: "smtps", 587: "submission"}
+_ALL_USUAL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _REASONS = {  # pydantic's error type → ours
     "greater_than_equal": "range",
     "less_than_equal": "range",
@@ -171,12 +171,12 @@ class Validator:
             wanted["type"] = kind
         if (host := wanted.get("hostname")) is not None:
             wanted["hostname"] = host.name
-            if kind != "email-round-trip":
+            if kind != ROUND_TRIP:
                 implied = self._take_host_apart(row, host, wanted, kind, implied, issues)
         if implied is not None and "port" not in bad:
             port = wanted.setdefault("port", implied)
-            if port != implied and port in _ALL_MAIL_PORTS:
-                word = _IMPLYING[implied]
+            if port != implied and port in _ALL_USUAL_PORTS:
+                word = SCHEME_OF_PORT[implied]
                 message = f"port is {port}; {word} means port {implied}, so leave one of the two out."
                 issues.append(self._issue("port", "type", message, row))
         for field, types, value in self._other_defaults:

@@ -10,25 +10,25 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NoReturn
 
-from bulkload.monitors.fields import FIELDS, MODES, normalise
+from bulkload.monitors.fields import FIELDS, MODES
+from bulkload.monitors.result_columns import normalise
+from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
 
 SHOWN_CHARACTERS = 60  # of a found value in a message
 NESTING_LIMIT = 100  # brackets in an api: cell
 
-_TYPES = {  # normalised spelling → API type and the port that the word implies
-    **dict.fromkeys(("imap", "imap4", "emailimap"), ("email-imap", None)),
-    **dict.fromkeys(("pop", "pop3", "emailpop", "emailpop3"), ("email-pop", None)),
-    **dict.fromkeys(("smtp", "emailsmtp"), ("email-smtp", None)),
-    **dict.fromkeys(("roundtrip", "emailroundtrip"), ("email-round-trip", None)),
-    "imaps": ("email-imap", 993),
-    **dict.fromkeys(("pop3s", "pops"), ("email-pop", 995)),
-    "smtps": ("email-smtp", 465),
-    "submission": ("email-smtp", 587),
+_TYPES: Mapping[str, tuple[str, int | None]] = {  # normalised spelling → API type and the port that the word implies
+    **SCHEMES,
+    **{normalise(name): (name, None) for name in MONITOR_TYPES},
+    "imap4": ("email-imap", None),
+    "emailpop3": ("email-pop", None),
+    "roundtrip": (ROUND_TRIP, None),
 }
-_SWITCHES = {
+SWITCH_WORDS: Mapping[str, bool] = {  # in lower case
     **dict.fromkeys(("true", "yes", "y", "on", "1", "enabled"), True),
     **dict.fromkeys(("false", "no", "n", "off", "0", "disabled"), False),
 }
@@ -98,7 +98,7 @@ def monitor_type(text: str) -> tuple[str, int | None]:
 def switch(field: str, text: str) -> bool:
     """Read yes or no."""
     try:
-        return _SWITCHES[text.casefold()]
+        return SWITCH_WORDS[text.casefold()]
     except KeyError:
         raise CellError("switch", FIELDS[field].rule) from None
 

@@ -23,12 +23,13 @@ from bulkload.errors import UsageError
 from bulkload.files.atomic import replacing
 from bulkload.files.formulas import neutralise
 from bulkload.files.xlsx import CELL_UNITS, write_text
-from bulkload.model import MONITOR_TYPES, RawRow
+from bulkload.model import RawRow
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 from bulkload.monitors.header import API_PREFIX, field_named, map_header, not_passed_through
 from bulkload.monitors.identity import differences
 from bulkload.monitors.validate import Invalid, Validator
 from bulkload.monitors.values import CellError, json_or_text, show
+from bulkload.protocols import MONITOR_TYPES
 from bulkload.settings import Account, Options, check_credentials
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import UsageError
-from bulkload.model import MONITOR_TYPES
-from bulkload.monitors.fields import FIELDS, SERVER_TYPES, Field
+from bulkload.monitors.fields import FIELDS, Field
+from bulkload.protocols import MONITOR_TYPES, SERVER_TYPES
 
 if TYPE_CHECKING:
     from openpyxl.styles import PatternFill
@@ -163,12 +163,13 @@ def _restrict(sheet: Worksheet, field: Field, cells: str) -> None:
         rule = DataValidation(type="list", formula1=f'"{",".join(field.choices)}"', allow_blank=True)
         # other spellings are good too, so the choice is offered and not forced
         rule.errorStyle = "warning"
-    elif field.name in _BOUNDS:
-        low, high = _BOUNDS[field.name]
+    elif field.bounds is not None:
+        low, high = field.bounds
         rule = DataValidation(type="whole", operator="between", formula1=str(low), formula2=str(high), allow_blank=True)
-    elif field.name in ("name", "alert_note", "note"):
-        longest = "1000" if field.name == "alert_note" else "255"
-        rule = DataValidation(type="textLength", operator="lessThanOrEqual", formula1=longest, allow_blank=True)
+    elif field.longest is not None:
+        rule = DataValidation(
+            type="textLength", operator="lessThanOrEqual", formula1=str(field.longest), allow_blank=True
+        )
     else:
         return
     rule.showErrorMessage = True
@@ -176,13 +177,6 @@ def _restrict(sheet: Worksheet, field: Field, cells: str) -> None:
     rule.error = _sentence(field.rule)[:225]  # as much as Excel shows
     sheet.add_data_validation(rule)
     rule.add(cells)
-
-
-_BOUNDS = {
-    "port": (1, 65535),
-    "interval": (1, 1440),
-    "timeout": (1, 300),
-}
 
 
 def _fill_explanations(book: Workbook) -> None:

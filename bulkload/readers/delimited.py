@@ -19,7 +19,7 @@ from typing import TextIO
 from bulkload.errors import InputError
 from bulkload.files.formulas import restore
 from bulkload.model import Issue, RawRow, Source
-from bulkload.monitors.header import results_prefix
+from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, as_shown, encoding_of, in_utf8
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
-from bulkload.monitors.header import results_prefix
+from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff
 from bulkload.readers import sheet_scan as lost
 from bulkload.readers import zip_package as package

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bulkload.model import ReportRow
-from bulkload.monitors.header import RESULT_COLUMNS, RESULT_PREFIX, normalise
+from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX, normalise
 
 COLUMN_SEPARATOR = "; "  # between the names in error_columns; a comma is more likely to be part of a name
 

@@ -17,7 +17,7 @@ from bulkload.errors import UsageError
 from bulkload.files.printable import display_width, legible, one_line
 from bulkload.files.xlsx import CELL_UNITS, fitting, write_text
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE
 from bulkload.reports.result_cells import result_cells, result_header

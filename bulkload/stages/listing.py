@@ -15,10 +15,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bulkload import clock
-from bulkload.model import PLAIN_PORTS
 from bulkload.monitors.alterations import Way
 from bulkload.monitors.display_profile import Seen, Showing, exercised, filled, learned
 from bulkload.monitors.identity import Identity, listed_identity
+from bulkload.protocols import PLAIN_PORTS
 from bulkload.stages.candidates import Candidates
 from bulkload.store.rows import Ledger
 from bulkload.store.runs import digest

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bulkload.model import PLAIN_PORTS, Issue
+from bulkload.model import Issue
 from bulkload.monitors.identity import apart, monitor_key
 from bulkload.monitors.values import show
+from bulkload.protocols import PLAIN_PORTS
 from bulkload.stages.listing import Listing
 from bulkload.store.rows import Ledger
 from bulkload.store.runs import ACCOUNT_ISSUE

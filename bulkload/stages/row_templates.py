@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bulkload.model import RawRow, State
-from bulkload.monitors.config import LONGEST_NAME, LONGEST_NOTE
+from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
 from bulkload.monitors.header import Layout
 from bulkload.monitors.hosts import is_plain_public_name
 from bulkload.monitors.validate import Valid

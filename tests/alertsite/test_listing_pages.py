@@ -12,7 +12,7 @@ from bulkload.alertsite.client import READINGS, Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.responses import mail_type
 from bulkload.errors import Distrusted
-from bulkload.model import MONITOR_TYPES
+from bulkload.protocols import MONITOR_TYPES
 from tests.support.command_line import Asked, Desk, Said, Scripted, imap, listed, scripted
 
 SIZE = 2  # monitors on a page

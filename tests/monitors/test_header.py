@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.monitors.header import ALIASES, FIELDS, RESULT_COLUMNS, is_header, map_header, normalise
+from bulkload.monitors.fields import ALIASES, FIELDS
+from bulkload.monitors.header import is_header, map_header
+from bulkload.monitors.result_columns import RESULT_COLUMNS, normalise
 
 GOOD = ("type", "name", "hostname", "billing_plancode")
 RESULTS = (*GOOD, *RESULT_COLUMNS)

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import UsageError
-from bulkload.model import MONITOR_TYPES, Issue, RawRow, Status
+from bulkload.model import Issue, RawRow, Status
 from bulkload.monitors.config import MonitorConfig
-from bulkload.monitors.fields import MODES
-from bulkload.monitors.header import FIELDS, RESULT_COLUMNS, map_header
+from bulkload.monitors.fields import FIELDS, MODES
+from bulkload.monitors.header import map_header
+from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.monitors.validate import Invalid, Valid, Validator
+from bulkload.protocols import MONITOR_TYPES
 
 SERVER = {"type": "imap", "name": "mx1", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
 ROUND_TRIP = {

@@ -10,10 +10,12 @@ from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
 from bulkload.errors import UsageError
-from bulkload.model import MONITOR_TYPES, RawRow
-from bulkload.monitors.header import FIELDS, map_header
+from bulkload.model import RawRow
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Valid, Validator
 from bulkload.operations.template import write_template
+from bulkload.protocols import MONITOR_TYPES
 
 
 def rows_of(path: Path) -> list[tuple[str, ...]]:

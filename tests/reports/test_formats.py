@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bulkload.errors import StoreError, UsageError
 from bulkload.files.formulas import restore
 from bulkload.model import ReportRow, Status
-from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports import formats as report
 from bulkload.reports.json_lines import distinct
 from bulkload.reports.result_cells import result_header

@@ -21,7 +21,7 @@ from python_calamine import CalamineWorkbook
 from bulkload.errors import UsageError
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, ReportRow, RunInfo, Status
-from bulkload.monitors.header import RESULT_COLUMNS
+from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports import formats as report
 from bulkload.reports.palette import PALETTE
 from bulkload.reports.results_workbook import SHEET_COLUMNS, write_workbook

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from bulkload.migration.checks import Check, LeftOut, Tls
 from bulkload.migration.documents import Document, referred_documents
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
 
 NAME = "xymon"
 TITLE = "Xymon"
@@ -126,8 +127,10 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Le
                 changes.append(f"The suffix :{suffix} is not taken over.")
         if test[4]:
             changes.append(f"The source address {test[4][1:]} is not taken over.")
-        if not 1 <= port <= 65535:
-            yield LeftOut(origin=origin, reason=f"Its port is {port}; 1 to 65535 are allowed.", error=True)
+        if not LOWEST_PORT <= port <= HIGHEST_PORT:
+            yield LeftOut(
+                origin=origin, reason=f"Its port is {port}; {LOWEST_PORT} to {HIGHEST_PORT} are allowed.", error=True
+            )
             continue
         yield Check(
             origin=origin,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.alertsite.responses import mail_type
-from bulkload.model import MONITOR_TYPES, PLAIN_PORTS
 from bulkload.monitors.alterations import SHORTEST_CUT, Way
 from bulkload.monitors.display_profile import Showing
+from bulkload.protocols import MONITOR_TYPES, PLAIN_PORTS
 from bulkload.stages.listing import Coverage, Listing
 
 Item = Mapping[str, Any]
