@@ -56,9 +56,9 @@ async def _ask(api: Api, what: str) -> object:
 
 PROGRAM = """
 import asyncio, resource, sys
-from bulkload.api import Api
+from bulkload.alertsite.client import Api
 from bulkload.errors import ApiError, BulkloadError
-from bulkload.pace import Pace
+from bulkload.alertsite.pacing import Pace
 from tests.alertsite.test_answer_bounds import _ask
 
 async def main():

@@ -94,9 +94,9 @@ class TestEveryFormat:
         program = (
             "import resource, sys\n"
             "from pathlib import Path\n"
-            "from bulkload import report\n"
+            "from bulkload.reports import formats as report\n"
             "from bulkload.errors import StoreError\n"
-            "from tests.report_samples import one_of_each, run_of\n"
+            "from tests.support.report_samples import one_of_each, run_of\n"
             "rows = one_of_each() * 400\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
             "try:\n"
