@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+ACCOUNT_ISSUE = "account."  # prefix of the codes of warnings that compare a row with the account
+
 
 class Status(enum.StrEnum):
     """What became of a row, as people read it."""
@@ -119,6 +121,20 @@ class Translated:
     def good(self) -> bool:
         """True if the rows are all that there is to do."""
         return not self.errors and self.rows > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What a run reads: given on the command line, found in an inbox, or uploaded."""
+
+    path: Path
+    name: str  # for people: in messages, results and the history
+    arrival: int | None = None  # its number among the files of an inbox
+
+    @classmethod
+    def at(cls, path: Path) -> Input:
+        """The file at a path, under the name by which the user gave it."""
+        return cls(path=path, name=str(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

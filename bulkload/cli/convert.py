@@ -1,37 +1,19 @@
-"""`template` and `convert`: files to begin with."""
+"""`convert`: turn another tool's configuration into a spreadsheet."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bulkload.cli.options import FILE, own_option
+from bulkload.cli.options import own_option
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bulkload.migration.rules import TcpAs
-
-
-@click.command()
-@FILE
-@own_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
-def template(file: Path, overwrite: bool) -> int:
-    """Write an empty workbook to fill in.
-
-    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv gives a plain file.
-
-    \b
-    Example:
-      bulkload template hosts.xlsx
-    """
-    from bulkload.operations.template import write_template
-
-    write_template(file, overwrite=overwrite)
-    click.echo(f"Wrote {file}.")
-    return ExitCode.DONE
+    from bulkload.operations.convert import TcpAs
 
 
 @click.command()
@@ -68,8 +50,6 @@ def convert(
       bulkload convert /etc/nagios4 hosts.xlsx
       bulkload convert hosts.yaml templates.yaml hosts.xlsx --skip-private
     """
-    from dataclasses import asdict
-
     from bulkload.operations.convert import convert as convert_files
 
     counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)

@@ -19,13 +19,21 @@ from typing import TextIO, cast
 import click
 
 from bulkload import __version__
-from bulkload.cli import check as looking
-from bulkload.cli import convert as files
-from bulkload.cli import doctor, inbox, sandbox
-from bulkload.cli import export as exporting
-from bulkload.cli import run as sending
-from bulkload.cli import runs as history
-from bulkload.cli import undo as undoing
+from bulkload.cli import (
+    check,
+    convert,
+    doctor,
+    export,
+    inbox,
+    plan,
+    report,
+    resume,
+    run,
+    runs,
+    sandbox,
+    template,
+    undo,
+)
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import own_option
 from bulkload.cli.output import complain
@@ -118,18 +126,18 @@ def cli(context: click.Context, config: Path | None) -> None:
 
 
 for command in (
-    sending.run,
-    looking.check,
-    looking.plan,
-    sending.resume,
-    history.report,
-    history.runs,
-    undoing.undo,
-    exporting.export,
+    run.run,
+    check.check,
+    plan.plan,
+    resume.resume,
+    report.report,
+    runs.runs,
+    undo.undo,
+    export.export,
     doctor.doctor,
     inbox.inbox,
-    files.template,
-    files.convert,
+    template.template,
+    convert.convert,
     sandbox.sandbox,
 ):
     cli.add_command(command)

@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ from bulkload.cli.options import VARIABLES
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bulkload.operations.pipeline import OnStart, Outcome
+    from bulkload.operations.outcome import Outcome
+    from bulkload.operations.pipeline import OnStart
     from bulkload.settings import Account, Options
-    from bulkload.stages.verify import Verified
 
 WIDEST_BAR = 100  # columns
 ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would hide the bar
@@ -70,7 +69,7 @@ def print_outcome(
     info, verified = outcome.info, outcome.verified
     if options.json_:
         found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
-        click.echo(json.dumps(found | ({"verify": _verified_json(verified)} if verified else {})))
+        click.echo(json.dumps(found | ({"verify": verified.as_json()} if verified else {})))
     elif not options.quiet:
         remark(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
@@ -84,11 +83,6 @@ def print_outcome(
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
         complain(f"Go on with: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
-
-
-def _verified_json(verified: Verified) -> dict[str, object]:
-    """What comparing came to; twins are named only where there are some."""
-    return {name: value for name, value in asdict(verified).items() if name != "twins" or value}
 
 
 def complain(message: str, level: int = logging.ERROR) -> None:

@@ -1,4 +1,4 @@
-"""`run` and `resume`: the commands that create monitors."""
+"""`run`: create the monitors of one or several files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
       bulkload run hosts.csv --set billing_plancode="UBM - A/A" --rate 2/s --results done.csv
       bulkload run output/hosts-results.xlsx        only what is not done yet
     """
-    from bulkload.operations import pipeline
+    from bulkload.model import Input
+    from bulkload.operations.pipeline import run_file
+    from bulkload.operations.results import results_for
 
     account, options = settings(config, given)
     worst = ExitCode.DONE
-    for file, results in zip(files, pipeline.results_for(files, options), strict=True):
+    for file, results in zip(files, results_for(files, options), strict=True):
         try:
             with progress(options) as on_start:
-                outcome = pipeline.run_file(file, account, options, results, on_start)
+                outcome = run_file(Input.at(file), account, options, results, on_start)
         except BulkloadError as error:
             if len(files) == 1:
                 raise
@@ -47,25 +49,3 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
         if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break
     return worst
-
-
-@click.command()
-@click.argument("run_id", required=False, metavar="[RUN]")
-@with_options(*ACTING, "strict", "output", "results", "sandbox", *SHOWING)
-@click.pass_obj
-def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
-    """Go on with an interrupted run, without its file.
-
-    RUN is the ID of a run or its beginning (default: the newest that is not done).
-
-    \b
-    Example:
-      bulkload resume 20260314T021500-1f3a
-    """
-    from bulkload.operations import pipeline
-
-    account, options = settings(config, given)
-    with progress(options) as on_start:
-        outcome = pipeline.resume(run_id, account, options, on_start)
-    print_outcome(outcome, options)
-    return outcome.exit_code

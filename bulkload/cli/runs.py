@@ -1,4 +1,4 @@
-"""`runs` and `report`: what happened before."""
+"""`runs`: list the runs of a folder."""
 
 from __future__ import annotations
 
@@ -9,27 +9,8 @@ from typing import Any
 import click
 
 from bulkload.cli.options import SHOWING, with_options
-from bulkload.cli.output import print_outcome, settings
+from bulkload.cli.output import settings
 from bulkload.errors import ExitCode
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN")
-@with_options("output", "results", *SHOWING)
-@click.pass_obj
-def report(config: Path | None, /, run_id: str, **given: Any) -> int:
-    """Write the results of RUN again, in any format.
-
-    \b
-    Example:
-      bulkload report 20260314T021500-1f3a --results monday.html
-    """
-    from bulkload.operations import pipeline
-
-    _, options = settings(config, given)
-    outcome = pipeline.rewrite(run_id, options)
-    print_outcome(outcome, options)
-    return ExitCode.DONE
 
 
 @click.command()
@@ -42,11 +23,11 @@ def runs(config: Path | None, /, **given: Any) -> int:
     Example:
       bulkload runs --output output
     """
-    from bulkload.operations import pipeline
+    from bulkload.operations.history import list_runs
     from bulkload.reports.summary import run_json
 
     _, options = settings(config, given)
-    found = pipeline.history(options)
+    found = list_runs(options)
     if options.json_:
         exit_codes = [(info, run.exit_code) for run, info in found]
         click.echo(json.dumps([run_json(info) | {"exit_code": code} for info, code in exit_codes]))

@@ -16,8 +16,8 @@ from bulkload.cli.output import ask, complain, progress, settings
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from bulkload.operations.removal import Fate
-    from bulkload.operations.undo import Prospect, Undone
+    from bulkload.operations.removal import RemovalResult
+    from bulkload.operations.undo import PlannedRemoval, Undone
 
 FIRST_SHOWN = 20  # monitors of each kind that are shown
 
@@ -47,17 +47,17 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     silent = options.json_ or options.quiet
     if silent and not yes and not dry_run:
         raise UsageError("undo shows and asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
-    shown: dict[Fate, list[Prospect]] = {}
+    shown: dict[RemovalResult, list[PlannedRemoval]] = {}
     everything: list[dict[str, object]] = []
 
-    def on_monitor(prospect: Prospect) -> None:
+    def on_monitor(planned: PlannedRemoval) -> None:
         if options.json_:
-            everything.append(_as_json(prospect))
-        first = shown.setdefault(prospect.removal.fate, [])
+            everything.append(_as_json(planned))
+        first = shown.setdefault(planned.removal.result, [])
         if len(first) < FIRST_SHOWN:
-            first.append(prospect)
+            first.append(planned)
 
-    def agree(counts: Mapping[Fate, int]) -> bool:
+    def agree(counts: Mapping[RemovalResult, int]) -> bool:
         if not silent:
             _show(shown, counts)
         if dry_run or yes:
@@ -78,34 +78,34 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     return undone.outcome.exit_code
 
 
-def _show(shown: Mapping[Fate, list[Prospect]], counts: Mapping[Fate, int]) -> None:
-    from bulkload.operations.removal import Fate
+def _show(shown: Mapping[RemovalResult, list[PlannedRemoval]], counts: Mapping[RemovalResult, int]) -> None:
+    from bulkload.operations.removal import RemovalResult
 
-    words = {Fate.DELETED: "delete", Fate.GONE: "gone already", Fate.EDITED: "keep"}
-    width = max(len(words[fate]) for fate in shown)
-    for fate, word in words.items():
-        for prospect in shown.get(fate, []):
-            made = prospect.made
-            cells = (made.monitor_id, made.type.removeprefix("email-"), prospect.name, prospect.host)
-            reason = f"  ({prospect.removal.reason})" if prospect.removal.reason else ""
-            click.echo(f"{word:<{width}}  row {made.source_row}: {'  '.join(cells)}{reason}")
-        if (more := counts.get(fate, 0) - len(shown.get(fate, []))) > 0:
+    words = {RemovalResult.DELETED: "delete", RemovalResult.GONE: "gone already", RemovalResult.EDITED: "keep"}
+    width = max(len(words[result]) for result in shown)
+    for result, word in words.items():
+        for planned in shown.get(result, []):
+            monitor = planned.monitor
+            cells = (monitor.monitor_id, monitor.type.removeprefix("email-"), planned.name, planned.host)
+            reason = f"  ({planned.removal.reason})" if planned.removal.reason else ""
+            click.echo(f"{word:<{width}}  row {monitor.source_row}: {'  '.join(cells)}{reason}")
+        if (more := counts.get(result, 0) - len(shown.get(result, []))) > 0:
             click.echo(f"{word:<{width}}  … and {more:,} more")
 
 
-def _question(counts: Mapping[Fate, int]) -> str:
-    from bulkload.operations.removal import Fate
+def _question(counts: Mapping[RemovalResult, int]) -> str:
+    from bulkload.operations.removal import RemovalResult
 
-    number = counts.get(Fate.DELETED, 0)
+    number = counts.get(RemovalResult.DELETED, 0)
     return f"Delete {number:,} {'monitor' if number == 1 else 'monitors'}? This cannot be taken back."
 
 
 def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    from bulkload.operations.removal import Fate
+    from bulkload.operations.removal import RemovalResult
     from bulkload.reports.summary import run_json
 
     outcome, session = undone.outcome, undone.session
-    counts = {fate.value: undone.counts.get(fate, 0) for fate in Fate}
+    counts = {result.value: undone.counts.get(result, 0) for result in RemovalResult}
     if as_json:
         found = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
         found["seconds"] = round(session.seconds, 3)
@@ -131,14 +131,16 @@ def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool
         complain(str(session.stopped))
 
 
-def _as_json(prospect: Prospect) -> dict[str, object]:
-    made, removal = prospect.made, prospect.removal
+def _as_json(planned: PlannedRemoval) -> dict[str, object]:
+    monitor, removal = planned.monitor, planned.removal
     return {
-        "row": made.source_row,
-        "monitor_id": made.monitor_id,
-        "type": made.type,
-        "name": prospect.name,
-        "host": prospect.host,
-        "foreseen": removal.fate.value,
-        "fields": {field: {"asked": asked, "now": now} for field, (asked, now) in (removal.fields or {}).items()},
+        "row": monitor.source_row,
+        "monitor_id": monitor.monitor_id,
+        "type": monitor.type,
+        "name": planned.name,
+        "host": planned.host,
+        "foreseen": removal.result.value,
+        "fields": {
+            field: {"asked": requested, "now": now} for field, (requested, now) in (removal.fields or {}).items()
+        },
     }

@@ -16,36 +16,42 @@ from pathlib import Path
 
 from bulkload.errors import StoreError
 from bulkload.inbox.records import Fate
-from bulkload.inbox.scan import WHY, WORKING, beside, free_name, left_in, tidy
-from bulkload.store.arrivals import Arrival, Book
+from bulkload.inbox.scan import WHY, WORKING, beside, free_name, left_in, recurring_name, tidy
+from bulkload.store.arrivals import Arrival, Arrivals
 
 _DRAFTS = ".bulkload-*"  # folders that a killed writer of results leaves behind
 
 
-def take(folder: Path, book: Book, path: Path) -> Arrival | None:
+def take(folder: Path, arrivals: Arrivals, path: Path) -> Arrival | None:
     """Move a waiting file to the files at work; None if it went away meanwhile."""
     with _moving():
         (folder / WORKING).mkdir(exist_ok=True)
-        working = free_name(folder / WORKING, path.name, book.reserved())
+        working = free_name(folder / WORKING, path.name, _reserved_names(arrivals))
         try:
             path.rename(folder / WORKING / working)
         except FileNotFoundError:
             return None
-    return book.enter(tidy(path.name), working)
+    name = tidy(path.name)
+    return arrivals.enter(name, recurring_name(name), working)
 
 
-def adopt(folder: Path, book: Book) -> None:
+def adopt(folder: Path, arrivals: Arrivals) -> None:
     """Note files that were taken by a call that died before it noted so, and remove its half-written results."""
     for draft in (folder / WORKING).glob(_DRAFTS):
         shutil.rmtree(draft, ignore_errors=True)
     for name in left_in(folder / WORKING):
-        if name not in book.reserved():
+        if name not in _reserved_names(arrivals):
             working = name
             if name != tidy(name):
-                working = free_name(folder / WORKING, name, book.reserved())
+                working = free_name(folder / WORKING, name, _reserved_names(arrivals))
                 with _moving():
                     (folder / WORKING / name).rename(folder / WORKING / working)
-            book.enter(working, working)
+            arrivals.enter(working, recurring_name(working), working)
+
+
+def _reserved_names(arrivals: Arrivals) -> set[str]:
+    """Names in the folder of files at work that are taken."""
+    return {name for arrival in arrivals.open() for name in (arrival.working, *beside(arrival.working))}
 
 
 def at_work(folder: Path, arrival: Arrival, ending: str = "") -> Path:
@@ -54,17 +60,17 @@ def at_work(folder: Path, arrival: Arrival, ending: str = "") -> Path:
     return path.with_name(path.stem + ending) if ending else path
 
 
-def put_away(folder: Path, book: Book, arrival: Arrival, fate: Fate) -> Path:
+def put_away(folder: Path, arrivals: Arrivals, arrival: Arrival, fate: Fate) -> Path:
     """Put a file and what lies beside it under its fate and this day; returns its last place."""
     day = Path(fate, datetime.now().astimezone().date().isoformat())
     with _moving():
         (folder / day).mkdir(parents=True, exist_ok=True)
     place = str(day / free_name(folder / day, arrival.name))
-    book.decide(arrival, place)
-    return finish(folder, book, replace(arrival, place=place))
+    arrivals.decide(arrival, place)
+    return finish(folder, arrivals, replace(arrival, place=place))
 
 
-def finish(folder: Path, book: Book, arrival: Arrival) -> Path:
+def finish(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
     """Move a file, after what lies beside it, to the place that was decided; what is there already stays."""
     place = folder / str(arrival.place)
     pairs = [*zip(beside(arrival.working), beside(place.name), strict=True), (arrival.working, place.name)]
@@ -74,7 +80,7 @@ def finish(folder: Path, book: Book, arrival: Arrival) -> Path:
             with _moving():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(place.with_name(new))
-    book.close(arrival)
+    arrivals.close(arrival)
     return place
 
 

@@ -13,25 +13,25 @@ import time
 from pathlib import Path
 
 from bulkload.inbox.scan import FAILED, beside
-from bulkload.store.arrivals import SECONDS_A_DAY, Book
+from bulkload.store.arrivals import SECONDS_A_DAY, Arrivals
 from bulkload.store.runs import Store
 
 log = logging.getLogger(__name__)
 
 
-def clear_out(folder: Path, store: Store, book: Book, keep: float) -> None:
+def clear_out(folder: Path, store: Store, arrivals: Arrivals, keep: float) -> None:
     """Take away what was filed more than `keep` days ago."""
-    for arrival, has_newer in book.filed_before(time.time() - keep * SECONDS_A_DAY):
+    for arrival, has_newer in arrivals.filed_before(time.time() - keep * SECONDS_A_DAY):
         if arrival.place is not None and (has_newer or not arrival.place.startswith(FAILED)):
             _remove(folder / arrival.place)
         if not has_newer:
             continue
-        run = book.run_of(arrival)
+        run = arrivals.run_of(arrival)
         if run is None:
-            book.drop(arrival)
-        elif not book.tidy(run):
+            arrivals.drop(arrival)
+        elif not arrivals.tidy(run):
             store.forget(run)
-            book.drop(arrival)
+            arrivals.drop(arrival)
 
 
 def _remove(path: Path) -> None:

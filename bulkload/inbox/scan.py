@@ -125,7 +125,7 @@ def tidy(name: str) -> str:
     return stem.encode()[:LONGEST_STEM].decode("utf-8", "ignore") + suffix
 
 
-def sheet_of(name: str) -> str:
+def recurring_name(name: str) -> str:
     """What a file of every night is called on all of them: its name without a date in it."""
     path = Path(name)
     stem, dates = _DATE.subn("", path.stem)

@@ -20,13 +20,17 @@ from bulkload.inbox.moves import adopt, at_work, finish, put_away, take, write_w
 from bulkload.inbox.records import Fate, Filed, Visit
 from bulkload.inbox.retention import clear_out
 from bulkload.inbox.scan import DONE, GONE, RESULTS, WHY, is_plain, waiting
+from bulkload.model import Input
 from bulkload.settings import Account, Options
-from bulkload.store.arrivals import SECONDS_A_DAY, Arrival, Book
+from bulkload.store.arrivals import SECONDS_A_DAY, Arrival, Arrivals
+from bulkload.store.dropped import DroppedMonitors
 from bulkload.store.runs import Run, Store
 
 if TYPE_CHECKING:
     from bulkload.model import RunInfo
-    from bulkload.operations.pipeline import OnStart, Outcome
+    from bulkload.operations.outcome import Outcome
+    from bulkload.operations.pipeline import OnStart
+    from bulkload.stages.context import RunContext
 
 MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
 GOES_ON = (  # how a run ends to be resumed
@@ -47,23 +51,23 @@ def visit(
     """
     started, begun = time.time(), time.monotonic()
     found = Visit(folder=folder, started=started)
-    clerk: _Clerk | None = None
+    runner: _VisitRunner | None = None
     try:
         with Store(options.output) as store:
             store.lock()
             begin()
-            clerk = _Clerk(folder, store, account, options, on_start)
-            clerk.work()
+            runner = _VisitRunner(folder, store, account, options, on_start)
+            runner.work()
     except Locked:
         raise
     except BulkloadError as error:
         found = replace(found, problem=str(error), exit_code=error.exit_code)
-    if clerk is not None:
-        found = clerk.tell(found)
+    if runner is not None:
+        found = runner.tell(found)
     return replace(found, seconds=time.monotonic() - begun)
 
 
-class _Clerk:
+class _VisitRunner:
     """Does the work of one visit, with the store locked."""
 
     def __init__(self, folder: Path, store: Store, account: Account, options: Options, on_start: OnStart) -> None:
@@ -72,8 +76,9 @@ class _Clerk:
         self._account = account
         self._options = options
         self._on_start = on_start
-        self._book = Book(store, folder)
-        self._number: int | None = None  # of the account, once it is needed
+        self._arrivals = Arrivals(store, folder)
+        self._dropped = DroppedMonitors(store, self._arrivals.folder)
+        self._account_id_once: int | None = None  # once it is needed
         self._files: list[Filed] = []
         self._to_prune: list[tuple[Arrival, Run, Outcome]] = []
         self._unsettled: dict[str, float] = {}
@@ -84,19 +89,19 @@ class _Clerk:
         stopped = self._work_off()
         while not stopped:
             found = waiting(self._folder, self._options.unchanged_for)
-            self._unsettled = self._book.still_unsettled(found.unsettled)
+            self._unsettled = self._arrivals.still_unsettled(found.unsettled)
             if not found.ready:
                 break
             for path in found.ready:
-                self._account_number()  # before a file is touched: without a way to log in, all stays as it is
-                arrival = take(self._folder, self._book, path)
+                self._account_id()  # before a file is touched: without a way to log in, all stays as it is
+                arrival = take(self._folder, self._arrivals, path)
                 if arrival is not None and self._run(arrival):
                     stopped = True
                     break
         if not stopped:
             for arrival, run, outcome in self._to_prune:
                 self._prune_and_file(arrival, run, outcome)
-        clear_out(self._folder, self._store, self._book, self._options.keep)
+        clear_out(self._folder, self._store, self._arrivals, self._options.keep)
 
     def tell(self, found: Visit) -> Visit:
         """Add what was done to what is told."""
@@ -116,12 +121,12 @@ class _Clerk:
 
     def _work_off(self) -> bool:
         """Go on with files that were taken earlier; True if something stops the visit."""
-        adopt(self._folder, self._book)
-        return any(self._run(arrival) for arrival in self._book.open())
+        adopt(self._folder, self._arrivals)
+        return any(self._run(arrival) for arrival in self._arrivals.open())
 
     def _run(self, arrival: Arrival) -> bool:
         """Take one file as far as it goes now; True if what stopped it would stop every other."""
-        run = self._book.run_of(arrival)
+        run = self._arrivals.run_of(arrival)
         if run is not None and not run.read_whole:
             self._store.forget(run)
             run = None
@@ -133,71 +138,56 @@ class _Clerk:
             run = None
         if run is None:
             if not os.path.lexists(at_work(self._folder, arrival)):
-                self._book.drop(arrival)
+                self._arrivals.drop(arrival)
                 return False
             try:
-                run = self._read(arrival)
+                context = self._read(arrival)
             except InputError as error:
                 self._refuse(arrival, str(error))
                 return False
         elif self._is_open(arrival, run):
+            context = self._begin(run)
             self._store.reopen(run)
         else:
             self._end(arrival, run, self._write(arrival, run))
             return False
-        outcome = self._carry(arrival, run)
+        outcome = self._carry_out(arrival, context)
         if self._stays(arrival, outcome):
             self._tell(arrival, outcome, "working", at_work(self._folder, arrival))
         else:
-            self._end(arrival, run, outcome)
+            self._end(arrival, context.run, outcome)
         return outcome.exit_code in GOES_ON
 
-    def _read(self, arrival: Arrival) -> Run:
-        from bulkload.operations.pipeline import shown_settings
-        from bulkload.stages.intake import read_into
-
+    def _read(self, arrival: Arrival) -> RunContext:
         path = at_work(self._folder, arrival)
         if not is_plain(path):
             raise InputError(f"{arrival.name} is a link or a device, not a file; put the file itself into the folder.")
-        if self._book.start_reading(arrival) >= MOST_READINGS:
+        if self._arrivals.start_reading(arrival) >= MOST_READINGS:
             raise InputError(f"Reading {arrival.name} began {MOST_READINGS} times and never ended; it was given up.")
         try:
-            run = read_into(
-                self._store,
-                path,
-                self._options,
-                command="run",
-                account=self._account_number(),
-                settings=shown_settings(self._options),
-                called=arrival.name,
-                arrival=arrival.number,
-            )
+            context = self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
         except (BulkloadError, KeyboardInterrupt):
-            self._book.end_reading(arrival)
+            self._arrivals.end_reading(arrival)
             raise
-        self._book.end_reading(arrival)
-        return run
+        self._arrivals.end_reading(arrival)
+        return context
 
-    def _carry(self, arrival: Arrival, run: Run) -> Outcome:
-        from bulkload.inbox.prune import note_gone
-        from bulkload.operations.pipeline import carry_through
+    def _carry_out(self, arrival: Arrival, context: RunContext) -> Outcome:
+        from bulkload.inbox.dropped import note_dropped
+        from bulkload.operations.pipeline import carry_out
 
-        before = self._store.info(run).requests
-        outcome = carry_through(
-            self._store,
-            run,
-            self._account_number(),
-            self._account,
-            self._options,
+        before = self._store.info(context.run).requests
+        outcome = carry_out(
+            context,
             [at_work(self._folder, arrival, RESULTS)],
             self._on_start,
-            lambda listing: note_gone(self._book, arrival, run, listing),
+            lambda listing: note_dropped(self._store, self._dropped, arrival, context.run, listing),
         )
         self._requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
         return outcome
 
     def _write(self, arrival: Arrival, run: Run) -> Outcome:
-        from bulkload.operations.pipeline import write_results
+        from bulkload.operations.results import write_results
 
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
@@ -205,14 +195,14 @@ class _Clerk:
     def _is_to_begin_anew(self, arrival: Arrival, run: Run) -> bool:
         """True after a call with a wrong address or user that sent nothing: the file is run as if it came now."""
         return (
-            run.account != self._account_number()
-            and not self._book.is_begun(run)
-            and not self._book.is_superseded(arrival)
+            run.account_id != self._account_id()
+            and not self._arrivals.is_begun(run)
+            and not self._arrivals.is_superseded(arrival)
         )
 
     def _is_open(self, arrival: Arrival, run: Run) -> bool:
         """True if another session can help a run that was read."""
-        if run.account != self._account_number() or self._book.is_superseded(arrival):
+        if run.account_id != self._account_id() or self._arrivals.is_superseded(arrival):
             return False
         if run.exit_code is None or run.exit_code in GOES_ON:
             return True
@@ -229,7 +219,7 @@ class _Clerk:
         return (
             outcome.exit_code == ExitCode.ROWS_LEFT
             and self._to_try(outcome.info)
-            and not self._book.is_superseded(arrival)
+            and not self._arrivals.is_superseded(arrival)
         )
 
     @staticmethod
@@ -241,10 +231,10 @@ class _Clerk:
 
     def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
         """Put a file away, after pruning if that is to be done."""
-        if self._options.prune and outcome.exit_code not in GOES_ON and self._book.gone_count(run, "ours"):
+        if self._options.prune and outcome.exit_code not in GOES_ON and self._dropped.count(run, "ours"):
             self._to_prune.append((arrival, run, outcome))
             return
-        if run.account == self._account_number():
+        if run.account_id == self._account_id():
             self._file(arrival, run, outcome)
             return
         was = f"{run.username} at {run.base_url}"
@@ -253,9 +243,9 @@ class _Clerk:
         self._file(arrival, run, outcome, problem=problem)
 
     def _prune_and_file(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        from bulkload.inbox.prune import prune
+        from bulkload.operations.prune import prune
 
-        pruned = prune(self._store, self._book, arrival, run, self._account, self._options)
+        pruned = prune(self._begin(run), self._dropped, arrival)
         self._requests.update(pruned.requests)
         outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
         if pruned.exit_code in GOES_ON:  # the next call goes on with it
@@ -266,27 +256,27 @@ class _Clerk:
 
     def _file(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
         """Put a file and its results where they belong."""
-        from bulkload.inbox.prune import write_gone
+        from bulkload.inbox.dropped import write_dropped
 
-        if self._book.gone_count(run):
-            write_gone(at_work(self._folder, arrival, GONE), self._book, run)
+        if self._dropped.count(run):
+            write_dropped(at_work(self._folder, arrival, GONE), self._dropped, run)
         fate: Fate = "done" if outcome.exit_code == ExitCode.DONE else "failed"
-        place = put_away(self._folder, self._book, arrival, fate)
+        place = put_away(self._folder, self._arrivals, arrival, fate)
         self._tell(arrival, outcome, fate, place, problem=problem, deleted=deleted)
 
     def _refuse(self, arrival: Arrival, problem: str) -> None:
         """Put a file that cannot be read aside, with a text that says why."""
         write_why(self._folder, arrival, problem)
-        place = put_away(self._folder, self._book, arrival, "failed")
+        place = put_away(self._folder, self._arrivals, arrival, "failed")
         self._files.append(
             Filed(name=arrival.name, fate="failed", place=place, exit_code=ExitCode.USAGE, problem=problem)
         )
 
     def _finish_filing(self, arrival: Arrival, run: Run | None) -> None:
         """Put a file where it belongs whose way there was interrupted."""
-        from bulkload.operations.pipeline import write_results
+        from bulkload.operations.results import write_results
 
-        place = finish(self._folder, self._book, arrival)
+        place = finish(self._folder, self._arrivals, arrival)
         fate: Fate = "done" if str(arrival.place).startswith(DONE) else "failed"
         if run is None:
             why = place.with_name(place.stem + WHY)
@@ -325,14 +315,19 @@ class _Clerk:
                 info=outcome.info,
                 results=place.with_name(place.stem + RESULTS),
                 problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
-                gone=self._book.gone_count(run),
+                gone=self._dropped.count(run),
                 deleted=deleted,
             )
         )
 
-    def _account_number(self) -> int:
-        if self._number is None:
-            from bulkload.operations.pipeline import account_number
+    def _account_id(self) -> int:
+        if self._account_id_once is None:
+            from bulkload.operations.pipeline import account_id_of
 
-            self._number = account_number(self._store, self._account, self._options)
-        return self._number
+            self._account_id_once = account_id_of(self._store, self._account, self._options)
+        return self._account_id_once
+
+    def _begin(self, source: Input | Run) -> RunContext:
+        from bulkload.operations.pipeline import begin
+
+        return begin(self._store, source, self._account, self._options)

@@ -1,4 +1,4 @@
-"""Ways of showing: the differences that an account may make between what it is sent and what it shows.
+"""Ways of profile: the differences that an account may make between what it is sent and what it shows.
 
 In: a text that was sent, and one that is shown. Out: the fewest ways that make the one from the other, or None; and the
 letters by which names are found that may be the same.
@@ -23,22 +23,22 @@ MOST_ENDS = 20  # places at which a name is looked at as cut, where characters o
 LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
 _LOST = "?\ufffd"  # what stands for a character that an account cannot keep
-_SIGNS = re.compile(r"[&<>\"'`\\]")
+_SPECIAL = re.compile(r"[&<>\"'`\\]")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff?\ufffd]")
-_BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f\u200b-\u200f\ufeff]+")
 _ESCAPED = re.compile(r"&#?[0-9A-Za-z]{1,8};")
 _HALF_ESCAPE = re.compile(r"&#?[0-9A-Za-z]{0,8}$")
 _ELLIPSIS = re.compile(r"(?:\.\.\.|…)$")
 
 
-class Way(enum.StrEnum):
+class Alteration(enum.StrEnum):
     """One difference that an account makes between what it is sent and what it shows."""
 
-    BLANKS = "blanks"
+    SPACES = "blanks"
     ESCAPES = "escapes"
     UNICODE = "unicode"
     ACCENTS = "accents"
-    SIGNS = "signs"
+    SPECIAL_CHARACTERS = "signs"
     NON_ASCII = "non-ascii"
     ASTRAL = "astral"
     CASE = "case"
@@ -55,59 +55,61 @@ class Way(enum.StrEnum):
 
 
 _ABOUT = {
-    Way.BLANKS: "shows runs of blanks in names as one",
-    Way.ESCAPES: "shows signs in names as escapes, such as &amp; for &",
-    Way.UNICODE: "shows names in another Unicode form",
-    Way.ACCENTS: "shows names without accents",
-    Way.SIGNS: "leaves signs such as & and < out of names",
-    Way.NON_ASCII: "does not show characters of names that are not ASCII",
-    Way.ASTRAL: "does not show emoji and other characters beyond U+FFFF in names",
-    Way.CASE: "shows names in another letter case",
-    Way.CUT: "cuts long names",
-    Way.TYPE: "spells types in a way that is not known",
-    Way.NO_NAME: "does not show names",
-    Way.NO_HOST: "does not show host names",
-    Way.NO_PORT: "does not show ports",
+    Alteration.SPACES: "shows runs of blanks in names as one",
+    Alteration.ESCAPES: "shows signs in names as escapes, such as &amp; for &",
+    Alteration.UNICODE: "shows names in another Unicode form",
+    Alteration.ACCENTS: "shows names without accents",
+    Alteration.SPECIAL_CHARACTERS: "leaves signs such as & and < out of names",
+    Alteration.NON_ASCII: "does not show characters of names that are not ASCII",
+    Alteration.ASTRAL: "does not show emoji and other characters beyond U+FFFF in names",
+    Alteration.CASE: "shows names in another letter case",
+    Alteration.CUT: "cuts long names",
+    Alteration.TYPE: "spells types in a way that is not known",
+    Alteration.NO_NAME: "does not show names",
+    Alteration.NO_HOST: "does not show host names",
+    Alteration.NO_PORT: "does not show ports",
 }
-LEAVING_BLANKS = frozenset({Way.BLANKS, Way.SIGNS, Way.NON_ASCII, Way.ASTRAL})
-IN_TEXTS: Mapping[Way, Callable[[str], bool]] = {  # with the texts that can come out otherwise; simple ways first
-    Way.BLANKS: lambda text: collapsed(text) != text,
-    Way.ESCAPES: lambda text: _SIGNS.search(text) is not None,
-    Way.UNICODE: lambda text: unicodedata.normalize("NFKC", text) != text,
-    Way.CASE: lambda text: text.lower() != text.upper(),
-    Way.ACCENTS: lambda text: _without_accents(text) != text,
-    Way.ASTRAL: lambda text: max(text, default="") > "\uffff",
-    Way.NON_ASCII: lambda text: not text.isascii(),
-    Way.SIGNS: lambda text: _SIGNS.search(text) is not None,
+REMOVING_SPACES = frozenset({Alteration.SPACES, Alteration.SPECIAL_CHARACTERS, Alteration.NON_ASCII, Alteration.ASTRAL})
+CHANGEABLE_TEXTS: Mapping[
+    Alteration, Callable[[str], bool]
+] = {  # with the texts that can come out otherwise; simple ways first
+    Alteration.SPACES: lambda text: collapsed(text) != text,
+    Alteration.ESCAPES: lambda text: _SPECIAL.search(text) is not None,
+    Alteration.UNICODE: lambda text: unicodedata.normalize("NFKC", text) != text,
+    Alteration.CASE: lambda text: text.lower() != text.upper(),
+    Alteration.ACCENTS: lambda text: _without_accents(text) != text,
+    Alteration.ASTRAL: lambda text: max(text, default="") > "\uffff",
+    Alteration.NON_ASCII: lambda text: not text.isascii(),
+    Alteration.SPECIAL_CHARACTERS: lambda text: _SPECIAL.search(text) is not None,
 }
-CLEARLY_IN_TEXTS: Mapping[Way, Callable[[str], bool]] = {  # with the texts that must come out otherwise
-    **IN_TEXTS,
-    Way.CASE: lambda text: text not in (text.lower(), text.upper()),
-    Way.NON_ASCII: lambda text: any("\x7f" < character <= "\uffff" for character in text),
+ALWAYS_CHANGED_TEXTS: Mapping[Alteration, Callable[[str], bool]] = {  # with the texts that must come out otherwise
+    **CHANGEABLE_TEXTS,
+    Alteration.CASE: lambda text: text not in (text.lower(), text.upper()),
+    Alteration.NON_ASCII: lambda text: any("\x7f" < character <= "\uffff" for character in text),
 }
 # what looks for the same characters in two ways; both at once would see a difference where each sees none
-_LOSSES = frozenset({Way.NON_ASCII, Way.ASTRAL})
-_EITHER = (_LOSSES, frozenset({Way.ACCENTS, Way.UNICODE}))
+_LOSSES = frozenset({Alteration.NON_ASCII, Alteration.ASTRAL})
+_EITHER = (_LOSSES, frozenset({Alteration.ACCENTS, Alteration.UNICODE}))
 
 
-def difference_of_texts(asked: str, shown: str, allowed: Collection[Way]) -> frozenset[Way] | None:
+def text_alterations(asked: str, shown: str, allowed: Collection[Alteration]) -> frozenset[Alteration] | None:
     """Give the ways that make one text from another: none if they are the same, None if no ways do."""
     if asked == shown:
         return frozenset()
     if max(len(asked), len(shown)) > LONGEST_TEXT:
         return None
-    usable = [way for way, can_change in IN_TEXTS.items() if way in allowed and can_change(asked)]
-    may_be_cut = Way.CUT in allowed and len(shown) >= SHORTEST_CUT
+    usable = [way for way, can_change in CHANGEABLE_TEXTS.items() if way in allowed and can_change(asked)]
+    may_be_cut = Alteration.CUT in allowed and len(shown) >= SHORTEST_CUT
     for cut in (False, True) if may_be_cut else (False,):
         for left_out in (*_EITHER, frozenset.union(*_EITHER)):
             some = [way for way in usable if way not in left_out]
             # What differs under all of them differs under any.
             if _agree(asked, shown, some, cut=cut) and _can_be_lost(asked, shown, some, cut=cut):
-                return _fewest(asked, shown, some, cut=cut) | ({Way.CUT} if cut else set())
+                return _fewest(asked, shown, some, cut=cut) | ({Alteration.CUT} if cut else set())
     return None
 
 
-def letters_asked(name: str) -> set[str]:
+def requested_letters(name: str) -> set[str]:
     """Give what the letters and digits of a name may be shown as; its beginnings, where it is cut."""
     spellings = {name, _unescaped(name)}  # a name may hold escapes of its own
     if not name.isascii():
@@ -115,7 +117,7 @@ def letters_asked(name: str) -> set[str]:
     return set(map(_letters, spellings))
 
 
-def letters_shown(name: str) -> set[str]:
+def displayed_letters(name: str) -> set[str]:
     """Give letters and digits of a shown name, one of which is among the asked ones of whatever it may show."""
     may_be_loss = any(character in _LOST for character in name) or all(character < "\u0100" for character in name)
     texts = list(_unescaped_by_steps(_ELLIPSIS.sub("", name)))
@@ -130,8 +132,8 @@ def lengths(name: str) -> Lengths:
     return len(name), len(name.encode("utf-8", "replace")), len(_unescaped(name))
 
 
-def _fewest(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> frozenset[Way]:
-    others = [way for way in ways if way is not Way.SIGNS]  # which hides what escapes and blanks do
+def _fewest(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -> frozenset[Alteration]:
+    others = [way for way in ways if way is not Alteration.SPECIAL_CHARACTERS]  # which hides what escapes and blanks do
     if len(others) < len(ways) and _agree(asked, shown, others, cut=cut):
         ways = others
     for number in range(len(ways)):
@@ -141,38 +143,38 @@ def _fewest(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> froz
     return frozenset(ways)
 
 
-def _agree(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> bool:
+def _agree(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -> bool:
     ours, theirs = _folded(asked, ways), _folded(shown, ways)
     if not cut:
         return ours == theirs
     theirs = _ELLIPSIS.sub("", theirs).rstrip()
-    if Way.ESCAPES in ways or Way.SIGNS in ways:
+    if Alteration.ESCAPES in ways or Alteration.SPECIAL_CHARACTERS in ways:
         theirs = _folded(_without_half_escape(_ELLIPSIS.sub("", shown), asked), ways)
     return bool(theirs) and ours.startswith(theirs)
 
 
-def _folded(text: str, ways: Collection[Way]) -> str:
+def _folded(text: str, ways: Collection[Alteration]) -> str:
     """Take out of a text what the ways change."""
-    if Way.ESCAPES in ways or Way.SIGNS in ways:
+    if Alteration.ESCAPES in ways or Alteration.SPECIAL_CHARACTERS in ways:
         text = _unescaped(text)
-    if Way.UNICODE in ways:
+    if Alteration.UNICODE in ways:
         text = unicodedata.normalize("NFKC", text).strip()  # some signs come apart into a blank and an accent
-    if Way.ACCENTS in ways:
+    if Alteration.ACCENTS in ways:
         text = _without_accents(text)
-    if Way.ASTRAL in ways:
+    if Alteration.ASTRAL in ways:
         text = _ASTRAL.sub("", text)
-    if Way.NON_ASCII in ways:
+    if Alteration.NON_ASCII in ways:
         text = _in_ascii(text).replace("?", "")
-    if Way.SIGNS in ways:
-        text = _SIGNS.sub("", text)
-    if not LEAVING_BLANKS.isdisjoint(ways):
+    if Alteration.SPECIAL_CHARACTERS in ways:
+        text = _SPECIAL.sub("", text)
+    if not REMOVING_SPACES.isdisjoint(ways):
         text = collapsed(text)
-    if Way.CASE in ways:
+    if Alteration.CASE in ways:
         text = _caseless(text)
     return unicodedata.normalize("NFC", text) if not text.isascii() else text
 
 
-def _can_be_lost(asked: str, shown: str, ways: Collection[Way], *, cut: bool) -> bool:
+def _can_be_lost(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -> bool:
     """True if what the ways take out as lost can be; of a cut name, up to some place in it."""
     if _LOSSES.isdisjoint(ways) or _is_loss(asked, shown):
         return True
@@ -239,7 +241,7 @@ def _without_accents(text: str) -> str:
 
 
 def collapsed(text: str) -> str:
-    return _BLANKS.sub(" ", text).strip()
+    return _SPACES.sub(" ", text).strip()
 
 
 def _letters(text: str) -> str:

@@ -1,8 +1,8 @@
 """How an account shows what it was sent: which differences it makes, learned from monitors that are known.
 
-In: an identity that was asked for, and one that the account shows. Out: the `Way`s of showing that explain what
-differs, or None. `Showing` is what has been learned about one account. Nothing of this is documented for AlertSite,
-so nothing is assumed: what has not been seen may be so or not.
+In: an identity that was asked for, and one that the account shows. Out: the `Alteration`s of showing that explain what
+differs, or None. `DisplayProfile` is what has been learned about one account. Nothing of this is documented for
+AlertSite, so nothing is assumed: what has not been seen may be so or not.
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bulkload.monitors.alterations import (
-    CLEARLY_IN_TEXTS,
-    IN_TEXTS,
-    LEAVING_BLANKS,
+    ALWAYS_CHANGED_TEXTS,
+    CHANGEABLE_TEXTS,
+    REMOVING_SPACES,
+    Alteration,
     Lengths,
-    Way,
     collapsed,
-    difference_of_texts,
     lengths,
+    text_alterations,
 )
 from bulkload.monitors.identity import Identity, identity_of
 from bulkload.protocols import PLAIN_PORTS
 
 _LOST_AT_CUT = 8  # characters at the end of a cut name that may be an ellipsis or half an escape
 _RUN_OF_BLANKS = re.compile(r"[ \t]{2}")
-HIDING = frozenset({Way.TYPE, Way.NO_NAME, Way.NO_HOST, Way.NO_PORT})
-EASILY_A_HAND = frozenset({Way.CASE, Way.CUT, Way.NO_PORT})  # what a person may have changed as well
+HIDDEN_FIELDS = frozenset({Alteration.TYPE, Alteration.NO_NAME, Alteration.NO_HOST, Alteration.NO_PORT})
+ALSO_BY_HAND = frozenset(
+    {Alteration.CASE, Alteration.CUT, Alteration.NO_PORT}
+)  # what a person may have changed as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Showing:
+class DisplayProfile:
     """What has been learned about how one account shows its monitors."""
 
-    ways: frozenset[Way] = frozenset()  # the differences that it makes
-    exact: frozenset[Way] = frozenset()  # differences that it was seen not to make
+    alterations: frozenset[Alteration] = frozenset()  # the differences that it makes
+    exact: frozenset[Alteration] = frozenset()  # differences that it was seen not to make
     longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
     cut: int | None = None  # characters after which it cuts names, escapes counted as one
     known: bool = False  # at least one monitor of ours was recognised
@@ -46,7 +48,7 @@ class Showing:
     def to_json(self) -> str:
         """The same as a JSON text, for the store."""
         found = {
-            "ways": sorted(self.ways),
+            "ways": sorted(self.alterations),
             "exact": sorted(self.exact),
             "longest": self.longest,
             "cut": self.cut,
@@ -55,68 +57,72 @@ class Showing:
         return json.dumps(found)
 
     @classmethod
-    def from_json(cls, text: str | None) -> Showing:
+    def from_json(cls, text: str | None) -> DisplayProfile:
         """Read what `to_json` wrote; a way that is not known any more counts as not learned."""
         if not text:
             return cls()
         found = json.loads(text)
-        known = set(Way)
+        known = set(Alteration)
         return cls(
-            ways=frozenset(Way(way) for way in found["ways"] if way in known),
-            exact=frozenset(Way(way) for way in found["exact"] if way in known),
+            alterations=frozenset(Alteration(way) for way in found["ways"] if way in known),
+            exact=frozenset(Alteration(way) for way in found["exact"] if way in known),
             longest=tuple(found["longest"]),
             cut=found["cut"],
             known=found["known"],
         )
 
     @property
-    def possible(self) -> frozenset[Way]:
+    def possible(self) -> frozenset[Alteration]:
         """The differences that the account makes or may make; letter case only if it was seen to change it."""
-        return (frozenset(Way) - self.exact - {Way.CASE}) | self.ways
+        return (frozenset(Alteration) - self.exact - {Alteration.CASE}) | self.alterations
 
-    def sentences(self, beside: Showing) -> list[str]:
+    def sentences(self, beside: DisplayProfile) -> list[str]:
         """Say what this knows of differences beyond another, one sentence each."""
-        new = [way for way in Way if way in self.ways - beside.ways]
-        return [f"The account {way.about}{f' after {self.cut} characters' if way is Way.CUT else ''}." for way in new]
+        new = [way for way in Alteration if way in self.alterations - beside.alterations]
+        return [
+            f"The account {way.about}{f' after {self.cut} characters' if way is Alteration.CUT else ''}." for way in new
+        ]
 
 
-UNKNOWN = Showing()
+UNKNOWN = DisplayProfile()
 
 
-def difference(asked: Identity, shown: Identity, allowed: Collection[Way]) -> frozenset[Way] | None:
+def alterations_between(
+    asked: Identity, shown: Identity, allowed: Collection[Alteration]
+) -> frozenset[Alteration] | None:
     """Give the ways of showing that make the one from the other: none if they are the same, None if no ways do."""
     if shown.type not in (asked.type, "") or len(asked.servers) != len(shown.servers):
         return None
-    ways = set() if shown.type else {Way.TYPE}
+    ways = set() if shown.type else {Alteration.TYPE}
     for ours, theirs in zip(asked.servers, shown.servers, strict=True):
         if theirs is None:
-            ways.add(Way.NO_HOST)
+            ways.add(Alteration.NO_HOST)
         elif ours != theirs:
             return None
     if shown.port is None:
         if asked.port != PLAIN_PORTS.get(asked.type):
-            ways.add(Way.NO_PORT)
+            ways.add(Alteration.NO_PORT)
     elif shown.port != asked.port:
         return None
-    in_name = None if shown.name is None else difference_of_texts(asked.name or "", shown.name, allowed)
+    in_name = None if shown.name is None else text_alterations(asked.name or "", shown.name, allowed)
     if in_name is not None:
         ways |= in_name
     elif not shown.name and (shown.name is None or None not in shown.servers):
-        ways.add(Way.NO_NAME)
+        ways.add(Alteration.NO_NAME)
     else:
         return None
     return frozenset(ways) if ways <= frozenset(allowed) else None
 
 
-def exercised(asked: Identity) -> frozenset[Way]:
+def testable_alterations(asked: Identity) -> frozenset[Alteration]:
     """Give the ways of showing that a monitor would show if the account had them; a cut depends on the length."""
-    found = {way for way, must_change in CLEARLY_IN_TEXTS.items() if asked.name and must_change(asked.name)}
+    found = {way for way, must_change in ALWAYS_CHANGED_TEXTS.items() if asked.name and must_change(asked.name)}
     if asked.type in PLAIN_PORTS and asked.port != PLAIN_PORTS[asked.type]:
-        found.add(Way.NO_PORT)
-    return frozenset(found | {Way.TYPE, Way.NO_NAME, Way.NO_HOST})
+        found.add(Alteration.NO_PORT)
+    return frozenset(found | {Alteration.TYPE, Alteration.NO_NAME, Alteration.NO_HOST})
 
 
-def filled(shown: Identity, asked: Identity) -> Identity:
+def fill_hidden(shown: Identity, asked: Identity) -> Identity:
     """Put what we know was asked for in the place of what the account does not show."""
     if shown.type not in (asked.type, "") or len(shown.servers) != len(asked.servers):
         return shown
@@ -131,96 +137,100 @@ def filled(shown: Identity, asked: Identity) -> Identity:
     )
 
 
-def without_ways(
+def without_display_differences(
     found: Mapping[str, tuple[object, object]],
     body: Mapping[str, object],
     item: Mapping[str, object],
-    showing: Showing,
+    profile: DisplayProfile,
 ) -> dict[str, tuple[object, object]]:
     """Leave out of the differing fields (field → old, new) those that differ by the account's way of showing alone."""
-    if not showing.ways or not found:
+    if not profile.alterations or not found:
         return dict(found)
     kept = dict(found)
     kind = str(item.get("type"))
     for field, (old, new) in found.items():
-        if field in ("hostname", "smtp_hostname", "pop3_hostname") and old is None and Way.NO_HOST in showing.ways:
+        if (
+            field in ("hostname", "smtp_hostname", "pop3_hostname")
+            and old is None
+            and Alteration.NO_HOST in profile.alterations
+        ):
             del kept[field]
-        elif field == "port" and Way.NO_PORT in showing.ways:
+        elif field == "port" and Alteration.NO_PORT in profile.alterations:
             if identity_of(kind, item).port is None:
                 del kept[field]
-        elif field == "name" and not old and Way.NO_NAME in showing.ways:
+        elif field == "name" and not old and Alteration.NO_NAME in profile.alterations:
             del kept[field]
         elif isinstance(new, str) and isinstance(old, str):
-            ways = showing.ways if field == "name" else showing.ways - {Way.CUT}
-            if difference_of_texts(_text(new), _text(old), ways) is not None:
+            ways = profile.alterations if field == "name" else profile.alterations - {Alteration.CUT}
+            if text_alterations(_text(new), _text(old), ways) is not None:
                 del kept[field]
     return kept
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What one monitor of ours shows of the ways."""
 
-    ways: frozenset[Way] | None  # the differences that explain how it is shown; None: nothing does
-    kept: frozenset[Way]  # differences that it would show, and does not
+    alterations: frozenset[Alteration] | None  # the differences that explain how it is shown; None: nothing does
+    kept: frozenset[Alteration]  # differences that it would show, and does not
     name: str  # as it is shown
 
     @classmethod
-    def of(cls, asked: Identity, shown: Identity) -> Seen:
+    def of(cls, asked: Identity, shown: Identity) -> Observation:
         """Compare."""
-        ways, name = difference(asked, shown, frozenset(Way)), shown.name or ""
+        ways, name = alterations_between(asked, shown, frozenset(Alteration)), shown.name or ""
         if ways is None:
             return cls(None, frozenset(), name)
-        if Way.CUT in ways:  # what is behind the cut shows nothing
+        if Alteration.CUT in ways:  # what is behind the cut shows nothing
             surely = max(0, lengths(name)[2] - _LOST_AT_CUT)
             asked = asked._replace(name=(asked.name or "")[:surely].rstrip())
-        could = exercised(asked)
-        if Way.NO_NAME in ways:
-            could -= IN_TEXTS.keys()
-        if Way.BLANKS in could - ways and not ways.isdisjoint(LEAVING_BLANKS) and collapsed(name) == name:
+        could = testable_alterations(asked)
+        if Alteration.NO_NAME in ways:
+            could -= CHANGEABLE_TEXTS.keys()
+        if Alteration.SPACES in could - ways and not ways.isdisjoint(REMOVING_SPACES) and collapsed(name) == name:
             if _RUN_OF_BLANKS.search(asked.name or ""):  # leaving characters out does not make it shorter
-                ways |= {Way.BLANKS}
+                ways |= {Alteration.SPACES}
             else:
-                could -= {Way.BLANKS}
+                could -= {Alteration.SPACES}
         return cls(ways, could - ways, name)
 
 
-def learned(before: Showing, seen: Iterable[Seen], *, fresh: bool = False) -> Showing:
+def learn_profile(before: DisplayProfile, seen: Iterable[Observation], *, fresh: bool = False) -> DisplayProfile:
     """Learn from monitors of ours as one list shows them; `fresh`: they were made just now, so nobody changed them.
 
     A difference is the account's own if monitors show it and none that could show it does not. What a person may as
     well have done by hand needs two monitors, unless they are fresh.
     """
-    support: dict[Way, int] = {}
-    kept: set[Way] = set()
+    support: dict[Alteration, int] = {}
+    kept: set[Alteration] = set()
     longest, cuts = (0, 0, 0), []
     recognised = before.known
     for one in seen:
-        if one.ways is None:
+        if one.alterations is None:
             continue
         recognised = True
         kept |= one.kept
-        for way in one.ways:
+        for way in one.alterations:
             support[way] = support.get(way, 0) + 1
-        if Way.CUT in one.ways:
+        if Alteration.CUT in one.alterations:
             cuts.append(lengths(one.name))
         else:
             longest = _longer(longest, lengths(one.name))
     longest_cut = functools.reduce(_longer, cuts, (0, 0, 0))
     limit = longest_cut if cuts else (before.cut or sys.maxsize,) * 3
     if all(whole > cut for whole, cut in zip(longest, limit, strict=True)):
-        support.pop(Way.CUT, None)  # a longer name is shown whole
-        kept.add(Way.CUT)
-    ways = set(before.ways)
+        support.pop(Alteration.CUT, None)  # a longer name is shown whole
+        kept.add(Alteration.CUT)
+    ways = set(before.alterations)
     for way, times in support.items():
-        if way not in kept and (fresh or times > 1 or way not in EASILY_A_HAND):
+        if way not in kept and (fresh or times > 1 or way not in ALSO_BY_HAND):
             ways.add(way)
     ways -= kept - support.keys()
-    return Showing(
-        ways=frozenset(ways),
-        exact=(before.exact | kept) - ways - {Way.CUT},  # a name may always be too long
+    return DisplayProfile(
+        alterations=frozenset(ways),
+        exact=(before.exact | kept) - ways - {Alteration.CUT},  # a name may always be too long
         longest=_longer(before.longest, longest),
-        cut=max(before.cut or 0, longest_cut[2]) if Way.CUT in ways else None,
+        cut=max(before.cut or 0, longest_cut[2]) if Alteration.CUT in ways else None,
         known=recognised,
     )
 

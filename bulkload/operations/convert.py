@@ -17,7 +17,8 @@ from bulkload.errors import UsageError
 from bulkload.files.atomic import replacing
 from bulkload.files.formulas import neutralise
 from bulkload.files.printable import display_width, encodable
-from bulkload.migration.rules import Rules, TcpAs, Translation, read_configuration
+from bulkload.migration.rules import Rules, Translation, read_configuration
+from bulkload.migration.rules import TcpAs as TcpAs  # an option of convert
 from bulkload.model import Translated
 
 SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"

@@ -34,7 +34,7 @@ from bulkload.settings import Account, Options, check_credentials
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
-    from bulkload.operations.session import Stop
+    from bulkload.operations.session import StopRequest
 
 SUFFIXES = (".xlsx", ".csv")
 MOST_ROWS = 1_048_575  # below the header of an Excel sheet
@@ -59,7 +59,7 @@ class Exported:
 
 def export_file(path: Path, account: Account, options: Options, *, overwrite: bool = False) -> Exported:
     """Write the account's mail monitors into a file. A file that exists is left alone unless told otherwise."""
-    from bulkload.operations.session import hold, unless_stopped
+    from bulkload.operations.session import run_session, unless_stopped
 
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} has the suffix {path.suffix or 'none'}; an export is .xlsx or .csv.")
@@ -69,10 +69,10 @@ def export_file(path: Path, account: Account, options: Options, *, overwrite: bo
         check_credentials(account)
     items: list[dict[str, Any]] = []
 
-    async def work(api: Api, stop: Stop) -> None:
+    async def work(api: Api, stop: StopRequest) -> None:
         items.extend(await unless_stopped(api.list_mail_monitors(), stop))
 
-    session = hold(account, options, work)
+    session = run_session(account, options, work)
     if session.stopped is not None:
         raise session.stopped
     mail = [item for item in items if item.get("type") in MONITOR_TYPES]

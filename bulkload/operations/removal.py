@@ -1,7 +1,7 @@
-"""Delete one monitor, unless somebody has edited it.
+"""Delete one monitor, unless it has been edited.
 
-In: a monitor's ID and what was asked for when it was made. Out: what became of it. The monitor is read right before it
-is deleted, because a deletion cannot be taken back.
+In: a monitor's ID and the body that was requested for it. Out: what happened to it. The monitor is read right before it
+is deleted, because a deletion cannot be undone.
 """
 
 from __future__ import annotations
@@ -13,59 +13,63 @@ from typing import Any
 
 from bulkload.alertsite.client import Api
 from bulkload.errors import Distrusted, Rejected
-from bulkload.monitors.display_profile import Showing, without_ways
+from bulkload.monitors.display_profile import DisplayProfile, without_display_differences
 from bulkload.monitors.identity import differences, may_be_of_type, spelled_out
 
 
-class Fate(enum.StrEnum):
-    """What became of a monitor, or would."""
+class RemovalResult(enum.StrEnum):
+    """What happened to a monitor, or would happen."""
 
     DELETED = "deleted"
-    GONE = "gone"  # it was not there any more
-    EDITED = "edited"  # kept, because it is not what was asked for any more
-    REFUSED = "refused"  # kept, because the API does not let it go
+    GONE = "gone"  # it did not exist any more
+    EDITED = "edited"  # kept, because it is not as requested any more
+    REFUSED = "refused"  # kept, because the API refuses to delete it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What became of one monitor, with the reason why it was kept."""
+    """What happened to one monitor, with the reason why it was kept."""
 
-    fate: Fate
+    result: RemovalResult
     reason: str = ""
-    fields: Mapping[str, tuple[object, object]] | None = None  # edited: field → (asked for, now)
+    fields: Mapping[str, tuple[object, object]] | None = None  # edited: field → (requested, now)
 
     @property
     def kept(self) -> bool:
-        """True if the monitor is still there."""
-        return self.fate in (Fate.EDITED, Fate.REFUSED)
+        """True if the monitor still exists."""
+        return self.result in (RemovalResult.EDITED, RemovalResult.REFUSED)
 
 
 async def remove_unless_edited(
     api: Api,
     monitor_id: str,
-    kind: str,
-    asked: Mapping[str, object],
-    showing: Showing,
+    monitor_type: str,
+    body: Mapping[str, object],
+    profile: DisplayProfile,
     *,
-    even_edited: bool = False,
+    include_edited: bool = False,
 ) -> Removal:
-    """Read a monitor, and delete it if it still is what was asked for. Safe to repeat. May raise `Forbidden`."""
+    """Read a monitor, and delete it if it still is as requested. Safe to repeat. May raise `Forbidden`."""
     item = await api.get(monitor_id)
     if item is None:
-        return Removal(fate=Fate.GONE)
-    if str(item.get("id")) != monitor_id or not may_be_of_type(item, kind) or "name" not in item:
-        raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
-    if not even_edited and (edited := edit_of(asked, item, showing)):
+        return Removal(result=RemovalResult.GONE)
+    if str(item.get("id")) != monitor_id or not may_be_of_type(item, monitor_type) or "name" not in item:
+        raise Distrusted(
+            f"The API returned another monitor than {monitor_id}, which is of type {monitor_type}. It was not deleted."
+        )
+    if not include_edited and (edited := edit_of(body, item, profile)):
         return edited
     try:
-        await api.delete(monitor_id)  # "not found" now means that an answer to this very request was lost
+        await api.delete(monitor_id)  # "not found" now means that the response to this very request was lost
     except Rejected as error:
-        return Removal(fate=Fate.REFUSED, reason=f"The API refuses to delete it: {error}")
-    return Removal(fate=Fate.DELETED)
+        return Removal(result=RemovalResult.REFUSED, reason=f"The API refuses to delete it: {error}")
+    return Removal(result=RemovalResult.DELETED)
 
 
-def edit_of(asked: Mapping[str, object], item: Mapping[str, Any], showing: Showing) -> Removal | None:
-    """Compare a monitor with what was asked for; None if nothing is otherwise but the account's way of showing it."""
-    found = without_ways(differences(asked, item), asked, item, showing)
-    fields = {field: (new, old) for field, (old, new) in found.items()}
-    return Removal(fate=Fate.EDITED, reason=f"Edited since: {spelled_out(fields)}.", fields=fields) if fields else None
+def edit_of(body: Mapping[str, object], item: Mapping[str, Any], profile: DisplayProfile) -> Removal | None:
+    """Compare a monitor with its request; None if nothing differs but the way in which the account displays it."""
+    edited = without_display_differences(differences(body, item), body, item, profile)
+    if not edited:
+        return None
+    fields = {field: (requested, stored) for field, (stored, requested) in edited.items()}
+    return Removal(result=RemovalResult.EDITED, reason=f"Edited since: {spelled_out(fields)}.", fields=fields)

@@ -1,8 +1,8 @@
-"""Undo: take back what one run created, and nothing else.
+"""Undo: delete what one run created, and nothing else.
 
 In: a run in the store. Out: its monitors deleted, except those that were edited since, and its results written again
-with `removed` rows. First one look at the account, to show what would happen; then, if that is wanted, each monitor is
-read and deleted, and each deletion noted at once. So an undo that was cut short is simply done again.
+with `removed` rows. First the account is listed once, to show what would happen; then, if the user agrees, each monitor
+is read and deleted, and each deletion is recorded at once. So an interrupted undo is simply done again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError, UsageError
-from bulkload.model import Issue, State, Status
-from bulkload.operations.pipeline import Outcome, account_number, locked, results_of, write_results
-from bulkload.operations.removal import Fate, Removal, edit_of, remove_unless_edited
-from bulkload.operations.session import Session, Stop, hold, patience_of, terms_of, unless_stopped
+from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError
+from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
+from bulkload.operations.outcome import Outcome
+from bulkload.operations.pipeline import OnStart, begin, locked_store
+from bulkload.operations.removal import Removal, RemovalResult, edit_of, remove_unless_edited
+from bulkload.operations.results import results_of, write_results
+from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.settings import Account, Options
-from bulkload.stages.plan import believable_list
-from bulkload.stages.settle import settle
-from bulkload.store.group_commit import Journal
-from bulkload.store.rows import Change, Ledger, Made
-from bulkload.store.runs import ACCOUNT_ISSUE
+from bulkload.stages.context import RunContext
+from bulkload.stages.listing import profile_of, reliable_listing
+from bulkload.stages.settle import settle_with
+from bulkload.store.group_commit import GroupCommit
+from bulkload.store.row_records import CreatedMonitor, RowChange
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -33,18 +35,18 @@ if TYPE_CHECKING:
 KEPT = f"{ACCOUNT_ISSUE}kept"
 BATCH = 500  # monitors fetched from the store at a time
 
-OnMonitor = Callable[["Prospect"], None]
-OnStart = Callable[[int], Callable[[int], None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prospect:
-    """A monitor that the run created, and what an undo would do with it."""
+class PlannedRemoval:
+    """A monitor that the run created, and what undo would do with it."""
 
-    made: Made
+    monitor: CreatedMonitor
     name: str
     host: str
     removal: Removal
+
+
+OnMonitor = Callable[[PlannedRemoval], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Undone:
     """How an undo ended."""
 
     outcome: Outcome
-    counts: Mapping[Fate, int] = field(default_factory=dict)  # what became of the monitors; not done: what would
+    counts: Mapping[RemovalResult, int] = field(default_factory=dict)  # of monitors; not done: what would happen
     done: bool = True  # False: it was only shown
     in_doubt: int = 0  # rows of the run that may still turn out to have created a monitor
     session: Session = field(default_factory=Session)
@@ -63,148 +65,150 @@ def undo_run(
     account: Account,
     options: Options,
     on_monitor: OnMonitor,
-    agree: Callable[[Mapping[Fate, int]], bool],
+    agree: Callable[[Mapping[RemovalResult, int]], bool],
     on_start: OnStart,
     *,
     include_edited: bool = False,
     dry_run: bool = False,
 ) -> Undone:
-    """Show every monitor that a run created; delete them if `agree` says so.
+    """Show every monitor that a run created; delete them if `agree` returns True.
 
-    Exit code 0: none of them is left, or it was a dry run. 1: some are, because they were kept, may still turn up, or
-    nobody agreed.
+    Exit code 0: none of them is left, or it was a dry run. 1: some are, because they were kept, may still appear, or
+    the user did not agree.
     """
-    with locked(options, must_exist=True) as store:
-        number = account_number(store, account, options)
-        run = store.run(run_id)
-        if run.account != number:
-            raise UsageError(f"Run {run.id} belongs to {run.username} at {run.base_url}; log in as that account.")
-        ledger = Ledger(store, run, number)
-        counts, in_doubt = _foresee(ledger, account, options, on_monitor, include_edited)
+    with locked_store(options, must_exist=True) as store:
+        context = begin(store, store.run(run_id), account, options)
+        run = context.run
+        counts, in_doubt = _preview(context, on_monitor, include_edited)
         if not counts or not agree(counts):
-            left = not dry_run and (counts or in_doubt)
-            exit_code = ExitCode.ROWS_LEFT if left else ExitCode.DONE
+            some_left = not dry_run and (counts or in_doubt)
+            exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
             outcome = Outcome(info=store.info(run), results=(), exit_code=exit_code)
             return Undone(outcome=outcome, counts=counts, in_doubt=in_doubt, done=False)
-        removal = _Undoing(ledger, options.concurrency, include_edited)
-        session = hold(account, options, lambda api, stop: removal.run(api, stop, on_start))
-        in_doubt = ledger.count(State.DOUBT)
-        exit_code = ExitCode.ROWS_LEFT if in_doubt or ledger.made_here_count() else ExitCode.DONE
+        undo = _Undo(context, include_edited)
+        session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
+        in_doubt = context.rows.count(State.DOUBT)
+        some_left = in_doubt or context.record.count_created_by(run.number)
+        exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
         outcome = write_results(store, run, results_of(store, run, options), exit_code)
-        return Undone(outcome=outcome, counts=removal.counts, in_doubt=in_doubt, session=session)
+        return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)
 
 
-def _foresee(
-    ledger: Ledger, account: Account, options: Options, on_monitor: OnMonitor, include_edited: bool
-) -> tuple[Counter[Fate], int]:
-    """Look at the account once, and tell what would become of every monitor of the run."""
-    counts: Counter[Fate] = Counter()
-    if not ledger.made_here(-1, 1) and not ledger.count(State.DOUBT):
+def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -> tuple[Counter[RemovalResult], int]:
+    """List the account once, and report what would happen to every monitor of the run."""
+    counts: Counter[RemovalResult] = Counter()
+    run_number = context.run.number
+    if not context.record.created_by(run_number, -1, 1) and not context.rows.count(State.DOUBT):
         return counts, 0
 
-    async def look(api: Api, stop: Stop) -> None:
-        patience = patience_of(options)
-        listing = await unless_stopped(believable_list(ledger, api, terms_of(options), patience), stop)
-        settle(ledger, listing, patience)
+    async def work(api: Api, stop: StopRequest) -> None:
+        listing = await unless_stopped(_list_and_settle(context, api), stop)
         after = -1
-        while batch := ledger.made_here(after, BATCH):
+        while batch := context.record.created_by(run_number, after, BATCH):
             after = batch[-1].position
-            for made in batch:
-                prospect = _prospect(made, listing, include_edited)
-                counts[prospect.removal.fate] += 1
-                on_monitor(prospect)
+            for monitor in batch:
+                planned = _planned_removal(monitor, listing, include_edited)
+                counts[planned.removal.result] += 1
+                on_monitor(planned)
 
-    if (stopped := hold(account, options, look).stopped) is not None:
+    if (stopped := run_session(context.account, context.options, work).stopped) is not None:
         raise stopped
-    return counts, ledger.count(State.DOUBT)
+    return counts, context.rows.count(State.DOUBT)
 
 
-def _prospect(made: Made, listing: Listing, include_edited: bool) -> Prospect:
-    asked = json.loads(made.body)
-    item = listing.monitors.get(made.monitor_id)
-    removal = (
-        Removal(fate=Fate.GONE) if item is None else edit_of(asked, item, listing.showing) or Removal(fate=Fate.DELETED)
-    )
-    if include_edited and removal.fate is Fate.EDITED:
-        removal = replace(removal, fate=Fate.DELETED)
-    host = asked.get("hostname") or asked.get("smtp_hostname") or ""
-    return Prospect(made=made, name=str(asked.get("name", "")), host=str(host), removal=removal)
+async def _list_and_settle(context: RunContext, api: Api) -> Listing:
+    listing = await reliable_listing(context.record, api, context.options)
+    await settle_with(context, api, listing)
+    return listing
 
 
-class _Undoing:
-    """Workers that take back monitor by monitor."""
+def _planned_removal(monitor: CreatedMonitor, listing: Listing, include_edited: bool) -> PlannedRemoval:
+    body = json.loads(monitor.body)
+    item = listing.monitors.get(monitor.monitor_id)
+    if item is None:
+        removal = Removal(result=RemovalResult.GONE)
+    else:
+        removal = edit_of(body, item, listing.profile) or Removal(result=RemovalResult.DELETED)
+    if include_edited and removal.result is RemovalResult.EDITED:
+        removal = replace(removal, result=RemovalResult.DELETED)
+    host = body.get("hostname") or body.get("smtp_hostname") or ""
+    return PlannedRemoval(monitor=monitor, name=str(body.get("name", "")), host=str(host), removal=removal)
 
-    def __init__(self, ledger: Ledger, concurrency: int, include_edited: bool) -> None:
-        self.counts: Counter[Fate] = Counter()
-        self._ledger = ledger
-        self._concurrency = concurrency
+
+class _Undo:
+    """Workers that delete monitor by monitor."""
+
+    def __init__(self, context: RunContext, include_edited: bool) -> None:
+        self.counts: Counter[RemovalResult] = Counter()
+        self._context = context
         self._include_edited = include_edited
-        self._journal = Journal(ledger)
+        self._commits = GroupCommit(context.rows)
         self._kept: list[tuple[int, Issue]] = []
-        self._batch: list[Made] = []
+        self._batch: list[CreatedMonitor] = []
         self._after = -1
         self._stopped: BulkloadError | None = None
 
-    async def run(self, api: Api, stop: Stop, on_start: OnStart) -> None:
-        """Take back all that the run created. Raises what stopped it; what was done by then is in the store."""
-        stop.tell = self._stop
-        self._ledger.remark(KEPT, ())
-        on_progress = on_start(self._ledger.made_here_count())
+    async def run(self, api: Api, stop: StopRequest, on_start: OnStart) -> None:
+        """Delete all that the run created. Raises what stopped it; what was done by then is in the store."""
+        rows, record = self._context.rows, self._context.record
+        stop.on_stop = self._stop
+        rows.replace_warnings(KEPT, ())
+        on_progress = on_start(record.count_created_by(self._context.run.number))
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._concurrency):
+                for _ in range(self._context.options.concurrency):
                     group.create_task(self._worker(api, on_progress))
         finally:
-            self._journal.flush()
-            self._ledger.remark(KEPT, self._kept)
+            self._commits.flush()
+            rows.replace_warnings(KEPT, self._kept)
         if self._stopped is not None:
             raise self._stopped
 
     def _stop(self, reason: BulkloadError) -> None:
         self._stopped = self._stopped or reason
 
-    def _next(self) -> Made | None:
+    def _next(self) -> CreatedMonitor | None:
         if self._stopped is not None:
             return None
         if not self._batch:
-            self._batch = self._ledger.made_here(self._after, BATCH)[::-1]
+            self._batch = self._context.record.created_by(self._context.run.number, self._after, BATCH)[::-1]
         if not self._batch:
             return None
-        made = self._batch.pop()
-        self._after = made.position
-        return made
+        monitor = self._batch.pop()
+        self._after = monitor.position
+        return monitor
 
     async def _worker(self, api: Api, on_progress: Callable[[int], None]) -> None:
         try:
-            while (made := self._next()) is not None:
-                await self._record(made, await self._take_back(api, made))
+            while (monitor := self._next()) is not None:
+                await self._record(monitor, await self._remove(api, monitor))
                 on_progress(1)
         except (RunStopped, StoreError) as error:
             self._stop(error)
 
-    async def _take_back(self, api: Api, made: Made) -> Removal:
+    async def _remove(self, api: Api, monitor: CreatedMonitor) -> Removal:
         try:
             return await remove_unless_edited(
                 api,
-                made.monitor_id,
-                made.type,
-                json.loads(made.body),
-                self._ledger.showing(),
-                even_edited=self._include_edited,
+                monitor.monitor_id,
+                monitor.type,
+                json.loads(monitor.body),
+                profile_of(self._context.record),
+                include_edited=self._include_edited,
             )
         except (Forbidden, Rejected) as error:
-            if not self.counts[Fate.DELETED]:
+            if not self.counts[RemovalResult.DELETED]:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
-            return Removal(fate=Fate.REFUSED, reason=f"The API refuses to delete it: {error}")
+            return Removal(result=RemovalResult.REFUSED, reason=f"The API refuses to delete it: {error}")
 
-    async def _record(self, made: Made, removal: Removal) -> None:
-        """Note what became of a monitor; a deletion is on disk before its worker takes the next one."""
-        self.counts[removal.fate] += 1
+    async def _record(self, monitor: CreatedMonitor, removal: Removal) -> None:
+        """Record what happened to a monitor; a deletion is on disk before its worker takes the next monitor."""
+        self.counts[removal.result] += 1
         if removal.kept:
             message = f"Not undone. {removal.reason}"
-            self._kept.append((made.position, Issue(code=KEPT, message=message, severity="warning")))
+            self._kept.append((monitor.position, Issue(code=KEPT, message=message, severity="warning")))
             return
-        words = "" if removal.fate is Fate.DELETED else "It was gone already when the run was undone."
-        await self._journal.mark(Change(position=made.position, state=Status.REMOVED, error=words))
+        message = "" if removal.result is RemovalResult.DELETED else "It was already deleted when the run was undone."
+        await self._commits.mark(RowChange(position=monitor.position, state=Status.REMOVED, error=message))

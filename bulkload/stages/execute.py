@@ -1,9 +1,9 @@
 """Execution: workers take pending rows, send them, and record what is proven before and after each request.
 
-In: a run's pending rows. Out: the same rows, moved; nothing else. The first row goes alone, so that what is wrong with
-the account shows on one request; it is read back before the others go, so that how the account shows it is known. A row
-is durably marked before the first byte of its POST leaves; answers may be recorded a moment later: a crash in between
-leaves a row in doubt, never a second monitor.
+In: a run's pending rows. Out: the same rows, in their next states; nothing else. The first row goes alone, so that a
+problem of the account shows on one request; it is read back before the others go, so that it is known how the account
+displays it. A row is durably marked before the first byte of its POST leaves; responses may be recorded a moment later:
+a crash in between leaves a row in doubt, never a second monitor.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 from bulkload import clock
 from bulkload.alertsite.client import Api
 from bulkload.errors import (
-    ApiDown,
     AuthFailed,
     BulkloadError,
     Distrusted,
@@ -28,7 +26,6 @@ from bulkload.errors import (
     LoginRefused,
     NotFound,
     NotSent,
-    OddPage,
     Rejected,
     RunStopped,
     StoreError,
@@ -37,38 +34,21 @@ from bulkload.errors import (
     WrongAddress,
 )
 from bulkload.model import State, Status
-from bulkload.stages.listing import Listing, lacks_ours, look, recognise
-from bulkload.stages.matching import Terms, match_rows
-from bulkload.stages.near_misses import near_misses
-from bulkload.stages.plan import warn_of_twins
-from bulkload.stages.settle import Patience, settle
-from bulkload.store.group_commit import Journal
-from bulkload.store.rows import Change, Ledger, Task
+from bulkload.stages.context import RunContext
+from bulkload.stages.failure_series import FailureSeries
+from bulkload.stages.listing import list_monitors, omits_created, profile_of
+from bulkload.stages.matching import match_rows
+from bulkload.stages.read_back import is_unrecognisable, read_back
+from bulkload.stages.settle import settle
+from bulkload.store.group_commit import GroupCommit
+from bulkload.store.row_records import PendingRow, RowChange
 
 BATCH = 500  # rows fetched from the store at a time
-SERIES = 20  # requests in a row without an answer that end the run
-CALM_MISSES = 4  # of those, how many pass before everybody slows down
-LONGEST_BACK_OFF = 2.0  # seconds
-STRANGE = (
-    "Monitors that nearly match the other rows are there and may be theirs, so nothing more was created. If they are"
-    " not, run with --create-lookalikes."
-)
 MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
-MOST_REFUSED = 3  # rows refused with a fresh token, and none that went through after them, that end the run
-MOST_THROTTLES = 50  # 429s in a row that end the run
-POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between looks, once nothing else is left
+MOST_REFUSED = 3  # rows refused with a fresh token, and none accepted after them, that end the run
+POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between lists, once nothing else is left
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How far a run may go."""
-
-    concurrency: int = 10
-    first: int | None = None  # send at most this many rows
-    most_errors: int | None = None  # more bad rows than this stop the run
-    wait: bool = False  # stay until everything is settled
 
 
 class Execution:
@@ -76,34 +56,32 @@ class Execution:
 
     def __init__(
         self,
-        ledger: Ledger,
+        context: RunContext,
         api: Api,
-        terms: Terms,
-        patience: Patience,
-        limits: Limits,
         *,
         bad_rows: int = 0,
+        most_errors: int | None = None,
         on_progress: Callable[[int], None] = lambda rows: None,
     ) -> None:
+        """`bad_rows` are those that are bad before anything is sent; more than `most_errors` in all stop the run."""
         self._stopped: BulkloadError | None = None  # why the run ended early
-        self._ledger = ledger
+        self._context = context
+        self._rows = context.rows
+        self._options = context.options
         self._api = api
-        self._terms = terms
-        self._patience = patience
-        self._limits = limits
         self._bad_rows = bad_rows
+        self._most_errors = most_errors
         self._on_progress = on_progress
-        self._journal = Journal(ledger, self._distrust)
+        self._commits = GroupCommit(context.rows, self._distrust)
+        self._failures = FailureSeries(api.pace)
         self._stopping = asyncio.Event()
-        self._batch: deque[Task] = deque()
-        self._after = -1
-        self._in_hand: set[int] = set()
-        self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's words
+        self._batch: deque[PendingRow] = deque()
+        self._after = -1  # position of the last row that was taken
+        self._busy: set[int] = set()  # positions of rows that a worker has
+        self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's message
         self._taken = 0
-        self._created = False
+        self._succeeded = False  # at least one create or update
         self._created_id: str | None = None  # the first monitor
-        self._misses = 0
-        self._throttles = 0
 
     def stop(self, reason: BulkloadError) -> None:
         """Take no more rows; requests in flight still finish."""
@@ -112,7 +90,7 @@ class Execution:
         self._api.pace.halt()
 
     async def run(self) -> None:
-        """Send everything that is pending and settle what is in doubt, as far as the limits allow.
+        """Send everything that is pending and settle what is in doubt, as far as the options allow.
 
         Raises what stopped it; all that is known by then is in the store.
         """
@@ -122,237 +100,220 @@ class Execution:
                 await self._send_pending()
                 if self._refused and not self._stopping.is_set():
                     await self._judge_refused()
-                self._journal.flush()
+                self._commits.flush()
                 if not await self._settle_rest():
                     break
         finally:
             self._flush_last()
-        if (
-            self._stopping.is_set()
-            and not isinstance(self._stopped, RunStopped | StoreError)
-            and self._ledger.count(State.DOUBT)
-        ):
+        may_look = self._stopping.is_set() and not isinstance(self._stopped, RunStopped | StoreError)
+        if may_look and self._rows.count(State.DOUBT):
             with contextlib.suppress(RunStopped):
-                await self._look_and_settle()
+                await self._list_and_settle()
         if self._stopped is not None:
             raise self._stopped
 
     def _flush_last(self) -> None:
-        """Write what is known; the event loop may turn no more."""
+        """Write what is known; the event loop may not run any more."""
         try:
-            self._journal.flush()
+            self._commits.flush()
         except StoreError as error:
             self.stop(error)
 
     async def _send_first(self) -> None:
         """Send one row alone, and the next one if it is rejected, since that says nothing about the account."""
         for _ in range(MOST_ALONE):
-            if (task := self._next()) is None:
+            if (row := self._next()) is None:
                 return
-            if await self._work(task) is not Status.REJECTED:
-                await self._read_back(task)
+            if await self._work(row) is not Status.REJECTED:
+                await self._read_back(row)
                 return
 
-    async def _read_back(self, first: Task) -> None:
-        """See how the account shows the first monitor, before others are made, if it is not known yet."""
-        if self._stopping.is_set() or self._created_id is None or self._ledger.showing().known:
+    async def _read_back(self, first: PendingRow) -> None:
+        """See how the account displays the first monitor, if that is not known yet and others are to be created."""
+        before = profile_of(self._context.record)
+        if self._stopping.is_set() or self._created_id is None or before.known:
             return
-        self._journal.flush()
-        if not self._ledger.count(State.PENDING):
+        self._commits.flush()
+        if not self._rows.count(State.PENDING):
             return
-        before = self._ledger.showing()
         try:
-            listing = await self._shown(self._created_id)
+            listing = await read_back(self._context, self._api, self._created_id)
         except RunStopped as error:
             log.warning("the first monitor could not be read back: %s", error)
             return
-        warn_of_twins(self._ledger, listing)
-        if self._is_strange(listing):
+        if is_unrecognisable(self._context, listing):
             self.stop(
-                Distrusted(f"The account shows monitor {self._created_id} so that it is not recognised. {STRANGE}")
+                Distrusted(
+                    f"The account displays monitor {self._created_id} so that it is not recognised. Monitors that"
+                    " nearly match the other rows exist and may be theirs, so nothing more was created. If they are"
+                    " not, run with --create-lookalikes."
+                )
             )
             return
-        if self._ledger.showing().ways == before.ways:
+        if profile_of(self._context.record).alterations == before.alterations:
             return
-        open_rows = self._open()
-        match_rows(self._ledger, listing, self._terms)
-        self._batch.clear()  # rows that were fetched may have their monitor now
+        open_rows = self._count_open()
+        match_rows(self._context, listing)
+        self._batch.clear()  # rows that were fetched may have their monitors now
         self._after = first.position
-        self._on_progress(open_rows - self._open())
-
-    def _is_strange(self, listing: Listing) -> bool:
-        """True if the first monitor is not recognised, so that rows may mean monitors that are there already."""
-        is_ours_known = not listing.ours or listing.recognised > 0
-        if is_ours_known or self._terms.create_lookalikes or len(listing.monitors) == len(listing.ours):
-            return False
-        return next(near_misses(self._ledger, listing), None) is not None
-
-    async def _shown(self, monitor_id: str) -> Listing:
-        """List the account; where the list is late with a new monitor, ask for that one."""
-        listing = await look(self._ledger, self._api, fresh=[monitor_id])
-        if listing.monitors and monitor_id not in listing.monitors:
-            item = await self._api.get(monitor_id)
-            if item is not None and str(item.get("id")) == monitor_id:
-                shown = recognise(self._ledger, listing.asked, [item], fresh=[monitor_id])
-                return replace(listing, showing=shown.showing)
-        return listing
+        self._on_progress(open_rows - self._count_open())
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _send_pending(self) -> None:
         async with asyncio.TaskGroup() as group:
             settler = group.create_task(self._settle_meanwhile())
-            workers = [group.create_task(self._worker()) for _ in range(self._limits.concurrency)]
+            workers = [group.create_task(self._worker()) for _ in range(self._options.concurrency)]
             await asyncio.wait(workers)
             settler.cancel()
 
     async def _worker(self) -> None:
         try:
-            while (task := self._next()) is not None:
-                await self._work(task)
+            while (row := self._next()) is not None:
+                await self._work(row)
         except StoreError as error:
             self.stop(error)
 
-    def _next(self) -> Task | None:
+    def _next(self) -> PendingRow | None:
         """The next row for a worker, in input order; rows that became pending again come last."""
-        if self._stopping.is_set() or self._taken == self._limits.first:
+        if self._stopping.is_set() or self._taken == self._options.first:
             return None
         if not self._batch:
             self._batch.extend(self._fetch(self._after))
         if not self._batch:
-            self._journal.flush()
+            self._commits.flush()
             self._batch.extend(self._fetch(-1))
         if not self._batch:
             return None
-        task = self._batch.popleft()
-        self._after = task.position
-        self._in_hand.add(task.position)
+        row = self._batch.popleft()
+        self._after = row.position
+        self._busy.add(row.position)
         self._taken += 1
-        return task
+        return row
 
-    def _fetch(self, after: int) -> list[Task]:
-        return [task for task in self._ledger.pending(after, BATCH) if task.position not in self._in_hand]
+    def _fetch(self, after: int) -> list[PendingRow]:
+        return [row for row in self._rows.pending(after, BATCH) if row.position not in self._busy]
 
-    async def _work(self, task: Task) -> State | Status | None:
-        """Take one row as far as it goes; returns where it stands then, None if that could not be recorded."""
+    async def _work(self, row: PendingRow) -> State | Status | None:
+        """Send one row until its outcome is known; returns its state, None if that could not be recorded."""
         try:
             try:
-                change = await (self._create(task) if task.monitor_id is None else self._patch(task))
+                change = await (self._create(row) if row.monitor_id is None else self._update(row))
             except RunStopped as error:
                 self.stop(error)
-                words = str(error) if task.monitor_id is None else task.note
-                change = Change(position=task.position, state=State.PENDING, error=words)
+                message = str(error) if row.monitor_id is None else row.note
+                change = RowChange(position=row.position, state=State.PENDING, error=message)
             self._done(change)
         except StoreError as error:
             self.stop(error)
             return None
         return change.state
 
-    def _done(self, change: Change) -> None:
+    def _done(self, change: RowChange) -> None:
         """Record what became of a row. Raises `StoreError`."""
-        self._journal.record(change)
+        self._commits.record(change)
         if change.position not in self._refused:
-            self._in_hand.discard(change.position)
+            self._busy.discard(change.position)
         if change.state in (Status.REJECTED, Status.FAILED):
             self._bad_rows += 1
-            if self._limits.most_errors is not None and self._bad_rows > self._limits.most_errors:
-                rows = "row" if self._bad_rows == 1 else "rows"
-                self.stop(TooManyErrors(f"{self._bad_rows:,} {rows} went wrong; --max-errors stopped the run."))
+            if self._most_errors is not None and self._bad_rows > self._most_errors:
+                noun = "row" if self._bad_rows == 1 else "rows"
+                self.stop(TooManyErrors(f"{self._bad_rows:,} {noun} failed; --max-errors stopped the run."))
         if isinstance(change.state, Status):
             self._on_progress(1)
 
-    async def _create(self, task: Task) -> Change:
-        """Send one create until what became of it is proven, or known to be in doubt."""
-        mark = Change(position=task.position, state=State.SENDING, attempt=True)
+    async def _create(self, row: PendingRow) -> RowChange:
+        """Send one create until its outcome is proven, or known to be in doubt."""
+        mark = RowChange(position=row.position, state=State.SENDING, attempt=True)
 
         async def get_ready() -> None:
-            """Mark the row; before another attempt, too, since the store may be another run's by then."""
+            """Mark the row; before another attempt, too, since another run may own the store by then."""
             nonlocal mark
-            await self._journal.mark(mark)
+            await self._commits.mark(mark)
             mark = mark._replace(attempt=False)
 
         has_fresh_token = False
         while True:
             refused_before = dict(self._refused)
             try:
-                created = await self._api.create(task.type, task.body.encode(), get_ready)
+                created = await self._api.create(row.type, row.body.encode(), get_ready)
             except AuthFailed as error:
                 if has_fresh_token:
-                    return self._set_aside(task, error)
+                    return self._set_aside(row, error)
                 await self._api.renew(error)
                 has_fresh_token = True
             except Throttled as error:
-                self._count_throttle(error)
+                self._failures.add_throttled(error)
             except NotSent as error:
                 if self._stopping.is_set():
-                    return Change(position=task.position, state=State.PENDING)
-                self._count_miss(error)
+                    return RowChange(position=row.position, state=State.PENDING)
+                self._failures.add_unanswered(error)
             except Forbidden as error:
-                return self._forbidden(task, error)
+                return self._forbidden(row, error)
             except WrongAddress as error:
-                raise RunStopped(f"Whatever answers is not the AlertSite API: {error}") from error
+                raise RunStopped(f"The server is not the AlertSite API: {error}") from error
             except Rejected as error:
-                self._misses = self._throttles = 0
-                return Change(position=task.position, state=Status.REJECTED, error=str(error))
+                self._failures.reset()
+                return RowChange(position=row.position, state=Status.REJECTED, error=str(error))
             except InDoubt as error:
-                doubt = Change(position=task.position, state=State.DOUBT, error=str(error), at=error.left)
+                doubt = RowChange(position=row.position, state=State.DOUBT, error=str(error), at=error.left)
                 try:
-                    self._count_miss(error)
+                    self._failures.add_unanswered(error)
                 except RunStopped as stopped:
                     self.stop(stopped)
                 return doubt
             else:
-                self._created = True
+                self._succeeded = True
                 self._created_id = self._created_id or created.monitor_id
-                self._misses = self._throttles = 0
+                self._failures.reset()
                 self._reject(refused_before)
-                return Change(
-                    position=task.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
+                return RowChange(
+                    position=row.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
                 )
             self._api.retried += 1
 
-    async def _patch(self, task: Task) -> Change:
-        """Send one patch. It is safe to repeat; the mark is there to know later that this program made the change."""
-        mark = Change(position=task.position, state=State.PENDING, error=task.note, attempt=True)
-        await self._journal.mark(mark)
+    async def _update(self, row: PendingRow) -> RowChange:
+        """Send one update. It is safe to repeat; the mark tells later sessions that this program made the change."""
+        mark = RowChange(position=row.position, state=State.PENDING, error=row.note, attempt=True)
+        await self._commits.mark(mark)
         try:
-            await self._api.patch(task.type, str(task.monitor_id), task.body.encode())
+            await self._api.patch(row.type, str(row.monitor_id), row.body.encode())
         except Forbidden as error:
-            return self._forbidden(task, error)
+            return self._forbidden(row, error)
         except NotFound:
-            words = f"Monitor {task.monitor_id} went away during the run; another run creates it anew."
-            return Change(position=task.position, state=Status.FAILED, error=words)
+            message = f"Monitor {row.monitor_id} was deleted during the run; another run creates it again."
+            return RowChange(position=row.position, state=Status.FAILED, error=message)
         except Rejected as error:
-            return Change(position=task.position, state=Status.REJECTED, error=str(error))
-        self._created = True
-        return Change(position=task.position, state=Status.UPDATED, error=task.note)
+            return RowChange(position=row.position, state=Status.REJECTED, error=str(error))
+        self._succeeded = True
+        return RowChange(position=row.position, state=Status.UPDATED, error=row.note)
 
-    def _forbidden(self, task: Task, error: Forbidden) -> Change:
-        if self._created:
-            return Change(position=task.position, state=Status.REJECTED, error=str(error))
+    def _forbidden(self, row: PendingRow, error: Forbidden) -> RowChange:
+        if self._succeeded:
+            return RowChange(position=row.position, state=Status.REJECTED, error=str(error))
         raise RunStopped(f"The account may not create or change monitors (role or permissions): {error}") from error
 
-    def _set_aside(self, task: Task, error: AuthFailed) -> Change:
-        """Keep a row back whose fresh token was refused, until it shows whether that is the row's fault or all rows'.
+    def _set_aside(self, row: PendingRow, error: AuthFailed) -> RowChange:
+        """Set a row aside whose fresh token was refused, until it is known whether that concerns one row or all.
 
-        Raises `LoginRefused` if it is all rows'.
+        Raises `LoginRefused` if it concerns all.
         """
-        self._refused[task.position] = str(error)
+        self._refused[row.position] = str(error)
         if len(self._refused) >= MOST_REFUSED:
             raise self._login_refused()
-        return Change(position=task.position, state=State.PENDING, error=str(error))
+        return RowChange(position=row.position, state=State.PENDING, error=str(error))
 
     def _reject(self, refused: Mapping[int, str]) -> None:
-        """Give up rows whose token another row, sent after they were refused, has gone through with."""
+        """Reject rows with whose token another row, sent after they were refused, was accepted."""
         for position, message in refused.items():
             if self._refused.pop(position, None) is not None:
-                self._done(Change(position=position, state=Status.REJECTED, error=message))
+                self._done(RowChange(position=position, state=Status.REJECTED, error=message))
 
     async def _judge_refused(self) -> None:
-        """With no other row left, see whose fault refusals are: a list that is read shows that the token is good."""
-        if self._created:
+        """With no other row left, see whether the token is refused for all: if a list can be read, it is not."""
+        if self._succeeded:
             with contextlib.suppress(LoginRefused):
-                await self._look_and_settle()
+                await self._list_and_settle()
                 self._reject(dict(self._refused))
                 return
         self.stop(self._login_refused())
@@ -360,72 +321,57 @@ class Execution:
     def _login_refused(self) -> LoginRefused:
         return LoginRefused(f"The API refuses the token: {next(iter(self._refused.values()))}")
 
-    def _distrust(self, refused: Change) -> None:
-        self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run looks up what became of the row."))
-
-    def _count_miss(self, error: NotSent | InDoubt) -> None:
-        """Slow down in a series of requests without an answer, and end the run when it gets long."""
-        self._misses += 1
-        if isinstance(error, OddPage):
-            raise RunStopped(f"Whatever answers is not the AlertSite API: {error}") from error
-        if self._misses >= SERIES:
-            raise ApiDown(f"{self._misses} requests in a row were not answered; the last: {error}") from error
-        log.info("a create was not answered: %s", error)
-        calm = 0 if isinstance(error, NotSent) else CALM_MISSES
-        if self._misses > calm:
-            self._api.pace.pause(min(LONGEST_BACK_OFF, 0.1 * 2 ** (self._misses - calm - 1)))
-
-    def _count_throttle(self, error: Throttled) -> None:
-        self._throttles += 1
-        if self._throttles >= MOST_THROTTLES:
-            raise ApiDown(f"The API refused {self._throttles} requests in a row as too many: {error}") from error
+    def _distrust(self, refused: RowChange) -> None:
+        self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run finds out what happened to the row."))
 
     # ── settling ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def _settle_meanwhile(self) -> None:
-        """While rows are sent, look up doubts in bulk whenever a look can prove something."""
+        """While rows are sent, look up rows in doubt together whenever a list can prove something."""
+        record, grace, after = self._context.record, self._options.settle_grace, self._options.settle_after
         while not self._stopping.is_set():
-            await asyncio.sleep(max(self._patience.grace, 0.05))
-            newest = next((at for _, _, at in self._ledger.made()), None)
+            await asyncio.sleep(max(grace, 0.05))
+            newest = next((at for _, _, at in record.newest_created()), None)
             now = clock.moment()
             if any(
-                clock.seconds_between(doubt.at, now) >= self._patience.after
-                or (newest is not None and clock.seconds_between(doubt.at, newest) >= self._patience.grace)
-                for doubt in self._ledger.doubts()
+                clock.seconds_between(doubt.at, now) >= after
+                or (newest is not None and clock.seconds_between(doubt.at, newest) >= grace)
+                for doubt in record.rows_in_doubt()
             ):
                 try:
-                    await self._look_and_settle()
+                    await self._list_and_settle()
                 except (RunStopped, StoreError) as error:
                     self.stop(error)
 
     async def _settle_rest(self) -> bool:
-        """With nothing else left, look until everything is settled or time is up; True if rows are to be sent."""
-        deadline = time.monotonic() + self._patience.timeout
-        delay = min(POLL_FIRST, max(self._patience.grace / 4, 0.02))
+        """With nothing else left, list until everything is settled or time is up; True if rows are to be sent."""
+        deadline = time.monotonic() + self._options.settle_timeout
+        delay = min(POLL_FIRST, max(self._options.settle_grace / 4, 0.02))
         while not self._stopping.is_set():
-            if self._ledger.count(State.PENDING):
-                return self._taken != self._limits.first
-            if not self._ledger.count(State.DOUBT) and not self._ledger.count(State.WAITING):
+            if self._rows.count(State.PENDING):
+                return self._taken != self._options.first
+            if not self._rows.count(State.DOUBT) and not self._rows.count(State.WAITING):
                 return False
-            if not self._limits.wait and time.monotonic() > deadline:
+            if not self._options.wait and time.monotonic() > deadline:
                 return False
-            await self._look_and_settle()
-            if not self._ledger.count(State.PENDING):
+            await self._list_and_settle()
+            if not self._rows.count(State.PENDING):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), delay)
                 delay = min(delay * POLL_GROWTH, POLL_LONGEST)
         return False
 
-    async def _look_and_settle(self) -> None:
-        listing = await look(self._ledger, self._api)
-        self._journal.flush()
-        is_whole = not await lacks_ours(self._ledger, self._api, listing)
-        self._journal.flush()
-        before = self._open()
-        settle(self._ledger, listing, self._patience, is_whole=is_whole)
-        if self._ledger.release():
-            match_rows(self._ledger, listing.with_ours(self._ledger), self._terms)
-        self._on_progress(before - self._open())
+    async def _list_and_settle(self) -> None:
+        record = self._context.record
+        listing = await list_monitors(record, self._api)
+        self._commits.flush()
+        is_complete = not await omits_created(record, self._api, listing)
+        self._commits.flush()
+        open_rows = self._count_open()
+        settle(self._context, listing, is_complete=is_complete)
+        if self._rows.release():
+            match_rows(self._context, listing.with_created(record))
+        self._on_progress(open_rows - self._count_open())
 
-    def _open(self) -> int:
-        return sum(self._ledger.count(state) for state in State)
+    def _count_open(self) -> int:
+        return sum(self._rows.count(state) for state in State)

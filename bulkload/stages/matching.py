@@ -1,9 +1,9 @@
-"""Which monitor of the account each row means.
+"""Match rows with the monitors of the account that they mean.
 
-In: a run's pending rows and a listing. Out: the same rows as `exists`, or to be patched, or `unknown` where nobody can
-tell; the rest stays pending, to be created. The order is: the ID that the file names; the monitor that the store knows
-for the row's identity; a monitor of ours that shows this identity; a monitor of somebody else that shows it, or may be
-the row's, if accounts may show it so.
+In: a run's pending rows and a listing. Out: the same rows as `exists`, or to be updated, or `unknown` where the match
+is ambiguous; the rest stays pending, to be created. The order is: the ID that the file gives; the monitor that the
+store knows for the row's identity; a created monitor that displays this identity; a monitor that this program did not
+create and that displays it, or may be the row's, if the account may alter it so.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bulkload.model import State, Status
-from bulkload.monitors.alterations import Way
-from bulkload.monitors.display_profile import HIDING, Showing, difference, without_ways
+from bulkload.monitors.alterations import Alteration
+from bulkload.monitors.display_profile import (
+    HIDDEN_FIELDS,
+    DisplayProfile,
+    alterations_between,
+    without_display_differences,
+)
 from bulkload.monitors.identity import (
     asked_identity,
     differences,
@@ -26,222 +30,217 @@ from bulkload.monitors.identity import (
     spelled_out,
 )
 from bulkload.monitors.values import show
-from bulkload.stages.candidates import Candidate, told_apart
+from bulkload.stages.candidates import Candidate, assign_candidates, name_monitors
+from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing
-from bulkload.store.rows import Change, Doubt, Ledger, Match, Task
+from bulkload.store.row_records import PendingRow, RowChange, RowInDoubt, RowToMatch
 from bulkload.store.runs import digest, to_json
 
 BATCH = 500  # rows fetched from the store at a time
-IDENTIFYING = ("name", "hostname", "port", "smtp_hostname", "pop3_hostname")
-ANYWAY = "if it is another one, run this row alone with --create-lookalikes."
-MOST_NAMED = 5  # monitors in a sentence
+IDENTIFYING_FIELDS = ("name", "hostname", "port", "smtp_hostname", "pop3_hostname")
+IF_ANOTHER = "if it is another one, run this row alone with --create-lookalikes."
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the user wants done about monitors that are there already."""
-
-    on_existing: Literal["skip", "update", "fail"] = "skip"
-    trust_list: bool = False  # the user deleted monitors by hand; their absence is true
-    create_lookalikes: bool = False  # a monitor that only may be a row's is not the row's
-
-
-def match_rows(ledger: Ledger, listing: Listing, terms: Terms) -> None:
-    """Give pending rows the monitors that they mean."""
-    matching = _Matching(ledger, listing, terms)
-    ledger.apply([*matching.by_id(), *matching.by_memory(), *matching.by_identity()])
-    ledger.apply([*matching.by_likeness()])
-    ledger.keep_lookalikes(matching.lookalikes)
-    if number := len(matching.lookalikes):
-        noun = "row is taken for a monitor that is" if number == 1 else "rows are taken for monitors that are"
-        log.warning("%d %s shown otherwise than asked; the error text says how", number, noun)
+def match_rows(context: RunContext, listing: Listing) -> None:
+    """Match the pending rows of a run, and store the result."""
+    matching = _Matching(context, listing)
+    context.rows.apply([*matching.by_given_id(), *matching.by_store(), *matching.by_identity()])
+    context.rows.apply([*matching.by_candidates()])
+    context.record.keep_lookalikes(context.run.number, matching.lookalikes)
+    if count := len(matching.lookalikes):
+        subject = "row was matched to a monitor that is" if count == 1 else "rows were matched to monitors that are"
+        log.warning("%d %s displayed differently from the request; the error text says how", count, subject)
 
 
 class _Matching:
-    """One pass over a listing; a monitor is given to one row, and a row gets one monitor."""
+    """One pass over a listing; a monitor is matched to one row, and a row to one monitor."""
 
-    def __init__(self, ledger: Ledger, listing: Listing, terms: Terms) -> None:
-        self.lookalikes: list[tuple[int, str]] = []  # position of a row, and the monitor that it was taken for
-        self._ledger = ledger
+    def __init__(self, context: RunContext, listing: Listing) -> None:
+        self.lookalikes: list[tuple[int, str]] = []  # position of a row, and the altered monitor that it matches
+        self._context = context
         self._listing = listing
-        self._terms = terms
-        self._positions: set[int] = set()  # of rows that have their monitor
-        self._given: set[str] = set()
-        self._renamed: dict[str, Match] = {}  # monitor → the row that names it under another identity
+        self._options = context.options
+        self._matched_positions: set[int] = set()
+        self._matched_ids: set[str] = set()
+        self._renamed: dict[str, RowToMatch] = {}  # monitor → the row that gives its ID with another identity
 
-    def by_id(self) -> Iterator[Change]:
-        """Rows whose file names their monitor."""
+    def by_given_id(self) -> Iterator[RowChange]:
+        """Rows whose file gives the ID of their monitor."""
         for monitor_id, item in self._listing.monitors.items():
-            identity = self._listing.identities.get(monitor_id)
-            key = digest(identity.key) if identity is not None else None
-            for row in self._ledger.naming(monitor_id, key):
+            for row in self._context.rows.naming(monitor_id, self._listing.key_of(monitor_id)):
                 if row.other_identity:
                     self._renamed[monitor_id] = row
-                yield self._give(row, item)
+                yield self._match(row, item)
 
-    def by_memory(self) -> Iterator[Change]:
-        """Rows whose identity got a monitor that this program made."""
-        for monitor_id, key in self._listing.ours.items():
-            if monitor_id not in self._renamed and (row := self._free_row(key)) is not None:
-                yield self._give(row, self._listing.monitors[monitor_id])
+    def by_store(self) -> Iterator[RowChange]:
+        """Rows whose identity has a monitor that this program created."""
+        for monitor_id, key in self._listing.created.items():
+            if monitor_id not in self._renamed and (row := self._unmatched_row(key)) is not None:
+                yield self._match(row, self._listing.monitors[monitor_id])
 
-    def by_identity(self) -> Iterator[Change]:
-        """Rows whose identity a monitor shows that this program made for another row, which is gone."""
-        for key, monitor_ids in self._listing.ids.items():
-            if (row := self._free_row(key)) is None:
+    def by_identity(self) -> Iterator[RowChange]:
+        """Rows whose identity is displayed by a monitor that this program created for another row, which is gone."""
+        for key, monitor_ids in self._listing.by_key.items():
+            if (row := self._unmatched_row(key)) is None:
                 continue
-            free = [one for one in monitor_ids if one in self._listing.ours and one not in self._given]
-            if free:
-                yield self._give(row, self._listing.monitors[free[0]])
-            elif self._terms.on_existing != "update" and (other := self._renamed.get(monitor_ids[0])) is not None:
-                words = f"Row {other.source_row} names monitor {monitor_ids[0]}, which is this very monitor."
-                self._positions.add(row.position)
-                yield Change(position=row.position, state=Status.DUPLICATE, error=words)
+            free_ids = [
+                monitor_id
+                for monitor_id in monitor_ids
+                if monitor_id in self._listing.created and monitor_id not in self._matched_ids
+            ]
+            if free_ids:
+                yield self._match(row, self._listing.monitors[free_ids[0]])
+            elif self._options.on_existing != "update" and (other := self._renamed.get(monitor_ids[0])) is not None:
+                message = f"Row {other.source_row} gives monitor {monitor_ids[0]}, which is the same monitor."
+                self._matched_positions.add(row.position)
+                yield RowChange(position=row.position, state=Status.DUPLICATE, error=message)
 
-    def by_likeness(self) -> Iterator[Change]:
-        """Rows that a monitor is, or may be, which somebody else made."""
-        if not self._terms.create_lookalikes:
+    def by_candidates(self) -> Iterator[RowChange]:
+        """Rows that match, or may match, a monitor that this program did not create."""
+        if not self._options.create_lookalikes:
             yield from self._as_before()
-        candidates = self._listing.candidates(without=self._given)
+        candidates = self._listing.candidates(without=self._matched_ids)
         if not candidates:
             return
-        # what a row in doubt may have made is not given to another row
-        possible: dict[int | Doubt, Sequence[Candidate]] = {
-            doubt: candidates.of(doubt.identity) for doubt in self._ledger.doubts()
+        # A monitor that a row in doubt may have created is not matched to another row
+        possible: dict[int | RowInDoubt, Sequence[Candidate]] = {
+            doubt: candidates.of(identity_in(doubt.type, doubt.body)) for doubt in self._context.record.rows_in_doubt()
         }
-        rows: dict[int, Match] = {}
-        for task in self._pending():
-            position, identity = task.position, task.identity
+        rows: dict[int, RowToMatch] = {}
+        for pending in self._pending():
+            identity = identity_in(pending.type, pending.body)
             found = candidates.of(identity)
-            if self._terms.create_lookalikes:
-                found = [one for one in found if self._is_same(one)]
-            if found and (row := self._free_row(digest(identity.key))) is not None and row.position == position:
-                possible[position] = found
-                rows[position] = row
-        own, shared = told_apart(possible)
+            if self._options.create_lookalikes:
+                found = [candidate for candidate in found if self._is_same(candidate)]
+            row = self._unmatched_row(digest(identity.key)) if found else None
+            if row is not None and row.position == pending.position:
+                possible[row.position] = found
+                rows[row.position] = row
+        own, shared = assign_candidates(possible)
         for position, row in rows.items():
             if (candidate := own.get(position)) is not None:
                 item = self._listing.monitors[candidate.monitor_id]
-                yield self._give(row, item, None if self._is_same(candidate) else candidate)
-            elif not self._terms.create_lookalikes:
-                yield Change(position=position, state=Status.UNKNOWN, error=_not_told_apart(shared[position]))
+                yield self._match(row, item, None if self._is_same(candidate) else candidate)
+            elif not self._options.create_lookalikes:
+                yield RowChange(position=position, state=Status.UNKNOWN, error=_ambiguous(shared[position]))
 
-    def _as_before(self) -> Iterator[Change]:
-        """Rows that an earlier run took for a monitor."""
-        for key, monitor_id in self._ledger.lookalikes().items():
-            shown = self._listing.identities.get(monitor_id)
-            if shown is None or monitor_id in self._given or monitor_id in self._listing.ours:
+    def _as_before(self) -> Iterator[RowChange]:
+        """Rows that an earlier run matched to an altered monitor."""
+        for key, monitor_id in self._context.record.lookalikes().items():
+            displayed = self._listing.identities.get(monitor_id)
+            if displayed is None or monitor_id in self._matched_ids or monitor_id in self._listing.created:
                 continue
-            if (row := self._free_row(key)) is None:
+            if (row := self._unmatched_row(key)) is None:
                 continue
-            ways = difference(identity_in(row.type, row.body), shown, frozenset(Way))
-            candidate = Candidate(monitor_id, ways or frozenset(), shown)
-            is_same = ways is not None and self._is_same(candidate)
-            yield self._give(row, self._listing.monitors[monitor_id], None if is_same else candidate)
+            alterations = alterations_between(identity_in(row.type, row.body), displayed, frozenset(Alteration))
+            candidate = Candidate(monitor_id, alterations or frozenset(), displayed)
+            is_same = alterations is not None and self._is_same(candidate)
+            yield self._match(row, self._listing.monitors[monitor_id], None if is_same else candidate)
 
-    def _pending(self) -> Iterator[Task]:
+    def _pending(self) -> Iterator[PendingRow]:
         after = -1
-        while batch := self._ledger.pending(after, BATCH):
+        while batch := self._context.rows.pending(after, BATCH):
             after = batch[-1].position
-            yield from (one for one in batch if one.monitor_id is None and one.position not in self._positions)
+            yield from (row for row in batch if row.monitor_id is None and row.position not in self._matched_positions)
 
-    def _free_row(self, key: bytes) -> Match | None:
-        row = self._ledger.pending_with(key)
-        return None if row is None or row.position in self._positions else row
+    def _unmatched_row(self, key: bytes) -> RowToMatch | None:
+        row = self._context.rows.pending_with(key)
+        return None if row is None or row.position in self._matched_positions else row
 
     def _is_same(self, candidate: Candidate) -> bool:
-        """True if nothing differs but what the account is known to show otherwise; on request, if nothing does."""
-        known = frozenset() if self._terms.create_lookalikes else self._listing.showing.ways - HIDING
-        return candidate.ways <= known
+        """True if only what the account is known to alter differs; with --create-lookalikes, if nothing does."""
+        known = frozenset() if self._options.create_lookalikes else self._listing.profile.alterations - HIDDEN_FIELDS
+        return candidate.alterations <= known
 
-    def _give(self, row: Match, item: Mapping[str, Any], like: Candidate | None = None) -> Change:
-        """Give a row its monitor; `like`: it only may be the row's."""
+    def _match(self, row: RowToMatch, item: Mapping[str, Any], lookalike: Candidate | None = None) -> RowChange:
+        """Match a row with a monitor; `lookalike`: the monitor only may be the row's."""
         monitor_id = str(item["id"])
-        self._positions.add(row.position)
-        self._given.add(monitor_id)
-        if like is not None:
+        self._matched_positions.add(row.position)
+        self._matched_ids.add(monitor_id)
+        if lookalike is not None:
             self.lookalikes.append((row.position, monitor_id))
-        return met(self._ledger, row, item, self._terms, self._listing.showing, like)
+        return matched(self._context, row, item, self._listing.profile, lookalike)
 
 
-def met(
-    ledger: Ledger,
-    row: Match,
+def matched(
+    context: RunContext,
+    row: RowToMatch,
     item: Mapping[str, Any],
-    terms: Terms,
-    showing: Showing,
-    like: Candidate | None = None,
-) -> Change:
-    """What becomes of a row whose monitor is there; of one that only may be the row's, `like` says what differs."""
+    profile: DisplayProfile,
+    lookalike: Candidate | None = None,
+) -> RowChange:
+    """What becomes of a row whose monitor exists; if it only may be the row's, `lookalike` says what differs."""
     monitor_id = str(item["id"])
-    if row.attempts and row.patch is None and not ledger.was_earlier(monitor_id) and not ledger.is_made(monitor_id):
-        return Change(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, seen late
+    record, is_update = context.record, context.options.on_existing == "update"
+    is_new = not record.existed_before(context.run.number, monitor_id) and not record.is_created(monitor_id)
+    if row.attempts and row.patch is None and is_new:
+        return RowChange(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, listed late
     if not may_be_of_type(item, row.type):
-        words = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
-        return Change(position=row.position, state=Status.INVALID, error=words)
+        message = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
+        return RowChange(position=row.position, state=Status.INVALID, error=message)
     body = json.loads(row.body)
-    found = without_ways(differences(body, item), body, item, showing)
+    fields = without_display_differences(differences(body, item), body, item, profile)
     remark = ""
-    if like is not None:
-        found = {field: values for field, values in found.items() if field not in IDENTIFYING}
-        remark = _taken_for(item, like)
-    if found and terms.on_existing == "update" and like is None:
-        in_vain = {field for field in found if field in IDENTIFYING and ledger.was_patched(row, monitor_id, field)}
-        if in_vain and _may_be_shown_so(row, body, item):
-            found = {field: values for field, values in found.items() if field not in in_vain}
-            remark = f"Shown otherwise, also after it was changed: {' and '.join(sorted(in_vain))}."
-    if found and terms.on_existing == "update":
-        patch = to_json({field: body[field] for field in body if field in found or _goes_along(field, found)})
-        words = " ".join(filter(None, (remark, spelled_out(found))))
-        return Change(position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=words)
+    if lookalike is not None:
+        fields = {field: values for field, values in fields.items() if field not in IDENTIFYING_FIELDS}
+        remark = _lookalike_remark(item, lookalike)
+    if fields and is_update and lookalike is None:
+        updated_before = {
+            field
+            for field in fields
+            if field in IDENTIFYING_FIELDS and context.rows.was_updated_before(row, monitor_id, field)
+        }
+        if updated_before and _may_be_altered(row, body, item):
+            fields = {field: values for field, values in fields.items() if field not in updated_before}
+            remark = f"Displayed differently even after an update: {' and '.join(sorted(updated_before))}."
+    if fields and is_update:
+        patch = to_json({field: body[field] for field in body if field in fields or _is_sent_along(field, fields)})
+        message = " ".join(filter(None, (remark, spelled_out(fields))))
+        return RowChange(position=row.position, state=State.PENDING, monitor_id=monitor_id, patch=patch, error=message)
     if row.attempts and row.patch is not None:
-        asked = json.loads(row.patch)
-        if not without_ways(differences(asked, item), asked, item, showing):  # its answer was lost
-            return Change(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)
-    words = " ".join(filter(None, (remark, f"Left as it is: {spelled_out(found)}." if found else "")))
-    return Change(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=words)
+        sent = json.loads(row.patch)
+        if not without_display_differences(differences(sent, item), sent, item, profile):  # its response was lost
+            return RowChange(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)
+    message = " ".join(filter(None, (remark, f"Not changed: {spelled_out(fields)}." if fields else "")))
+    return RowChange(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=message)
 
 
-def _may_be_shown_so(row: Match, body: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
-    """True if the account may have been sent what the row asks for, and show it otherwise."""
-    shown = listed_identity(item)
-    return shown is not None and difference(asked_identity(row.type, body), shown, frozenset(Way)) is not None
+def _may_be_altered(row: RowToMatch, body: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """True if the account may have been sent what the row requests, and display it differently."""
+    displayed = listed_identity(item)
+    if displayed is None:
+        return False
+    return alterations_between(asked_identity(row.type, body), displayed, frozenset(Alteration)) is not None
 
 
-def _goes_along(field: str, found: Mapping[str, object]) -> bool:
-    """A new list of locations may take the home location with it, so that is said again."""
-    return field == "home_location" and "locations" in found
+def _is_sent_along(field: str, fields: Mapping[str, object]) -> bool:
+    """A new list of locations may remove the home location, so that is sent again."""
+    return field == "home_location" and "locations" in fields
 
 
-def _taken_for(item: Mapping[str, Any], like: Candidate) -> str:
-    """Say why a monitor is taken for a row's, and what to do if it is not."""
-    parts = [
-        part
-        for way, part in (
-            (Way.TYPE, "its type is not shown as documented"),
-            (Way.NO_NAME, "its name is not shown"),
-            (Way.NO_HOST, "its host is not shown"),
-            (Way.NO_PORT, "its port is not shown"),
+def _lookalike_remark(item: Mapping[str, Any], lookalike: Candidate) -> str:
+    """Say why a monitor is matched to a row, and what to do if it is another one."""
+    reasons = [
+        reason
+        for alteration, reason in (
+            (Alteration.TYPE, "its type is not displayed as documented"),
+            (Alteration.NO_NAME, "its name is not displayed"),
+            (Alteration.NO_HOST, "its host is not displayed"),
+            (Alteration.NO_PORT, "its port is not displayed"),
         )
-        if way in like.ways
+        if alteration in lookalike.alterations
     ]
-    if like.ways - HIDING:
-        parts.insert(0, f"its name is shown as {show(str(item.get('name')))}")
-    why = f", although {' and '.join(parts)}" if parts else ", as before"
-    return f"Taken for monitor {item['id']}{why}; {ANYWAY}"
+    if lookalike.alterations - HIDDEN_FIELDS:
+        reasons.insert(0, f"its name is displayed as {show(str(item.get('name')))}")
+    why = f", although {' and '.join(reasons)}" if reasons else ", as before"
+    return f"Matched to monitor {item['id']}{why}; {IF_ANOTHER}"
 
 
-def _not_told_apart(some: Sequence[Candidate]) -> str:
+def _ambiguous(candidates: Sequence[Candidate]) -> str:
+    monitors = name_monitors([candidate.monitor_id for candidate in candidates])
     return (
-        f"{named(some)} may be this row's or another row's: the account does not show what tells them apart. Nothing"
-        f" was sent. Write the right one into the column monitor_id, or {ANYWAY}"
+        f"M{monitors[1:]} may be this row's or another row's: the account does not display what distinguishes them."
+        f" Nothing was sent. Write the right one into the column monitor_id, or {IF_ANOTHER}"
     )
-
-
-def named(some: Sequence[Candidate]) -> str:
-    """Name the monitors that a row may be."""
-    ids = [candidate.monitor_id for candidate in some]
-    more = " and others" if len(ids) > MOST_NAMED else ""
-    return f"Monitor{'s' if len(ids) > 1 else ''} {', '.join(ids[:MOST_NAMED])}{more}"

@@ -1,10 +1,10 @@
-"""Rows that differ in nothing but name, host and note: a quick way past `validate`.
+"""Row templates: a quick way past validation for rows that differ only in name, host and note.
 
-In: a `RawRow`. Out: the `NewRow` that the long way would make of it, or None if it has to go the long way.
+In: a `RawRow`. Out: the `NewRow` that validation would make of it, or None if it has to be validated.
 
-Most sheets say the same in all rows but for those three cells. What was made of a row that is good without a word of
-warning serves as the mould for every later row with the same other cells, as long as its own three are of the plainest
-kind, about which no rule has anything to say.
+Most files have the same values in all rows but for those three cells. A row that is valid without a warning becomes the
+template for every later row with the same other cells, as long as its own three cells are plain text to which no rule
+applies.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
 from bulkload.monitors.header import Layout
 from bulkload.monitors.hosts import is_plain_public_name
 from bulkload.monitors.validate import Valid
-from bulkload.store.runs import NewRow, to_json
+from bulkload.store.row_records import NewRow
+from bulkload.store.runs import to_json
 
-MOST_MOULDS = 1_000  # kept at a time
-_OWN = "\n"  # stands for a row's own cell; no cell that is trimmed is that
+MOST_TEMPLATES = 1_000  # kept at a time
+_OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it
 
 
 def _plain(longest: int) -> Callable[[str], object]:
-    """ASCII that JSON takes as it is, without blanks around it."""
+    """ASCII that JSON needs not escape, without spaces around it."""
     return re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
 
 
@@ -37,7 +38,7 @@ _IS_PLAIN: dict[str, Callable[[str], object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Mould:
+class _Template:
     type: str
     key: str  # the identity and the JSON body, with a %s for each own cell
     key_cells: tuple[int, ...]
@@ -45,41 +46,43 @@ class _Mould:
     body_cells: tuple[int, ...]
 
 
-class Moulds:
-    """The moulds of one file."""
+class RowTemplates:
+    """The templates of one file."""
 
     def __init__(self, layout: Layout) -> None:
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
         self._own = tuple((index, _IS_PLAIN[field]) for field, index in self._columns.items())
-        self._moulds: dict[tuple[str, ...], _Mould | None] = {}  # None: seen once; a kind of its own needs no mould
+        self._templates: dict[
+            tuple[str, ...], _Template | None
+        ] = {}  # None: seen once; a row like no other needs no template
 
-    def cast(self, row: RawRow, cells: tuple[str, ...]) -> NewRow | None:
+    def apply(self, row: RawRow, cells: tuple[str, ...]) -> NewRow | None:
         """Make a row quickly; `cells` are what the user wrote."""
-        kind = self._kind(row)
-        mould = self._moulds.get(kind) if kind is not None else None
-        if mould is None:
+        shared = self._shared_cells(row)
+        template = self._templates.get(shared) if shared is not None else None
+        if template is None:
             return None
         texts = row.cells
         return NewRow(
             source_row=row.number,
             cells=cells,
             state=State.PENDING,
-            type=mould.type,
-            key=mould.key % tuple([texts[index] for index in mould.key_cells]),
-            body=mould.body % tuple([texts[index] for index in mould.body_cells]),
+            type=template.type,
+            key=template.key % tuple([texts[index] for index in template.key_cells]),
+            body=template.body % tuple([texts[index] for index in template.body_cells]),
         )
 
-    def learn(self, valid: Valid) -> None:
-        """Take a row that went the long way as the mould for others."""
-        if valid.warnings or valid.monitor_id or (kind := self._kind(valid.row)) is None:
+    def remember(self, valid: Valid) -> None:
+        """Make a valid row the template for others like it."""
+        if valid.warnings or valid.monitor_id or (shared := self._shared_cells(valid.row)) is None:
             return
-        known = kind in self._moulds
-        if not known and len(self._moulds) >= MOST_MOULDS:
-            self._moulds.clear()
-        self._moulds[kind] = self._mould(valid) if known else None
+        known = shared in self._templates
+        if not known and len(self._templates) >= MOST_TEMPLATES:
+            self._templates.clear()
+        self._templates[shared] = self._template(valid) if known else None
 
-    def _kind(self, row: RawRow) -> tuple[str, ...] | None:
-        """What a row shares with others of its kind; None if one of its own cells is not plain."""
+    def _shared_cells(self, row: RawRow) -> tuple[str, ...] | None:
+        """The cells that a row may share with others; None if one of its own cells is not plain."""
         if row.issues:
             return None
         cells = list(row.cells)
@@ -90,7 +93,7 @@ class Moulds:
                 cells[index] = _OWN
         return tuple(cells)
 
-    def _mould(self, valid: Valid) -> _Mould:
+    def _template(self, valid: Valid) -> _Template:
         own = {field: index for field, index in self._columns.items() if valid.row.cells[index]}
         body = valid.config.body()
         members = [
@@ -101,7 +104,7 @@ class Moulds:
         for field, at in (("hostname", 1), ("name", -1)):
             if field in own:
                 parts[at] = "%s"
-        return _Mould(
+        return _Template(
             type=valid.config.type,
             key="\t".join(parts),
             key_cells=tuple(own[field] for field in ("hostname", "name") if field in own),

@@ -1,149 +1,166 @@
-"""Rows in doubt are settled by looking, never by guessing.
+"""Rows in doubt are settled by looking at the account, never by guessing.
 
 In: rows whose request left and whose outcome is not known, and the account's list of monitors. Out: the same rows as
 `created`, or pending again, or `failed`, or still in doubt.
 
-Found in the list, new since the run began and nobody else's: created. Absent proves "not created" only if the list is
-known to reach far enough, and if the monitor would be recognised in it. It reaches far enough if it shows a monitor of
-ours that left at least `grace` later (what is visible is assumed to become visible in order, and a gateway's late
-create to land within `grace`), or if the request left longer than `after` ago and the list shows our other monitors,
-as a true one does. The monitor would be recognised if others of ours are, by what the list shows of them; or if the
-list has no monitor at all that came since the run began and is nobody's.
+Found in the list, new since the run began and no other row's: created. Absence proves "not created" only if the list is
+known to be late enough, and if the monitor would be recognised in it. It is late enough if it contains a created
+monitor whose request left at least `settle_grace` later (monitors are assumed to become visible in order, and a gateway
+to deliver a request within that time), or if the request left longer than `settle_after` ago and the list contains our
+other monitors, as a complete one does. The monitor would be recognised if others of ours are, by what the list displays
+of them; or if the list has no unexplained monitor that is new since the run began.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bulkload import clock
 from bulkload.model import State, Status
-from bulkload.monitors.alterations import Way
-from bulkload.stages.candidates import Candidate, told_apart
-from bulkload.stages.listing import Coverage, Listing
-from bulkload.store.rows import Change, Doubt, Ledger, Task
+from bulkload.monitors.alterations import Alteration
+from bulkload.monitors.identity import identity_in
+from bulkload.settings import Options
+from bulkload.stages.candidates import Candidate, assign_candidates, name_monitors
+from bulkload.stages.context import RunContext
+from bulkload.stages.listing import Coverage, Listing, omits_created
+from bulkload.store.row_records import PendingRow, RowChange, RowInDoubt
+
+if TYPE_CHECKING:
+    from bulkload.alertsite.client import Api
 
 MOST_ATTEMPTS = 3  # times that a row is sent in all
-_TOO_LITTLE = frozenset({Way.NO_NAME, Way.NO_HOST})  # hidden: too little is left to call a monitor our own
-IN_DISGUISE = "may be this row's, shown otherwise than it was sent"
-NOT_WHOSE = "the account shows monitors that may be this row's or another's; write the right one into monitor_id"
-MOST_NAMED = 5  # monitors in a sentence
+MAY_BE_ALTERED = "may be this row's, displayed differently from what was sent"
+AMBIGUOUS = "may be this row's or another's; write the right one into monitor_id"
+_TOO_LITTLE = frozenset({Alteration.NO_NAME, Alteration.NO_HOST})  # hidden: too little is left to call a monitor ours
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the answer to a doubtful request may take to show; all in seconds."""
-
-    grace: float = 30.0  # a doubtful create lands at most this long after it left
-    after: float = 600.0  # a list never lags longer than this
-    timeout: float = 90.0  # how long a run polls once nothing else is left
+async def settle_with(context: RunContext, api: Api, listing: Listing) -> int:
+    """Settle what a list settles, after asking the account whether the list omits monitors."""
+    return settle(context, listing, is_complete=not await omits_created(context.record, api, listing))
 
 
-def settle(ledger: Ledger, listing: Listing, patience: Patience, *, is_whole: bool = True) -> int:
+def settle(context: RunContext, listing: Listing, *, is_complete: bool) -> int:
     """Settle what this list settles, of all runs in the account; returns how many rows changed.
 
-    `is_whole` is False if the list is known to skip monitors that are there; it proves no absence then.
+    `is_complete` is False if the list is known to omit monitors that exist; it proves no absence then.
     """
-    doubts = ledger.doubts()
+    doubts = context.record.rows_in_doubt()
     if not doubts:
         return 0
-    found, unclear = _found(ledger, listing, doubts)
-    reach = listing.reach(ledger)
-    believable: bool | None = None if is_whole else False  # None: not known yet, and seldom needed
-    changes: list[Change] = []
+    created, ambiguous = _assign(context, listing, doubts)
+    newest = listing.newest_created_at(context.record)
+    is_reliable: bool | None = None if is_complete else False  # None: not known yet, and seldom needed
+    changes: list[RowChange] = []
     for doubt in doubts:
-        if (monitor_id := found.get(doubt)) is not None:
-            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.CREATED, monitor_id=monitor_id))
+        if (monitor_id := created.get(doubt)) is not None:
+            changes.append(_change(doubt, Status.CREATED, monitor_id=monitor_id))
             continue
-        if doubt in unclear:
-            ids = ", ".join(candidate.monitor_id for candidate in unclear[doubt][:MOST_NAMED])
-            changes += _remarked(doubt, f"{NOT_WHOSE} ({ids})")
+        if doubt in ambiguous:
+            changes += _with_reason(
+                doubt, f"{name_monitors([candidate.monitor_id for candidate in ambiguous[doubt]])} {AMBIGUOUS}"
+            )
             continue
-        if not proves_absence(doubt.at, listing.asked, reach, patience):
+        if not proves_absence(doubt.at, listing.requested_at, newest, context.options):
             continue
-        if believable is None and not (believable := Coverage.of(ledger, listing).believable):
-            log.warning("the account's list does not show the monitors that bulkload created; it settles nothing")
-        if not believable:
+        if is_reliable is None and not (is_reliable := Coverage.of(context.record, listing).is_reliable):
+            log.warning("the account's list does not contain the monitors that bulkload created; it settles nothing")
+        if not is_reliable:
             continue
-        if (other := _in_disguise(ledger, listing, doubt, found.values())) is not None:
-            changes += _remarked(doubt, f"monitor {other}, which is new in the account, {IN_DISGUISE}")
+        if (other_id := _unexplained_monitor(context, listing, doubt, created.values())) is not None:
+            changes += _with_reason(doubt, f"monitor {other_id}, which is new in the account, {MAY_BE_ALTERED}")
         elif doubt.attempts >= MOST_ATTEMPTS:
-            words = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
-            changes.append(Change(run=doubt.run, position=doubt.position, state=Status.FAILED, error=words))
+            message = f"Sent {doubt.attempts} times, and not created: {doubt.error}."
+            changes.append(_change(doubt, Status.FAILED, error=message))
         else:
-            changes.append(Change(run=doubt.run, position=doubt.position, state=State.PENDING))
+            changes.append(_change(doubt, State.PENDING))
     if changes:
-        ledger.apply(changes)
-        log.info("looked up %d rows in doubt, %d of them found", len(doubts), len(found))
+        context.rows.apply(changes)
+        log.info("looked up %d rows in doubt, found %d of them", len(doubts), len(created))
     return sum(change.state is not State.DOUBT for change in changes)
 
 
-def _found(
-    ledger: Ledger, listing: Listing, doubts: Sequence[Doubt]
-) -> tuple[Mapping[Doubt, str], Mapping[Doubt, Sequence[Candidate]]]:
-    """Give the monitors that rows in doubt made, and the rows of which it cannot be told.
+def proves_absence(sent_at: str, listed_at: str, newest_at: str | None, options: Options) -> bool:
+    """True if a list proves that a request whose monitor it does not contain created nothing.
 
-    A monitor is a row's if it is shown as the row asks, or may be, and no other row can have made it: none in doubt,
-    and none that is on its way.
+    `sent_at` is the latest moment at which the request can have left, `listed_at` when the list was requested,
+    `newest_at` when the request for the newest created monitor left that it contains.
+    """
+    if (waited := clock.seconds_between(sent_at, listed_at)) > 0 and waited >= options.settle_after:
+        return True
+    if newest_at is None:
+        return False
+    later = clock.seconds_between(sent_at, newest_at)
+    return later > 0 and later >= options.settle_grace
+
+
+def _assign(
+    context: RunContext, listing: Listing, doubts: Sequence[RowInDoubt]
+) -> tuple[Mapping[RowInDoubt, str], Mapping[RowInDoubt, Sequence[Candidate]]]:
+    """Give the monitors that rows in doubt created, and the rows for which that cannot be decided.
+
+    A monitor is a row's if it is displayed as the row requests, or may be, and no other row can have created it: none
+    in doubt, and none whose request is in flight.
     """
     candidates = listing.candidates()
-    possible: dict[Doubt | Task, Sequence[Candidate]] = {
-        doubt: [one for one in candidates.of(doubt.identity) if _may_be_new(ledger, one.monitor_id, doubt)]
-        for doubt in doubts
-    }
-    possible |= {task: candidates.of(task.identity) for task in ledger.on_their_way()}
-    own, shared = told_apart({row: some for row, some in possible.items() if some})
-    found: dict[Doubt, str] = {}
-    unclear: dict[Doubt, Sequence[Candidate]] = {}
+    possible: dict[RowInDoubt | PendingRow, Sequence[Candidate]] = {}
+    for doubt in doubts:
+        found = candidates.of(identity_in(doubt.type, doubt.body))
+        possible[doubt] = [candidate for candidate in found if _may_be_new(context, candidate.monitor_id, doubt)]
+    for row in context.rows.in_flight():
+        possible[row] = candidates.of(identity_in(row.type, row.body))
+    own, shared = assign_candidates({row: found for row, found in possible.items() if found})
+    created: dict[RowInDoubt, str] = {}
+    ambiguous: dict[RowInDoubt, Sequence[Candidate]] = {}
     for doubt in doubts:
         if (candidate := own.get(doubt)) is None:
-            unclear |= {doubt: shared[doubt]} if doubt in shared else {}
-        elif candidate.ways.isdisjoint(_TOO_LITTLE):
-            found[doubt] = candidate.monitor_id
+            if doubt in shared:
+                ambiguous[doubt] = shared[doubt]
+        elif candidate.alterations.isdisjoint(_TOO_LITTLE):
+            created[doubt] = candidate.monitor_id
         else:
-            unclear[doubt] = [candidate]
-    return found, unclear
+            ambiguous[doubt] = [candidate]
+    return created, ambiguous
 
 
-def _may_be_new(ledger: Ledger, monitor_id: str, doubt: Doubt) -> bool:
-    """True if a monitor came since the run of a row began, and no row has it."""
-    return not ledger.was_earlier(monitor_id, doubt.run) and not ledger.is_made(monitor_id)
+def _may_be_new(context: RunContext, monitor_id: str, doubt: RowInDoubt) -> bool:
+    """True if a monitor appeared since the row's run began, and no row has it."""
+    record = context.record
+    return not record.existed_before(doubt.run, monitor_id) and not record.is_created(monitor_id)
 
 
-def _in_disguise(ledger: Ledger, listing: Listing, doubt: Doubt, found: Collection[str]) -> str | None:
-    """A monitor that may be a row's although no known way of showing makes the one from the other.
+def _unexplained_monitor(
+    context: RunContext, listing: Listing, doubt: RowInDoubt, assigned: Collection[str]
+) -> str | None:
+    """A monitor that may be a row's although no known alteration leads from the one to the other.
 
-    It came since the run began, and is nobody's. If the account is known to show monitors as they were sent, it must
-    have the row's host or name; else any will do.
+    It is new since the run began, and no row's. If the account is known to display monitors as they were sent, it must
+    have the row's host or name; otherwise any such monitor counts.
     """
-    asked = doubt.identity
-    for monitor_id, shown in listing.identities.items():
-        is_near = shown.type in (asked.type, "") and (
-            shown.servers == asked.servers or None in shown.servers or shown.name in (asked.name, None)
+    requested = identity_in(doubt.type, doubt.body)
+    for monitor_id, displayed in listing.identities.items():
+        is_near = displayed.type in (requested.type, "") and (
+            displayed.servers == requested.servers
+            or None in displayed.servers
+            or displayed.name in (requested.name, None)
         )
-        is_free = monitor_id not in listing.ours and monitor_id not in found
-        if is_free and (is_near or not listing.can_prove_absence) and _may_be_new(ledger, monitor_id, doubt):
+        is_free = monitor_id not in listing.created and monitor_id not in assigned
+        if is_free and (is_near or not listing.can_prove_absence) and _may_be_new(context, monitor_id, doubt):
             return monitor_id
     return None
 
 
-def _remarked(doubt: Doubt, reason: str) -> list[Change]:
-    """Let a row in doubt say why it stays so."""
+def _with_reason(doubt: RowInDoubt, reason: str) -> list[RowChange]:
+    """Keep a row in doubt, and add the reason to its error."""
     if reason in doubt.error:
         return []
-    words = f"{doubt.error}; {reason}"
-    return [Change(run=doubt.run, position=doubt.position, state=State.DOUBT, error=words, at=doubt.at)]
+    return [_change(doubt, State.DOUBT, error=f"{doubt.error}; {reason}", at=doubt.at)]
 
 
-def proves_absence(left: str, asked: str, reach: str | None, patience: Patience) -> bool:
-    """True if a list proves that a request which is not in it created nothing.
-
-    `left` is when the request left at the latest, `asked` when the list was asked for, `reach` when the newest of our
-    monitors that it shows was sent.
-    """
-    if (waited := clock.seconds_between(left, asked)) > 0 and waited >= patience.after:
-        return True
-    return reach is not None and (later := clock.seconds_between(left, reach)) > 0 and later >= patience.grace
+def _change(
+    doubt: RowInDoubt, state: State | Status, *, monitor_id: str | None = None, error: str = "", at: str | None = None
+) -> RowChange:
+    return RowChange(run=doubt.run, position=doubt.position, state=state, monitor_id=monitor_id, error=error, at=at)

@@ -1,7 +1,7 @@
-"""Read-back: what the account stores, compared with what was asked for.
+"""Verify: compare what the account stores with what was requested.
 
-In: the rows of a run that were created or updated. Out: a warning on every row whose monitor is stored otherwise, and
-how many there are. The account is listed once; only monitors that the list does not show are asked for one by one.
+In: the rows of a run that were created or updated. Out: a warning on every row whose monitor is stored differently, and
+their count. The account is listed once; only monitors that the list omits are requested one by one.
 """
 
 from __future__ import annotations
@@ -14,107 +14,127 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkload.alertsite.client import Api
-from bulkload.model import Issue
-from bulkload.monitors.display_profile import Showing, without_ways
+from bulkload.model import ACCOUNT_ISSUE, Issue
+from bulkload.monitors.display_profile import DisplayProfile, without_display_differences
+from bulkload.monitors.header import columns_of
 from bulkload.monitors.identity import differences, spelled_out
-from bulkload.stages.matching import Terms
-from bulkload.stages.plan import believable_list, warn_of_twins
-from bulkload.stages.settle import Patience
-from bulkload.store.rows import Ledger, Stored
-from bulkload.store.runs import ACCOUNT_ISSUE
+from bulkload.stages.account_duplicates import warn_of_duplicate_monitors
+from bulkload.stages.context import RunContext
+from bulkload.stages.listing import reliable_listing
+from bulkload.store.row_records import RowToVerify
 
-STORED_OTHERWISE = f"{ACCOUNT_ISSUE}stored_otherwise"
+STORED_DIFFERENTLY = f"{ACCOUNT_ISSUE}stored_otherwise"
 BATCH = 500  # rows fetched from the store at a time
-MOST_NAMED = 10  # fields that the sentence about unseen fields names
+MOST_NAMED = 10  # fields that the sentence about hidden fields names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What comparing came to."""
+    """The result of verifying a run."""
 
     compared: int = 0  # monitors
-    otherwise: int = 0  # of them, how many are not stored as asked for
-    missing: int = 0  # of them, how many are not in the account at all
-    twins: int = 0  # rows whose monitor is there more than once
-    unseen: Mapping[str, int] = field(default_factory=dict)  # fields that the account does not show → how many rows
+    different: int = 0  # of them, how many are stored differently from the request
+    missing: int = 0  # of these, how many are not in the account at all
+    duplicates: int = 0  # rows whose monitor is in the account more than once
+    hidden: Mapping[str, int] = field(default_factory=dict)  # fields that the account does not display → how many rows
 
     @property
     def good(self) -> bool:
-        """True if everything that can be seen is as it was asked for."""
-        return not self.otherwise and not self.twins
+        """True if everything that can be compared is as requested."""
+        return not self.different and not self.duplicates
+
+    def as_json(self) -> dict[str, object]:
+        """The object that `run --json` prints under "verify"."""
+        counts = {"compared": self.compared, "otherwise": self.different, "missing": self.missing}
+        return {**counts, **({"twins": self.duplicates} if self.duplicates else {}), "unseen": dict(self.hidden)}
 
     def __str__(self) -> str:
         """Say it in a sentence or two."""
         if not self.compared:
             return "There was nothing to compare."
-        if not self.otherwise:
-            said = "The one monitor is" if self.compared == 1 else f"All {self.compared:,} monitors are"
-            said += " stored as asked."
+        if not self.different:
+            subject = "The one monitor is" if self.compared == 1 else f"All {self.compared:,} monitors are"
+            sentences = [f"{subject} stored as requested."]
         else:
-            gone = f" ({self.missing:,} not there)" if self.missing else ""
-            said = f"{self.otherwise:,} of {self.compared:,} monitors are not stored as asked{gone}."
-        if self.twins:
-            noun = "monitor is" if self.twins == 1 else "monitors are"
-            said += f" {self.twins:,} {noun} there more than once."
-        if self.unseen:
-            said += f" The account does not show {', '.join(list(self.unseen)[:MOST_NAMED])}."
-        return said
+            missing = f" ({self.missing:,} not found)" if self.missing else ""
+            sentences = [
+                f"{self.different:,} of {self.compared:,} monitors are stored differently from the request{missing}."
+            ]
+        if self.duplicates:
+            noun = "monitor is" if self.duplicates == 1 else "monitors are"
+            sentences.append(f"{self.duplicates:,} {noun} in the account more than once.")
+        if self.hidden:
+            sentences.append(f"The account does not display {', '.join(list(self.hidden)[:MOST_NAMED])}.")
+        return " ".join(sentences)
 
 
-async def verify(ledger: Ledger, api: Api, terms: Terms, patience: Patience, columns: Mapping[str, str]) -> Verified:
-    """Compare every created and updated row of the run; `columns` names the file's column of a field."""
-    if not ledger.stored(-1, 1):
-        ledger.remark(STORED_OTHERWISE, ())
+async def verify(context: RunContext, api: Api) -> Verified:
+    """Compare every created and updated row of the run with its monitor."""
+    rows = context.rows
+    if not rows.to_verify(-1, 1):
+        rows.replace_warnings(STORED_DIFFERENTLY, ())
         return Verified()
-    listing = await believable_list(ledger, api, terms, patience)
-    found: list[tuple[int, Issue]] = []
-    unseen: Counter[str] = Counter()
-    unlisted: list[Stored] = []
-    compared = 0
-    for row in _rows(ledger):
-        compared += 1
+    listing = await reliable_listing(context.record, api, context.options)
+    comparison = _Comparison(columns_of(context.run.header, context.options.map), listing.profile)
+    unlisted: list[RowToVerify] = []
+    for row in _rows_to_verify(context):
         if (item := listing.monitors.get(row.monitor_id)) is None:
             unlisted.append(row)
         else:
-            found += _compared(row, item, columns, unseen, listing.showing)
-    missing = 0
-    for row, item in await _ask_for(api, unlisted, patience):
+            comparison.add(row, item)
+    for row, item in await _request(api, unlisted, context.options.settle_grace):
+        comparison.add(row, item)
+    rows.replace_warnings(STORED_DIFFERENTLY, comparison.warnings)
+    return Verified(
+        compared=comparison.compared,
+        different=len({position for position, _ in comparison.warnings}),
+        missing=comparison.missing,
+        duplicates=warn_of_duplicate_monitors(context, listing),
+        hidden=dict(comparison.hidden),
+    )
+
+
+class _Comparison:
+    """Compares monitors with requests, one after the other."""
+
+    def __init__(self, columns: Mapping[str, str], profile: DisplayProfile) -> None:
+        self.compared = 0
+        self.missing = 0
+        self.hidden: Counter[str] = Counter()
+        self.warnings: list[tuple[int, Issue]] = []  # with the position of the row
+        self._columns = columns  # field → column of the file
+        self._profile = profile
+
+    def add(self, row: RowToVerify, item: Mapping[str, Any] | None) -> None:
+        """Compare a row's request with its monitor; None: it is not in the account."""
+        self.compared += 1
         if item is None:
-            missing += 1
-            found.append((row.position, _issue(f"Monitor {row.monitor_id} is not in the account.")))
-        else:
-            found += _compared(row, item, columns, unseen, listing.showing)
-    ledger.remark(STORED_OTHERWISE, found)
-    otherwise = len({position for position, _ in found})
-    twins = warn_of_twins(ledger, listing)
-    return Verified(compared=compared, otherwise=otherwise, missing=missing, twins=twins, unseen=dict(unseen))
+            self.missing += 1
+            self._warn(row, f"Monitor {row.monitor_id} is not in the account.")
+            return
+        request = json.loads(row.body)
+        self.hidden.update(field for field in request if field not in item)
+        fields = without_display_differences(differences(request, item), request, item, self._profile)
+        for name, (stored, requested) in fields.items():
+            self._warn(row, f"Stored differently: {spelled_out({name: (requested, stored)})}.", name)
+
+    def _warn(self, row: RowToVerify, message: str, name: str | None = None) -> None:
+        column = self._columns.get(name) if name is not None else None
+        issue = Issue(code=STORED_DIFFERENTLY, message=message, field=name, column=column, severity="warning")
+        self.warnings.append((row.position, issue))
 
 
-def _rows(ledger: Ledger) -> Iterator[Stored]:
+def _rows_to_verify(context: RunContext) -> Iterator[RowToVerify]:
     after = -1
-    while batch := ledger.stored(after, BATCH):
+    while batch := context.rows.to_verify(after, BATCH):
         after = batch[-1].position
         yield from batch
 
 
-async def _ask_for(api: Api, rows: list[Stored], patience: Patience) -> list[tuple[Stored, dict[str, Any] | None]]:
-    """Ask for monitors one by one, and once more for those not found, since the newest may take a while to show."""
+async def _request(api: Api, rows: list[RowToVerify], grace: float) -> list[tuple[RowToVerify, dict[str, Any] | None]]:
+    """Request monitors one by one, and once more those not found, since the newest may appear late."""
     found = [(row, await api.get(row.monitor_id)) for row in rows]
     if any(item is None for _, item in found):
-        await asyncio.sleep(patience.grace)
+        await asyncio.sleep(grace)
         found = [(row, await api.get(row.monitor_id) if item is None else item) for row, item in found]
     return found
-
-
-def _compared(
-    row: Stored, item: Mapping[str, Any], columns: Mapping[str, str], unseen: Counter[str], showing: Showing
-) -> Iterator[tuple[int, Issue]]:
-    asked = json.loads(row.body)
-    unseen.update(name for name in asked if name not in item)
-    for name, (now, wanted) in without_ways(differences(asked, item), asked, item, showing).items():
-        message = f"Stored otherwise than asked: {spelled_out({name: (wanted, now)})}."
-        yield row.position, _issue(message, name, columns.get(name))
-
-
-def _issue(message: str, name: str | None = None, column: str | None = None) -> Issue:
-    return Issue(code=STORED_OTHERWISE, message=message, field=name, column=column, severity="warning")

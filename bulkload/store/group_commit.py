@@ -1,7 +1,7 @@
-"""Group commits: marks and results of the same moment become durable together.
+"""Group commit: marks and results of the same moment become durable in one transaction.
 
-In: `Change`s of rows, from many workers. Out: one transaction for all that came up within a few milliseconds.
-A mark is waited for; a result is recorded a moment later, and a crash in between leaves its row in doubt.
+In: `RowChange`s from many workers. Out: one transaction for all that arrive within a few milliseconds. A worker waits
+for its mark; a result is recorded a moment later, and a crash in between leaves its row in doubt.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ import logging
 from collections.abc import Callable
 
 from bulkload.errors import LockLost, StoreError
-from bulkload.store.rows import Change, Ledger
+from bulkload.store.row_records import RowChange
+from bulkload.store.rows import RunRows
 
-GATHER = 0.002  # seconds that a group stays open; a commit takes about as long, and a caller gets ready far earlier
+GROUP_SECONDS = 0.002  # how long a group stays open; a commit takes about as long, and workers mark rows far earlier
 
 log = logging.getLogger(__name__)
 
 
-class Journal:
-    """Collects changes of one run and writes them in groups; tells of those that the ledger refuses."""
+class GroupCommit:
+    """Collects changes of one run and writes them in groups; `on_refused` gets those that the store refuses."""
 
-    def __init__(self, ledger: Ledger, on_refused: Callable[[Change], None] = lambda change: None) -> None:
-        self._ledger = ledger
+    def __init__(self, rows: RunRows, on_refused: Callable[[RowChange], None] = lambda change: None) -> None:
+        self._rows = rows
         self._on_refused = on_refused
-        self._changes: list[Change] = []
-        self._waiting: list[asyncio.Future[None]] = []  # those who wait for their mark
+        self._changes: list[RowChange] = []
+        self._waiting: list[asyncio.Future[None]] = []  # for the commits of marks
         self._timer: asyncio.TimerHandle | None = None  # set: a group is open
         self._failure: StoreError | None = None
 
-    async def mark(self, change: Change) -> None:
+    async def mark(self, change: RowChange) -> None:
         """Return when the change is on disk. Raises `StoreError` if it cannot get there."""
         self._check()
         self.record(change)
@@ -38,16 +39,16 @@ class Journal:
         await durable
         self._check()
 
-    def record(self, change: Change) -> None:
-        """Have the change on disk with the next group. Raises `StoreError` if an earlier one failed.
+    def record(self, change: RowChange) -> None:
+        """Write the change with the next group. Raises `StoreError` if an earlier one failed.
 
-        A run that lost its store still notes what became of the requests that had left before.
+        A run that lost its store still records the outcome of requests that had left before.
         """
         if not isinstance(self._failure, LockLost):
             self._check()
         self._changes.append(change)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER, self._write)
+            self._timer = asyncio.get_running_loop().call_later(GROUP_SECONDS, self._write)
 
     def flush(self) -> None:
         """Write everything now. Raises `StoreError` if this or an earlier group could not be written."""
@@ -61,7 +62,7 @@ class Journal:
         changes, self._changes = self._changes, []
         waiting, self._waiting = self._waiting, []
         try:
-            for refused in self._ledger.apply(changes) if changes else ():
+            for refused in self._rows.apply(changes) if changes else ():
                 log.error("row at position %d: %s", refused.position, refused.error)
                 self._on_refused(refused)
         except StoreError as error:
@@ -72,7 +73,7 @@ class Journal:
             log.debug("the store was not written", exc_info=error)
             if not isinstance(error, Exception):
                 raise
-        finally:  # whatever went wrong, nobody waits for ever; `_check` tells them
+        finally:  # no worker may wait forever; `_check` raises what went wrong
             for durable in waiting:
                 if not durable.done():  # its worker may have been cancelled
                     durable.set_result(None)

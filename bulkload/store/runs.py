@@ -1,7 +1,7 @@
 """The run store: every run and every row, in one SQLite file.
 
 In: runs and their rows as they are read. Out: the history and the rows of a report. What happens to rows in between is
-in `ledger`, and what the tables are in `schema`.
+in `rows`, what is known about an account in `account_record`; the tables are in `schema`.
 """
 
 from __future__ import annotations
@@ -16,42 +16,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple
 
 import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, LockLost, StoreError, UsageError
-from bulkload.model import Issue, ReportRow, RunInfo, State, Status, Translated, in_order, status_of
+from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, RunInfo, Status, Translated, in_order, status_of
 from bulkload.store.accounts import canonical
 from bulkload.store.lock import Hold, identity
+from bulkload.store.row_records import NewRow
 from bulkload.store.schema import connect
+from bulkload.store.transaction import Transaction
 
 STORE_NAME = "bulkload.sqlite3"
-ACCOUNT_ISSUE = "account."  # begins the codes of warnings about what the account shows; people read them as error
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
-
-
-class NewRow(NamedTuple):
-    """A row as it enters the store."""
-
-    source_row: int
-    cells: tuple[str, ...]
-    state: State | Status
-    type: str | None = None
-    key: str | None = None  # the monitor's identity
-    body: str | None = None  # the JSON to send
-    names: str | None = None  # the monitor ID that the file itself names
-    finished_in_file: bool = False  # the file is a results file and calls the row done
-    monitor_id: str | None = None
-    error: str = ""
-    error_columns: tuple[str, ...] = ()
-    issues: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +42,7 @@ class Run:
 
     number: int
     id: str
-    account: int | None  # None: offline
+    account_id: int | None  # None: offline
     base_url: str
     username: str
     command: str
@@ -157,10 +139,10 @@ class Store:
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def account(self, base_url: str, username: str) -> int:
-        """The number of an account, which is told apart by base URL and user, however they are spelled.
+    def account_id(self, base_url: str, username: str) -> int:
+        """The ID of an account in the store; the base URL and the user name identify it, however they are spelled.
 
-        Raises `UsageError` if no user is named, or none was before, so that it may be an account that is known.
+        Raises `UsageError` if no user name is given, or none was before, so that it may be a known account.
         """
         with self.transaction():
             meant = canonical(base_url, username)
@@ -184,7 +166,7 @@ class Store:
         input_path: str,
         header: Sequence[str],
         *,
-        account: int | None,
+        account_id: int | None,
         details: Mapping[str, str],
         settings: Mapping[str, str],
         arrival: int | None = None,
@@ -200,7 +182,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     run_id,
-                    account,
+                    account_id,
                     command,
                     input_path,
                     to_json(header),
@@ -227,7 +209,7 @@ class Store:
                     row.type,
                     digest(row.key) if row.key is not None else None,
                     row.body,
-                    row.names,
+                    row.given_monitor_id,
                     row.finished_in_file,
                     row.monitor_id,
                     row.error,
@@ -250,11 +232,18 @@ class Store:
             self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
 
     def note_setting(self, run: Run, name: str, value: str) -> None:
-        """Let the report of a run say one thing more about how it was carried out."""
+        """Add a setting to the report of a run."""
         with self.transaction():
             (settings,) = self.db.execute("SELECT settings FROM runs WHERE run = ?", (run.number,)).fetchone()
             changed = to_json(json.loads(settings) | {name: value})
             self.db.execute("UPDATE runs SET settings = ? WHERE run = ?", (changed, run.number))
+
+    def note_detail(self, run: Run, name: str, value: str) -> None:
+        """Add a detail about how its input was read to the report of a run."""
+        with self.transaction():
+            (details,) = self.db.execute("SELECT details FROM runs WHERE run = ?", (run.number,)).fetchone()
+            changed = to_json(json.loads(details) | {name: value})
+            self.db.execute("UPDATE runs SET details = ? WHERE run = ?", (changed, run.number))
 
     def reopen(self, run: Run) -> None:
         """Make the rows pending again that were given up, for another session of the run."""
@@ -375,7 +364,7 @@ class Store:
         Raises `LockLost` at its begin if another run has taken over the store since it was locked; with `even_lost`
         only `lost` says so.
         """
-        return _Transaction(self, even_lost)
+        return Transaction(self, even_lost)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -387,13 +376,13 @@ class Store:
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
 
-    def _has_sent(self, account: int) -> bool:
+    def _has_sent(self, account_id: int) -> bool:
         """True if a monitor was made in an account, or may have been."""
         sent = self.db.execute(
             "SELECT 1 FROM monitors WHERE account = ?1 UNION ALL"
             " SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run AND (state = 'doubt' OR state = 'sending')"
             " WHERE account = ?1 LIMIT 1",
-            (account,),
+            (account_id,),
         )
         return sent.fetchone() is not None
 
@@ -421,52 +410,11 @@ class Store:
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
 
 
-class _Transaction:
-    """One transaction of a store.
-
-    Not a generator: one that a signal strikes stays open until it is collected, and would then undo what is under way
-    at that moment.
-    """
-
-    def __init__(self, store: Store, even_lost: bool) -> None:
-        self._store = store
-        self._even_lost = even_lost
-
-    def __enter__(self) -> None:
-        try:
-            self._undo()  # an earlier one that a signal kept from its end
-            with self._store.errors():
-                self._store.db.execute("BEGIN IMMEDIATE")
-                if not self._even_lost and (lost := self._store.lost(files=False)) is not None:
-                    raise lost
-        except BaseException:
-            self._undo()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            with self._store.errors():
-                if error is not None:
-                    raise error
-                self._store.db.execute("COMMIT")
-        except BaseException as raised:
-            self._undo()
-            if raised is not error:
-                raise
-
-    def _undo(self) -> None:
-        with self._store.errors():
-            if self._store.db.in_transaction:
-                self._store.db.execute("ROLLBACK")
-
-
 def _run(found: sqlite3.Row) -> Run:
     return Run(
         number=found["run"],
         id=found["id"],
-        account=found["account"],
+        account_id=found["account"],
         base_url=found["base_url"],
         username=found["username"],
         command=found["command"],

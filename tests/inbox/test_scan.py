@@ -19,7 +19,7 @@ from bulkload.inbox.scan import (
     free_name,
     has_candidates,
     is_candidate,
-    sheet_of,
+    recurring_name,
     tidy,
     waiting,
 )
@@ -173,7 +173,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path: Path)
 )
 def test_a_sheet_is_its_name_without_a_date_and_nothing_less(name: str, sheet: str) -> None:
     """What looks like one sheet must be one: rows missing from another sheet would count as gone."""
-    assert sheet_of(name) == sheet
+    assert recurring_name(name) == sheet
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,20 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from bulkload.monitors.alterations import LONGEST_TEXT, SHORTEST_CUT, Lengths, Way, difference_of_texts
-from bulkload.monitors.display_profile import UNKNOWN, Seen, Showing, difference, learned, without_ways
+from bulkload.monitors.alterations import LONGEST_TEXT, SHORTEST_CUT, Alteration, Lengths, text_alterations
+from bulkload.monitors.display_profile import (
+    UNKNOWN,
+    DisplayProfile,
+    Observation,
+    alterations_between,
+    learn_profile,
+    without_display_differences,
+)
 from bulkload.monitors.identity import Identity, asked_identity, listed_identity
 from bulkload.sandbox.alterations import WAYS, shown_by
 from bulkload.stages.candidates import Candidates
 
-EVERY = frozenset(Way)
+EVERY = frozenset(Alteration)
 OF_TYPES = ("upper-types", "short-types")  # a monitor's type is not part of this module
 SINGLE = (*(way for way in WAYS if way not in OF_TYPES), "cut=20", "cut=12", "cut-bytes=20")
 CASE, LOSS = {"upper-names", "lower-names"}, {"question-marks", "ascii-only", "bmp-only"}
@@ -86,13 +93,15 @@ def is_cut_too_short(asked: Identity, shown: Identity, ways: str) -> bool:
 
 def is_explained(asked: Identity, shown: Identity) -> None:
     """The difference is explained, found in a list, and learned from one fresh monitor."""
-    found = difference(asked, shown, EVERY)
+    found = alterations_between(asked, shown, EVERY)
     assert found is not None, (asked.name, shown.name)
-    fresh = learned(UNKNOWN, [Seen.of(asked, shown)], fresh=True)
-    assert difference(asked, shown, fresh.ways) == found, (fresh, asked.name, shown.name)
+    fresh = learn_profile(UNKNOWN, [Observation.of(asked, shown)], fresh=True)
+    assert alterations_between(asked, shown, fresh.alterations) == found, (fresh, asked.name, shown.name)
     assert fresh.known
-    assert [one.monitor_id for one in Candidates([("1", shown)], Showing(ways=fresh.ways)).of(asked)] == ["1"]
-    if Way.CASE not in found:
+    assert [
+        one.monitor_id for one in Candidates([("1", shown)], DisplayProfile(alterations=fresh.alterations)).of(asked)
+    ] == ["1"]
+    if Alteration.CASE not in found:
         assert [one.monitor_id for one in Candidates([("1", shown)], UNKNOWN).of(asked)] == ["1"]
 
 
@@ -140,11 +149,11 @@ def test_another_letter_or_digit_is_another_name(name: str, place: int, other: s
     assume(name[place] not in (" ", other))
     replaced = name[:place] + other + name[place + 1 :]
     put_in = name[:place] + other + name[place:]
-    assert difference_of_texts(name, replaced, EVERY) is None
-    assert difference_of_texts(name, put_in, EVERY) is None
-    assert difference_of_texts(put_in, name, EVERY) is None
-    assert difference_of_texts(name, f"{name}{other}", EVERY) is None
-    assert difference_of_texts(f"{name}{other}", name, EVERY) == (None if len(name) < SHORTEST_CUT else {Way.CUT})
+    assert text_alterations(name, replaced, EVERY) is None
+    assert text_alterations(name, put_in, EVERY) is None
+    assert text_alterations(put_in, name, EVERY) is None
+    assert text_alterations(name, f"{name}{other}", EVERY) is None
+    assert text_alterations(f"{name}{other}", name, EVERY) == (None if len(name) < SHORTEST_CUT else {Alteration.CUT})
 
 
 BEYOND = st.text(st.sampled_from("東京都大阪名古屋🟢🔴🟡"), min_size=2, max_size=30)
@@ -157,10 +166,10 @@ def test_another_sign_of_a_name_that_is_shown_beyond_ascii_is_another_name(
     """CJK and emoji; also a shorter beginning of such a name, where names are not cut."""
     place %= len(name)
     replaced = name[:place] + other + name[place + 1 :]
-    assert difference_of_texts(f"{start} {name}", f"{start} {replaced}", EVERY) is None
+    assert text_alterations(f"{start} {name}", f"{start} {replaced}", EVERY) is None
     kept = name[:place]
     assume(any(character > "\uffff" for character in kept) or (kept and not name[place:].isascii()))
-    lost = difference_of_texts(f"{start} {name}", f"{start} {kept}", EVERY - {Way.CUT})
+    lost = text_alterations(f"{start} {name}", f"{start} {kept}", EVERY - {Alteration.CUT})
     without_emoji = "".join(character for character in name if character <= "\uffff")
     assert lost is None or kept.replace("?", "") == without_emoji
 
@@ -177,8 +186,8 @@ NO_ESCAPES = st.text(st.characters(codec="utf-8", exclude_characters="&"), max_s
 @given(asked=NO_ESCAPES, shown=NO_ESCAPES)
 def test_names_that_differ_in_letters_are_never_taken_for_each_other(asked: str, shown: str) -> None:
     """Two names that have nothing to do with each other; what is lost beyond ASCII is compared without it."""
-    ways = difference_of_texts(asked, shown, EVERY - {Way.CUT})
-    if ways is not None and not ways & {Way.NON_ASCII, Way.ASTRAL, Way.CASE}:
+    ways = text_alterations(asked, shown, EVERY - {Alteration.CUT})
+    if ways is not None and not ways & {Alteration.NON_ASCII, Alteration.ASTRAL, Alteration.CASE}:
         assert ascii_letters(asked) == ascii_letters(shown)
     if ascii_letters(asked) and asked.isascii() and ascii_letters(asked) != ascii_letters(shown):
         assert ways is None
@@ -201,9 +210,9 @@ def test_names_that_differ_in_letters_are_never_taken_for_each_other(asked: str,
 )
 def test_names_that_only_look_alike_are_not_the_same(asked: str, shown: str) -> None:
     """Whatever an account may do, short of cutting names: that is another question, and of their length."""
-    assert difference_of_texts(asked, shown, EVERY - {Way.CUT}) is None
+    assert text_alterations(asked, shown, EVERY - {Alteration.CUT}) is None
     if not asked.startswith(shown):
-        assert difference_of_texts(asked, shown, EVERY) is None
+        assert text_alterations(asked, shown, EVERY) is None
 
 
 @pytest.mark.parametrize(
@@ -211,85 +220,87 @@ def test_names_that_only_look_alike_are_not_the_same(asked: str, shown: str) -> 
 )
 def test_another_type_host_or_port_is_never_a_way_of_showing(change: dict[str, object]) -> None:
     asked, shown = asked_and_shown("mail", "blanks", 993)
-    assert difference(asked, shown, EVERY) == frozenset()
-    assert difference(asked, shown._replace(**change), EVERY) is None  # type: ignore[arg-type]
+    assert alterations_between(asked, shown, EVERY) == frozenset()
+    assert alterations_between(asked, shown._replace(**change), EVERY) is None  # type: ignore[arg-type]
 
 
 # ── learning ──────────────────────────────────────────────────────────────────────────────────────────────
 
-WAY_SETS = st.frozensets(st.sampled_from(Way))
+WAY_SETS = st.frozensets(st.sampled_from(Alteration))
 LENGTHS: st.SearchStrategy[Lengths] = st.tuples(*[st.integers(0, 999)] * 3)
 
 
 @given(
-    ways=WAY_SETS,
+    alterations=WAY_SETS,
     exact=WAY_SETS,
     longest=LENGTHS,
     cut=st.one_of(st.none(), st.integers(1, 255)),
     known=st.booleans(),
 )
 def test_what_was_learned_is_the_same_as_its_json(
-    ways: frozenset[Way], exact: frozenset[Way], longest: Lengths, cut: int | None, known: bool
+    alterations: frozenset[Alteration], exact: frozenset[Alteration], longest: Lengths, cut: int | None, known: bool
 ) -> None:
-    showing = Showing(ways=ways, exact=exact, longest=longest, cut=cut, known=known)
-    assert Showing.from_json(showing.to_json()) == showing
-    later = json.loads(showing.to_json())
+    profile = DisplayProfile(alterations=alterations, exact=exact, longest=longest, cut=cut, known=known)
+    assert DisplayProfile.from_json(profile.to_json()) == profile
+    later = json.loads(profile.to_json())
     later["ways"].append("of a later version")
-    assert Showing.from_json(json.dumps(later)) == showing
-    assert len(showing.sentences(showing)) == 0
-    assert len(showing.sentences(UNKNOWN)) == len(ways)
+    assert DisplayProfile.from_json(json.dumps(later)) == profile
+    assert len(profile.sentences(profile)) == 0
+    assert len(profile.sentences(UNKNOWN)) == len(alterations)
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_of_an_account_that_was_never_seen_nothing_is_known(nothing: str | None) -> None:
-    assert Showing.from_json(nothing) == UNKNOWN
-    assert UNKNOWN.possible == EVERY - {Way.CASE}
+    assert DisplayProfile.from_json(nothing) == UNKNOWN
+    assert UNKNOWN.possible == EVERY - {Alteration.CASE}
 
 
-def seen(name: str, shown: str, port: int | None = None) -> Seen:
-    return Seen.of(Identity("email-imap", ("mx",), 143, name), Identity("email-imap", ("mx",), port or 143, shown))
+def seen(name: str, shown: str, port: int | None = None) -> Observation:
+    return Observation.of(
+        Identity("email-imap", ("mx",), 143, name), Identity("email-imap", ("mx",), port or 143, shown)
+    )
 
 
 def test_what_a_hand_may_have_done_needs_two_monitors_or_a_fresh_one() -> None:
     """Letter case, a cut, a missing port: one old monitor may have been changed by somebody."""
     long = "a name of a monitor that goes on and on"
-    for asked, shown, way in (("Mail", "MAIL", Way.CASE), (long, long[:20], Way.CUT)):
+    for asked, shown, way in (("Mail", "MAIL", Alteration.CASE), (long, long[:20], Alteration.CUT)):
         one = seen(asked, shown)
-        assert learned(UNKNOWN, [one]).ways == frozenset()
-        assert learned(UNKNOWN, [one], fresh=True).ways == {way}
-        assert learned(UNKNOWN, [one, one]).ways == {way}
-    assert learned(UNKNOWN, [seen("a  b", "a b")]).ways == {Way.BLANKS}
+        assert learn_profile(UNKNOWN, [one]).alterations == frozenset()
+        assert learn_profile(UNKNOWN, [one], fresh=True).alterations == {way}
+        assert learn_profile(UNKNOWN, [one, one]).alterations == {way}
+    assert learn_profile(UNKNOWN, [seen("a  b", "a b")]).alterations == {Alteration.SPACES}
 
 
 def test_a_name_that_comes_out_whole_takes_back_what_a_renamed_one_taught() -> None:
     """One monitor shows the difference, another that must show it does not: it is no way of the account."""
     mixed = [seen("a  b", "a b"), seen("c  d", "c  d")]
-    found = learned(UNKNOWN, mixed)
-    assert Way.BLANKS not in found.ways
-    assert Way.BLANKS not in found.possible
-    again = learned(learned(UNKNOWN, mixed[:1]), mixed[1:])
-    assert Way.BLANKS not in again.ways
+    found = learn_profile(UNKNOWN, mixed)
+    assert Alteration.SPACES not in found.alterations
+    assert Alteration.SPACES not in found.possible
+    again = learn_profile(learn_profile(UNKNOWN, mixed[:1]), mixed[1:])
+    assert Alteration.SPACES not in again.alterations
 
 
 def test_a_longer_name_that_comes_out_whole_proves_that_names_are_not_cut() -> None:
     long = "a name of a monitor that goes on and on"
-    cut = learned(UNKNOWN, [seen(long, long[:20])] * 2)
-    assert (cut.ways, cut.cut) == (frozenset({Way.CUT}), 20)
-    assert learned(cut, [seen(long, long)]).ways == frozenset()
-    assert learned(cut, [seen(long, long)]).cut is None
-    assert Way.CUT in learned(cut, [seen(long, long)]).possible, "a still longer one may be too long"
+    cut = learn_profile(UNKNOWN, [seen(long, long[:20])] * 2)
+    assert (cut.alterations, cut.cut) == (frozenset({Alteration.CUT}), 20)
+    assert learn_profile(cut, [seen(long, long)]).alterations == frozenset()
+    assert learn_profile(cut, [seen(long, long)]).cut is None
+    assert Alteration.CUT in learn_profile(cut, [seen(long, long)]).possible, "a still longer one may be too long"
 
 
 def test_a_monitor_that_was_renamed_teaches_nothing() -> None:
-    assert learned(UNKNOWN, [seen("mail 1", "post 1")]) == UNKNOWN
+    assert learn_profile(UNKNOWN, [seen("mail 1", "post 1")]) == UNKNOWN
 
 
 def test_fields_of_a_way_are_no_differences_and_others_stay() -> None:
-    showing = Showing(ways=frozenset({Way.BLANKS, Way.NO_PORT, Way.NO_HOST}))
+    profile = DisplayProfile(alterations=frozenset({Alteration.SPACES, Alteration.NO_PORT, Alteration.NO_HOST}))
     body: dict[str, object] = {"name": "a  b", "hostname": "mx", "port": 993, "note": "x  y", "interval": 5}
     item: dict[str, object] = {"type": "email-imap", "name": "a b", "hostname": None, "note": "x y", "interval": 15}
     found = {field: (item.get(field), body[field]) for field in body}
-    assert without_ways(found, body, item, showing) == {"interval": (15, 5)}
-    assert without_ways(found, body, item, UNKNOWN) == found
+    assert without_display_differences(found, body, item, profile) == {"interval": (15, 5)}
+    assert without_display_differences(found, body, item, UNKNOWN) == found
     renamed = {"name": ("a c", "a  b")}
-    assert without_ways(renamed, body, item | {"name": "a c"}, showing) == renamed
+    assert without_display_differences(renamed, body, item | {"name": "a c"}, profile) == renamed

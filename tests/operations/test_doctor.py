@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from bulkload.monitors.alterations import Way
-from bulkload.monitors.display_profile import UNKNOWN, Seen, Showing, learned
+from bulkload.monitors.alterations import Alteration
+from bulkload.monitors.display_profile import UNKNOWN, DisplayProfile, Observation, learn_profile
 from bulkload.monitors.identity import Identity
 from bulkload.operations.doctor.trial import awkward_name
 from bulkload.sandbox import Faults, Rule
@@ -30,32 +30,32 @@ from tests.torture.program import Place, place
 
 TRY = ("doctor", "--try", "--yes", "--set", f"billing_plancode={PLAN}")
 WAYS = {
-    "blanks": {Way.BLANKS},
-    "cut": {Way.CUT},
-    "cut-bytes": {Way.CUT},
-    "escapes": {Way.ESCAPES},
-    "escapes-twice": {Way.ESCAPES},
-    "upper-names": {Way.CASE},
-    "lower-names": {Way.CASE},
-    "no-names": {Way.NO_NAME},
-    "no-hosts": {Way.NO_HOST},
-    "question-marks": {Way.NON_ASCII},
-    "ascii-only": {Way.NON_ASCII},
-    "bmp-only": {Way.ASTRAL},
-    "compatible": {Way.UNICODE},
+    "blanks": {Alteration.SPACES},
+    "cut": {Alteration.CUT},
+    "cut-bytes": {Alteration.CUT},
+    "escapes": {Alteration.ESCAPES},
+    "escapes-twice": {Alteration.ESCAPES},
+    "upper-names": {Alteration.CASE},
+    "lower-names": {Alteration.CASE},
+    "no-names": {Alteration.NO_NAME},
+    "no-hosts": {Alteration.NO_HOST},
+    "question-marks": {Alteration.NON_ASCII},
+    "ascii-only": {Alteration.NON_ASCII},
+    "bmp-only": {Alteration.ASTRAL},
+    "compatible": {Alteration.UNICODE},
     "decomposed": set(),
-    "no-ports": {Way.NO_PORT},
-    "empty-ports": {Way.NO_PORT},
-    "null-ports": {Way.NO_PORT},
+    "no-ports": {Alteration.NO_PORT},
+    "empty-ports": {Alteration.NO_PORT},
+    "null-ports": {Alteration.NO_PORT},
     "number-texts": set(),
     "upper-hosts": set(),
     "dotted-hosts": set(),
     "host-ports": set(),
-    "blanks+cut=60+escapes": {Way.BLANKS, Way.CUT, Way.ESCAPES},
-    "blanks+escapes": {Way.BLANKS, Way.ESCAPES},
-    "blanks+question-marks": {Way.BLANKS, Way.NON_ASCII},
-    "ascii-only+blanks": {Way.BLANKS, Way.NON_ASCII},
-    "no-names+no-hosts": {Way.NO_NAME, Way.NO_HOST},
+    "blanks+cut=60+escapes": {Alteration.SPACES, Alteration.CUT, Alteration.ESCAPES},
+    "blanks+escapes": {Alteration.SPACES, Alteration.ESCAPES},
+    "blanks+question-marks": {Alteration.SPACES, Alteration.NON_ASCII},
+    "ascii-only+blanks": {Alteration.SPACES, Alteration.NON_ASCII},
+    "no-names+no-hosts": {Alteration.NO_NAME, Alteration.NO_HOST},
 }
 
 
@@ -65,9 +65,9 @@ def _topics(ended: Ended) -> dict[str, str]:
     return {found[1].strip(): found[0] for found in lines if found}
 
 
-def _showing(folder: Path) -> Showing:
+def _showing(folder: Path) -> DisplayProfile:
     with closing(sqlite3.connect(folder / STORE_NAME)) as database:
-        return Showing.from_json(database.execute("SELECT showing FROM accounts").fetchone()[0])
+        return DisplayProfile.from_json(database.execute("SELECT showing FROM accounts").fetchone()[0])
 
 
 def _trials(folder: Path) -> list[Any]:
@@ -81,7 +81,7 @@ def test_a_trial_learns_how_monitors_are_shown(way: str, desk: Desk, sandbox: Sa
     ended = desk(*TRY)
     assert ended.exit_code == 0, ended
     assert sandbox.monitors() == []
-    assert _showing(desk.folder / "output").ways == WAYS[way], ended.stdout
+    assert _showing(desk.folder / "output").alterations == WAYS[way], ended.stdout
     assert _showing(desk.folder / "output").known
     assert _trials(desk.folder / "output") == []
 
@@ -90,12 +90,12 @@ def test_a_trial_learns_how_monitors_are_shown(way: str, desk: Desk, sandbox: Sa
 def test_what_is_behind_the_cut_is_not_taken_for_shown(way: str, desk: Desk, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(shows=(way,)))
     assert desk(*TRY).exit_code == 0
-    showing = _showing(desk.folder / "output")
-    assert showing.ways == {Way.CUT}
-    assert showing.exact.isdisjoint({Way.UNICODE, Way.ASTRAL, Way.ACCENTS})
+    profile = _showing(desk.folder / "output")
+    assert profile.alterations == {Alteration.CUT}
+    assert profile.exact.isdisjoint({Alteration.UNICODE, Alteration.ASTRAL, Alteration.ACCENTS})
     asked = Identity("email-imap", ("mx1.example.com",), 143, "x" * 60 + " & é \N{LARGE GREEN CIRCLE}")
-    seen = Seen.of(asked, asked._replace(name="x" * 50))
-    assert learned(UNKNOWN, [seen], fresh=True).exact == {Way.TYPE, Way.NO_NAME, Way.NO_HOST}
+    seen = Observation.of(asked, asked._replace(name="x" * 50))
+    assert learn_profile(UNKNOWN, [seen], fresh=True).exact == {Alteration.TYPE, Alteration.NO_NAME, Alteration.NO_HOST}
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.monitors.alterations import Way
-from bulkload.monitors.display_profile import UNKNOWN, Showing, difference
+from bulkload.monitors.alterations import Alteration
+from bulkload.monitors.display_profile import UNKNOWN, DisplayProfile, alterations_between
 from bulkload.monitors.identity import Identity
-from bulkload.stages.candidates import CUT_ENDS, MOST, ONE_CASE, Candidate, Candidates, told_apart
+from bulkload.stages.candidates import CUT_ENDS, MOST_CANDIDATES, ONE_CASE, Candidate, Candidates, assign_candidates
 
 MANY = 5_000  # monitors, and rows
 
@@ -23,8 +23,8 @@ def imap(name: str | None, host: str | None = "mx.example.com", port: int | None
     return Identity("email-imap", (host,), port, name)
 
 
-def candidates(shown: Iterable[Identity], showing: Showing = UNKNOWN) -> Candidates:
-    return Candidates(((str(number), one) for number, one in enumerate(shown)), showing)
+def candidates(shown: Iterable[Identity], profile: DisplayProfile = UNKNOWN) -> Candidates:
+    return Candidates(((str(number), one) for number, one in enumerate(shown)), profile)
 
 
 def ids(found: Iterable[Candidate]) -> list[str]:
@@ -37,7 +37,7 @@ def comparing() -> Iterator[list[int]]:
     count = [0]
 
     def watch(frame: FrameType, event: str, _: object) -> None:
-        count[0] += event == "call" and frame.f_code is difference.__code__
+        count[0] += event == "call" and frame.f_code is alterations_between.__code__
 
     sys.setprofile(watch)
     try:
@@ -67,12 +67,12 @@ def test_many_names_on_one_host_are_found_without_looking_at_the_others(name: st
     ids=["question marks", "null", "empty", "no host", "neither", "only the name"],
 )
 def test_where_all_look_the_same_no_row_looks_at_more_than_it_needs(shown: Identity) -> None:
-    """Names beyond ASCII of which nothing is left, names and hosts that are not shown: with `MOST` it ends."""
+    """Names beyond ASCII of which nothing is left, hidden names and hosts: the number of candidates is limited."""
     index = candidates([shown] * MANY)
     with comparing() as count:
         for _ in range(MANY):
-            assert len(index.of(imap("東京"))) == MOST
-    assert count[0] == MOST * MANY
+            assert len(index.of(imap("東京"))) == MOST_CANDIDATES
+    assert count[0] == MOST_CANDIDATES * MANY
 
 
 def test_equal_names_on_many_hosts_are_told_apart_by_their_hosts() -> None:
@@ -98,24 +98,24 @@ LONG = "mail server of the north wing, second floor, room 210"
 
 
 @pytest.mark.parametrize(
-    ("length", "longest", "showing", "may_be"),
+    ("length", "longest", "profile", "may_be"),
     [
         (20, 20, UNKNOWN, True),
         (20, 20 + CUT_ENDS - 1, UNKNOWN, True),
         (20, 20 + CUT_ENDS, UNKNOWN, False),
         (11, 11, UNKNOWN, False),
-        (20, 20, Showing(longest=(21, 21, 21)), False),
-        (20, 20, Showing(longest=(20, 20, 20)), True),
-        (20, 20, Showing(ways=frozenset({Way.CUT}), cut=20), True),
-        (20, 20, Showing(ways=frozenset({Way.CUT}), cut=50), False),
-        (48, 48, Showing(ways=frozenset({Way.CUT}), cut=50), True),
+        (20, 20, DisplayProfile(longest=(21, 21, 21)), False),
+        (20, 20, DisplayProfile(longest=(20, 20, 20)), True),
+        (20, 20, DisplayProfile(alterations=frozenset({Alteration.CUT}), cut=20), True),
+        (20, 20, DisplayProfile(alterations=frozenset({Alteration.CUT}), cut=50), False),
+        (48, 48, DisplayProfile(alterations=frozenset({Alteration.CUT}), cut=50), True),
     ],
 )
 def test_a_name_may_be_cut_if_it_is_as_long_as_names_get(
-    length: int, longest: int, showing: Showing, may_be: bool
+    length: int, longest: int, profile: DisplayProfile, may_be: bool
 ) -> None:
     """As the longest of the list, as the longest that came out whole, and as what the account is known to keep."""
-    index = candidates([imap(LONG[:length]), imap("x" * longest, "other.example.com")], showing)
+    index = candidates([imap(LONG[:length]), imap("x" * longest, "other.example.com")], profile)
     assert ids(index.of(imap(LONG))) == (["0"] if may_be else [])
 
 
@@ -144,7 +144,9 @@ def test_letter_case_counts_unless_all_of_three_names_are_in_one(shown: list[str
 
 
 def test_letter_case_does_not_count_where_it_is_known_to_be_changed() -> None:
-    assert ids(candidates([imap("MAIL A")], Showing(ways=frozenset({Way.CASE}))).of(imap("Mail A"))) == ["0"]
+    assert ids(
+        candidates([imap("MAIL A")], DisplayProfile(alterations=frozenset({Alteration.CASE}))).of(imap("Mail A"))
+    ) == ["0"]
 
 
 # ── each monitor to one row ───────────────────────────────────────────────────────────────────────────────
@@ -155,7 +157,7 @@ SOME = st.dictionaries(
         st.builds(
             Candidate,
             st.sampled_from("abcdefgh"),
-            st.frozensets(st.sampled_from(Way), max_size=3),
+            st.frozensets(st.sampled_from(Alteration), max_size=3),
             st.sampled_from([imap("one"), imap("other")]),
         ),
         max_size=4,
@@ -169,19 +171,19 @@ SOME = st.dictionaries(
 def test_a_monitor_is_given_to_at_most_one_row_and_only_if_no_other_row_may_be_it(
     rows: dict[int, Sequence[Candidate]],
 ) -> None:
-    own, shared = told_apart(rows)
+    own, shared = assign_candidates(rows)
     assert not own.keys() & shared.keys()
     assert {row for row, some in rows.items() if some} == own.keys() | shared.keys()
     given_away = ids(own.values())
     assert len(set(given_away)) == len(given_away)
     for row, candidate in own.items():
         assert candidate in rows[row]
-        assert all(len(candidate.ways) <= len(other.ways) for other in rows[row])
+        assert all(len(candidate.alterations) <= len(other.alterations) for other in rows[row])
         assert all(not set(ids(rows[row])) & set(ids(rows[other])) for other in rows if other != row)
     for row, some in shared.items():
         assert some == rows[row]
-        fewest = min(len(candidate.ways) for candidate in some)
-        nearest = [candidate for candidate in some if len(candidate.ways) == fewest]
+        fewest = min(len(candidate.alterations) for candidate in some)
+        nearest = [candidate for candidate in some if len(candidate.alterations) == fewest]
         assert len(nearest) > 1 or any(set(ids(some)) & set(ids(rows[other])) for other in rows if other != row)
 
 

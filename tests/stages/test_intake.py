@@ -10,13 +10,11 @@ from bulkload.errors import ExitCode
 from bulkload.model import Issue, RawRow, State, Status
 from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Valid, Validator
-from bulkload.stages import duplicates as twins
-from bulkload.stages import row_templates as alike
-from bulkload.stages.duplicates import Twins
+from bulkload.stages import duplicates, row_templates
 from bulkload.stages.intake import _bad, _checked, _good
-from bulkload.store.runs import NewRow
+from bulkload.store.row_records import NewRow
 from tests.support.command_line import Desk, imap
-from tests.support.stores import row
+from tests.support.stores import new_row
 
 GOOD = {
     "type": "imap",
@@ -89,18 +87,18 @@ def test_the_quick_way_makes_of_every_row_what_the_long_way_makes_of_it(
 
 
 def test_rows_of_one_kind_go_the_quick_way_from_the_third_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "MOST_MOULDS", 2)
+    monkeypatch.setattr(row_templates, "MOST_TEMPLATES", 2)
     layout = map_header(("type", "name", "hostname", "billing_plancode", "interval"))
-    moulds, validator = alike.Moulds(layout), Validator(layout)
+    templates, validator = row_templates.RowTemplates(layout), Validator(layout)
     quick = []
     for n, interval in enumerate(["5", "5", "5", "5", "6", "6", "6", "7", "5", "5", "5"]):
         each = RawRow(n, ("imap", f"m{n}", f"mx{n}.example.com", "UBM - A/A", interval))
-        made = moulds.cast(each, each.cells)
+        made = templates.apply(each, each.cells)
         quick.append(made is not None)
         if made is None:
             found = validator.check(each)
             assert isinstance(found, Valid)
-            moulds.learn(found)
+            templates.remember(found)
     # 7 is one kind too many, so all are forgotten then
     assert quick == [False, False, True, True, False, False, True, False, False, False, True]
 
@@ -108,19 +106,21 @@ def test_rows_of_one_kind_go_the_quick_way_from_the_third_on(monkeypatch: pytest
 # ── rows that mean the same monitor ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=[0, 2, twins.IN_MEMORY])
+@pytest.fixture(params=[0, 2, duplicates.IN_MEMORY])
 def in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "IN_MEMORY", request.param)
+    monkeypatch.setattr(duplicates, "IN_MEMORY", request.param)
 
 
-def told_apart(*rows: NewRow) -> list[tuple[object, str]]:
-    with Twins() as seen:
-        return [(each.state, each.error) for each in map(seen.told_apart, rows)]
+def marked(*rows: NewRow) -> list[tuple[object, str]]:
+    with duplicates.DuplicateFinder() as finder:
+        return [(each.state, each.error) for each in map(finder.mark, rows)]
 
 
 @pytest.mark.usefixtures("in_memory")
 def test_a_row_that_repeats_an_earlier_one_is_its_duplicate() -> None:
-    assert told_apart(row(0), row(1), row(2, key="m0"), row(3), row(4, key="m3"), row(5, key="m0")) == [
+    assert marked(
+        new_row(0), new_row(1), new_row(2, key="m0"), new_row(3), new_row(4, key="m3"), new_row(5, key="m0")
+    ) == [
         (State.PENDING, ""),
         (State.PENDING, ""),
         (Status.DUPLICATE, "Repeats row 2."),
@@ -132,14 +132,14 @@ def test_a_row_that_repeats_an_earlier_one_is_its_duplicate() -> None:
 
 @pytest.mark.usefixtures("in_memory")
 def test_a_repeated_row_that_names_a_monitor_of_its_own_may_stand_for_that_one() -> None:
-    assert told_apart(
-        row(0, key="a", names="1"),
-        row(1, key="a", names="2"),  # alike, but another monitor
-        row(2, key="a", names="1"),
-        row(3, key="b", names="2"),  # other cells, but the same monitor
-        row(4, key="a"),
-        row(5, key="c"),
-        row(6, key="c", names="3"),  # the earlier one names none, so it may be this one
+    assert marked(
+        new_row(0, key="a", given_monitor_id="1"),
+        new_row(1, key="a", given_monitor_id="2"),  # alike, but another monitor
+        new_row(2, key="a", given_monitor_id="1"),
+        new_row(3, key="b", given_monitor_id="2"),  # other cells, but the same monitor
+        new_row(4, key="a"),
+        new_row(5, key="c"),
+        new_row(6, key="c", given_monitor_id="3"),  # the earlier one names none, so it may be this one
     ) == [
         (State.PENDING, ""),
         (State.PENDING, "Repeats row 2."),
@@ -153,9 +153,9 @@ def test_a_repeated_row_that_names_a_monitor_of_its_own_may_stand_for_that_one()
 
 @pytest.mark.usefixtures("in_memory")
 def test_rows_that_will_not_be_sent_repeat_nothing_but_may_be_repeated() -> None:
-    gone = row(1, key="a", names="1", state=Status.REMOVED)
+    gone = new_row(1, key="a", given_monitor_id="1", state=Status.REMOVED)
     bad = NewRow(source_row=2, cells=("x",), state=Status.INVALID)
-    assert told_apart(bad, bad, gone, gone, row(2, key="a")) == [
+    assert marked(bad, bad, gone, gone, new_row(2, key="a")) == [
         (Status.INVALID, ""),
         (Status.INVALID, ""),
         (Status.REMOVED, ""),

@@ -12,10 +12,10 @@ import pytest
 from bulkload.errors import ExitCode
 from bulkload.model import State
 from bulkload.sandbox import Faults, Rule
+from bulkload.store.account_record import AccountRecord
 from bulkload.store.accounts import canonical
-from bulkload.store.rows import Ledger
 from bulkload.store.runs import STORE_NAME, Store
-from tests.support.stores import begin, row
+from tests.support.stores import begin_run, context_of, new_row
 from tests.torture.program import Place, place
 from tests.torture.scenario import Line, Scenario
 
@@ -75,10 +75,10 @@ def test_user_names_are_told_apart_by_what_they_say() -> None:
 
 def test_the_store_keeps_the_spelling_that_came_first(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        number = store.account("http://localhost:8080/api/v3", "Probe@example.com")
-        assert store.account("HTTP://127.0.0.1:8080/api/v3/", "probe@EXAMPLE.com") == number
-        assert store.account("http://127.0.0.1:8081/api/v3/", "probe@EXAMPLE.com") != number
-        run = begin(store, number, [row(0)])
+        number = store.account_id("http://localhost:8080/api/v3", "Probe@example.com")
+        assert store.account_id("HTTP://127.0.0.1:8080/api/v3/", "probe@EXAMPLE.com") == number
+        assert store.account_id("http://127.0.0.1:8081/api/v3/", "probe@EXAMPLE.com") != number
+        run = begin_run(store, number, [new_row(0)])
         assert (run.base_url, run.username) == ("http://localhost:8080/api/v3", "Probe@example.com")
 
 
@@ -107,15 +107,15 @@ def test_accounts_that_an_older_version_took_for_several_become_one(tmp_path: Pa
     _note_spellings(tmp_path)
     with Store(tmp_path) as store:
         store.lock()
-        assert store.account("https://api.example.com:443", "a ") == 2
+        assert store.account_id("https://api.example.com:443", "a ") == 2
         assert [tuple(found) for found in store.db.execute("SELECT id, base_url FROM accounts ORDER BY id")] == [
             (1, "https://other.example.com"),
             (2, "https://API.example.com"),
         ]
-        assert {run.number: run.account for run in store.runs()} == {1: 1, 2: 2, 3: 2, 4: 2}
+        assert {run.number: run.account_id for run in store.runs()} == {1: 1, 2: 2, 3: 2, 4: 2}
         made = store.db.execute("SELECT account, monitor_id, run FROM monitors ORDER BY account, monitor_id")
         assert [tuple(found) for found in made] == [(1, "70", 1), (2, "70", 2), (2, "71", 3), (2, "72", 4)]
-        assert [doubt.run for doubt in Ledger(store, store.run("run-2"), 2).doubts()] == [2, 3, 4]
+        assert [doubt.run for doubt in AccountRecord(store, 2).rows_in_doubt()] == [2, 3, 4]
         assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
@@ -172,7 +172,7 @@ def test_resume_and_undo_know_the_account_by_another_spelling(where: Place) -> N
     assert resumed.exit_code == ExitCode.DONE, resumed
     with Store(where.folder / "output") as store:
         run = store.run()
-        assert Ledger(store, run, 1).count(State.PENDING) == 0
+        assert context_of(store, run, 1).rows.count(State.PENDING) == 0
     undone = where.run("undo", run.id, "--yes", entered=None, **_otherwise(where))
     assert undone.exit_code == ExitCode.DONE, undone
     assert where.sandbox.monitors() == []

@@ -24,9 +24,9 @@ from bulkload.errors import ExitCode, Locked, LockLost, StoreError
 from bulkload.model import State, Status
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.lock import LOCK_SUFFIX, WAL_SUFFIX
-from bulkload.store.rows import Change, Ledger
+from bulkload.store.row_records import RowChange
 from bulkload.store.runs import STORE_NAME, Store
-from tests.support.stores import book
+from tests.support.stores import context_of, stored_run
 from tests.support.waiting import wait_until
 from tests.torture.program import Ended, Place, Process, place
 from tests.torture.scenario import Line, Scenario
@@ -304,19 +304,19 @@ def _taken_over(folder: Path) -> None:
 
 @pytest.mark.parametrize("state", [State.SENDING, State.PENDING], ids=["create", "change"])
 def test_an_overtaken_run_marks_nothing_and_notes_only_what_its_doubts_became(state: State, tmp_path: Path) -> None:
-    with book(tmp_path, 4) as (store, run, ledger):
-        ledger.apply([Change(position=number, state=State.SENDING, attempt=True) for number in range(2)])
-        ledger.apply([Change(position=3, state=State.SENDING, attempt=True)])
+    with stored_run(tmp_path, 4) as (store, run, context):
+        context.rows.apply([RowChange(position=number, state=State.SENDING, attempt=True) for number in range(2)])
+        context.rows.apply([RowChange(position=3, state=State.SENDING, attempt=True)])
         _taken_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("UPDATE rows SET state = 'pending' WHERE position = 1")
         with pytest.raises(LockLost, match="taken over") as lost:
-            ledger.apply(
+            context.rows.apply(
                 [
-                    Change(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0"),
-                    Change(position=1, state=Status.CREATED, monitor_id="71", at="boot|4.0|4.0"),
-                    Change(position=2, state=state, attempt=True),
-                    Change(position=3, state=State.PENDING),
+                    RowChange(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0"),
+                    RowChange(position=1, state=Status.CREATED, monitor_id="71", at="boot|4.0|4.0"),
+                    RowChange(position=2, state=state, attempt=True),
+                    RowChange(position=3, state=State.PENDING),
                 ]
             )
         assert lost.value.exit_code == ExitCode.LOCKED
@@ -328,40 +328,40 @@ def test_an_overtaken_run_marks_nothing_and_notes_only_what_its_doubts_became(st
             (Status.NOT_ATTEMPTED, "", 0),
             (Status.UNKNOWN, "", 1),
         ]
-        assert ledger.is_made("70")
-        assert not ledger.is_made("71")
+        assert context.record.is_created("70")
+        assert not context.record.is_created("71")
 
 
 def test_a_doubt_that_the_other_run_settles_differently_stays_as_it_is(tmp_path: Path) -> None:
     """The ID that the late answer names has become another row's meanwhile."""
-    with book(tmp_path) as (_, _run, ledger):
-        ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
+    with stored_run(tmp_path) as (_, _run, context):
+        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
         _taken_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("INSERT INTO monitors VALUES (1, '70', x'00', 9, 0, NULL)")
         with pytest.raises(LockLost):
-            ledger.apply([Change(position=0, state=Status.CREATED, monitor_id="70")])
-        assert [doubt.at for doubt in ledger.doubts()] == ["boot|5.0|5.0"]
+            context.rows.apply([RowChange(position=0, state=Status.CREATED, monitor_id="70")])
+        assert [doubt.at for doubt in context.record.rows_in_doubt()] == ["boot|5.0|5.0"]
 
 
 def test_a_monitor_that_two_runs_find_for_the_same_row_is_the_rows(tmp_path: Path) -> None:
     """The overtaken one has noted it between the other one's look and its note."""
-    with book(tmp_path) as (_, _run, ledger):
-        found = Change(position=0, state=Status.CREATED, monitor_id="70")
-        assert ledger.apply([found]) == []
-        assert ledger.apply([found]) == []
-        assert ledger.apply([found._replace(position=1)]) != []
+    with stored_run(tmp_path) as (_, _run, context):
+        found = RowChange(position=0, state=Status.CREATED, monitor_id="70")
+        assert context.rows.apply([found]) == []
+        assert context.rows.apply([found]) == []
+        assert context.rows.apply([found._replace(position=1)]) != []
 
 
 def test_an_overtaken_run_writes_nothing_else_into_the_store(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
+    with stored_run(tmp_path) as (store, run, context):
         _taken_over(tmp_path)
         for change in (
             lambda: store.end(run, 0, None, 1.0, {}),
             lambda: store.note_setting(run, "a", "b"),
             lambda: store.reopen(run),
-            lambda: ledger.forget("1"),
-            ledger.release,
+            lambda: context.record.forget("1"),
+            context.rows.release,
         ):
             with pytest.raises(LockLost):
                 change()
@@ -369,22 +369,22 @@ def test_an_overtaken_run_writes_nothing_else_into_the_store(tmp_path: Path) -> 
 
 
 def test_results_are_noted_and_marks_are_not_when_the_lock_file_is_gone(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
+    with stored_run(tmp_path) as (store, run, context):
+        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
         (tmp_path / (STORE_NAME + LOCK_SUFFIX)).unlink()
-        created = Change(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0")
+        created = RowChange(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0")
         with pytest.raises(LockLost, match="lock file"):
-            ledger.apply([created, Change(position=1, state=State.SENDING, attempt=True)])
+            context.rows.apply([created, RowChange(position=1, state=State.SENDING, attempt=True)])
         assert [row.status for row in store.report_rows(run)] == [Status.CREATED, *[Status.NOT_ATTEMPTED] * 2]
         store.end(run, ExitCode.LOCKED, None, 1.0, {})
         assert store.run().exit_code == ExitCode.LOCKED
 
 
 def test_a_store_that_was_never_locked_asks_for_no_owner(tmp_path: Path) -> None:
-    with book(tmp_path) as (_, run, _ledger):
+    with stored_run(tmp_path) as (_, run, _context):
         pass
     with Store(tmp_path) as store:
-        Ledger(store, run, 1).apply([Change(position=0, state=State.SENDING, attempt=True)])
+        context_of(store, run, 1).rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
 
 
 def test_a_program_that_the_run_started_does_not_keep_the_lock(tmp_path: Path) -> None:

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
-from bulkload.store.rows import Change, Ledger
+from bulkload.store.row_records import RowChange
 from bulkload.store.runs import Store, digest
-from tests.support.stores import ACCOUNT, begin, book, row
+from tests.support.stores import ACCOUNT, begin_run, context_of, new_row, stored_run
 
 MOMENT = "boot|1.0000|1.0000"
 
 
-def _created(position: int, monitor_id: str, run: int | None = None) -> Change:
-    return Change(position=position, state=Status.CREATED, monitor_id=monitor_id, at=MOMENT, run=run)
+def _created(position: int, monitor_id: str, run: int | None = None) -> RowChange:
+    return RowChange(position=position, state=Status.CREATED, monitor_id=monitor_id, at=MOMENT, run=run)
 
 
 def test_two_rows_cannot_have_the_same_monitor(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        assert ledger.apply([_created(0, "7")]) == []
-        (refused,) = ledger.apply([_created(1, "7")])
+    with stored_run(tmp_path) as (store, run, context):
+        assert context.rows.apply([_created(0, "7")]) == []
+        (refused,) = context.rows.apply([_created(1, "7")])
         assert (refused.position, refused.state, refused.monitor_id) == (1, State.DOUBT, None)
         found = list(store.report_rows(run))
         assert (found[0].status, found[0].monitor_id) == (Status.CREATED, "7")
@@ -33,99 +33,99 @@ def test_two_rows_cannot_have_the_same_monitor(tmp_path: Path) -> None:
 
 
 def test_a_monitor_that_was_there_before_the_run_cannot_be_its_own(tmp_path: Path) -> None:
-    with book(tmp_path) as (_, _, ledger):
-        ledger.note_earlier(["7", "8"])
-        assert [change.position for change in ledger.apply([_created(0, "7"), _created(1, "9")])] == [0]
-        assert ledger.is_made("9")
-        assert not ledger.is_made("7")
+    with stored_run(tmp_path) as (_, _, context):
+        context.record.note_existing(context.run.number, ["7", "8"])
+        assert [change.position for change in context.rows.apply([_created(0, "7"), _created(1, "9")])] == [0]
+        assert context.record.is_created("9")
+        assert not context.record.is_created("7")
 
 
 def test_only_the_first_look_says_what_was_there_before(tmp_path: Path) -> None:
     """A later one would show what the run itself has made."""
-    with book(tmp_path) as (_, _, ledger):
-        ledger.note_earlier(["7"])
-        ledger.note_earlier(["7", "8"])
-        assert ledger.was_earlier("7")
-        assert not ledger.was_earlier("8")
+    with stored_run(tmp_path) as (_, _, context):
+        context.record.note_existing(context.run.number, ["7"])
+        context.record.note_existing(context.run.number, ["7", "8"])
+        assert context.record.existed_before(context.run.number, "7")
+        assert not context.record.existed_before(context.run.number, "8")
 
 
 def test_the_same_id_in_another_account_is_another_monitor(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, _, ledger):
-        ledger.apply([_created(0, "7")])
-        elsewhere = store.account("https://other.example.com", ACCOUNT[1])
-        other = Ledger(store, begin(store, elsewhere, [row(0)]), elsewhere)
-        assert other.apply([_created(0, "7")]) == []
-        assert other.made_count() == ledger.made_count() == 1
+    with stored_run(tmp_path) as (store, _, context):
+        context.rows.apply([_created(0, "7")])
+        elsewhere = store.account_id("https://other.example.com", ACCOUNT[1])
+        other = context_of(store, begin_run(store, elsewhere, [new_row(0)]), elsewhere)
+        assert other.rows.apply([_created(0, "7")]) == []
+        assert len(other.record.created_keys()) == len(context.record.created_keys()) == 1
 
 
 def test_changes_of_one_step_are_all_made_or_none(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        broken = Change(position=1, state="nonsense", error=None)  # type: ignore[arg-type]
+    with stored_run(tmp_path) as (store, run, context):
+        broken = RowChange(position=1, state="nonsense", error=None)  # type: ignore[arg-type]
         with pytest.raises(StoreError):
-            ledger.apply([_created(0, "7"), broken])
+            context.rows.apply([_created(0, "7"), broken])
         assert store.counts(run) == {Status.NOT_ATTEMPTED: 3}
-        assert not ledger.is_made("7")
-        assert ledger.apply([_created(0, "7")]) == []
+        assert not context.record.is_created("7")
+        assert context.rows.apply([_created(0, "7")]) == []
 
 
 def test_a_change_of_another_run_moves_the_row_of_that_run(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        account = store.account(*ACCOUNT)
-        other = Ledger(store, begin(store, account, [row(0)]), account)
-        other.apply([_created(0, "7", run=run.number)])
+    with stored_run(tmp_path) as (store, run, context):
+        account = store.account_id(*ACCOUNT)
+        other = context_of(store, begin_run(store, account, [new_row(0)]), account)
+        other.rows.apply([_created(0, "7", run=run.number)])
         assert store.counts(run)[Status.CREATED] == 1
-        assert other.count(State.PENDING) == 1
-        assert ledger.count(State.PENDING) == 2
+        assert other.rows.count(State.PENDING) == 1
+        assert context.rows.count(State.PENDING) == 2
 
 
 def test_pending_rows_come_in_order_and_after_a_position(tmp_path: Path) -> None:
-    with book(tmp_path, rows=10) as (_, _, ledger):
-        ledger.apply([_created(3, "7")])
-        assert [task.position for task in ledger.pending(-1, 4)] == [0, 1, 2, 4]
-        assert [task.position for task in ledger.pending(4, 99)] == [5, 6, 7, 8, 9]
+    with stored_run(tmp_path, rows=10) as (_, _, context):
+        context.rows.apply([_created(3, "7")])
+        assert [task.position for task in context.rows.pending(-1, 4)] == [0, 1, 2, 4]
+        assert [task.position for task in context.rows.pending(4, 99)] == [5, 6, 7, 8, 9]
 
 
 def test_attempts_are_counted_by_marks_and_not_by_answers(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
+    with stored_run(tmp_path) as (store, run, context):
         for _ in range(2):
-            ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
-            ledger.apply([Change(position=0, state=State.DOUBT, at=MOMENT)])
+            context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+            context.rows.apply([RowChange(position=0, state=State.DOUBT, at=MOMENT)])
         assert next(store.report_rows(run)).attempts == 2
-        assert [doubt.attempts for doubt in ledger.doubts()] == [2]
+        assert [doubt.attempts for doubt in context.record.rows_in_doubt()] == [2]
 
 
 def test_a_row_waits_while_another_run_is_in_doubt_about_its_monitor(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        ledger.apply([Change(position=1, state=State.DOUBT, at=MOMENT)])
-        account = store.account(*ACCOUNT)
-        other = Ledger(store, begin(store, account, [row(1), row(8)]), account)
-        assert other.hold_back() == 1
-        assert [task.position for task in other.pending(-1, 9)] == [1]
-        assert other.release() == 0
-        other.apply([_created(1, "7", run=run.number)])
-        assert other.release() == 1
-        assert other.count(State.PENDING) == 2
+    with stored_run(tmp_path) as (store, run, context):
+        context.rows.apply([RowChange(position=1, state=State.DOUBT, at=MOMENT)])
+        account = store.account_id(*ACCOUNT)
+        other = context_of(store, begin_run(store, account, [new_row(1), new_row(8)]), account)
+        assert other.rows.hold_back() == 1
+        assert [task.position for task in other.rows.pending(-1, 9)] == [1]
+        assert other.rows.release() == 0
+        other.rows.apply([_created(1, "7", run=run.number)])
+        assert other.rows.release() == 1
+        assert other.rows.count(State.PENDING) == 2
 
 
 def test_a_doubt_in_another_account_holds_nobody_back(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, _, ledger):
-        ledger.apply([Change(position=1, state=State.DOUBT, at=MOMENT)])
-        elsewhere = store.account("https://other.example.com", "x")
-        other = Ledger(store, begin(store, elsewhere, [row(1)]), elsewhere)
-        assert other.hold_back() == 0
-        assert other.doubts() == []
+    with stored_run(tmp_path) as (store, _, context):
+        context.rows.apply([RowChange(position=1, state=State.DOUBT, at=MOMENT)])
+        elsewhere = store.account_id("https://other.example.com", "x")
+        other = context_of(store, begin_run(store, elsewhere, [new_row(1)]), elsewhere)
+        assert other.rows.hold_back() == 0
+        assert other.record.rows_in_doubt() == []
 
 
 def test_monitors_come_newest_first_without_those_found_by_looking(tmp_path: Path) -> None:
-    with book(tmp_path) as (_, _, ledger):
-        ledger.apply([_created(0, "7")])
-        ledger.apply([Change(position=1, state=Status.CREATED, monitor_id="8")])
-        ledger.apply([_created(2, "9")])
-        assert [(monitor_id, key) for monitor_id, key, _ in ledger.made()] == [
+    with stored_run(tmp_path) as (_, _, context):
+        context.rows.apply([_created(0, "7")])
+        context.rows.apply([RowChange(position=1, state=Status.CREATED, monitor_id="8")])
+        context.rows.apply([_created(2, "9")])
+        assert [(monitor_id, key) for monitor_id, key, _ in context.record.newest_created()] == [
             ("9", digest("email-imap\tm2")),
             ("7", digest("email-imap\tm0")),
         ]
-        assert ledger.made_count() == 3
+        assert len(context.record.created_keys()) == 3
 
 
 STATES = st.sampled_from([State.PENDING, State.SENDING, State.DOUBT, Status.CREATED, Status.REJECTED, Status.FAILED])
@@ -137,28 +137,28 @@ MOVES = st.lists(st.tuples(st.integers(0, 4), STATES, st.integers(1, 6).map(str)
 def test_whatever_is_claimed_every_id_has_one_row_and_counts_add_up(
     moves: list[tuple[int, State | Status, str]], earlier: set[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with book(tmp_path_factory.mktemp("book"), rows=5) as (store, run, ledger):
-        ledger.note_earlier(earlier)
+    with stored_run(tmp_path_factory.mktemp("book"), rows=5) as (store, run, context):
+        context.record.note_existing(context.run.number, earlier)
         settled: set[int] = set()
         for position, state, monitor_id in moves:
             if position in settled:
                 continue
             at = None if state is State.PENDING else MOMENT
             claimed = monitor_id if state is Status.CREATED else None
-            refused = ledger.apply([Change(position=position, state=state, monitor_id=claimed, at=at)])
+            refused = context.rows.apply([RowChange(position=position, state=state, monitor_id=claimed, at=at)])
             if state is Status.CREATED and not refused:
                 settled.add(position)
         rows = list(store.report_rows(run))
         ids = [one.monitor_id for one in rows if one.status is Status.CREATED]
-        assert len(ids) == len(set(ids)) == len(settled) == ledger.made_count()
+        assert len(ids) == len(set(ids)) == len(settled) == len(context.record.created_keys())
         assert not set(ids) & earlier
         assert sum(store.counts(run).values()) == 5
 
 
 def test_what_is_in_the_book_is_there_after_the_process(tmp_path: Path) -> None:
-    with book(tmp_path) as (_, run, ledger):
-        ledger.apply([_created(0, "7")])
+    with stored_run(tmp_path) as (_, run, context):
+        context.rows.apply([_created(0, "7")])
     with Store(tmp_path) as store:
-        again = Ledger(store, store.run(run.id), store.account(*ACCOUNT))
-        assert again.is_made("7")
-        assert again.is_own("7")
+        again = context_of(store, store.run(run.id), store.account_id(*ACCOUNT))
+        assert again.record.is_created("7")
+        assert again.record.was_created_by(again.run.number, "7")

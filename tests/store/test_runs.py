@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from bulkload import clock
 from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
 from bulkload.model import Issue, State, Status
-from bulkload.store.rows import Change, Ledger
-from bulkload.store.runs import STORE_NAME, NewRow, Store
+from bulkload.store.account_record import AccountRecord
+from bulkload.store.row_records import NewRow, RowChange
+from bulkload.store.runs import STORE_NAME, Store
 from bulkload.store.schema import MIGRATIONS
-from tests.support.stores import ACCOUNT, begin, book, row
+from tests.support.stores import ACCOUNT, begin_run, new_row, stored_run
 
 CELLS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2).map(tuple)
 
@@ -44,7 +45,7 @@ def test_rows_come_out_as_they_went_in_and_in_order(
             NewRow(source_row=number, cells=cells, state=Status.INVALID, error="x", error_columns=("a",))
             for number, cells in enumerate(rows, 2)
         ]
-        run = begin(store, store.account(*ACCOUNT), new)
+        run = begin_run(store, store.account_id(*ACCOUNT), new)
         found = list(store.report_rows(run))
         assert [(one.source_row, one.cells) for one in found] == list(enumerate(rows, 2))
         assert sum(store.counts(run).values()) == len(rows)
@@ -56,18 +57,18 @@ def test_what_the_report_says_about_a_row_is_kept_whole(tmp_path: Path) -> None:
         bad = NewRow(
             source_row=7, cells=("a", "b"), state=Status.INVALID, error="E.", error_columns=("Port",), issues=(issue,)
         )
-        (found,) = store.report_rows(begin(store, store.account(*ACCOUNT), [bad]))
+        (found,) = store.report_rows(begin_run(store, store.account_id(*ACCOUNT), [bad]))
         assert found.issues == (issue,)
         assert (found.error, found.error_columns, found.status) == ("E.", ("Port",), Status.INVALID)
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def rows() -> object:
-        yield row(0)
+        yield new_row(0)
         raise RuntimeError("the reader broke")
 
     with Store(tmp_path) as store:
-        run = store.begin("run", "x", ("a", "b"), account=None, details={}, settings={})
+        run = store.begin("run", "x", ("a", "b"), account_id=None, details={}, settings={})
         with pytest.raises(RuntimeError):
             store.add(run, 0, rows())  # type: ignore[arg-type]
         assert list(store.report_rows(run)) == []
@@ -81,7 +82,7 @@ def test_a_run_is_found_by_the_unmistakable_beginning_of_its_id(tmp_path: Path) 
     with Store(tmp_path) as store:
         with pytest.raises(UsageError, match="no runs yet"):
             store.run()
-        runs = [begin(store, store.account(*ACCOUNT), []) for _ in range(3)]
+        runs = [begin_run(store, store.account_id(*ACCOUNT), []) for _ in range(3)]
         assert store.run().id == runs[-1].id
         assert [found.id for found in store.runs()] == [run.id for run in reversed(runs)]
         for run in runs:
@@ -94,7 +95,7 @@ def test_a_run_is_found_by_the_unmistakable_beginning_of_its_id(tmp_path: Path) 
 
 
 def test_sessions_of_a_run_add_up_and_the_last_word_is_kept(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, _):
+    with stored_run(tmp_path) as (store, run, _):
         store.end(run, ExitCode.STOPPED, TooManyErrors("Too many."), 2.0, {"sent": 5, "retried": 1})
         store.end(run, ExitCode.DONE, None, 3.0, {"sent": 7, "throttled": 2})
         info = store.info(run)
@@ -104,8 +105,10 @@ def test_sessions_of_a_run_add_up_and_the_last_word_is_kept(tmp_path: Path) -> N
 
 
 def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        ledger.apply([Change(position=0, state=Status.FAILED, attempt=True), Change(position=1, state=Status.REJECTED)])
+    with stored_run(tmp_path) as (store, run, context):
+        context.rows.apply(
+            [RowChange(position=0, state=Status.FAILED, attempt=True), RowChange(position=1, state=Status.REJECTED)]
+        )
         store.reopen(run)
         found = list(store.report_rows(run))
         assert [one.status for one in found] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
@@ -115,9 +118,9 @@ def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: 
 def test_accounts_are_told_apart_by_address_and_user(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         names = [("https://a", "x"), ("https://a", "y"), ("https://b", "x")]
-        numbers = [store.account(*name) for name in names]
+        numbers = [store.account_id(*name) for name in names]
         assert len(set(numbers)) == 3
-        assert [store.account(*name) for name in names] == numbers
+        assert [store.account_id(*name) for name in names] == numbers
 
 
 # ── lock ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +140,7 @@ def _open_with_others(folder: Path, start: Barrier, results: SimpleQueue[str]) -
         start.wait(60)
         try:
             with Store(folder / str(number)) as store:
-                store.account(*ACCOUNT)
+                store.account_id(*ACCOUNT)
             results.put("")
         except StoreError as error:
             results.put(str(error))
@@ -169,13 +172,13 @@ def test_a_process_that_dies_holds_no_lock(tmp_path: Path) -> None:
 
 
 def test_requests_of_a_dead_process_are_in_doubt_from_the_moment_of_the_lock(tmp_path: Path) -> None:
-    with book(tmp_path) as (_, run, ledger):
-        ledger.apply([Change(position=0, state=State.SENDING, attempt=True)])
-        ledger.apply([Change(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
+    with stored_run(tmp_path) as (_, run, context):
+        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+        context.rows.apply([RowChange(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
     before = clock.moment()
     with Store(tmp_path) as store:
         store.lock()
-        doubts = Ledger(store, run, 1).doubts()
+        doubts = AccountRecord(store, 1).rows_in_doubt()
         assert [(doubt.position, doubt.attempts) for doubt in doubts] == [(0, 1), (1, 1)]
         assert doubts[1].at == "boot|5.0000|5.0000", "what is known is kept"
         assert clock.seconds_between(before, doubts[0].at) > 0
@@ -185,7 +188,7 @@ def test_requests_of_a_dead_process_are_in_doubt_from_the_moment_of_the_lock(tmp
 def test_a_plan_that_died_is_forgotten_by_the_next_process(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.lock()
-        store.add(store.begin("plan", "x", ("a", "b"), account=None, details={}, settings={}), 0, [row(0)])
+        store.add(store.begin("plan", "x", ("a", "b"), account_id=None, details={}, settings={}), 0, [new_row(0)])
     with Store(tmp_path) as store:
         store.lock()
         assert store.runs() == []
@@ -233,9 +236,9 @@ def test_a_store_that_must_exist_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_reader_does_not_wait_for_a_run_and_sees_only_what_is_committed(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger), Store(tmp_path) as reader:
+    with stored_run(tmp_path) as (store, run, context), Store(tmp_path) as reader:
         with store.transaction():
             store.db.execute("UPDATE rows SET state = 'rejected' WHERE position = 0")
             assert reader.counts(run) == {Status.NOT_ATTEMPTED: 3}
         assert reader.counts(run) == {Status.REJECTED: 1, Status.NOT_ATTEMPTED: 2}
-        assert ledger.count(State.PENDING) == 2
+        assert context.rows.count(State.PENDING) == 2

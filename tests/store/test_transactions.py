@@ -17,10 +17,10 @@ import pytest
 
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
-from bulkload.store.group_commit import Journal
-from bulkload.store.rows import Change
-from bulkload.store.runs import STORE_NAME, NewRow
-from tests.support.stores import book, row
+from bulkload.store.group_commit import GroupCommit
+from bulkload.store.row_records import NewRow, RowChange
+from bulkload.store.runs import STORE_NAME
+from tests.support.stores import new_row, stored_run
 
 
 class _Struck:
@@ -60,7 +60,7 @@ def _signals_that_raise() -> Iterator[None]:
 def test_a_signal_between_two_steps_of_a_transaction_leaves_none_open(
     statement: str, number: int, raised: type[BaseException], tmp_path: Path
 ) -> None:
-    with book(tmp_path) as (store, run, _), _signals_that_raise():
+    with stored_run(tmp_path) as (store, run, _), _signals_that_raise():
         whole = store.db
         store.db = _Struck(whole, statement, number)  # type: ignore[assignment]
         with pytest.raises(raised):
@@ -96,7 +96,7 @@ def _strike_at(step: int) -> Iterator[Callable[[], bool]]:
 
 def test_wherever_a_signal_strikes_the_next_transaction_is_as_ever(tmp_path: Path) -> None:
     """Also while the exception is still on its way, as in a `finally`."""
-    with book(tmp_path) as (store, run, _):
+    with stored_run(tmp_path) as (store, run, _):
         for step in range(1, 1000):
             with _strike_at(step) as reached:
                 try:
@@ -114,7 +114,7 @@ def test_wherever_a_signal_strikes_the_next_transaction_is_as_ever(tmp_path: Pat
 
 
 def test_a_transaction_in_a_transaction_is_a_mistake_that_does_not_go_unnoticed(tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, _):
+    with stored_run(tmp_path) as (store, run, _):
 
         def nested() -> None:
             with store.transaction():
@@ -140,24 +140,24 @@ LONE = "half a character: \ud83d"
     ],
 )
 def test_a_row_with_text_that_cannot_be_stored_is_a_trouble_of_the_store(new: NewRow, tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, _):
+    with stored_run(tmp_path) as (store, run, _):
         with pytest.raises(StoreError, match="surrogates not allowed"):
-            store.add(run, 3, [row(3), new])
+            store.add(run, 3, [new_row(3), new])
         assert len(list(store.report_rows(run))) == 3
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        Change(position=0, state=Status.REJECTED, error=LONE),
-        Change(position=0, state=Status.REJECTED, error_columns=(LONE,)),
-        Change(position=0, state=Status.CREATED, monitor_id=LONE),
+        RowChange(position=0, state=Status.REJECTED, error=LONE),
+        RowChange(position=0, state=Status.REJECTED, error_columns=(LONE,)),
+        RowChange(position=0, state=Status.CREATED, monitor_id=LONE),
     ],
 )
-async def test_a_change_with_text_that_cannot_be_stored_keeps_nobody_waiting(change: Change, tmp_path: Path) -> None:
-    with book(tmp_path) as (store, run, ledger):
-        journal = Journal(ledger)
-        journal.record(change)
+async def test_a_change_with_text_that_cannot_be_stored_keeps_nobody_waiting(change: RowChange, tmp_path: Path) -> None:
+    with stored_run(tmp_path) as (store, run, context):
+        commits = GroupCommit(context.rows)
+        commits.record(change)
         with pytest.raises(StoreError, match="surrogates not allowed"):
-            await asyncio.wait_for(journal.mark(Change(position=1, state=State.SENDING, attempt=True)), 10)
+            await asyncio.wait_for(commits.mark(RowChange(position=1, state=State.SENDING, attempt=True)), 10)
         assert {found.status for found in store.report_rows(run)} == {Status.NOT_ATTEMPTED}

@@ -1,4 +1,4 @@
-"""Stores with a run in them, for tests of the store, the ledger and the journal."""
+"""Stores with a run in them, for tests of the store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bulkload.model import State, Status
-from bulkload.store.rows import Ledger
-from bulkload.store.runs import NewRow, Run, Store
+from bulkload.settings import Account, Options
+from bulkload.stages.context import RunContext
+from bulkload.store.row_records import NewRow
+from bulkload.store.runs import Run, Store
 
 ACCOUNT = ("https://api.example.com/v3", "probe@example.com")
 
 
-def row(number: int, *, key: str | None = None, state: State | Status = State.PENDING, **more: object) -> NewRow:
+def new_row(number: int, *, key: str | None = None, state: State | Status = State.PENDING, **more: object) -> NewRow:
     """A good row, as it comes from the file."""
     name = key or f"m{number}"
     return NewRow(
@@ -27,19 +29,24 @@ def row(number: int, *, key: str | None = None, state: State | Status = State.PE
     )
 
 
-def begin(store: Store, account: int, rows: list[NewRow], name: str = "hosts.csv") -> Run:
-    """Note a run with these rows."""
-    run = store.begin("run", name, ("name", "host"), account=account, details={}, settings={})
+def begin_run(store: Store, account_id: int, rows: list[NewRow], name: str = "hosts.csv") -> Run:
+    """Store a run with these rows."""
+    run = store.begin("run", name, ("name", "host"), account_id=account_id, details={}, settings={})
     store.add(run, 0, rows)
     store.read_whole(run)
     return run
 
 
+def context_of(store: Store, run: Run, account_id: int) -> RunContext:
+    """The context of a run, with all defaults."""
+    return RunContext(store=store, run=run, account_id=account_id, account=Account(), options=Options())
+
+
 @contextmanager
-def book(folder: Path, rows: int = 3) -> Iterator[tuple[Store, Run, Ledger]]:
+def stored_run(folder: Path, rows: int = 3) -> Iterator[tuple[Store, Run, RunContext]]:
     """A locked store with one run."""
     with Store(folder) as store:
         store.lock()
-        account = store.account(*ACCOUNT)
-        run = begin(store, account, [row(number) for number in range(rows)])
-        yield store, run, Ledger(store, run, account)
+        account_id = store.account_id(*ACCOUNT)
+        run = begin_run(store, account_id, [new_row(number) for number in range(rows)])
+        yield store, run, context_of(store, run, account_id)

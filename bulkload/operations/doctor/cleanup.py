@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import Forbidden, Rejected
 from bulkload.operations.doctor.findings import Finding, Item
-from bulkload.stages.settle import Patience
+from bulkload.settings import Options
 from bulkload.store.trials import Trial, Trials
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def take_away(api: Api, trials: Trials, trial: Trial, monitor_id: str) -> 
 
 
 async def clear(
-    api: Api, trials: Trials, trial: Trial, items: Iterable[Item], patience: Patience
+    api: Api, trials: Trials, trial: Trial, items: Iterable[Item], options: Options
 ) -> tuple[Mapping[str, tuple[Fate, str]], bool]:
     """Delete what a trial has made, which is known by its ID, or found in a list. Returns also if that is all of it."""
     found = [str(item["id"]) for item in trial.among(items)]
@@ -58,7 +58,7 @@ async def clear(
     if Fate.DELETED in fate_of:
         over = set(fate_of) <= {Fate.DELETED, Fate.NOT_FOUND}
     elif set(fate_of) <= {Fate.NOT_FOUND}:
-        over = trial.seen or trial.age() >= patience.after  # until then, it may only not be shown yet
+        over = trial.seen or trial.age() >= options.settle_after  # until then, it may only not be shown yet
     else:
         over = False
     if over:
@@ -67,20 +67,20 @@ async def clear(
 
 
 async def clear_leftovers(
-    api: Api, trials: Trials, items: Iterable[Item], patience: Patience, tell: OnFinding
+    api: Api, trials: Trials, items: Iterable[Item], options: Options, tell: OnFinding
 ) -> set[str]:
     """Clear away what earlier trials have left, and say so. Returns the IDs of what is gone."""
     items = list(items)
     gone = set()
     for trial in trials.open():
-        fates, over = await clear(api, trials, trial, items, patience)
+        fates, over = await clear(api, trials, trial, items, options)
         for monitor_id, (fate, words) in fates.items():
             if fate in (Fate.DELETED, Fate.NOT_FOUND):
                 gone.add(monitor_id)
             if fate is not Fate.NOT_FOUND:
                 tell(_left_over(monitor_id, fate, words))
         if not over and all(fate is Fate.NOT_FOUND for fate, _ in fates.values()):
-            wait = max(0.0, patience.after - trial.age())
+            wait = max(0.0, options.settle_after - trial.age())
             tell(
                 Finding(
                     topic="left over",

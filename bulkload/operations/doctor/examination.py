@@ -15,15 +15,15 @@ from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode, UsageError
 from bulkload.monitors.display_profile import UNKNOWN
 from bulkload.monitors.header import field_named
-from bulkload.operations.doctor import findings as doctor_reading
+from bulkload.operations.doctor import findings
 from bulkload.operations.doctor.cleanup import OnFinding, clear_leftovers
 from bulkload.operations.doctor.findings import Finding, plans
 from bulkload.operations.doctor.trial import KIND, PORT, Attempt, awkward_name, host_name
-from bulkload.operations.pipeline import account_number, locked
-from bulkload.operations.session import Session, Stop, hold, patience_of, unless_stopped
+from bulkload.operations.pipeline import account_id_of, locked_store
+from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.settings import Account, Options
-from bulkload.stages.listing import Coverage, recognise
-from bulkload.store.rows import Ledger
+from bulkload.stages.listing import Coverage, identify, profile_of
+from bulkload.store.account_record import AccountRecord
 from bulkload.store.runs import Store
 from bulkload.store.trials import Trials, new_token
 
@@ -65,23 +65,19 @@ def examine(
 
     Exit code 0: all that was asked was found out. 1: something keeps bulkload from being safe or whole here.
     """
-    with locked(options) as store:
-        number = account_number(store, account, options)
-        run = store.begin("doctor", "", (), account=number, details={}, settings={})  # forgotten again, as a plan is
-        try:
-            return _Examination(store, Ledger(store, run, number), number, account, options, on_finding).run(agree)
-        finally:
-            store.forget(run)
+    with locked_store(options) as store:
+        account_id = account_id_of(store, account, options)
+        return _Examination(store, account_id, account, options, on_finding).run(agree)
 
 
 class _Examination:
     """One examination."""
 
     def __init__(
-        self, store: Store, ledger: Ledger, number: int, account: Account, options: Options, on_finding: OnFinding
+        self, store: Store, account_id: int, account: Account, options: Options, on_finding: OnFinding
     ) -> None:
-        self._ledger = ledger
-        self._trials = Trials(store, number)
+        self._record = AccountRecord(store, account_id)
+        self._trials = Trials(store, account_id)
         self._account = account
         self._options = options
         self._on_finding = on_finding
@@ -98,8 +94,7 @@ class _Examination:
             token = new_token()
             proposal = self._proposal(token)
             if tried := agree(proposal):
-                patience = patience_of(self._options)
-                attempt = Attempt(self._ledger, self._trials, token, proposal.plan, patience, self._tell)
+                attempt = Attempt(self._record, self._trials, token, proposal.plan, self._options, self._tell)
                 self._hold(lambda api, stop: self._try(attempt, api, stop))
         exit_code = ExitCode.ROWS_LEFT if any(finding.problem for finding in self._findings) else ExitCode.DONE
         if self._stopped is not None:
@@ -111,7 +106,7 @@ class _Examination:
         return Examined(
             exit_code=exit_code,
             findings=tuple(self._findings),
-            learned=tuple(self._ledger.showing().sentences(UNKNOWN)),
+            learned=tuple(profile_of(self._record).sentences(UNKNOWN)),
             tried=tried,
             stopped=self._stopped,
             seconds=sum(session.seconds for session in self._sessions),
@@ -122,37 +117,36 @@ class _Examination:
     def _stopped(self) -> BulkloadError | None:
         return next((session.stopped for session in self._sessions if session.stopped is not None), None)
 
-    def _hold(self, work: Callable[[Api, Stop], Any]) -> None:
-        self._sessions.append(hold(self._account, self._options, work))
+    def _hold(self, work: Callable[[Api, StopRequest], Any]) -> None:
+        self._sessions.append(run_session(self._account, self._options, work))
 
     def _tell(self, finding: Finding) -> None:
         self._findings.append(finding)
         self._on_finding(finding)
 
-    async def _read(self, api: Api, stop: Stop) -> None:
+    async def _read(self, api: Api, stop: StopRequest) -> None:
         """Look once, and clear away what earlier trials have left."""
-        asked = clock.moment()
+        requested_at = clock.moment()
         items = await unless_stopped(api.list_mail_monitors(), stop)
         self._tell(self._login())
         pages = list(api.pages)
-        patience = patience_of(self._options)
-        gone = await unless_stopped(clear_leftovers(api, self._trials, items, patience, self._tell), stop)
+        gone = await unless_stopped(clear_leftovers(api, self._trials, items, self._options, self._tell), stop)
         self._items = [item for item in items if str(item["id"]) not in gone]
-        listing = recognise(self._ledger, asked, self._items, aloud=False)
-        for finding in doctor_reading.of_list(listing, pages, api.type_spellings):
+        listing = identify(self._record, requested_at, self._items, log_alterations=False)
+        for finding in findings.of_list(listing, pages, api.type_spellings):
             self._tell(finding)
         self._limits = dict(api.limit_headers)
-        self._tell(doctor_reading.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
-        self._tell(doctor_reading.of_store(listing, Coverage.of(self._ledger, listing)))
-        self._tell(doctor_reading.of_showing(listing.showing))
+        self._tell(findings.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
+        self._tell(findings.of_store(listing, Coverage.of(self._record, listing)))
+        self._tell(findings.of_showing(listing.profile))
 
-    async def _try(self, attempt: Attempt, api: Api, stop: Stop) -> None:
+    async def _try(self, attempt: Attempt, api: Api, stop: StopRequest) -> None:
         """Carry out a trial; its answers may speak of other limits than those of the list."""
         try:
             await attempt.run(api, stop)
         finally:
             if api.limit_headers.keys() - self._limits.keys() or api.pace.throttled:
-                self._tell(doctor_reading.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
+                self._tell(findings.of_limits(api.limit_headers, api.pace.throttled, self._options.rate))
 
     def _login(self) -> Finding:
         by_password = bool(self._account.password.get_secret_value())

@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from bulkload.monitors.display_profile import Seen
+from bulkload.monitors.display_profile import Observation
 from bulkload.monitors.identity import asked_identity, differences, listed_identity
 from bulkload.monitors.values import show
 from bulkload.operations.doctor.findings import Finding, Item, unset
-from bulkload.stages.matching import IDENTIFYING
+from bulkload.stages.matching import IDENTIFYING_FIELDS
 
 
-def seen_of(kind: str, body: Mapping[str, object], item: Item) -> Seen | None:
+def seen_of(kind: str, body: Mapping[str, object], item: Item) -> Observation | None:
     """Compare who was asked for with who is shown; None: it is not shown as a mail monitor."""
     shown = listed_identity(item)
-    return None if shown is None else Seen.of(asked_identity(kind, body), shown)
+    return None if shown is None else Observation.of(asked_identity(kind, body), shown)
 
 
 def otherwise(kind: str, body: Mapping[str, object], item: Item) -> dict[str, str]:
@@ -42,12 +42,12 @@ def how_shown(topic: str, kind: str, body: Mapping[str, object], item: Item) -> 
         parts.insert(0, f"as sent: {', '.join(whole)}" if parts else f"all {len(whole)} fields as sent")
     if state := unset(item, "ipv4"):
         parts.append(f"ipv4, which was not sent, {state if state == 'left out' else f'as {state}'}")
-    changed = sorted(set(differences(body, item)) - {*IDENTIFYING})
+    changed = sorted(set(differences(body, item)) - {*IDENTIFYING_FIELDS})
     problem = True
-    if seen is None or seen.ways is None:
+    if seen is None or seen.alterations is None:
         follows = "bulkload would not recognise what it made; a create whose answer is lost stays unknown"
     elif changed:
         follows = f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not kept as asked; run --verify tells"
     else:
-        follows, problem = "recognised all the same" if others or seen.ways else "recognised", False
+        follows, problem = "recognised all the same" if others or seen.alterations else "recognised", False
     return Finding(topic=topic, account="; ".join(parts), follows=follows, problem=problem)

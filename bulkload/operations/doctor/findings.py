@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.alertsite.responses import mail_type
-from bulkload.monitors.alterations import SHORTEST_CUT, Way
-from bulkload.monitors.display_profile import Showing
+from bulkload.monitors.alterations import SHORTEST_CUT, Alteration
+from bulkload.monitors.display_profile import DisplayProfile
 from bulkload.protocols import MONITOR_TYPES, PLAIN_PORTS
 from bulkload.stages.listing import Coverage, Listing
 
@@ -26,23 +26,23 @@ MANY = 3  # names of the same length, the longest, that look as if they were cut
 
 _HOSTS = ("hostname", "smtp_hostname", "pop3_hostname")
 _OFTEN_UNSET = ("ipv4", "note")
-_BLANKS = re.compile(r"\s{2,}|^\s|\s$|[\t\r\n]")
+_SPACES = re.compile(r"\s{2,}|^\s|\s$|[\t\r\n]")
 _ESCAPES = re.compile(r"&(?:[a-z]{2,8}|#[0-9]{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _NAMES_WITH = {
-    "runs of blanks": lambda name: _BLANKS.search(name) is not None,
+    "runs of blanks": lambda name: _SPACES.search(name) is not None,
     "escapes such as &amp;": lambda name: _ESCAPES.search(name) is not None,
     "bare & < > or quotes": lambda name: re.search(r"[<>\"']|&(?![a-z#])", name, re.IGNORECASE) is not None,
     "letters beyond ASCII": lambda name: any("\x7f" < character <= "\uffff" for character in name),
     "emoji": lambda name: max(name, default="") > "\uffff",
 }
 _ABOUT = {  # what a way is about
-    Way.BLANKS: "runs of blanks",
-    Way.ESCAPES: "signs such as &",
-    Way.ACCENTS: "accents",
-    Way.NON_ASCII: "letters beyond ASCII",
-    Way.ASTRAL: "emoji",
-    Way.CASE: "capitals",
-    Way.NO_PORT: "ports",
+    Alteration.SPACES: "runs of blanks",
+    Alteration.ESCAPES: "signs such as &",
+    Alteration.ACCENTS: "accents",
+    Alteration.NON_ASCII: "letters beyond ASCII",
+    Alteration.ASTRAL: "emoji",
+    Alteration.CASE: "capitals",
+    Alteration.NO_PORT: "ports",
 }
 _UNSET = {None: "null", "": '""'}
 
@@ -101,7 +101,7 @@ def of_limits(headers: Mapping[str, str], throttled: int, rate: float) -> Findin
 
 def of_store(listing: Listing, coverage: Coverage) -> Finding:
     """Say how far the list shows what this folder's runs made."""
-    made, seen, recognised = coverage.made, coverage.seen, listing.recognised
+    made, seen, recognised = coverage.created, coverage.listed, listing.recognised
     if not made:
         return Finding(
             topic="made here",
@@ -109,39 +109,39 @@ def of_store(listing: Listing, coverage: Coverage) -> Finding:
             follows="nothing to compare the list with; --try makes a monitor and deletes it",
         )
     account = f"{counted(made, 'monitor')} made by runs of this folder: {seen:,} in the list, {recognised:,} recognised"
-    if not coverage.believable:
+    if not coverage.is_reliable:
         follows, problem = "a run would stop; if they were deleted by hand, run with --trust-list", True
-    elif listing.ours and not listing.can_prove_absence:
+    elif listing.created and not listing.can_prove_absence:
         follows, problem = "a create whose answer is lost cannot be looked up; its row stays unknown", True
-    elif seen and not listing.ours:
+    elif seen and not listing.created:
         follows, problem = "bulkload does not take them for mail monitors; do not run before that is understood", True
     else:
         follows, problem = "a create whose answer is lost can be looked up", False
     return Finding(topic="made here", account=account, follows=follows, problem=problem)
 
 
-def of_showing(showing: Showing) -> Finding:
+def of_showing(profile: DisplayProfile) -> Finding:
     """Say what has been learned about how the account shows monitors."""
-    if not showing.known:
+    if not profile.known:
         return Finding(
             topic="learned",
             account="nothing yet: no monitor that bulkload made has been seen",
             follows="whatever differs may be the account's way of showing; --try finds out",
         )
-    ways = in_words(showing)
+    ways = in_words(profile)
     return Finding(
         topic="learned",
         account="; ".join(ways) if ways else "monitors are shown as they were sent",
-        follows="rows are compared accordingly" + _not_seen(showing),
+        follows="rows are compared accordingly" + _not_seen(profile),
     )
 
 
-def in_words(showing: Showing) -> list[str]:
+def in_words(profile: DisplayProfile) -> list[str]:
     """Say what an account is known to do with what it was sent, in plain words."""
     return [
-        way.about + (f" after {showing.cut} characters" if way is Way.CUT and showing.cut else "")
-        for way in Way
-        if way in showing.ways
+        way.about + (f" after {profile.cut} characters" if way is Alteration.CUT and profile.cut else "")
+        for way in Alteration
+        if way in profile.alterations
     ]
 
 
@@ -308,8 +308,8 @@ def show_text(text: str) -> str:
     return text if shown == f'"{text}"' and text.isascii() and text.isprintable() else shown
 
 
-def _not_seen(showing: Showing) -> str:
-    left = [words for way, words in _ABOUT.items() if way not in showing.ways | showing.exact]
+def _not_seen(profile: DisplayProfile) -> str:
+    left = [words for way, words in _ABOUT.items() if way not in profile.alterations | profile.exact]
     return f"; not seen yet: how {', '.join(left)} are shown" if left else ""
 
 

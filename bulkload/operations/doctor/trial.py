@@ -25,14 +25,15 @@ from bulkload.errors import (
     Throttled,
     WrongAddress,
 )
-from bulkload.monitors.display_profile import learned
+from bulkload.monitors.display_profile import learn_profile
 from bulkload.monitors.identity import differences
 from bulkload.operations.doctor.cleanup import Fate, OnFinding, clear
 from bulkload.operations.doctor.fields_shown import how_shown, seen_of
 from bulkload.operations.doctor.findings import Finding, Item, in_words
-from bulkload.operations.session import Stop, unless_stopped
-from bulkload.stages.settle import Patience
-from bulkload.store.rows import Ledger
+from bulkload.operations.session import StopRequest, unless_stopped
+from bulkload.settings import Options
+from bulkload.stages.listing import profile_of
+from bulkload.store.account_record import AccountRecord
 from bulkload.store.runs import to_json
 from bulkload.store.trials import Trial, Trials
 
@@ -99,19 +100,19 @@ class Attempt:
     """One trial."""
 
     def __init__(
-        self, ledger: Ledger, trials: Trials, token: str, plan: str, patience: Patience, tell: OnFinding
+        self, record: AccountRecord, trials: Trials, token: str, plan: str, options: Options, tell: OnFinding
     ) -> None:
-        self._ledger = ledger
+        self._record = record
         self._trials = trials
         self._token = token
         self._plan = plan
-        self._patience = patience
+        self._options = options
         self._tell = tell
         self._body: dict[str, object] = {}
         self._twins = False  # one create made several
         self._left = 0.0  # monotonic time at which the create left
 
-    async def run(self, api: Api, stop: Stop) -> None:
+    async def run(self, api: Api, stop: StopRequest) -> None:
         """Do it all. Whatever stops it, its monitor is deleted if the account lets that be; raises what stopped it."""
         self._api, self._stop = api, stop
         try:
@@ -121,7 +122,7 @@ class Attempt:
                     await self._change(monitor_id)
                 await self._delete(monitor_id)
         except BulkloadError:
-            stop.tell = lambda wish: None  # what follows is short, and a second wish ends it
+            stop.on_stop = lambda reason: None  # what follows is short, and a second wish ends it
             await self._leave()
             raise
         except asyncio.CancelledError:
@@ -155,7 +156,7 @@ class Attempt:
 
     async def _send(self) -> str | None:
         """Send the create, again only if it surely made nothing."""
-        self._stop.tell = lambda wish: None  # a request that is under way ends first
+        self._stop.on_stop = lambda reason: None  # a request that is under way ends first
         for left in reversed(range(MOST_TRIES)):
             self._give_way()
             try:
@@ -234,27 +235,27 @@ class Attempt:
         unseen = [where for where, seconds in found.items() if seconds is None]
         longest = max((seconds for seconds in found.values() if seconds is not None), default=0.0)
         if unseen:
-            waited = f"{self._patience.timeout:.0f} s"
+            waited = f"{self._options.settle_timeout:.0f} s"
             account = "; ".join([*seen, *(f"{where} does not show it within {waited}" for where in unseen)])
             follows = "a create whose answer is lost cannot be looked up in time; make BULKLOAD_SETTLE_TIMEOUT longer"
             self._find(topic, account, follows, problem=True)
-        elif longest > self._patience.after:
+        elif longest > self._options.settle_after:
             follows = f"set BULKLOAD_SETTLE_AFTER above {longest:.0f}, or rows may be created twice"
             self._find(topic, "; ".join(seen), follows, problem=True)
         else:
-            follows = f"soon enough: bulkload allows {self._patience.after:.0f} s (BULKLOAD_SETTLE_AFTER)"
+            follows = f"soon enough: bulkload allows {self._options.settle_after:.0f} s (BULKLOAD_SETTLE_AFTER)"
             self._find(topic, "; ".join(seen), follows)
 
     def _learn(self, item: Item) -> None:
         """Keep what the monitor teaches; it was made just now, so nobody has changed it."""
         seen = seen_of(KIND, self._body, item)
-        if seen is None or seen.ways is None:
+        if seen is None or seen.alterations is None:
             return
-        before = self._ledger.showing()
-        after = learned(before, [seen], fresh=True)
+        before = profile_of(self._record)
+        after = learn_profile(before, [seen], fresh=True)
         if after != before:
-            self._ledger.keep_showing(after)
-        new = in_words(after) if after.ways != before.ways else []
+            self._record.keep_display_profile(after.to_json())
+        new = in_words(after) if after.alterations != before.alterations else []
         account = "; ".join(new) or ("the same as before" if before.known else "shows what it was sent")
         follows = "later runs in this folder know it" if after != before else "nothing new"
         self._find("learned", account, follows)
@@ -292,7 +293,7 @@ class Attempt:
             return
         try:
             items = await self._api.list_mail_monitors() if trial.monitor_id is None else []
-            fates, _ = await clear(self._api, self._trials, trial, items, self._patience)
+            fates, _ = await clear(self._api, self._trials, trial, items, self._options)
         except BulkloadError as error:
             log.debug("the trial's monitor was not deleted: %s", error)
         else:
@@ -306,10 +307,10 @@ class Attempt:
             self._find("delete", account, "it is noted; the next doctor deletes it", problem=True)
 
     async def _delete(self, monitor_id: str) -> None:
-        self._stop.tell = lambda wish: None  # a request that is under way ends first
+        self._stop.on_stop = lambda reason: None  # a request that is under way ends first
         began = time.monotonic()
         items = await self._api.list_mail_monitors()
-        fates, over = await clear(self._api, self._trials, self._trial, items, self._patience)
+        fates, over = await clear(self._api, self._trials, self._trial, items, self._options)
         fate, words = fates.get(monitor_id, (Fate.NOT_FOUND, ""))
         if not over or fate is not Fate.DELETED:
             account = f"monitor {monitor_id}{f' ({words})' if words else ''}: {fate.value}"
@@ -339,8 +340,8 @@ class Attempt:
         return trial
 
     def _give_way(self) -> None:
-        if self._stop.wish is not None:
-            raise self._stop.wish
+        if self._stop.reason is not None:
+            raise self._stop.reason
 
     async def _look_for(self, monitor_id: str, began: float, is_good: Callable[[Item], bool]) -> _Looks:
         """Look by ID and in the list until both show the monitor as it should be, or time is up."""
@@ -370,7 +371,7 @@ class Attempt:
         while True:
             found = await look()
             took = time.monotonic() - began
-            if found is not None or took + pause > self._patience.timeout:
+            if found is not None or took + pause > self._options.settle_timeout:
                 return found, took
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL)

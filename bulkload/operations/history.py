@@ -1,0 +1,26 @@
+"""The runs in the store: list them, and write the results of one again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bulkload.errors import ExitCode
+from bulkload.model import RunInfo
+from bulkload.operations.outcome import Outcome
+from bulkload.operations.results import default_results, write_results
+from bulkload.settings import Options
+from bulkload.store.runs import Run, Store
+
+
+def list_runs(options: Options) -> list[tuple[Run, RunInfo]]:
+    """All runs of the store, the newest first."""
+    with Store(options.output, must_exist=True) as store:
+        return [(run, store.info(run)) for run in store.runs()]
+
+
+def write_results_again(run_id: str | None, options: Options) -> Outcome:
+    """Write the results of a run again."""
+    with Store(options.output, must_exist=True) as store:
+        run = store.run(run_id)
+        results = options.results or default_results([Path(run.input)], options)[0]
+        return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)

@@ -1,0 +1,34 @@
+"""How a run, a check or a plan ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkload.errors import BulkloadError, ExitCode
+from bulkload.model import RunInfo, Status
+
+if TYPE_CHECKING:
+    from bulkload.stages.verify import Verified
+
+_GOOD = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run, a check or a plan ended."""
+
+    info: RunInfo
+    results: tuple[Path, ...]
+    exit_code: ExitCode
+    verified: Verified | None = None
+
+
+def exit_code_of(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:
+    """The exit code that follows from what stopped a run, or else from its rows."""
+    if stopped is not None:
+        return stopped.exit_code
+    if info.translated is not None and not info.translated.good:
+        return ExitCode.ROWS_LEFT
+    return ExitCode.DONE if all(status in _GOOD for status in info.counts) else ExitCode.ROWS_LEFT

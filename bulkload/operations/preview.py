@@ -1,0 +1,101 @@
+"""Check and plan: what a run would do, without doing it.
+
+In: an input. Out: an `Outcome` whose rows speak of the future. A check sends nothing; a plan sends a login and GETs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bulkload import clock
+from bulkload.errors import BulkloadError, ExitCode
+from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
+from bulkload.operations.outcome import Outcome, exit_code_of
+from bulkload.operations.pipeline import begin, locked_store, plan_run
+from bulkload.operations.results import check_results
+from bulkload.reports import formats
+from bulkload.settings import Account, Options
+from bulkload.stages.intake import open_input, read_into
+from bulkload.store.runs import Run, Store, new_run_id
+
+OnRow = Callable[[ReportRow], None]
+
+
+def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
+    """Check a file offline; `on_row` gets every row with an issue or an error. Nothing is sent or kept."""
+    check_results([source.path], options)
+    began = time.time()
+    if options.results:  # they begin with counts, so all rows have to be known before the first is written
+        with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
+            run = read_into(store, source, options, command="check", account_id=None, settings={})
+            store.end(run, ExitCode.DONE, None, time.time() - began, {})
+            return _outcome(store, run, options, lambda row: on_row(row) if row.issues or row.error else None)
+    counts: Counter[Status] = Counter()
+    with open_input(source, options) as opened:
+        for row in opened.rows:
+            status = Status.WILL_CREATE if row.state is State.PENDING else status_of(row.state)
+            counts[status] += 1
+            if row.issues or row.error:
+                on_row(
+                    ReportRow(
+                        source_row=row.source_row,
+                        cells=row.cells,
+                        status=status,
+                        error=row.error,
+                        error_columns=row.error_columns,
+                        issues=row.issues,
+                    )
+                )
+    info = RunInfo(
+        run_id=new_run_id(began),
+        input=source.name,
+        header=opened.header,
+        started=clock.utc(began),
+        seconds=time.time() - began,
+        counts=in_order(counts),
+        details=opened.details,
+        translated=opened.translated,
+    )
+    return Outcome(info=info, results=(), exit_code=exit_code_of(info))
+
+
+def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
+    """Say what a run would do in this account now."""
+    check_results([source.path], options)
+    with locked_store(options) as store:
+        context = begin(store, source, account, options, command="plan")
+        try:
+            session = plan_run(context)
+            store.end(context.run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
+            return _outcome(store, context.run, options, on_row, session.stopped)
+        finally:
+            store.forget(context.run)
+
+
+def _outcome(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:
+    """The outcome in terms of the future, unless something stopped the plan before it could see that."""
+    info = store.info(run)
+    counts: Counter[Status] = Counter()
+
+    def future_rows() -> Iterator[ReportRow]:
+        rows = store.report_rows(run)
+        return map(_future, rows) if stopped is None else rows
+
+    for row in future_rows():
+        counts[row.status] += 1
+        on_row(row)
+    info = replace(info, counts=in_order(counts))
+    for path in options.results:
+        formats.write(path, info, future_rows())
+    return Outcome(info=info, results=tuple(options.results), exit_code=exit_code_of(info, stopped))
+
+
+def _future(row: ReportRow) -> ReportRow:
+    if row.status is not Status.NOT_ATTEMPTED:
+        return row
+    return row._replace(status=Status.WILL_UPDATE if row.monitor_id else Status.WILL_CREATE)

@@ -1,0 +1,125 @@
+"""Prune: delete monitors that a recurring file has dropped.
+
+In: the run of a recurring file's present version. Out: fewer monitors in the account, or the reason why not. Only
+monitors that runs of this file created can be deleted, none that another file of the folder means, and each only if it
+was not edited.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from bulkload.errors import ExitCode, Forbidden, RunStopped
+from bulkload.model import Status
+from bulkload.operations.removal import Removal, RemovalResult, remove_unless_edited
+from bulkload.operations.session import run_session
+from bulkload.stages.context import RunContext
+from bulkload.stages.listing import profile_of
+from bulkload.store.arrivals import Arrival
+from bulkload.store.dropped import DroppedMonitor, DroppedMonitors, Origin
+from bulkload.store.row_records import RowChange
+
+if TYPE_CHECKING:
+    from bulkload.alertsite.client import Api
+    from bulkload.monitors.display_profile import DisplayProfile
+    from bulkload.operations.session import StopRequest
+
+MOST_PROBLEMS = 3  # that are named one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How pruning ended."""
+
+    deleted: int = 0
+    problem: str = ""  # why nothing, or not everything, was deleted
+    exit_code: ExitCode = ExitCode.DONE
+    seconds: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+
+def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> Pruned:
+    """Delete what was dropped and created here, or say why not."""
+    store, run, options = context.store, context.run, context.options
+    ours = list(dropped.of(run, "ours"))
+    wanted = dropped.still_wanted(run, ours) if ours else set()
+    to_delete = [monitor for monitor in ours if monitor.monitor_id not in wanted]
+    if not to_delete:
+        return Pruned()
+    subject = "monitor is" if len(to_delete) == 1 else "monitors are"
+    missing = f"{len(to_delete):,} {subject} no longer in {arrival.name}"
+    if invalid := store.counts(run).get(Status.INVALID, 0):
+        return _refused(f"{missing}, but {invalid:,} of its rows are invalid and may mean them; nothing was deleted.")
+    translated = store.info(run).translated
+    if translated is not None and translated.errors:
+        return _refused(f"{missing}, but what could not be translated may mean them; nothing was deleted.")
+    allowed = _allowed(options.prune_limit, created := dropped.count_created(arrival, run))
+    if len(to_delete) > allowed:
+        return _refused(
+            f"{missing}, but --prune-limit {options.prune_limit} allows {allowed:,} of {created:,}; nothing was"
+            " deleted. To delete them, raise --prune-limit."
+        )
+    return _delete(context, dropped, arrival, to_delete)
+
+
+def _refused(problem: str) -> Pruned:
+    return Pruned(problem=problem, exit_code=ExitCode.ROWS_LEFT)
+
+
+def _delete(context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_delete: list[DroppedMonitor]) -> Pruned:
+    deleted = 0
+    problems: list[str] = []
+    is_refused = False
+
+    async def work(api: Api, stop: StopRequest) -> None:
+        nonlocal deleted, is_refused
+        for monitor in to_delete:
+            if stop.reason is not None:
+                raise stop.reason
+            origin = dropped.origin(arrival, context.run, monitor)
+            if origin is None:
+                continue
+            try:
+                removal = await _remove(api, monitor, origin, profile_of(context.record))
+            except Forbidden as error:
+                raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
+            if removal.kept:
+                problems.append(f"{monitor.name} (monitor {monitor.monitor_id}) was kept. {removal.reason}")
+                is_refused = is_refused or removal.result is not RemovalResult.EDITED
+                continue
+            context.rows.apply([RowChange(run=origin.run, position=origin.position, state=Status.REMOVED)])
+            dropped.set_fate(context.run, monitor.monitor_id, "deleted")
+            deleted += 1
+
+    session = run_session(context.account, context.options, work)
+    if session.stopped is not None:
+        problems.append(f"Deleting dropped monitors was stopped: {session.stopped}")
+    exit_code = ExitCode.ROWS_LEFT if is_refused else ExitCode.DONE
+    more = f" … and {len(problems) - MOST_PROBLEMS:,} more." if len(problems) > MOST_PROBLEMS else ""
+    return Pruned(
+        deleted=deleted,
+        problem=" ".join(problems[:MOST_PROBLEMS]) + more,
+        exit_code=session.stopped.exit_code if session.stopped is not None else exit_code,
+        seconds=session.seconds,
+        requests=session.requests,
+    )
+
+
+async def _remove(api: Api, monitor: DroppedMonitor, origin: Origin, profile: DisplayProfile) -> Removal:
+    """Delete a monitor if it is as some version of the file requested."""
+    removal = None
+    for body in origin.requested:
+        removal = await remove_unless_edited(api, monitor.monitor_id, origin.type, json.loads(body), profile)
+        if removal.result is not RemovalResult.EDITED:
+            break
+    assert removal is not None  # a monitor was requested at least once
+    return removal
+
+
+def _allowed(limit: str, created: int) -> int:
+    """How many may be deleted at once; a share is rounded down, so that it is never exceeded."""
+    return int(created * Fraction(limit[:-1]) / 100) if limit.endswith("%") else int(limit)
