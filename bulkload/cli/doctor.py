@@ -48,9 +48,9 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
       bulkload doctor --try
       bulkload doctor --try --yes --json --set billing_plancode="UBM - A/A"
     """
-    from bulkload.operations.doctor.examination import PLAN, examine
+    from bulkload.operations.doctor.examination import check_set, examine
 
-    _check_set(given["set"], PLAN)
+    check_set(given["set"])
     account, options = settings(config, given)
     silent = options.json_ or options.quiet
     if try_ and silent and not yes:
@@ -80,14 +80,6 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
     if examined.stopped is not None:
         complain(str(examined.stopped))
     return examined.exit_code
-
-
-def _check_set(given: tuple[str, ...], plan: str) -> None:
-    from bulkload.monitors.header import field_named
-
-    for text in given:
-        if field_named(text.partition("=")[0]) != plan:
-            raise UsageError(f"--set {text}: doctor takes only {plan}.")
 
 
 def _line(finding: Finding) -> str:

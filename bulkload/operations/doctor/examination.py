@@ -7,7 +7,7 @@ is cleared away first, whatever was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,13 @@ def examine(
     with locked_store(options) as store:
         account_id = account_id_of(store, account, options)
         return _Examination(store, account_id, account, options, on_finding).run(agree)
+
+
+def check_set(defaults: Iterable[str]) -> None:
+    """Raise `UsageError` unless all `FIELD=VALUE` texts of --set are plan codes."""
+    for text in defaults:
+        if field_named(text.partition("=")[0]) != PLAN:
+            raise UsageError(f"--set {text}: doctor takes only {PLAN}.")
 
 
 class _Examination:
