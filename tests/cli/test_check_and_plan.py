@@ -101,8 +101,8 @@ def test_a_quiet_check_names_the_bad_cells_and_says_nothing_else(desk: Desk) -> 
 
 def test_one_row_is_spoken_of_as_one(desk: Desk, sandbox: Sandbox) -> None:
     bad = desk.sheet("bad.csv", [imap("a"), imap("b", port="many")])
-    assert "Stopped early: 1 row is not good, and --strict" in desk("plan", bad, "--strict").stdout
-    assert "Stopped early: 1 row is not good; --max-errors" in desk("plan", bad, "--max-errors", "0").stdout
+    assert "Stopped early: 1 row has errors, so --strict" in desk("plan", bad, "--strict").stdout
+    assert "Stopped early: 1 row has errors; --max-errors" in desk("plan", bad, "--max-errors", "0").stdout
     assert "Run will send 1 request; expect" in desk("plan", bad).stdout
     desk("run", bad)
-    assert "Stopped early: 1 row has its monitor already" in desk("plan", bad, "--on-existing", "fail").stdout
+    assert "Stopped early: 1 row already has its monitor" in desk("plan", bad, "--on-existing", "fail").stdout

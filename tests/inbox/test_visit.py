@@ -468,7 +468,7 @@ def test_rows_that_disappeared_are_named_every_night_and_stay(desk: Desk, sandbo
     (results,) = (desk.folder / "box").rglob("mail-2-results.xlsx")
     summary = openpyxl.load_workbook(results).worksheets[-1]
     said = " ".join(str(cell) for row in summary.iter_rows(values_only=True) for cell in row)
-    assert "Gone from the sheet" in said
+    assert "No longer in the file" in said
     assert "b (email-imap b.example.com" in said
     code, file = night(desk, list("abc"))
     assert file["gone"] == 0
@@ -506,7 +506,7 @@ def test_a_share_of_a_small_sheet_is_rounded_down_to_none(desk: Desk, sandbox: S
     night(desk, list("abcde"))
     code, file = night(desk, list("abcd"), "--prune")
     assert (code, file["deleted"], len(names(sandbox))) == (1, 0, 5)
-    assert "1 monitor is gone from mail.csv, but --prune-limit 10% allows 0 of 5; nothing" in file["problem"]
+    assert "1 monitor is no longer in mail.csv, but --prune-limit 10% allows 0 of 5; nothing" in file["problem"]
     assert night(desk, list("abcd"), "--prune", "--prune-limit", "20%")[1]["deleted"] == 1
 
 
@@ -559,7 +559,7 @@ def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandb
     by_hand(sandbox, "PATCH", sandbox.monitors()[1], interval=60)
     code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
     assert (code, file["deleted"]) == (0, 0)
-    assert "was left. Edited since" in file["problem"]
+    assert "was kept. Edited since" in file["problem"]
     assert names(sandbox) == ["a", "b"]
 
 
@@ -627,7 +627,7 @@ def test_a_configuration_of_which_nothing_could_be_translated_fails(desk: Desk, 
     (desk.folder / "box" / "nagios.cfg").write_text((NAGIOS % ("$A$", "web")).replace("mx.ex", "$B$.ex"), "utf-8")
     ended = desk("inbox", "box", *WITH_PLAN)
     assert (ended.exit_code, inside(desk)["failed"]) == (2, ["nagios-why.txt", "nagios.cfg"])
-    assert "nagios.cfg failed: none of its 4 objects is a row: 1 are skipped, 3 could not be" in ended.stderr
+    assert "nagios.cfg failed: none of its 4 objects becomes a row: 1 are skipped, 3 could not be" in ended.stderr
 
 
 # ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────

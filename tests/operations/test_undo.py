@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -309,7 +310,7 @@ def test_a_monitor_that_comes_back_as_something_else_is_not_deleted(desk: Desk, 
         desk.run(desk.sheet("a.csv", [imap("a")]))
         ended = desk("undo", desk("runs").stdout.split()[0], "--yes")
         assert (ended.exit_code, server.count("DELETE")) == (3, 0)
-        assert "The API returned another monitor than 7" in ended.stderr
+        assert re.search("another (monitor|ID)", ended.stderr)
 
 
 @pytest.mark.parametrize("fault", ["list-empty", "list-shape", "list-repeat", "page-before", "redirect"])

@@ -33,8 +33,8 @@ def struck(fault: str, **more: Any) -> Faults:
 
 
 ODD_LISTS = [
-    ("list-empty", {}, "shows none of the 24 that bulkload created"),
-    ("list-shrunk", {}, "does not show monitor 1000"),
+    ("list-empty", {}, "contains none of the 24 monitors that bulkload created"),
+    ("list-shrunk", {}, "does not contain monitor 1000"),
     ("list-shape", {}, "has an unknown shape"),
     ("list-repeat", {}, "shows a monitor twice"),
     ("page-before", {"status": 200}, "does not answer like the AlertSite API: a web page came back"),
@@ -96,7 +96,7 @@ def test_a_list_that_is_not_whole_proves_no_absence(desk: Desk) -> None:
         sandbox.set_faults(struck("list-shrunk"))
         for command in (["resume"], ["run", "rows.csv"]):
             ended = desk(*command)
-            assert (ended.exit_code, "does not show monitor 1000" in ended.stdout) == (3, True)
+            assert (ended.exit_code, "does not contain monitor 1000" in ended.stdout) == (3, True)
         assert len(sandbox.monitors()) == 25
 
 

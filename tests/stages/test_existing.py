@@ -134,7 +134,7 @@ def test_without_update_differences_are_named_and_left(desk: Desk) -> None:
     with running() as sandbox:
         before = made(desk, sandbox, [imap("a", interval=15)])
         ended, results = desk.run(desk.sheet("b.csv", [imap("a", interval=5)]))
-        assert (ended.exit_code, results[0]["error"]) == (0, "Left as it is: interval 15 → 5.")
+        assert (ended.exit_code, results[0]["error"]) == (0, "Not changed: interval 15 → 5.")
         assert list(sandbox.monitors()) == before
 
 
@@ -221,7 +221,7 @@ def test_a_monitor_that_goes_away_during_the_run_is_no_success(desk: Desk) -> No
         desk.log_in_at(server.base_url)
         ended, results = desk.run(desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
     assert (ended.exit_code, results[0]["status"], results[0]["next_step"]) == (1, "failed", "run again")
-    assert "Monitor 7 went away" in results[0]["error"]
+    assert "Monitor 7 was deleted" in results[0]["error"]
 
 
 def test_what_the_api_refuses_is_told_in_its_words(desk: Desk) -> None:
@@ -282,7 +282,7 @@ def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(desk: Desk) -
         changed = desk.sheet("b.csv", [row | {"email": "b@example.com"}])
         _, results = desk.run(changed)
         assert (results[0]["status"], results[0]["error"]) == (
-            "exists", "Left as it is: email a@example.com → b@example.com."
+            "exists", "Not changed: email a@example.com → b@example.com."
         )  # fmt: skip
         assert desk.run(changed, "--on-existing", "update")[0].exit_code == 0
         assert [monitor["email"] for monitor in sandbox.monitors()] == ["b@example.com"]

@@ -94,7 +94,7 @@ def test_a_type_in_an_unknown_spelling_does_not_make_ours_unknown(desk: Desk, ac
         assert (ended.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
     ended, rows = desk.run(sheet, "--output", "new")
     assert (ended.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
-    assert "its type is not shown as documented" in rows[0]["error"]
+    assert "its type is not displayed as documented" in rows[0]["error"]
 
 
 DISGUISES: dict[str, Callable[[Monitor], Monitor]] = {
@@ -222,7 +222,7 @@ def test_a_monitor_that_was_made_and_is_not_shown_yet_is_not_made_again(desk: De
     assert statuses(desk.run(sheet)[1]) == ["exists", "created", "created"]
     ended, rows = desk.run(sheet)
     assert (ended.exit_code, statuses(rows), len(account.monitors)) == (1, ["exists", "unknown", "unknown"], 3)
-    assert "the account does not show it yet" in rows[1]["error"]
+    assert "the account does not list it yet" in rows[1]["error"]
     hidden.clear()
     assert statuses(desk.run(sheet)[1]) == ["exists"] * 3
 

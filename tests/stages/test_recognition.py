@@ -146,7 +146,7 @@ def test_a_monitor_that_was_renamed_by_hand_stays_its_rows(desk: Desk, account: 
     ended, results = desk.run(sheet)
     assert (ended.exit_code, statuses(results)) == (0, ["exists"] * len(ROWS))
     shown = "SOMETHING ELSE" if ways == "upper-names" else "something else"
-    assert [row["error"] for row in results if row["error"]] == [f"Left as it is: name {shown} → two  blanks."]
+    assert [row["error"] for row in results if row["error"]] == [f"Not changed: name {shown} → two  blanks."]
     run = desk("runs", "--json").json[-1]["run_id"]
     undo = desk("undo", run, "--dry-run", "--json").json["undo"]
     assert (undo["edited"], undo["deleted"]) == (1, len(ROWS) - 1)
@@ -348,7 +348,7 @@ def test_absence_settles_a_row_only_if_ours_are_recognised_by_what_is_shown(
             assert (row["status"], len(account.monitors())) == ("created", 4)
             break
         assert (ended.exit_code, row["status"], row["next_step"]) == (1, "unknown", "run again"), ended
-        assert "may be this row's, shown otherwise than it was sent" in row["error"]
+        assert "may be this row's, displayed differently from what was sent" in row["error"]
         assert len(account.monitors()) == 3
     check_ids(account, desk.results("results.csv"))
 
@@ -404,10 +404,10 @@ def test_a_monitor_that_somebody_made_while_a_row_was_in_doubt_is_not_undone(des
 # ── 4. a folder that knows nothing ────────────────────────────────────────────────────────────────────────
 
 SAYS = {
-    "no-names": "its name is not shown",
-    "no-hosts": "its host is not shown",
-    "no-ports": "its port is not shown",
-    "empty-ports": "its port is not shown",
+    "no-names": "its name is not displayed",
+    "no-hosts": "its host is not displayed",
+    "no-ports": "its port is not displayed",
+    "empty-ports": "its port is not displayed",
 }
 
 
@@ -422,7 +422,7 @@ def test_a_new_folder_finds_what_is_there_and_says_what_differs(desk: Desk, acco
     assert (ended.exit_code, unwritten(account)) == (0, True)
     check_ids(account, results)
     for row in results:
-        assert row["error"] == "" or row["error"].startswith(f"Taken for monitor {row['monitor_id']}")
+        assert row["error"] == "" or row["error"].startswith(f"Matched to monitor {row['monitor_id']}")
     if ways in SAYS:
         assert SAYS[ways] in results[1]["error"]
         assert results[1]["error"].endswith("if it is another one, run this row alone with --create-lookalikes.")
@@ -445,7 +445,7 @@ def test_letter_case_alone_makes_another_monitor_unless_all_names_are_in_one(des
     by_hand(account, "DELETE", account.monitors()[1])
     results = desk.run(desk.sheet("b.csv", [imap("Mail")]), "--output", "new")[1]
     assert statuses(results) == ["exists"]
-    assert 'its name is shown as "MAIL"' in results[0]["error"] or "shown as MAIL" in results[0]["error"]
+    assert 'its name is displayed as "MAIL"' in results[0]["error"] or "displayed as MAIL" in results[0]["error"]
 
 
 @pytest.mark.parametrize("ways", ["blanks", "no-names", "no-ports"])
@@ -561,9 +561,9 @@ def test_monitors_that_a_gateway_made_twice_are_named(desk: Desk, sandbox: Sandb
     assert (ended.exit_code, statuses(results)) == (1, ["created"] * 3)
     assert [bool(row["error"]) for row in results] == [False, True, False]
     (other,) = {str(monitor["id"]) for monitor in sandbox.monitors()} - {row["monitor_id"] for row in results}
-    twin = f"Twin: monitor {other} looks the same as monitor {results[1]['monitor_id']}"
+    twin = f"Duplicate monitor: monitor {other} looks the same as monitor {results[1]['monitor_id']}"
     assert twin in results[1]["error"]
-    assert "1 monitor is there more than once" in ended.stdout
+    assert "1 monitor is in the account more than once" in ended.stdout
     planned = desk("plan", sheet, "--json")
     assert [(one["row"], one["code"]) for one in planned.json["warnings"]] == [(3, "account.twin")]
     again, more = desk.run(sheet)

@@ -52,7 +52,7 @@ def test_what_is_stored_as_asked_is_said_once(desk: Desk) -> None:
         desk.log_in_at(sandbox.base_url)
         ended, results = desk.run(desk.sheet("a.csv", ROWS), "--verify")
         assert ended.exit_code == 0
-        assert "Verified: All 3 monitors are stored as asked.\n" in ended.stdout
+        assert "Verified: All 3 monitors are stored as requested.\n" in ended.stdout
         assert {(row["status"], row["error"]) for row in results} == {("created", "")}
         assert sandbox.counts()["list"] == 3  # the plan, the first monitor read back, the comparison
         again = desk("run", "a.csv", "--verify")
@@ -62,17 +62,17 @@ def test_what_is_stored_as_asked_is_said_once(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("fields", "columns", "words"),
     [
-        ({"interval": 15}, "interval", "Stored otherwise than asked: interval 5 → 15."),
+        ({"interval": 15}, "interval", "Stored differently: interval 5 → 15."),
         (
             {"interval": 15, "note": None},
             "interval; note",
-            "Stored otherwise than asked: interval 5 → 15. Stored otherwise than asked: note n → (empty).",
+            "Stored differently: interval 5 → 15. Stored differently: note n → (empty).",
         ),
         ({"interval": "5", "enabled": True, "port": ""}, "", ""),
         (
             {"billing_plancode": "OTHER"},
             "billing_plancode",
-            "Stored otherwise than asked: billing_plancode UBM - A/A → OTHER.",
+            "Stored differently: billing_plancode UBM - A/A → OTHER.",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_an_update_did_not_achieve_is_named(desk: Desk) -> None:
         sheet = desk.sheet("b.csv", [imap("a", interval=7, note="moved")])
         ended, (row,) = desk.run(sheet, "--on-existing", "update", "--verify")
         assert (ended.exit_code, row["status"]) == (1, "updated")
-        assert row["error"] == ("interval 5 → 7; note stuck → moved. Stored otherwise than asked: note moved → stuck.")
+        assert row["error"] == ("interval 5 → 7; note stuck → moved. Stored differently: note moved → stuck.")
 
 
 def test_a_text_cut_short_is_told_by_its_length(desk: Desk) -> None:
@@ -124,14 +124,14 @@ def test_a_monitor_that_the_list_lacks_is_asked_for(desk: Desk, shown: bool, exi
         ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
         assert (ended.exit_code, {row["status"] for row in rows}) == (exit_code, {"created"})
         assert rows[1]["error"] == ("" if shown else f"Monitor {rows[1]['monitor_id']} is not in the account.")
-        assert ("1 of 3 monitors are not stored as asked (1 not there)." in ended.stdout) is not shown
+        assert ("1 of 3 monitors are stored differently from the request (1 not found)." in ended.stdout) is not shown
 
 
 def test_a_list_that_lags_is_no_silent_change(desk: Desk) -> None:
     with running(faults=Faults(visible_after=0.1, hide_single=True)) as sandbox:
         desk.log_in_at(sandbox.base_url)
         ended, _ = desk.run(desk.sheet("a.csv", ROWS), "--verify")
-        assert (ended.exit_code, "All 3 monitors are stored as asked." in ended.stdout) == (0, True)
+        assert (ended.exit_code, "All 3 monitors are stored as requested." in ended.stdout) == (0, True)
 
 
 def test_resume_verifies_again_and_replaces_what_was_said(desk: Desk) -> None:
@@ -144,7 +144,7 @@ def test_resume_verifies_again_and_replaces_what_was_said(desk: Desk) -> None:
             by_hand(sandbox, "PATCH", second, interval=interval)
             ended = desk("resume", run, "--verify", "--json")
             assert (ended.exit_code, ended.json["verify"]["otherwise"]) == (exit_code, exit_code)
-            words = f"Stored otherwise than asked: interval 5 → {interval}." if exit_code else ""
+            words = f"Stored differently: interval 5 → {interval}." if exit_code else ""
             assert [row["error"] for row in desk.results("results.csv")] == ["", words, ""]
         assert len(sandbox.monitors()) == 3
 
@@ -154,7 +154,7 @@ def test_fields_that_are_not_shown_are_named_and_prove_nothing(desk: Desk) -> No
         desk.log_in_at(sandbox.base_url)
         ended, _ = desk.run(desk.sheet("a.csv", [imap("a", **{"api:timout": 5})]), "--verify")
         assert ended.exit_code == 0
-        assert "The one monitor is stored as asked. The account does not show timout." in ended.stdout
+        assert "The one monitor is stored as requested. The account does not display timout." in ended.stdout
 
 
 def test_what_was_not_asked_for_is_no_change(desk: Desk) -> None:
@@ -180,7 +180,7 @@ def test_a_list_that_cannot_be_believed_is_not_compared_with(desk: Desk) -> None
         desk.log_in_at(server.base_url)
         ended, rows = desk.run(desk.sheet("a.csv", ROWS), "--verify")
         assert (ended.exit_code, {row["status"] for row in rows}) == (3, {"created"})
-        assert "shows none of the 3 that bulkload created" in ended.stdout
+        assert "contains none of the 3 monitors that bulkload created" in ended.stdout
 
 
 def test_the_environment_can_ask_for_it(desk: Desk) -> None:

@@ -34,7 +34,7 @@ GRACEFUL = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 TRUSTED_ROUNDS = 8  # processes without faults within which everything must be done
 WITH_FAULTS = 3  # processes that may try to finish while things still go wrong
 RUN_AGAIN = ("unknown", "not_attempted", "failed")
-NOTHING_TO_RESUME = ("There are no runs", "There is no run to go on with", "run the file again")
+NOTHING_TO_RESUME = ("There are no runs", "There is no run to resume", "run the file again")
 FILE, WARM, STEM = "hosts.csv", "warm.csv", "results"
 RESULTS = f"{STEM}.jsonl"
 SECOND = "second"  # the output folder that knows nothing of the account
@@ -245,7 +245,7 @@ class _Play:
 
     def _is_untold(self, row: dict[str, Any], line: Line) -> bool:
         """True if a row says that nobody can tell, and that is so; of one that has a monitor, which one it is."""
-        said = row["status"] == "unknown" or row["error"].startswith(f"Taken for monitor {row['monitor_id']}")
+        said = row["status"] == "unknown" or row["error"].startswith(f"Matched to monitor {row['monitor_id']}")
         return said and line.monitor in self._may_be_unknown
 
     def _good_rows(self) -> Iterable[tuple[dict[str, Any], Line]]:
