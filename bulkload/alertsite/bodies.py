@@ -26,7 +26,7 @@ class Outgoing:
     """The body of a request, as something that aiohttp takes piece by piece, so that it tells when it took the last."""
 
     def __init__(self, body: bytes) -> None:
-        self.left = ""  # a moment at which all bytes had left
+        self.sent_at = ""  # a moment at which all bytes had left
         self._rest = [body]
 
     def __aiter__(self) -> Outgoing:
@@ -35,7 +35,7 @@ class Outgoing:
     async def __anext__(self) -> bytes:
         if self._rest:
             return self._rest.pop()
-        self.left = clock.moment()
+        self.sent_at = clock.moment()
         raise StopAsyncIteration
 
 

@@ -37,18 +37,18 @@ from bulkload.alertsite.secrets import can_be_token
 from bulkload.errors import (
     ApiDown,
     ApiError,
+    ApiUnreliable,
     AuthFailed,
-    Distrusted,
     Forbidden,
     InDoubt,
     LoginRefused,
     NotFound,
     NotSent,
-    OddPage,
     Rejected,
     RunStopped,
     Throttled,
-    Unreadable,
+    UnexpectedPage,
+    UnreadableResponse,
     WrongAddress,
 )
 from bulkload.protocols import MONITOR_TYPES
@@ -72,7 +72,7 @@ class Created(NamedTuple):
     """A new monitor."""
 
     monitor_id: str
-    left: str  # the earliest moment at which its request can have left, see `clock`
+    sent_at: str  # the earliest possible moment, see `clock`
 
 
 class _Sent(NamedTuple):
@@ -162,11 +162,11 @@ class Api:
             raise WrongAddress(f"{self._base_url} has no monitors to create: {error}") from error
         self._proven = max(self._proven, generation)
         if is_page(answer):
-            raise OddPage(f"a web page came back instead of an answer: {snippet(answer)}", left=latest)
+            raise UnexpectedPage(f"a web page came back instead of an answer: {snippet(answer)}", sent_at=latest)
         created = decode(answer.body)
         monitor_id = created.get("id") if isinstance(created, dict) else None
         if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
-            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {snippet(answer)}", left=latest)
+            raise InDoubt(f"HTTP {answer.status} without a monitor ID: {snippet(answer)}", sent_at=latest)
         return Created(str(monitor_id), earliest)
 
     async def list_mail_monitors(self) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ class Api:
             if reading is not None and (reading.pages == 1 or (before is not None and reading.agrees_with(before))):
                 return list(reading.monitors.values())
             before = reading
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The account's list of monitors changes while it is read: {READINGS} readings do not agree."
             " Run again when nobody else makes or deletes monitors."
         )
@@ -190,7 +190,7 @@ class Api:
     async def _read_list(self) -> _Reading | None:
         """Read all pages once; None if they contradict each other, because monitors came or went meanwhile.
 
-        A list that cannot be read, or that does not end, raises `Distrusted`: it must not look like an empty account.
+        Raises `ApiUnreliable` if the list cannot be read or does not end: it must not look like an empty account.
         """
         began = time.monotonic()
         monitors: dict[str, dict[str, Any]] = {}
@@ -206,10 +206,10 @@ class Api:
             self.type_spellings |= page.spellings
             found = {str(item["id"]): item for item in page.items}
             if len(found) < len(page.items):
-                raise Distrusted("The account's list of monitors shows a monitor twice. Nothing was created.")
+                raise ApiUnreliable("The account's list of monitors shows a monitor twice. Nothing was created.")
             repeated = found.keys() & monitors.keys()
             if repeated and len(repeated) == len(found):
-                raise Distrusted(
+                raise ApiUnreliable(
                     "The account's list of monitors shows the same monitors on several pages. Nothing was created."
                 )
             if repeated:
@@ -219,17 +219,17 @@ class Api:
             if len(monitors) >= page.total and (not page.limit or len(found) < page.limit):
                 return _Reading(monitors, pages) if not counts_all or len(monitors) == page.total else None
             if not found and pages > 1:
-                raise Distrusted(
+                raise ApiUnreliable(
                     f"The account's list of monitors speaks of {page.total}, but shows only {len(monitors)}."
                     " Nothing was created."
                 )
             if time.monotonic() - began > LONGEST_READING:
-                raise Distrusted(
+                raise ApiUnreliable(
                     f"The account's list of monitors was read for more than {LONGEST_READING / 60:.0f} minutes"
                     " and did not end. Nothing was created."
                 )
             params |= {"limit": str(max(len(found), 1)), "offset": str(len(monitors))}
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The account's list of monitors has more than {MOST_PAGES:,} pages and does not end. Nothing was created."
         )
 
@@ -240,9 +240,9 @@ class Api:
         except NotFound:
             return None
         if not isinstance(item, dict):
-            raise Distrusted(f"Monitor {monitor_id} came back in an unknown shape.")
+            raise ApiUnreliable(f"Monitor {monitor_id} came back in an unknown shape.")
         if str(item.get("id", monitor_id)) != monitor_id:
-            raise Distrusted(f"Monitor {monitor_id} came back as something else, with another ID.")
+            raise ApiUnreliable(f"Monitor {monitor_id} came back as something else, with another ID.")
         if (shown := spell_type(item)) is not None:
             self.type_spellings.add(shown)
         return item
@@ -285,7 +285,7 @@ class Api:
             raise RunStopped(f"{self._base_url} is not the AlertSite API: it has no login ({error}).") from error
         token = found.get("access_token") if isinstance(found := decode(answer.body), dict) else None
         if not isinstance(token, str):
-            raise Distrusted(f"The login at {self._base_url} was answered without a token.")
+            raise ApiUnreliable(f"The login at {self._base_url} was answered without a token.")
         if not can_be_token(token):
             raise LoginRefused(
                 f"The login of {self._username} at {self._base_url} was answered with a token that cannot be used:"
@@ -331,9 +331,9 @@ class Api:
         while True:
             token, generation = await self._current_token() if with_token else ("", 0)
             try:
-                answer, _, left = await self._send(method, path, body=body, params=params, token=token, most=most)
+                answer, _, sent_at = await self._send(method, path, body=body, params=params, token=token, most=most)
                 if is_page(answer):
-                    raise OddPage(f"a web page came back: {snippet(answer)}", left=left)
+                    raise UnexpectedPage(f"a web page came back: {snippet(answer)}", sent_at=sent_at)
             except AuthFailed as error:
                 refusals += 1
                 error.generation = generation
@@ -344,8 +344,8 @@ class Api:
                 throttles += 1
                 if throttles >= MOST_THROTTLES:
                     raise ApiDown(f"The API keeps asking for fewer requests: {error}") from error
-            except (OddPage, Unreadable, WrongAddress) as error:
-                raise Distrusted(f"{self._base_url} does not answer like the AlertSite API: {error}") from error
+            except (UnexpectedPage, UnreadableResponse, WrongAddress) as error:
+                raise ApiUnreliable(f"{self._base_url} does not answer like the AlertSite API: {error}") from error
             except (NotSent, InDoubt) as error:
                 tries += 1
                 if tries >= SAFE_TRIES:
@@ -383,7 +383,7 @@ class Api:
         secrets = self._secrets(token or self._password)
 
         def latest() -> str:
-            return (outgoing is not None and outgoing.left) or clock.moment()
+            return (outgoing is not None and outgoing.sent_at) or clock.moment()
 
         started = await self.pace.start(get_ready)
         earliest = clock.moment()
@@ -402,7 +402,7 @@ class Api:
                 answer = Answer(response.status, response.headers, await body_of(response, most), secrets)
                 self.limit_headers |= limits_told(answer.headers)
         except UnreadableBody as error:
-            failure = Unreadable(str(error), left=latest())
+            failure = UnreadableResponse(str(error), sent_at=latest())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = client_failure(error, latest(), secrets)
         if failure is not None:  # raised here, so that the client's own error, which may hold a secret, is left behind

@@ -19,8 +19,8 @@ import aiohttp
 from bulkload.alertsite.secrets import hide
 from bulkload.errors import (
     ApiError,
+    ApiUnreliable,
     AuthFailed,
-    Distrusted,
     Forbidden,
     InDoubt,
     NotFound,
@@ -34,7 +34,7 @@ from bulkload.protocols import MONITOR_TYPES
 SNIPPET = 200  # characters of an unexpected answer that are shown
 MOST_PARTS = 2_000_000  # lists and objects in one answer; a monitor has about six
 LOOKED_AT = 100 * SNIPPET  # bytes of it that are looked at for these
-LONGEST_WORDS = 2_000  # characters of the API's own words that are kept; every row may have some
+MAX_MESSAGE_CHARS = 2_000  # characters of the API's own words that are kept; every row may have some
 
 MONITOR_ID = re.compile(r"[0-9]{1,18}")
 REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # a 400 with this, say the docs
@@ -64,8 +64,8 @@ class Page(NamedTuple):
     spellings: frozenset[str]  # of types, where they are not the documented ones
 
 
-def raise_for_status(answer: Answer, left: str) -> None:
-    """Raise what a status other than 2xx means; `left` is the latest moment at which its request can have left.
+def raise_for_status(answer: Answer, sent_at: str) -> None:
+    """Raise what a status other than 2xx means; `sent_at` is the latest moment at which its request can have been sent.
 
     A refused token is told by 401, or by the documented words as a message of their own. The same words inside a
     longer text may be a part of the refused row, and in a 5xx they say nothing about what was done before.
@@ -79,7 +79,7 @@ def raise_for_status(answer: Answer, left: str) -> None:
     if status == 401 or (status in (400, 403) and not is_page(answer) and _refuses_token(answer)):
         raise AuthFailed(words)
     if status >= 500 or status == 408:  # 408: somebody gave up waiting, but maybe not the server behind
-        raise InDoubt(words, left=left)
+        raise InDoubt(words, sent_at=sent_at)
     if status < 400 or status == 407 or is_page(answer):  # 407: the proxy wants a password
         raise WrongAddress(words)
     if status == 403:
@@ -89,7 +89,7 @@ def raise_for_status(answer: Answer, left: str) -> None:
     raise Rejected(words)
 
 
-def client_failure(error: Exception, left: str, secrets: tuple[str, ...] = ()) -> ApiError:
+def client_failure(error: Exception, sent_at: str, secrets: tuple[str, ...] = ()) -> ApiError:
     """What a failure of the HTTP client means for the request that met it."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     words = hide(whole(words), secrets)
@@ -99,9 +99,9 @@ def client_failure(error: Exception, left: str, secrets: tuple[str, ...] = ()) -
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return NotSent(words)  # no name, no route, nobody listening, no TLS: the request itself never left
         case TimeoutError():
-            return InDoubt("no answer in time", left=left)
+            return InDoubt("no answer in time", sent_at=sent_at)
         case _:
-            return InDoubt(f"the connection broke after sending ({words})", left=left)
+            return InDoubt(f"the connection broke after sending ({words})", sent_at=sent_at)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -125,7 +125,7 @@ def read_list(answer: Answer) -> Page:
     found = decode(answer.body)
     items = found.get("results") if isinstance(found, dict) else found
     if not isinstance(items, list) or not all(map(_is_monitor, items)):
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The account's list of monitors has an unknown shape: {snippet(answer)}. Nothing was created."
         )
     metadata = found.get("metadata") if isinstance(found, dict) else None
@@ -171,7 +171,7 @@ def _number(found: object) -> int:
 def words_of(answer: Answer) -> str:
     """The API's own words, as one line; its error shape is `{"errors": [{"code": 400, "message": "…"}]}`."""
     if messages := _messages(answer):
-        return " ".join(hide("; ".join(messages), answer.secrets).split())[:LONGEST_WORDS]
+        return " ".join(hide("; ".join(messages), answer.secrets).split())[:MAX_MESSAGE_CHARS]
     text = snippet(answer)
     return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
 

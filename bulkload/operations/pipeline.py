@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload import clock
-from bulkload.errors import BulkloadError, ExitCode, LockLost, Refrained, StoreError, TooManyErrors, UsageError
+from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
 from bulkload.model import ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.reports import formats as report
 from bulkload.settings import Account, Options, check_credentials
@@ -294,12 +294,12 @@ def _planned(store: Store, run: Run, number: int, account: Account, options: Opt
 
 
 def _bad_rows(store: Store, run: Run, options: Options) -> tuple[int, int | None]:
-    """How many rows are not good, and how many may be. Raises `Refrained` or `TooManyErrors` if that stops the run."""
+    """How many rows are not good, and how many may be. Raises `StoppedByOption` or `TooManyErrors`."""
     counts = store.counts(run)
     bad = sum(counts.get(status, 0) for status in NOT_GOOD)
     said = "1 row is not good" if bad == 1 else f"{bad:,} rows are not good"
     if options.strict and bad:
-        raise Refrained(f"{said}, and --strict sends nothing then.")
+        raise StoppedByOption(f"{said}, and --strict sends nothing then.")
     most = _most_errors(options.max_errors, sum(counts.values()))
     if most is not None and bad > most:
         raise TooManyErrors(f"{said}; --max-errors stopped the run before anything was sent.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.alertsite.client import Api
-from bulkload.errors import Distrusted, Rejected
+from bulkload.errors import ApiUnreliable, Rejected
 from bulkload.monitors.display_profile import Showing, without_ways
 from bulkload.monitors.identity import differences, may_be_of_type, spelled_out
 
@@ -54,7 +54,7 @@ async def remove_unless_edited(
     if item is None:
         return Removal(fate=Fate.GONE)
     if str(item.get("id")) != monitor_id or not may_be_of_type(item, kind) or "name" not in item:
-        raise Distrusted(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
+        raise ApiUnreliable(f"Monitor {monitor_id}, of type {kind}, came back as something else. It was not deleted.")
     if not even_edited and (edited := edit_of(asked, item, showing)):
         return edited
     try:

@@ -20,20 +20,20 @@ from bulkload import clock
 from bulkload.alertsite.client import Api
 from bulkload.errors import (
     ApiDown,
+    ApiUnreliable,
     AuthFailed,
     BulkloadError,
-    Distrusted,
     Forbidden,
     InDoubt,
     LoginRefused,
     NotFound,
     NotSent,
-    OddPage,
     Rejected,
     RunStopped,
     StoreError,
     Throttled,
     TooManyErrors,
+    UnexpectedPage,
     WrongAddress,
 )
 from bulkload.model import State, Status
@@ -169,7 +169,7 @@ class Execution:
         warn_of_twins(self._ledger, listing)
         if self._is_strange(listing):
             self.stop(
-                Distrusted(f"The account shows monitor {self._created_id} so that it is not recognised. {STRANGE}")
+                ApiUnreliable(f"The account shows monitor {self._created_id} so that it is not recognised. {STRANGE}")
             )
             return
         if self._ledger.showing().ways == before.ways:
@@ -295,7 +295,7 @@ class Execution:
                 self._misses = self._throttles = 0
                 return Change(position=task.position, state=Status.REJECTED, error=str(error))
             except InDoubt as error:
-                doubt = Change(position=task.position, state=State.DOUBT, error=str(error), at=error.left)
+                doubt = Change(position=task.position, state=State.DOUBT, error=str(error), at=error.sent_at)
                 try:
                     self._count_miss(error)
                 except RunStopped as stopped:
@@ -307,7 +307,7 @@ class Execution:
                 self._misses = self._throttles = 0
                 self._reject(refused_before)
                 return Change(
-                    position=task.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
+                    position=task.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.sent_at
                 )
             self._api.retried += 1
 
@@ -361,12 +361,12 @@ class Execution:
         return LoginRefused(f"The API refuses the token: {next(iter(self._refused.values()))}")
 
     def _distrust(self, refused: Change) -> None:
-        self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run looks up what became of the row."))
+        self.stop(ApiUnreliable(f"The run was stopped: {refused.error}. The next run looks up what became of the row."))
 
     def _count_miss(self, error: NotSent | InDoubt) -> None:
         """Slow down in a series of requests without an answer, and end the run when it gets long."""
         self._misses += 1
-        if isinstance(error, OddPage):
+        if isinstance(error, UnexpectedPage):
             raise RunStopped(f"Whatever answers is not the AlertSite API: {error}") from error
         if self._misses >= SERIES:
             raise ApiDown(f"{self._misses} requests in a row were not answered; the last: {error}") from error

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from bulkload import clock
 from bulkload.alertsite.client import Api
-from bulkload.errors import AlreadyThere, Distrusted
+from bulkload.errors import AlreadyExists, ApiUnreliable
 from bulkload.model import Issue, State, Status
 from bulkload.stages.listing import SAMPLES, Coverage, Listing, lacks_ours, look
 from bulkload.stages.matching import Terms, match_rows, met
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Listing:
     """Settle what needs no request; returns the list that it went by.
 
-    Raises `Distrusted` or `AlreadyThere` before anything is sent.
+    Raises `ApiUnreliable` or `AlreadyExists` before anything is sent.
     """
     listing = await believable_list(ledger, api, terms, patience)
     if terms.trust_list:
@@ -53,7 +53,7 @@ async def plan(ledger: Ledger, api: Api, terms: Terms, patience: Patience) -> Li
         log.warning("rows that nearly match monitors that are there: %d; the error text names the monitors", near)
     if terms.on_existing == "fail" and (there := ledger.count_final(Status.EXISTS)):
         said = "row has its monitor" if there == 1 else "rows have their monitors"
-        raise AlreadyThere(f"{there:,} {said} already, and --on-existing is fail. Nothing was created.")
+        raise AlreadyExists(f"{there:,} {said} already, and --on-existing is fail. Nothing was created.")
     return listing
 
 
@@ -67,7 +67,7 @@ async def believable_list(ledger: Ledger, api: Api, terms: Terms, patience: Pati
         youngest = next((at for _, _, at in ledger.made()), None)
         wait = patience.grace - clock.seconds_between(youngest, clock.moment()) if youngest else 0.0
         if wait <= 0:
-            raise Distrusted(
+            raise ApiUnreliable(
                 f"The account's list of monitors shows {shown.seen or 'none'} of the {shown.made} that bulkload"
                 f" created there. Nothing was created. {_advice(youngest, patience)}"
             )
@@ -96,7 +96,7 @@ async def _probe(ledger: Ledger, listing: Listing, api: Api, patience: Patience)
             continue
         samples -= 1
         if await api.get(monitor_id) is not None:
-            raise Distrusted(
+            raise ApiUnreliable(
                 f"The account's list of monitors does not show monitor {monitor_id}, which is there."
                 " Nothing was created."
             )
@@ -128,7 +128,7 @@ def _finished_but_gone(ledger: Ledger) -> None:
     """Rows that a results file calls finished are not sent again, also if their monitor is gone."""
     gone = ledger.finished_in_file()
     if gone and len(gone) == ledger.finished_in_file_count():
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The file names monitors for {len(gone):,} of its rows, and the account has none of them."
             " Nothing was created. If they are gone, or this is another account, run again with --trust-list."
         )

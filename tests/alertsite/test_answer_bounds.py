@@ -15,7 +15,7 @@ import pytest
 from bulkload.alertsite import client as module
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
-from bulkload.errors import ApiError, Distrusted, InDoubt, RunStopped, Unreadable
+from bulkload.errors import ApiError, ApiUnreliable, InDoubt, RunStopped, UnreadableResponse
 from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
 from tests.support.paths import ROOT
 from tests.support.raw_server import Heard, as_json, endless, raw_server
@@ -80,7 +80,9 @@ print(peak())
 """
 
 
-@pytest.mark.parametrize(("what", "meaning"), [("list", "Distrusted"), ("get", "Distrusted"), ("create", "Unreadable")])
+@pytest.mark.parametrize(
+    ("what", "meaning"), [("list", "ApiUnreliable"), ("get", "ApiUnreliable"), ("create", "UnreadableResponse")]
+)
 def test_a_small_answer_that_unpacks_to_a_gigabyte_is_refused_early(what: str, meaning: str) -> None:
     with raw_server(lambda heard: bomb()) as server:
         done = subprocess.run(
@@ -102,7 +104,7 @@ async def test_an_answer_without_an_end_is_refused_at_a_bound(what: str, monkeyp
     with raw_server(lambda heard: endless()) as server:
         login: dict[str, Any] = {"username": "u", "password": "p"} if what == "login" else {"token": "t"}
         async with Api(server.base_url, Pace(None), **login) as api:
-            with pytest.raises(Unreadable if what == "create" else Distrusted, match=r"more than [48] MB"):
+            with pytest.raises(UnreadableResponse if what == "create" else ApiUnreliable, match=r"more than [48] MB"):
                 await _ask(api, what)
     assert len(server.heard) == 1
 
@@ -114,7 +116,7 @@ async def test_a_list_of_very_many_small_things_is_refused_before_it_is_taken_ap
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
     with raw_server(lambda heard: [head, body]) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            with pytest.raises(Distrusted, match="unknown shape"):
+            with pytest.raises(ApiUnreliable, match="unknown shape"):
                 await api.list_mail_monitors()
 
 
@@ -129,7 +131,7 @@ async def test_the_pages_of_a_list_are_bounded_together(monkeypatch: pytest.Monk
 
     with scripted(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            with pytest.raises(Distrusted, match="which no true answer has"):
+            with pytest.raises(ApiUnreliable, match="which no true answer has"):
                 await api.list_mail_monitors()
         assert server.count("GET") < 9
 
@@ -149,7 +151,7 @@ async def test_a_list_that_goes_on_and_on_is_refused(
 
     with scripted(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            with pytest.raises(Distrusted, match=words):
+            with pytest.raises(ApiUnreliable, match=words):
                 await api.list_mail_monitors()
         assert server.count("GET") == most
 
@@ -161,7 +163,7 @@ async def test_pages_that_show_nothing_new_are_refused_at_once() -> None:
 
     with scripted(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            with pytest.raises(Distrusted, match="the same monitors on several pages"):
+            with pytest.raises(ApiUnreliable, match="the same monitors on several pages"):
                 await api.list_mail_monitors()
         assert server.count("GET") == 2
 
@@ -174,7 +176,7 @@ async def test_a_packed_answer_is_read(encoding: str) -> None:
         with raw_server(lambda heard, item=item: packed([item], encoding)) as server:  # type: ignore[misc]
             async with Api(server.base_url, Pace(None), token="t") as api:
                 if length > 4 * 2**20:
-                    with pytest.raises(Distrusted, match="grows without end"):
+                    with pytest.raises(ApiUnreliable, match="grows without end"):
                         await api.list_mail_monitors()
                 else:
                     assert await api.list_mail_monitors() == [item]
@@ -194,11 +196,11 @@ async def test_a_long_list_is_read_packed() -> None:
     ("answer", "meaning"),
     [
         (packed({"id": "7"}, cut=3), InDoubt),
-        (packed({"id": "7"}, behind=b"more"), Unreadable),
-        (packed({"id": "7"}, behind=gzip.compress(b"more")), Unreadable),
+        (packed({"id": "7"}, behind=b"more"), UnreadableResponse),
+        (packed({"id": "7"}, behind=gzip.compress(b"more")), UnreadableResponse),
         ([packed({"id": "7"})[0], b"no gzip" * 10], InDoubt),
-        (packed({"id": "7"}, "br"), Unreadable),
-        (packed({"id": "7"}, "gzip, gzip"), Unreadable),
+        (packed({"id": "7"}, "br"), UnreadableResponse),
+        (packed({"id": "7"}, "gzip, gzip"), UnreadableResponse),
     ],
 )
 async def test_a_packed_answer_that_cannot_be_unpacked_proves_nothing(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bulkload.alertsite.client import READINGS, Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.responses import mail_type
-from bulkload.errors import Distrusted
+from bulkload.errors import ApiUnreliable
 from bulkload.protocols import MONITOR_TYPES
 from tests.support.command_line import Asked, Desk, Said, Scripted, imap, listed, scripted
 
@@ -107,7 +107,7 @@ async def test_a_list_that_never_keeps_still_is_not_believed() -> None:
             ids.pop(0)
 
     with scripted(Account(list(range(1, 14)), change)) as server:
-        with pytest.raises(Distrusted, match=r"changes while it is read.*Run again"):
+        with pytest.raises(ApiUnreliable, match=r"changes while it is read.*Run again"):
             await _ids(server)
         assert server.count("GET") <= READINGS * 7
 
@@ -176,7 +176,7 @@ async def test_the_documented_spelling_and_other_types_are_nothing_to_remember()
 async def test_a_mail_monitor_of_another_spelling_must_show_name_and_host_too(shown: str) -> None:
     with scripted(lambda asked: listed({"id": 7, "type": shown, "name": "a"})) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            with pytest.raises(Distrusted, match="unknown shape"):
+            with pytest.raises(ApiUnreliable, match="unknown shape"):
                 await api.list_mail_monitors()
 
 
@@ -195,5 +195,5 @@ async def test_a_monitor_that_comes_back_with_another_id_is_not_believed(shown: 
             if good:
                 assert await api.get("7") == {"id": shown, "type": "email-imap"}
             else:
-                with pytest.raises(Distrusted, match="Monitor 7 came back as something else"):
+                with pytest.raises(ApiUnreliable, match="Monitor 7 came back as something else"):
                     await api.get("7")

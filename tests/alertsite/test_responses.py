@@ -27,24 +27,24 @@ from bulkload.alertsite.responses import Answer, client_failure, raise_for_statu
 from bulkload.errors import (
     ApiDown,
     ApiError,
+    ApiUnreliable,
     AuthFailed,
-    Distrusted,
     Forbidden,
     InDoubt,
     LoginRefused,
     NotFound,
     NotSent,
-    OddPage,
     Rejected,
     RunStopped,
     Throttled,
+    UnexpectedPage,
     WrongAddress,
 )
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
 
-LEFT = clock.moment()
+SENT_AT = clock.moment()
 ERRORS = b'{"errors": [{"code": 400, "message": "name: is missing"}, {"code": 400, "message": "port: too high"}]}'
 AUTH = b'{"errors": [{"code": 400, "message": "invalid_request - User authentication failed."}]}'
 PAGE = b"<!DOCTYPE html><html><body>Bad gateway</body></html>"
@@ -87,10 +87,10 @@ def test_every_status_with_every_kind_of_body_has_its_one_meaning(body: str) -> 
         answer = Answer(status, {"Content-Type": kind}, content)
         expected = _expected(status, body)
         if expected is None:
-            raise_for_status(answer, LEFT)
+            raise_for_status(answer, SENT_AT)
             continue
         with pytest.raises(ApiError) as caught:
-            raise_for_status(answer, LEFT)
+            raise_for_status(answer, SENT_AT)
         assert type(caught.value) is expected, status
         assert str(caught.value), "a meaning without words"
         assert "\n" not in str(caught.value)
@@ -211,20 +211,20 @@ def _make(kind: type[Exception]) -> Exception:
 @pytest.mark.parametrize("kind", sorted(set(_all(aiohttp.ClientError)), key=str))
 def test_every_error_of_the_http_client_has_its_one_meaning(kind: type[Exception]) -> None:
     """Only what surely never left counts as not created; all else is in doubt."""
-    failure = client_failure(_make(kind), LEFT)
+    failure = client_failure(_make(kind), SENT_AT)
     name = kind.__name__
     expected = NotSent if name in NEVER_LEFT else WrongAddress if name in WRONG_ADDRESS else InDoubt
     assert type(failure) is expected
     assert str(failure)
     if isinstance(failure, InDoubt):
-        assert failure.left == LEFT
+        assert failure.sent_at == SENT_AT
 
 
 @pytest.mark.parametrize(
     "error", [TimeoutError(), OSError(32, "Broken pipe"), ConnectionResetError(), ssl.SSLError("x")]
 )
 def test_errors_of_the_system_leave_a_request_in_doubt(error: Exception) -> None:
-    assert type(client_failure(error, LEFT)) is InDoubt
+    assert type(client_failure(error, SENT_AT)) is InDoubt
 
 
 # ── Retry-After ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,9 +341,9 @@ async def test_a_success_without_a_readable_id_is_in_doubt(content: object) -> N
 async def test_a_page_with_a_status_of_success_is_told_from_the_api() -> None:
     with scripted(lambda asked: Said(content=PAGE.decode(), kind="text/html")) as server:
         async with _api(server.base_url) as api:
-            with pytest.raises(OddPage):
+            with pytest.raises(UnexpectedPage):
                 await api.create("email-imap", BODY, _ready)
-            with pytest.raises(Distrusted):
+            with pytest.raises(ApiUnreliable):
                 await api.list_mail_monitors()
 
 

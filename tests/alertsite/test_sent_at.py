@@ -12,7 +12,7 @@ import pytest
 from bulkload import clock
 from bulkload.alertsite.client import Api, Created
 from bulkload.alertsite.pacing import Pace
-from bulkload.errors import ApiError, InDoubt, Rejected, Unreadable
+from bulkload.errors import ApiError, InDoubt, Rejected, UnreadableResponse
 from tests.support.raw_server import Heard, as_json, endless, raw_server
 
 SLOW = 0.4  # seconds until the server answers
@@ -51,7 +51,7 @@ async def test_a_request_that_waited_for_a_connection_left_when_it_got_one(statu
         async with Api(server.base_url, Pace(None), token="t", concurrency=1) as api:
             began = time.monotonic()
             found = await asyncio.gather(*(_create(api) for _ in range(4)))
-    moments = sorted(seconds(one.left) for one in found if isinstance(one, Created | InDoubt))
+    moments = sorted(seconds(one.sent_at) for one in found if isinstance(one, Created | InDoubt))
     assert len(moments) == 4
     last_came = max(one.at for one in server.heard)
     assert last_came > began + SLOW
@@ -75,7 +75,7 @@ async def test_a_request_whose_leaving_was_not_noted_left_when_it_failed() -> No
             began = time.monotonic()
             error = await _create(api)
     assert isinstance(error, InDoubt)
-    assert began <= seconds(error.left) <= time.monotonic()
+    assert began <= seconds(error.sent_at) <= time.monotonic()
 
 
 async def test_a_create_goes_out_whole_and_with_its_length() -> None:
@@ -119,7 +119,7 @@ async def test_an_answer_without_an_end_leaves_the_create_in_doubt_since_it_left
     with raw_server(lambda heard: endless()) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             began = time.monotonic()
-            with pytest.raises(Unreadable) as caught:
+            with pytest.raises(UnreadableResponse) as caught:
                 await api.create("email-imap", BODY, ready)
-    assert began <= seconds(caught.value.left) <= time.monotonic()
+    assert began <= seconds(caught.value.sent_at) <= time.monotonic()
     assert server.count("POST") == 1
