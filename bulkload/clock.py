@@ -1,7 +1,8 @@
-"""Moments that can be compared later, also by another process, whatever happens to the wall clock.
+"""Moments that can be compared later, even by another process and after the wall clock was changed.
 
-A moment is stored as text: the boot it belongs to, the monotonic clock, the wall clock. Two moments of one boot are
-compared by the monotonic clock; only across a reboot the wall clock has to do.
+In: moments as text. Out: the current moment, the seconds between two moments, and which of them is later. A moment is
+stored as `boot ID|monotonic clock|wall clock`, both clocks in seconds. Two moments of one boot are compared by the
+monotonic clock, moments of different boots by the wall clock.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def moment() -> str:
-    """This moment, as text for the store."""
+    """The current moment, as text for the store."""
     return f"{_boot()}|{time.monotonic():.4f}|{time.time():.4f}"
 
 
 def seconds_between(earlier: str, later: str) -> float:
-    """Seconds from one moment to another, never negative: a clock set back must not make anything look older."""
+    """Seconds from one moment to another, never negative: setting the clock back must not make anything look older."""
     return max(0.0, _difference(earlier, later))
 
 
-def is_later(one: str, other: str) -> bool:
-    """True if one moment is, or seems to be, later than the other."""
-    return _difference(other, one) > 0
+def is_later(at: str, than: str) -> bool:
+    """True if the first moment is later than the second, as far as the clocks show."""
+    return _difference(than, at) > 0
 
 
 def utc(wall: float) -> str:
-    """A wall clock time in ISO 8601, UTC, to the second."""
+    """A wall clock time, in seconds since 1970, as ISO 8601 in UTC with seconds."""
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

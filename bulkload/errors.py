@@ -1,32 +1,32 @@
-"""What can stop a run, or one request, as one tree.
+"""Everything that can stop a run or fail one request, as one tree.
 
-* BulkloadError                 a sentence for people; carries the exit code
-  x UsageError                  settings or options are wrong                                 exit 2
-  x InputError                  a file cannot be read as what it says it is                   exit 2
+* BulkloadError                 stops the run; the message is for the user; carries the exit code
+  x UsageError                  invalid settings or options                                   exit 2
+  x InputError                  a file cannot be read in its format                           exit 2
   x StoreError                  the run store cannot be read or written                       exit 2
-    + LockLost                  it was this run's alone, and is not any more                  exit 5
-  x Locked                      another run holds the store                                   exit 5
-  x RunStopped                  the account or the API makes going on pointless               exit 3
+    + LockLost                  this run no longer holds the store's lock                     exit 5
+  x Locked                      another run holds the store's lock                            exit 5
+  x RunStopped                  the state of the account or the API makes continuing useless  exit 3
     + LoginRefused              user name, password or token is refused
-    + Distrusted                an answer that cannot be true, so nothing is created
+    + ApiUnreliable             inconsistent or unexpected responses, so nothing is created
     + ApiDown                   a series of requests without one success
-  x Refrained                   the user asked for nothing to be sent in this case            exit 1
-    + AlreadyThere              --on-existing fail, and there is something
+  x StoppedByOption             an option says to send nothing in this case                   exit 1
+    + AlreadyExists             --on-existing fail, and monitors exist already
   x Interrupted                 Ctrl-C or SIGTERM                                             exit 130 / 143
   x TooManyErrors               --max-errors was reached                                      exit 4
-* ApiError                      one request went wrong; says what it proves about the row
-  x NotSent                     the request never left: not created
+* ApiError                      one request failed; the class says what is known about its row
+  x NotSent                     the request was never sent: not created
   x Throttled                   429: not created, the rate was too high
   x AuthFailed                  the token was refused: not created
   x Forbidden                   403: not created, role or permissions
-  x Rejected                    the API refused the content, in its own words: not created
-  x NotFound                    404 for one monitor: it is gone
-  x WrongAddress                redirect, missing path, a page instead of an answer: not created
-  x InDoubt                     sent, but what became of it is not known
-    + OddPage                   2xx with a web page: whatever answers is not the API
-    + Unreadable                an answer longer than any true one, or packed in an unknown way
+  x Rejected                    the API rejected the content, and its message says why: not created
+  x NotFound                    404 for one monitor: it no longer exists
+  x WrongAddress                redirect, missing path or a web page: not created
+  x InDoubt                     sent, but its effect is not known
+    + UnexpectedPage            2xx with a web page: the server is not the API
+    + UnreadableResponse        a response that is too long, or in an unknown content encoding
 
-A bad row is not an exception: it is an `Issue` on the row.
+A bad row is not an exception: it is an `Issue` on the row. `doctor --json` shows the docstring of a `RunStopped`.
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """What the process tells cron and scripts."""
+    """The exit status of the process, for cron and scripts."""
 
-    DONE = 0  # every row is created, updated or there already
+    DONE = 0  # every row is created, updated or exists already
     ROWS_LEFT = 1  # some rows are not
     USAGE = 2  # usage, settings or an unreadable file
     STOPPED = 3  # the account or the API stopped the run
     TOO_MANY_ERRORS = 4  # --max-errors
     LOCKED = 5  # another run holds the lock
-    INTERRUPTED = 130  # Ctrl-C; resumable
-    TERMINATED = 143  # SIGTERM; resumable
+    INTERRUPTED = 130  # Ctrl-C; can be resumed
+    TERMINATED = 143  # SIGTERM; can be resumed
 
     @classmethod
-    def after(cls, number: int) -> ExitCode:
-        """What the process ends with after SIGINT or SIGTERM, as shells count."""
-        return cls(128 + number)
+    def after(cls, signal_number: int) -> ExitCode:
+        """The exit code after SIGINT or SIGTERM, by the convention of shells: 128 + signal number."""
+        return cls(128 + signal_number)
 
 
 class BulkloadError(Exception):
-    """Something stopped the run; the message is a sentence for people."""
+    """The run was stopped; the message tells the user why."""
 
     exit_code = ExitCode.STOPPED
 
 
 class UsageError(BulkloadError):
-    """Settings or options are wrong."""
+    """Invalid settings or options."""
 
     exit_code = ExitCode.USAGE
 
 
 class InputError(BulkloadError):
-    """The file cannot be read as what it says it is."""
+    """The file cannot be read in the format that its name or content indicates."""
 
     exit_code = ExitCode.USAGE
 
@@ -77,7 +77,7 @@ class StoreError(BulkloadError):
 
 
 class LockLost(StoreError):
-    """The run store was this run's alone, and is not any more."""
+    """This run no longer holds the lock of the run store."""
 
     exit_code = ExitCode.LOCKED
 
@@ -87,39 +87,39 @@ class LockLost(StoreError):
 
 
 class Locked(BulkloadError):
-    """Another run holds the store."""
+    """Another run holds the lock of the run store."""
 
     exit_code = ExitCode.LOCKED
 
 
 class RunStopped(BulkloadError):
-    """The account or the API makes going on pointless."""
+    """The state of the account or the API makes it useless to continue."""
 
 
 class LoginRefused(RunStopped):
     """The API refuses the user name, password or token."""
 
 
-class Distrusted(RunStopped):
-    """The API gave an answer that cannot be true."""
+class ApiUnreliable(RunStopped):
+    """The API's responses are inconsistent or have an unexpected format."""
 
 
 class ApiDown(RunStopped):
-    """A series of requests went by without one success."""
+    """A series of requests failed without one success."""
 
 
-class Refrained(BulkloadError):
-    """The user asked that nothing be sent in this case."""
+class StoppedByOption(BulkloadError):
+    """An option says to send nothing in this case."""
 
     exit_code = ExitCode.ROWS_LEFT
 
 
-class AlreadyThere(Refrained):
-    """Monitors exist already, and the user wanted that to stop the run."""
+class AlreadyExists(StoppedByOption):
+    """Monitors exist already, and `--on-existing fail` stops the run."""
 
 
 class Interrupted(BulkloadError):
-    """The user or the system wants the run to stop; it can be resumed."""
+    """The user or the system stops the run; it can be resumed."""
 
     def __init__(self, exit_code: ExitCode) -> None:
         super().__init__("Interrupted." if exit_code is ExitCode.INTERRUPTED else "Terminated.")
@@ -127,25 +127,25 @@ class Interrupted(BulkloadError):
 
 
 class TooManyErrors(BulkloadError):
-    """More rows went wrong than allowed."""
+    """More rows failed than `--max-errors` allows."""
 
     exit_code = ExitCode.TOO_MANY_ERRORS
 
 
 class ApiError(Exception):
-    """One request went wrong; the class says what that proves."""
+    """One request failed; the class says what is known about its effect."""
 
 
 class NotSent(ApiError):
-    """The request never left this machine whole, so nothing was created."""
+    """The request was not sent completely, so nothing was created."""
 
 
 class Throttled(ApiError):
-    """The API asks for fewer requests; nothing was created."""
+    """The API asks for a lower rate; nothing was created."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after = retry_after  # seconds, None when the answer does not say
+        self.retry_after = retry_after  # seconds; None without a valid Retry-After header
 
 
 class AuthFailed(ApiError):
@@ -153,7 +153,7 @@ class AuthFailed(ApiError):
 
     def __init__(self, message: str, generation: int = 0) -> None:
         super().__init__(message)
-        self.generation = generation  # which token it was, counted from 1
+        self.generation = generation  # of the refused token, counted from 1
 
 
 class Forbidden(ApiError):
@@ -161,28 +161,28 @@ class Forbidden(ApiError):
 
 
 class Rejected(ApiError):
-    """The API refused the content, in its own words; nothing was created."""
+    """The API rejected the content, and its message says why; nothing was created."""
 
 
 class NotFound(ApiError):
-    """The monitor asked for does not exist."""
+    """The requested monitor does not exist."""
 
 
 class WrongAddress(ApiError):
-    """Whatever answered is not the AlertSite API; nothing was created."""
+    """The server that responded is not the AlertSite API; nothing was created."""
 
 
 class InDoubt(ApiError):
-    """The request left, but its effect is not known."""
+    """The request was sent, but its effect is not known."""
 
-    def __init__(self, message: str, left: str) -> None:
+    def __init__(self, message: str, sent_at: str) -> None:
         super().__init__(message)
-        self.left = left  # the latest moment at which the request can have left, see `clock`
+        self.sent_at = sent_at  # the latest possible moment, see `clock`
 
 
-class OddPage(InDoubt):
-    """A web page came back with a status of success."""
+class UnexpectedPage(InDoubt):
+    """A web page came back with a 2xx status."""
 
 
-class Unreadable(InDoubt):
-    """The answer is longer than any true one, or packed in a way that nobody asked for."""
+class UnreadableResponse(InDoubt):
+    """The response is too long, or in a content encoding that was not requested."""

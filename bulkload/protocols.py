@@ -1,4 +1,4 @@
-"""The one table of mail protocols: what monitor types, schemes and ports they have.
+"""The table of mail protocols with their monitor types, URL schemes and ports.
 
 The names of the types are the API's (https://support.smartbear.com/alertsite/docs/dev/api/v3/); the ports are IANA's.
 """
@@ -13,15 +13,15 @@ LOWEST_PORT, HIGHEST_PORT = 1, 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """A mail protocol that one type of monitor checks."""
+    """A mail protocol that one monitor type checks."""
 
-    name: str  # as people and other tools write it
-    type: str  # of its monitors, as the API names it
-    plain_port: int  # the type's own; TLS, if any, begins with STARTTLS
+    name: str  # as users and other tools write it
+    type: str  # monitor type, as the API names it
+    plain_port: int  # the default of the type; TLS, if used, begins with STARTTLS
     tls_port: int  # TLS from the first byte
-    schemes: tuple[str, ...]  # of addresses; the first is the usual one
+    schemes: tuple[str, ...]  # of URLs; the first is the usual one
     tls_schemes: tuple[str, ...]
-    other_ports: tuple[int, ...] = ()  # also in use for it
+    other_ports: tuple[int, ...] = ()  # also used for this protocol
 
 
 PROTOCOLS = (
@@ -44,14 +44,14 @@ PROTOCOLS = (
         other_ports=(587,),
     ),
 )
-ROUND_TRIP = "email-round-trip"  # the type whose monitors send a message and fetch it again
-SUBMISSION, SUBMISSION_PORT = "submission", 587  # RFC 6409; a monitor of type email-smtp
-UNOFFICIAL_PORTS = {2525: "smtp"}  # used by many services, registered by none
+ROUND_TRIP = "email-round-trip"  # monitors of this type send a message and fetch it again
+SUBMISSION, SUBMISSION_PORT = "submission", 587  # RFC 6409; checked by monitors of type email-smtp
+UNOFFICIAL_PORTS = {2525: "smtp"}  # used by many services, but not registered
 SIMILAR_PORTS = {24: "LMTP", 220: "IMAP3", 4190: "ManageSieve"}  # mail protocols that no monitor type checks
 
 SERVER_TYPES = tuple(protocol.type for protocol in PROTOCOLS)
 MONITOR_TYPES = (*SERVER_TYPES, ROUND_TRIP)
-OTHER_TYPES = frozenset(  # of monitors that are no mail monitors, as the API names them
+OTHER_TYPES = frozenset(  # monitor types other than mail, as the API names them
     {"api", "bitbar", "dejaclick", "ftp", "ftp-ssl", "name-server", "ping", "selenium", "serveragent", "tcp"}
     | {"website", "website-api", "website-ssl", "website-ssl-api"}
 )
@@ -60,7 +60,7 @@ PLAIN_PORTS: Mapping[str, int] = {protocol.type: protocol.plain_port for protoco
 USUAL_PORTS: Mapping[str, frozenset[int]] = {  # by type
     protocol.type: frozenset((protocol.plain_port, protocol.tls_port, *protocol.other_ports)) for protocol in PROTOCOLS
 }
-SCHEMES: Mapping[str, tuple[str, int | None]] = {  # scheme → type, and the port that the scheme implies
+SCHEMES: Mapping[str, tuple[str, int | None]] = {  # scheme → monitor type, and the port that the scheme implies
     **{
         scheme: (protocol.type, port)
         for protocol in PROTOCOLS
@@ -76,7 +76,7 @@ SCHEME_OF_PORT: Mapping[int, str] = {  # the usual scheme that implies a port
 
 
 def usual_scheme(scheme: str) -> str:
-    """Give the usual spelling of a scheme: pops is pop3s."""
+    """The usual spelling of a scheme: pop3s for pops. An unknown scheme is returned unchanged."""
     for protocol in PROTOCOLS:
         for schemes in (protocol.schemes, protocol.tls_schemes):
             if scheme in schemes:

@@ -1,7 +1,7 @@
-"""The bodies of requests and answers: when the one has left, and how much of the other is taken.
+"""Bodies of requests and responses: the moment a request body was sent, and a limit on the size of a response body.
 
-In: bytes to send, or an answer of the HTTP client. Out: an iterator that notes when its bytes have left; the bytes of
-the answer, unpacked, or an `UnreadableBody` as soon as they are more than any true answer has.
+In: bytes to send, or a response of the HTTP client. Out: an iterator that records when its bytes were sent; the
+decompressed bytes of the response, or an `UnreadableBody` as soon as they exceed the limit.
 """
 
 from __future__ import annotations
@@ -13,65 +13,68 @@ import aiohttp
 
 from bulkload import clock
 
-LARGEST_ANSWER = 4 * 2**20  # bytes of one answer, unpacked, that is no list
-CHUNK = 2**20  # bytes of an answer taken or unpacked at a time
-MOST_UNPACKED = 250  # times its packed size; monitors that differ only in their names come to 50
+MAX_BODY_BYTES = 4 * 2**20  # of one response, decompressed; a list may be longer
+CHUNK = 2**20  # bytes that are read or decompressed at a time
+MAX_COMPRESSION_RATIO = 250  # decompressed to compressed size; monitors that differ only in their names reach 50
 
 
 class UnreadableBody(Exception):
-    """An answer must not be read to its end."""
+    """The response body is too long, or its content encoding is not supported."""
 
 
-class Outgoing:
-    """The body of a request, as something that aiohttp takes piece by piece, so that it tells when it took the last."""
+class RequestBody:
+    """A request body that aiohttp reads piece by piece, so that the moment of the last read is known."""
 
     def __init__(self, body: bytes) -> None:
-        self.left = ""  # a moment at which all bytes had left
-        self._rest = [body]
+        self.sent_at = ""  # a moment when all bytes had been sent; empty until then
+        self._unsent = [body]
 
-    def __aiter__(self) -> Outgoing:
+    def __aiter__(self) -> RequestBody:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._rest:
-            return self._rest.pop()
-        self.left = clock.moment()
+        if self._unsent:
+            return self._unsent.pop()
+        self.sent_at = clock.moment()
         raise StopAsyncIteration
 
 
-async def body_of(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """An answer's bytes, unpacked. Raises `UnreadableBody` as soon as they are more than any true answer has."""
-    packing = response.headers.get("Content-Encoding", "").strip().lower()
-    if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise UnreadableBody("the answer is packed in a way that nobody asked for")
-    unpacker = None if packing in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)  # either kind
+async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Read and decompress a response body of at most `max_bytes`.
+
+    Raises `UnreadableBody` as soon as the body exceeds a limit, and `aiohttp.ClientPayloadError` if it is damaged.
+    """
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise UnreadableBody("the response has a content encoding that was not requested")
+    decompressor = None if encoding in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
     body = bytearray()
-    taken = 0
+    bytes_read = 0
     while chunk := await response.content.read(CHUNK):
-        taken += len(chunk)
-        for part in _unpacked(unpacker, chunk):
+        bytes_read += len(chunk)
+        for part in _decompressed(decompressor, chunk):
             body += part
-            if len(body) > most:
-                raise UnreadableBody(f"more than {most / 2**20:.0f} MB came back, which no true answer has")
-            if len(body) > LARGEST_ANSWER and len(body) > MOST_UNPACKED * taken:
-                raise UnreadableBody("the answer grows without end when it is unpacked")
-    if unpacker is not None and taken and not unpacker.eof:
-        raise aiohttp.ClientPayloadError("the packed answer breaks off")
+            if len(body) > max_bytes:
+                raise UnreadableBody(f"the response is longer than {max_bytes / 2**20:.0f} MB")
+            if len(body) > MAX_BODY_BYTES and len(body) > MAX_COMPRESSION_RATIO * bytes_read:
+                raise UnreadableBody(f"the response decompresses to more than {MAX_COMPRESSION_RATIO} times its size")
+    if decompressor is not None and bytes_read and not decompressor.eof:
+        raise aiohttp.ClientPayloadError("the compressed response is incomplete")
     return bytes(body)
 
 
-def _unpacked(unpacker: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
-    """What a chunk holds, in parts of at most `CHUNK` bytes if it is packed."""
-    if unpacker is None:
+def _decompressed(decompressor: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
+    """The content of a chunk; if it is compressed, in parts of at most `CHUNK` bytes."""
+    if decompressor is None:
         yield chunk
         return
     part = b""
-    while chunk or len(part) == CHUNK:  # behind a full part there may be more, also without a chunk
+    while chunk or len(part) == CHUNK:  # after a full part, the decompressor may hold more even without input
         try:
-            part = unpacker.decompress(chunk, CHUNK)
+            part = decompressor.decompress(chunk, CHUNK)
         except zlib.error as error:
-            raise aiohttp.ClientPayloadError(f"the answer cannot be unpacked: {error}") from error
-        if unpacker.unused_data:
-            raise UnreadableBody("something follows behind the end of the packed answer")
-        chunk = unpacker.unconsumed_tail
+            raise aiohttp.ClientPayloadError(f"the response cannot be decompressed: {error}") from error
+        if decompressor.unused_data:
+            raise UnreadableBody("the compressed response is followed by other data")
+        chunk = decompressor.unconsumed_tail
         yield part

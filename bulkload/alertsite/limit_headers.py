@@ -1,7 +1,7 @@
-"""What an answer says about limits.
+"""The rate limit headers of a response.
 
-In: the headers of an answer. Out: those that speak of limits, by name. None is documented for AlertSite, so any that
-other APIs are known to send is taken note of.
+In: the headers of a response. Out: those about limits, by name. None is documented for AlertSite, so every name that
+other APIs are known to use is recorded.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import functools
 import re
 from collections.abc import Mapping
 
-_OF_LIMITS = re.compile(r"rate-?limit|request-?limit|retry-after|quota|throttl", re.IGNORECASE)
+_LIMIT_NAME = re.compile(r"rate-?limit|request-?limit|retry-after|quota|throttl", re.IGNORECASE)
 
 
-def limits_told(headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers that speak of limits: `X-RateLimit-Remaining`, `RateLimit-Policy`, `Retry-After`, …"""
-    return {name: value for name, value in headers.items() if _is_of_limits(name)}
+def select_limit_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Select the headers about limits: `X-RateLimit-Remaining`, `RateLimit-Policy`, `Retry-After`, …"""
+    return {name: value for name, value in headers.items() if _is_about_limits(name)}
 
 
-@functools.lru_cache(maxsize=256)  # every answer passes here, and most have the same headers
-def _is_of_limits(name: str) -> bool:
-    return _OF_LIMITS.search(name) is not None
+@functools.lru_cache(maxsize=256)  # called for every response, and most have the same headers
+def _is_about_limits(name: str) -> bool:
+    return _LIMIT_NAME.search(name) is not None

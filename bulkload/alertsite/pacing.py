@@ -1,11 +1,14 @@
-"""Request pacing: when the next request may start, for everybody.
+"""Request pacing: when the next request of any worker may start.
 
-Works on absolute time: every start has its place on one time line, so a timer that fires late does not slow the
-whole run, and no burst follows a quiet time. One pause holds everybody.
+In: the maximum rate, and which requests were accepted or refused with 429. Out: the start of each request. Starts have
+absolute times on one timeline, so a late timer does not slow down the run, and no burst follows an idle period. A pause
+applies to all workers.
 
-Refusals that name no time teach the pace the limit: it falls to a half until requests go through, and climbs back
-along a cubic curve that is flat near the speed of the last refusal. So it stays a little below a limit that nobody
-told it, tries now and then whether there is more, and is at the full rate again soon after a limit is gone.
+A 429 without `Retry-After` is a congestion event as in CUBIC (RFC 9438, sections 4.2 and 4.6), with a rate in place of
+the congestion window: the rate is multiplied by beta, then grows along a cubic curve that is flat at `w_max`, just
+below the refused rate. So it stays a little below an unannounced limit, tests now and then whether it may be higher,
+and reaches the maximum again soon after the limit is gone. Unlike in the RFC, K, the time to return to `w_max`, is set
+and the steepness of the curve follows from it, and beta is larger the more requests were accepted since the last event.
 """
 
 from __future__ import annotations
@@ -19,131 +22,131 @@ from collections.abc import Awaitable, Callable
 from bulkload.errors import NotSent
 
 LEAD = 0.05  # seconds before its start at which a caller should get ready
-LATENESS = 0.004  # seconds a start may be late without moving the starts after it; MARGIN has room for 0.006
-ARRIVES_LATE, MOST_LATE = 0.001, 0.02  # seconds a request may arrive later than usual unnoticed, and is allowed for
+MAX_LATENESS = 0.004  # seconds a start may be late without delaying the following ones; MARGIN allows for 0.006
+MAX_LATENESS_LIMITED = 0.001  # the same while the server limits the rate: it may check every single gap
+IGNORED_DELAY, MAX_DELAY = 0.001, 0.02  # seconds a request may be delayed in transit: ignored, allowed for
 MARGIN = 0.994  # of the rate is used, so that lateness never puts one start too many into a second
-PAUSE_CEILING = 600.0  # seconds; the longest Retry-After that is honoured
-SLOWEST = 0.1  # requests a second; halving ends here
-SHORTEST_BACK_OFF, LONGEST_BACK_OFF = 0.02, 1.0  # seconds after a 429 that names no time, doubled in a series
-SHORT = 0.2  # seconds that may pass before a halt is noticed
-LATENESS_WHEN_REFUSED = 0.001  # the same, while the server refuses: it may look at every single gap
-FAR, NEAR = 0.5, 0.94  # of its speed is left to a pace that was refused: at once, or after it had been good for long
-LEVEL = 0.98  # of a refused speed is where the way back is flat
-BELIEVED = 1.1  # times a refused speed is the most that an earlier level counts for
-RECENT = 3.0  # seconds between two refusals in which the requests taken show the limit
-EXCESS = 1.25  # times what was taken is the most that the limit is expected to be
-LEAST_STEP = 0.02  # of the level: how deep the curve is at least, or it would never leave the level
-CLIMB_SECONDS, CLIMB_REQUESTS = 5.0, 100.0  # the longer of both is the way back to the level
-MEASURED = 20  # starts that show the speed of a run without a rate
+MAX_RETRY_AFTER = 600.0  # seconds; a longer Retry-After is shortened to this
+MIN_RATE = 0.1  # starts a second; the lowest rate after refusals
+MIN_BACK_OFF, MAX_BACK_OFF = 0.02, 1.0  # seconds after a 429 without Retry-After, doubled in a series
+MIN_INTERRUPTIBLE_WAIT = 0.2  # seconds; a shorter wait ends before it checks for `halt`
+MIN_BETA, MAX_BETA = 0.5, 0.94  # factor on the rate at a congestion event: after no, and after many accepted requests
+W_MAX_FACTOR = 0.98  # `w_max` as a part of the refused rate
+MAX_OLD_W_MAX = 1.1  # times the refused rate is the most that the previous `w_max` counts for
+RECENT_EVENT = 3.0  # seconds between two congestion events in which the accepted requests show the limit
+MAX_LIMIT_FACTOR = 1.25  # times the rate of accepted requests is the highest estimate of the limit
+MIN_DEPTH = 0.02  # of `w_max`: the least depth of the curve, without which the rate would stay at `w_max`
+K_SECONDS, K_REQUESTS = 5.0, 100.0  # K is the longer of both, the requests at a rate of `w_max`
+MEASURED_STARTS = 20  # that show the rate of a run without a maximum
 
 
 class Pace:
-    """Hands out starts at most `rate` a second (None: as fast as possible), and holds them during a pause."""
+    """Grants at most `rate` starts a second (None: no maximum), and none during a pause."""
 
     def __init__(self, rate: float | None) -> None:
         self.rate = rate
-        self.throttled = 0  # 429s seen
+        self.throttled = 0  # number of 429s
         self._next = 0.0  # monotonic time of the next start
         self._paused_until = 0.0
-        self._level: float | None = None  # starts a second just below a refused speed; None: none was, or not lately
-        self._lowered_to = 0.0  # starts a second right after the last refusal
-        self._lowered_at = 0.0
+        self._w_max: float | None = None  # starts a second at the plateau of the curve; None: no limit is known
+        self._rate_at_epoch = 0.0  # starts a second right after the last congestion event
+        self._epoch_start = 0.0  # monotonic time of the last congestion event
         self._back_off = 0.0  # seconds of the last pause without a Retry-After
         self._backed_off_at = 0.0
-        self._taken = 0  # requests that started after that and were not refused
-        self._starts: deque[float] = deque(maxlen=MEASURED)
-        self._quickest: float | None = None  # seconds that the quickest answer took
-        self._allowed = 0.0  # seconds by which starts were put off because requests may have arrived late
+        self._accepted = 0  # requests that started after that and were not refused
+        self._starts: deque[float] = deque(maxlen=MEASURED_STARTS)
+        self._min_round_trip: float | None = None  # seconds
+        self._allowed_delay = 0.0  # seconds by which starts were postponed because requests may have arrived late
         self._allowed_at = 0.0
         self._ready = 0  # callers that got ready and have not started
-        self._queue = asyncio.Lock()
-        self._gate = asyncio.Lock()
+        self._ready_lock = asyncio.Lock()
+        self._start_lock = asyncio.Lock()
         self._halted = asyncio.Event()
 
     async def start(self, get_ready: Callable[[], Awaitable[None]] | None = None) -> float:
-        """Return at the moment one request may start; gives that moment on the monotonic clock.
+        """Wait until one request may start; returns the moment on the monotonic clock.
 
-        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away; such a caller gets
-        `NotSent` instead of a start once `halt` was called.
+        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away; after `halt`, such a
+        caller gets `NotSent` instead of a start.
         """
         if get_ready is None:
-            return await self._turn(asyncio.sleep)
-        if self._ahead() > LEAD:
-            async with self._queue:  # one waits for its time, all others for that one
-                while (wait := self._ahead() - LEAD) > 0:
-                    await self._doze(wait)
+            return await self._take_start(asyncio.sleep)
+        if self._seconds_until_start() > LEAD:
+            async with self._ready_lock:  # one caller waits for its time, all others for the lock
+                while (wait := self._seconds_until_start() - LEAD) > 0:
+                    await self._sleep_unless_halted(wait)
         self._ready += 1
         try:
             await get_ready()
-            return await self._turn(self._doze)
+            return await self._take_start(self._sleep_unless_halted)
         finally:
             self._ready -= 1
 
     def halt(self) -> None:
-        """Send away everybody who waits with a `get_ready`: the run is stopping; looking things up goes on."""
+        """Raise `NotSent` in all callers with a `get_ready`, because the run is stopping; other requests continue."""
         self._halted.set()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody start for some seconds."""
+        """Grant no start for some seconds."""
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)
 
-    def taken(self, started: float) -> None:
-        """Note that a request which started then was answered and not refused as too many."""
+    def record_accepted(self, started: float) -> None:
+        """Record a response other than 429; `started` is when its request started."""
         if started > self._backed_off_at:
-            self._taken += 1
-        self._allow_for_lateness(time.monotonic(), started)
+            self._accepted += 1
+        self._allow_for_delay(time.monotonic(), started)
 
     def slow_down(self, started: float, retry_after: float | None) -> None:
-        """Take a 429 into account: wait as long as the API says, or lower the pace.
+        """Record a 429: pause for `retry_after` seconds, or lower the rate without one.
 
-        `started` is when the refused request started: requests already under way when the pace last backed off
-        prove nothing about what came after, so one wave of refusals counts once.
+        `started` is when the refused request started. Requests that were under way when the rate was last lowered
+        show nothing about the new rate, so simultaneous refusals count once.
         """
         self.throttled += 1
         if retry_after is not None:
-            self.pause(min(max(retry_after, 0.0), PAUSE_CEILING))
+            self.pause(min(max(retry_after, 0.0), MAX_RETRY_AFTER))
             return
         if started <= self._backed_off_at:
             return
         now = self._backed_off_at = time.monotonic()
-        series = self._back_off > 0 and not self._taken
-        if not series or self._back_off >= LONGEST_BACK_OFF:
-            self._lower(now)
-        self._taken = 0
-        back_off = 2 * self._back_off if series else max(self._gap(now), SHORTEST_BACK_OFF)
-        self._back_off = min(back_off, LONGEST_BACK_OFF)
+        is_series = self._back_off > 0 and not self._accepted
+        if not is_series or self._back_off >= MAX_BACK_OFF:
+            self._lower_rate(now)
+        self._accepted = 0
+        back_off = 2 * self._back_off if is_series else max(self._gap(now), MIN_BACK_OFF)
+        self._back_off = min(back_off, MAX_BACK_OFF)
         self.pause(self._back_off)
 
-    async def _turn(self, sleep: Callable[[float], Awaitable[None]]) -> float:
-        async with self._gate:
+    async def _take_start(self, sleep: Callable[[float], Awaitable[None]]) -> float:
+        async with self._start_lock:
             while (wait := max(self._next, self._paused_until) - time.monotonic()) > 0:
                 await sleep(wait)
             now = time.monotonic()
             self._starts.append(now)
-            late = LATENESS if self._level is None else LATENESS_WHEN_REFUSED
-            self._next = max(self._next, now - late) + self._gap(now)
+            lateness = MAX_LATENESS if self._w_max is None else MAX_LATENESS_LIMITED
+            self._next = max(self._next, now - lateness) + self._gap(now)
             return now
 
-    def _allow_for_lateness(self, now: float, started: float) -> None:
-        """Put off what follows by as much as a request may have arrived late, once a second: a server counts arrivals.
+    def _allow_for_delay(self, now: float, started: float) -> None:
+        """Postpone the next start, once a second, by as much as a request may have arrived late.
 
-        A slow answer may mean a slow way there. Allowed for is no more than `MOST_LATE`, so a server that is slow by
-        nature costs at most that much of each second.
+        Servers count arrivals, and a slow response may mean that its request arrived late. At most `MAX_DELAY` is
+        allowed for, so a server that always responds slowly costs no more than that in each second.
         """
-        if self._speed(now) is None:
+        if self._current_rate(now) is None:
             return
-        took = now - started
-        usual = 0.0 if self._quickest is None else min(self._quickest, took)  # the first one had to connect, too
-        self._quickest = took if self._quickest is None else usual
-        late = min(took - usual - ARRIVES_LATE, MOST_LATE)
+        round_trip = now - started
+        usual = 0.0 if self._min_round_trip is None else min(self._min_round_trip, round_trip)  # the first one connects
+        self._min_round_trip = round_trip if self._min_round_trip is None else usual
+        delay = min(round_trip - usual - IGNORED_DELAY, MAX_DELAY)
         if now - self._allowed_at > 1:
-            self._allowed = 0.0
-        if late > self._allowed:
-            self._next += late - self._allowed
-            self._allowed, self._allowed_at = late, now
+            self._allowed_delay = 0.0
+        if delay > self._allowed_delay:
+            self._next += delay - self._allowed_delay
+            self._allowed_delay, self._allowed_at = delay, now
 
-    async def _doze(self, seconds: float) -> None:
-        if seconds < SHORT:
+    async def _sleep_unless_halted(self, seconds: float) -> None:
+        if seconds < MIN_INTERRUPTIBLE_WAIT:
             await asyncio.sleep(seconds)
         else:
             with contextlib.suppress(TimeoutError):
@@ -151,40 +154,43 @@ class Pace:
         if self._halted.is_set():
             raise NotSent("the run is stopping")
 
-    def _lower(self, now: float) -> None:
-        """Fall after a refusal: far if the last one was just before, a little if many were taken since."""
-        speed = self._speed(now) or self._measured_speed()
-        if self._level is not None and 0 < (seconds := now - self._lowered_at) < RECENT:
-            speed = min(speed, EXCESS * max(self._taken, 1) / seconds)
-        trust = self._taken / (1 + self._taken) if self._level is not None else 0.0
-        # A chance refusal below a level that was good must not pull it down as far as one that was due
-        good = min(self._level or 0.0, BELIEVED * speed)
-        self._level = max(SLOWEST, LEVEL * speed, good * trust / 2 + LEVEL * speed * (1 - trust / 2))
-        self._lowered_to = min(self._level, max(SLOWEST, speed * (FAR + (NEAR - FAR) * trust)))
-        self._lowered_at = now
+    def _lower_rate(self, now: float) -> None:
+        """Begin a new epoch of the curve: a large decrease right after another, a small one after many accepted."""
+        rate = self._current_rate(now) or self._measured_rate()
+        if self._w_max is not None and 0 < (seconds := now - self._epoch_start) < RECENT_EVENT:
+            rate = min(rate, MAX_LIMIT_FACTOR * max(self._accepted, 1) / seconds)
+        confidence = self._accepted / (1 + self._accepted) if self._w_max is not None else 0.0
+        # An accidental refusal below a w_max that worked must not lower it as far as a refusal at the limit
+        old_w_max = min(self._w_max or 0.0, MAX_OLD_W_MAX * rate)
+        new_w_max = W_MAX_FACTOR * rate
+        self._w_max = max(MIN_RATE, new_w_max, old_w_max * confidence / 2 + new_w_max * (1 - confidence / 2))
+        beta = MIN_BETA + (MAX_BETA - MIN_BETA) * confidence
+        self._rate_at_epoch = min(self._w_max, max(MIN_RATE, rate * beta))
+        self._epoch_start = now
 
-    def _speed(self, now: float) -> float | None:
-        """Starts a second that are allowed now; None: as many as can be."""
-        if self._level is None:
+    def _current_rate(self, now: float) -> float | None:
+        """Starts a second that are allowed now; None: no maximum."""
+        if self._w_max is None:
             return self.rate
-        way = (now - self._lowered_at) / max(CLIMB_SECONDS, CLIMB_REQUESTS / self._level)
-        depth = max(self._level - self._lowered_to, LEAST_STEP * self._level)
-        speed = self._level + depth * (way - 1) ** 3
-        if self.rate is not None and speed >= self.rate:
-            self._level = None
+        k = max(K_SECONDS, K_REQUESTS / self._w_max)
+        t = now - self._epoch_start
+        depth = max(self._w_max - self._rate_at_epoch, MIN_DEPTH * self._w_max)
+        rate = self._w_max + depth * (t / k - 1) ** 3  # RFC 9438: C (t - K)³ + w_max, with C = depth / K³
+        if self.rate is not None and rate >= self.rate:
+            self._w_max = None
             return self.rate
-        return speed
+        return rate
 
     def _gap(self, now: float) -> float:
         """Seconds between two starts."""
-        speed = self._speed(now)
-        return 1 / (speed * MARGIN) if speed is not None else 0.0
+        rate = self._current_rate(now)
+        return 1 / (rate * MARGIN) if rate is not None else 0.0
 
-    def _measured_speed(self) -> float:
+    def _measured_rate(self) -> float:
         seconds = self._starts[-1] - self._starts[0] if self._starts else 0.0
-        return max(SLOWEST, (len(self._starts) - 1) / seconds) if seconds else 1 / LONGEST_BACK_OFF
+        return max(MIN_RATE, (len(self._starts) - 1) / seconds) if seconds else 1 / MAX_BACK_OFF
 
-    def _ahead(self) -> float:
+    def _seconds_until_start(self) -> float:
         """Seconds until one more caller could start."""
         now = time.monotonic()
         return max(self._next + self._ready * self._gap(now), self._paused_until) - now

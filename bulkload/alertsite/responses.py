@@ -1,8 +1,8 @@
-"""What an answer of the API proves, and what can be read in it.
+"""What a response of the API means, and the monitors in it.
 
-In: an answer, or the failure of the HTTP client. Out: the monitors of a list, or an `ApiError`. All statuses and all
-aiohttp errors are translated here and nowhere else. What is shown of an answer or a failure never holds a secret, and
-every text is one that can be stored: half a character, as JSON can spell it, is replaced.
+In: a response, or an exception of the HTTP client. Out: the monitors of a list, or an `ApiError`. All statuses and all
+aiohttp exceptions are translated here and nowhere else. No message made from a response or an exception contains a
+secret, and every text can be stored: lone surrogates, which JSON can spell, are replaced.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import aiohttp
 from bulkload.alertsite.secrets import hide
 from bulkload.errors import (
     ApiError,
+    ApiUnreliable,
     AuthFailed,
-    Distrusted,
     Forbidden,
     InDoubt,
     NotFound,
@@ -31,112 +31,116 @@ from bulkload.errors import (
 )
 from bulkload.protocols import MONITOR_TYPES
 
-SNIPPET = 200  # characters of an unexpected answer that are shown
-MOST_PARTS = 2_000_000  # lists and objects in one answer; a monitor has about six
-LOOKED_AT = 100 * SNIPPET  # bytes of it that are looked at for these
-LONGEST_WORDS = 2_000  # characters of the API's own words that are kept; every row may have some
+SNIPPET_CHARS = 200  # of an unexpected response that are shown
+SNIPPET_BYTES = 100 * SNIPPET_CHARS  # of its body that are decoded for these
+MAX_CONTAINERS = 2_000_000  # arrays and objects in one response; a monitor has about six
+MAX_MESSAGE_CHARS = 2_000  # of the API's message that are kept; every row may have one
 
 MONITOR_ID = re.compile(r"[0-9]{1,18}")
-REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # a 400 with this, say the docs
+REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # documented with status 400
 
-_HALF = re.compile("[\ud800-\udfff]")  # half of a character beyond the first 65,536; no encoding can hold it
-_SIGNS_OF_HALVES = (rb"\ud", rb"\uD", b"\xed", b"\0")  # escaped, in UTF-8, in UTF-16: without these there is no half
+_SURROGATE = re.compile("[\ud800-\udfff]")  # no encoding can represent a lone one
+_SURROGATE_HINTS = (rb"\ud", rb"\uD", b"\xed", b"\0")  # escaped, in UTF-8, in UTF-16: without these there is none
 _TYPES = {"pop3": "email-pop", "roundtrip": "email-round-trip"} | {
     name.removeprefix("email-"): name for name in MONITOR_TYPES
 }
 
 
-class Answer(NamedTuple):
-    """A whole answer, undecoded."""
+class Response(NamedTuple):
+    """A complete response with its body undecoded."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    secrets: tuple[str, ...] = ()  # what it must not be shown with
+    secrets: tuple[str, ...] = ()  # that no message about it may contain
 
 
 class Page(NamedTuple):
     """One page of the account's list."""
 
     items: Sequence[dict[str, Any]]
-    total: int  # how many monitors there are, on this page or in all; 0: not said
-    limit: int  # the most that a page holds; 0: not said
-    spellings: frozenset[str]  # of types, where they are not the documented ones
+    total: int  # number of monitors, on this page or in the whole list; 0: unknown
+    limit: int  # maximum number of monitors on a page; 0: unknown
+    spellings: frozenset[str]  # undocumented spellings of types on this page
 
 
-def raise_for_status(answer: Answer, left: str) -> None:
-    """Raise what a status other than 2xx means; `left` is the latest moment at which its request can have left.
+def raise_for_status(response: Response, sent_at: str) -> None:
+    """Raise the `ApiError` of a status other than 2xx; `sent_at` is the latest possible moment its request was sent.
 
-    A refused token is told by 401, or by the documented words as a message of their own. The same words inside a
-    longer text may be a part of the refused row, and in a 5xx they say nothing about what was done before.
+    A token was refused if the status is 401, or if a message is exactly the documented one. The same words inside a
+    longer message may come from the rejected row, and in a 5xx they do not show what was done before.
     """
-    status = answer.status
+    status = response.status
     if 200 <= status < 300:
         return
-    words = words_of(answer)
+    message = error_message(response)
     if status == 429:
-        raise Throttled(words, retry_after(answer.headers))
-    if status == 401 or (status in (400, 403) and not is_page(answer) and _refuses_token(answer)):
-        raise AuthFailed(words)
-    if status >= 500 or status == 408:  # 408: somebody gave up waiting, but maybe not the server behind
-        raise InDoubt(words, left=left)
-    if status < 400 or status == 407 or is_page(answer):  # 407: the proxy wants a password
-        raise WrongAddress(words)
+        raise Throttled(message, retry_after(response.headers))
+    if status == 401 or (status in (400, 403) and not is_html(response) and _refuses_token(response)):
+        raise AuthFailed(message)
+    if status >= 500 or status == 408:  # 408: a gateway may have timed out while the server behind it continued
+        raise InDoubt(message, sent_at=sent_at)
+    if status < 400 or status == 407 or is_html(response):  # 407: the proxy requires a password
+        raise WrongAddress(message)
     if status == 403:
-        raise Forbidden(words)
+        raise Forbidden(message)
     if status == 404:
-        raise NotFound(words)
-    raise Rejected(words)
+        raise NotFound(message)
+    raise Rejected(message)
 
 
-def client_failure(error: Exception, left: str, secrets: tuple[str, ...] = ()) -> ApiError:
-    """What a failure of the HTTP client means for the request that met it."""
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    words = hide(whole(words), secrets)
+def translate_client_error(error: Exception, sent_at: str, secrets: tuple[str, ...] = ()) -> ApiError:
+    """The `ApiError` for an exception of the HTTP client."""
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    message = hide(replace_surrogates(message), secrets)
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
-            return WrongAddress(words)
+            return WrongAddress(message)
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return NotSent(words)  # no name, no route, nobody listening, no TLS: the request itself never left
+            return NotSent(message)  # DNS, routing, refused connection or TLS: the request itself was never sent
         case TimeoutError():
-            return InDoubt("no answer in time", left=left)
+            return InDoubt("timeout while waiting for the response", sent_at=sent_at)
         case _:
-            return InDoubt(f"the connection broke after sending ({words})", left=left)
+            return InDoubt(f"the connection was lost after sending ({message})", sent_at=sent_at)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """Seconds to wait according to `Retry-After`, in either form; None if absent or unreadable."""
+    """Seconds to wait according to `Retry-After`, as a number or a date; None if it is missing or invalid.
+
+    `now` is in seconds since 1970.
+    """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
         return float(text)
     try:
-        then = parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):
         return None
-    return max(0.0, then - (time.time() if now is None else now))
+    return max(0.0, date - (time.time() if now is None else now))
 
 
-def read_list(answer: Answer) -> Page:
-    """One page of the list, with the documented spelling of each mail monitor's type.
+def read_list(response: Response) -> Page:
+    """One page of the list, with the type of each mail monitor in its documented spelling.
 
     The envelope `{"metadata": {"resultset": {"count": …, "limit": …}}, "results": […]}` is inferred from the API's
-    other lists. `count` may be the page's or the whole list's, so only a count above what was seen means more.
+    other lists. `count` may be of the page or of the whole list, so only a count above the items read shows that there
+    are more. Raises `ApiUnreliable` if the response is not such a list.
     """
-    found = decode(answer.body)
-    items = found.get("results") if isinstance(found, dict) else found
+    content = decode(response.body)
+    items = content.get("results") if isinstance(content, dict) else content
     if not isinstance(items, list) or not all(map(_is_monitor, items)):
-        raise Distrusted(
-            f"The account's list of monitors has an unknown shape: {snippet(answer)}. Nothing was created."
+        raise ApiUnreliable(
+            f"The account's list of monitors has an unknown shape: {snippet(response)}. Nothing was created."
         )
-    metadata = found.get("metadata") if isinstance(found, dict) else None
+    metadata = content.get("metadata") if isinstance(content, dict) else None
     resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
-    facts = resultset if isinstance(resultset, dict) else {}
-    spellings = frozenset(shown for item in items if (shown := spell_type(item)) is not None)
-    return Page(items, _number(facts.get("count")), _number(facts.get("limit")), spellings)
+    counts = resultset if isinstance(resultset, dict) else {}
+    spellings = frozenset(spelling for item in items if (spelling := normalize_type(item)) is not None)
+    return Page(items, _count(counts.get("count")), _count(counts.get("limit")), spellings)
 
 
 def mail_type(value: object) -> str | None:
-    """The documented spelling of a mail monitor's type, however it is spelled; None if it is no such type."""
+    """The documented spelling of a mail monitor's type; None for any other value."""
     if value in MONITOR_TYPES:
         return str(value)
     if not isinstance(value, str):
@@ -144,85 +148,87 @@ def mail_type(value: object) -> str | None:
     return _TYPES.get(re.sub(r"[-_\s]+", "-", value.strip().lower()).removeprefix("email-"))
 
 
-def spell_type(item: dict[str, Any]) -> str | None:
-    """Give an item of a mail monitor the documented spelling of its type; returns the other one that it had."""
-    shown = item.get("type")
-    known = mail_type(shown)
-    if known is None or known == shown:
+def normalize_type(item: dict[str, Any]) -> str | None:
+    """Change a mail monitor's type to its documented spelling; returns the previous one if it was different."""
+    spelling = item.get("type")
+    monitor_type = mail_type(spelling)
+    if monitor_type is None or monitor_type == spelling:
         return None
-    item["type"] = known
-    return str(shown)
+    item["type"] = monitor_type
+    return str(spelling)
 
 
 def _is_monitor(item: object) -> bool:
-    """True for an item that says which monitor it is; one that does not would make rows look new."""
+    """True for an item that identifies a monitor; without an identity, existing rows would look new."""
     if not isinstance(item, dict) or isinstance(item.get("id"), bool) or not isinstance(item.get("type"), str):
         return False
-    kind = mail_type(item["type"])
-    host = "smtp_hostname" if kind == "email-round-trip" else "hostname"
-    known = kind is None or ("name" in item and host in item)
-    return known and MONITOR_ID.fullmatch(str(item.get("id"))) is not None
+    monitor_type = mail_type(item["type"])
+    host_field = "smtp_hostname" if monitor_type == "email-round-trip" else "hostname"
+    is_complete = monitor_type is None or ("name" in item and host_field in item)
+    return is_complete and MONITOR_ID.fullmatch(str(item.get("id"))) is not None
 
 
-def _number(found: object) -> int:
-    return int(str(found)) if re.fullmatch(r"[0-9]{1,9}", str(found)) else 0
+def _count(value: object) -> int:
+    return int(str(value)) if re.fullmatch(r"[0-9]{1,9}", str(value)) else 0
 
 
-def words_of(answer: Answer) -> str:
-    """The API's own words, as one line; its error shape is `{"errors": [{"code": 400, "message": "…"}]}`."""
-    if messages := _messages(answer):
-        return " ".join(hide("; ".join(messages), answer.secrets).split())[:LONGEST_WORDS]
-    text = snippet(answer)
-    return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
+def error_message(response: Response) -> str:
+    """The API's messages as one line, from `{"errors": [{"code": 400, "message": "…"}]}`, or status and body."""
+    if messages := _messages(response):
+        return " ".join(hide("; ".join(messages), response.secrets).split())[:MAX_MESSAGE_CHARS]
+    text = snippet(response)
+    return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
 
 
-def snippet(answer: Answer) -> str:
-    """The beginning of an answer, as one line."""
-    text = hide(answer.body[:LOOKED_AT].decode("utf-8", "replace"), answer.secrets)
-    return " ".join(text.split())[:SNIPPET]
+def snippet(response: Response) -> str:
+    """The beginning of the body, as one line."""
+    text = hide(response.body[:SNIPPET_BYTES].decode("utf-8", "replace"), response.secrets)
+    return " ".join(text.split())[:SNIPPET_CHARS]
 
 
-def _refuses_token(answer: Answer) -> bool:
-    return any(map(REFUSED_TOKEN.fullmatch, _messages(answer)))
+def _refuses_token(response: Response) -> bool:
+    return any(map(REFUSED_TOKEN.fullmatch, _messages(response)))
 
 
-def _messages(answer: Answer) -> list[str]:
-    found = decode(answer.body)
-    errors = found.get("errors") if isinstance(found, dict) else None
+def _messages(response: Response) -> list[str]:
+    content = decode(response.body)
+    errors = content.get("errors") if isinstance(content, dict) else None
     if not isinstance(errors, list):
         return []
     return [str(error["message"]).strip() for error in errors if isinstance(error, dict) and error.get("message")]
 
 
 def decode(body: bytes) -> Any:
-    """The value of a JSON text, None if it is not one. Every text in it can be stored.
+    """The value of a JSON text, with texts that can be stored; None if it is not JSON.
 
-    One with very many lists and objects takes many times its size in memory, and no true answer has as many.
+    A text with more than `MAX_CONTAINERS` arrays and objects gives None too: decoded, it would take many times its
+    size in memory.
     """
-    if body.count(b"[") + body.count(b"{") > MOST_PARTS:
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
         return None
     try:
-        found = json.loads(body)
-        return _whole(found) if any(sign in body for sign in _SIGNS_OF_HALVES) else found
+        value = json.loads(body)
+        return _without_surrogates(value) if any(hint in body for hint in _SURROGATE_HINTS) else value
     except (ValueError, RecursionError):
         return None
 
 
-def whole(text: str) -> str:
-    """The text, with a replacement character for each half of a character, which no encoding could hold."""
-    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
+def replace_surrogates(text: str) -> str:
+    """The text, with each lone surrogate replaced by a replacement character."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _whole(value: Any) -> Any:
+def _without_surrogates(value: Any) -> Any:
     match value:
         case str():
-            return whole(value)
+            return replace_surrogates(value)
         case list():
-            return [_whole(item) for item in value]
+            return [_without_surrogates(item) for item in value]
         case dict():
-            return {whole(key): _whole(item) for key, item in value.items()}
+            return {replace_surrogates(key): _without_surrogates(item) for key, item in value.items()}
     return value
 
 
-def is_page(answer: Answer) -> bool:
-    return "html" in answer.headers.get("Content-Type", "").lower() or answer.body.lstrip()[:1] == b"<"
+def is_html(response: Response) -> bool:
+    """True for a web page, by its content type or by the first character of its body."""
+    return "html" in response.headers.get("Content-Type", "").lower() or response.body.lstrip()[:1] == b"<"

@@ -1,6 +1,6 @@
-"""What can be a token, and texts without the secrets that somebody may have said back in them.
+"""Which texts can be a token, and how secrets are removed from texts that a server may have echoed.
 
-In: a text from outside, and the secrets that were sent there. Out: the text, fit to be shown and stored.
+In: a text from outside, and the secrets that were sent there. Out: the text, safe to show and store.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-HIDDEN = "[hidden]"  # stands where a text held a secret
+HIDDEN = "[hidden]"  # replaces a secret in a text
 SHORTEST_SECRET = 5  # characters; a shorter one is part of too many words
 
-_TOKEN = re.compile(r"[!-~]{1,8192}")  # what a header can carry as one word; servers take headers of 8 kB
-_IN_ADDRESS = re.compile(r"((?:\\?/){2})[^/\s]+@")  # user and password of an address, also with escaped slashes
+_TOKEN = re.compile(r"[!-~]{1,8192}")  # one word of printable ASCII; servers accept headers of 8 kB
+_USER_INFO = re.compile(r"((?:\\?/){2})[^/\s]+@")  # user and password of a URL, also with escaped slashes
 
 
 def can_be_token(text: str) -> bool:
-    """True for what an `Authorization` header can carry; anything else would end the program or change the request."""
+    """True if an `Authorization` header can carry the text; anything else would fail or change the request."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def hide(text: str, secrets: Iterable[str] = ()) -> str:
-    """Take secrets out of a text, however they are spelled in it, and user and password out of every address."""
-    spellings = {one for secret in secrets if len(secret) >= SHORTEST_SECRET for one in _spellings(secret)}
+    """Remove the secrets from a text, in every encoding, and user and password from every URL in it."""
+    spellings = {spelling for secret in secrets if len(secret) >= SHORTEST_SECRET for spelling in _spellings(secret)}
     if spellings:
-        longest_first = sorted(spellings, key=len, reverse=True)  # or a rest of the longer one would stay
+        longest_first = sorted(spellings, key=len, reverse=True)  # or the end of a longer one would stay
         text = re.sub("|".join(map(re.escape, longest_first)), HIDDEN, text, flags=re.IGNORECASE)
-    return _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
+    return _USER_INFO.sub(rf"\1{HIDDEN}@", text)
 
 
 def _spellings(secret: str) -> Iterator[str]:
     in_json = json.dumps(secret)[1:-1]
     yield from (secret, in_json, in_json.replace("/", "\\/"), json.dumps(secret, ensure_ascii=False)[1:-1])
     yield from (quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret))
-    yield from (other for other in (unquote(secret), unquote_plus(secret)) if len(other) >= SHORTEST_SECRET)
+    yield from (plain for plain in (unquote(secret), unquote_plus(secret)) if len(plain) >= SHORTEST_SECRET)

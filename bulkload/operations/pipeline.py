@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, LockLost, Refrained, StoreError, TooManyErrors, UsageError
+from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
 from bulkload.model import Input, State, Status
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import results_of, results_setting, write_results
@@ -186,12 +186,12 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
 
 
 def _check_bad_rows(context: RunContext) -> tuple[int, int | None]:
-    """How many rows are bad, and how many may be. Raises `Refrained` or `TooManyErrors` if that stops the run."""
+    """How many rows are bad, and how many may be. Raises `StoppedByOption` or `TooManyErrors` if that stops the run."""
     counts = context.store.counts(context.run)
     bad_rows = sum(counts.get(status, 0) for status in BAD)
     subject = "1 row has errors" if bad_rows == 1 else f"{bad_rows:,} rows have errors"
     if context.options.strict and bad_rows:
-        raise Refrained(f"{subject}, so --strict sends nothing.")
+        raise StoppedByOption(f"{subject}, so --strict sends nothing.")
     most_errors = _most_errors(context.options.max_errors, sum(counts.values()))
     if most_errors is not None and bad_rows > most_errors:
         raise TooManyErrors(f"{subject}; --max-errors stopped the run before anything was sent.")

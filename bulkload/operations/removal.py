@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkload.alertsite.client import Api
-from bulkload.errors import Distrusted, Rejected
+from bulkload.errors import ApiUnreliable, Rejected
 from bulkload.monitors.display_profile import DisplayProfile, without_display_differences
 from bulkload.monitors.identity import differences, may_be_of_type, spelled_out
 
@@ -54,7 +54,7 @@ async def remove_unless_edited(
     if item is None:
         return Removal(result=RemovalResult.GONE)
     if str(item.get("id")) != monitor_id or not may_be_of_type(item, monitor_type) or "name" not in item:
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The API returned another monitor than {monitor_id}, which is of type {monitor_type}. It was not deleted."
         )
     if not include_edited and (edited := edit_of(body, item, profile)):

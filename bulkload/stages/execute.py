@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 from bulkload import clock
 from bulkload.alertsite.client import Api
 from bulkload.errors import (
+    ApiUnreliable,
     AuthFailed,
     BulkloadError,
-    Distrusted,
     Forbidden,
     InDoubt,
     LoginRefused,
@@ -143,7 +143,7 @@ class Execution:
             return
         if is_unrecognisable(self._context, listing):
             self.stop(
-                Distrusted(
+                ApiUnreliable(
                     f"The account displays monitor {self._created_id} so that it is not recognised. Monitors that"
                     " nearly match the other rows exist and may be theirs, so nothing more was created. If they are"
                     " not, run with --create-lookalikes."
@@ -256,7 +256,7 @@ class Execution:
                 self._failures.reset()
                 return RowChange(position=row.position, state=Status.REJECTED, error=str(error))
             except InDoubt as error:
-                doubt = RowChange(position=row.position, state=State.DOUBT, error=str(error), at=error.left)
+                doubt = RowChange(position=row.position, state=State.DOUBT, error=str(error), at=error.sent_at)
                 try:
                     self._failures.add_unanswered(error)
                 except RunStopped as stopped:
@@ -268,7 +268,7 @@ class Execution:
                 self._failures.reset()
                 self._reject(refused_before)
                 return RowChange(
-                    position=row.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.left
+                    position=row.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.sent_at
                 )
             self._api.retried += 1
 
@@ -322,7 +322,9 @@ class Execution:
         return LoginRefused(f"The API refuses the token: {next(iter(self._refused.values()))}")
 
     def _distrust(self, refused: RowChange) -> None:
-        self.stop(Distrusted(f"The run was stopped: {refused.error}. The next run finds out what happened to the row."))
+        self.stop(
+            ApiUnreliable(f"The run was stopped: {refused.error}. The next run finds out what happened to the row.")
+        )
 
     # ── settling ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from bulkload.alertsite.pacing import Pace
-from bulkload.errors import ApiDown, InDoubt, NotSent, OddPage, RunStopped, Throttled
+from bulkload.errors import ApiDown, InDoubt, NotSent, RunStopped, Throttled, UnexpectedPage
 
 MOST_UNANSWERED = 20  # requests in a row without a response that end the run
 TOLERATED = 4  # of those, how many pass before the pace slows down
@@ -33,7 +33,7 @@ class FailureSeries:
     def add_unanswered(self, error: NotSent | InDoubt) -> None:
         """Note a request without a proper response. Raises `RunStopped` if there were too many in a row."""
         self._unanswered += 1
-        if isinstance(error, OddPage):
+        if isinstance(error, UnexpectedPage):
             raise RunStopped(f"The server is not the AlertSite API: {error}") from error
         if self._unanswered >= MOST_UNANSWERED:
             raise ApiDown(f"{self._unanswered} requests in a row got no response; the last: {error}") from error

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bulkload import clock
-from bulkload.errors import Distrusted
+from bulkload.errors import ApiUnreliable
 from bulkload.monitors.alterations import Alteration
 from bulkload.monitors.display_profile import (
     DisplayProfile,
@@ -145,7 +145,7 @@ async def list_monitors(record: AccountRecord, api: Api, new: Collection[str] = 
 async def reliable_listing(record: AccountRecord, api: Api, options: Options) -> Listing:
     """A list that contains the created monitors; requested again while it may only be late.
 
-    Raises `Distrusted` if it does not become reliable, unless the user trusts it.
+    Raises `ApiUnreliable` if it does not become reliable, unless the user trusts it.
     """
     while True:
         listing = await list_monitors(record, api)
@@ -155,7 +155,7 @@ async def reliable_listing(record: AccountRecord, api: Api, options: Options) ->
         newest = next((at for _, _, at in record.newest_created()), None)
         wait = options.settle_grace - clock.seconds_between(newest, clock.moment()) if newest else 0.0
         if wait <= 0:
-            raise Distrusted(
+            raise ApiUnreliable(
                 f"The account's list contains {coverage.listed or 'none'} of the {coverage.created} monitors that"
                 f" bulkload created. Nothing was created. {_advice(newest, options)}"
             )

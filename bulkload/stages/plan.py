@@ -11,7 +11,7 @@ import logging
 
 from bulkload import clock
 from bulkload.alertsite.client import Api
-from bulkload.errors import AlreadyThere, Distrusted
+from bulkload.errors import AlreadyExists, ApiUnreliable
 from bulkload.model import State, Status
 from bulkload.stages.account_duplicates import warn_of_duplicate_monitors
 from bulkload.stages.context import RunContext
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 async def plan(context: RunContext, api: Api) -> Listing:
     """Settle what needs no request; returns the list that the plan is based on.
 
-    Raises `Distrusted` or `AlreadyThere` before anything is sent.
+    Raises `ApiUnreliable` or `AlreadyExists` before anything is sent.
     """
     rows, record, options = context.rows, context.record, context.options
     listing = await reliable_listing(record, api, options)
@@ -50,7 +50,7 @@ async def plan(context: RunContext, api: Api) -> Listing:
         log.warning("rows that nearly match existing monitors: %d; the error text names the monitors", count)
     if options.on_existing == "fail" and (count := rows.count_final(Status.EXISTS)):
         subject = "row already has its monitor" if count == 1 else "rows already have their monitors"
-        raise AlreadyThere(f"{count:,} {subject}, and --on-existing is fail. Nothing was created.")
+        raise AlreadyExists(f"{count:,} {subject}, and --on-existing is fail. Nothing was created.")
     return listing
 
 
@@ -65,7 +65,7 @@ async def _check_unlisted(context: RunContext, listing: Listing, api: Api) -> No
             continue
         samples -= 1
         if await api.get(monitor_id) is not None:
-            raise Distrusted(
+            raise ApiUnreliable(
                 f"The account's list does not contain monitor {monitor_id}, which exists. Nothing was created."
             )
         context.record.forget(monitor_id)
@@ -97,7 +97,7 @@ def _mark_removed(context: RunContext) -> None:
     """Do not create rows again that are done in a results file, even if their monitor is gone."""
     removed = context.rows.finished_in_file()
     if removed and len(removed) == context.rows.finished_in_file_count():
-        raise Distrusted(
+        raise ApiUnreliable(
             f"The file has monitor IDs for {len(removed):,} of its rows, and the account has none of these monitors."
             " Nothing was created. If they are deleted, or this is another account, run again with --trust-list."
         )

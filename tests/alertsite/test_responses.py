@@ -1,4 +1,4 @@
-"""What the API's answers mean is decided at one place, completely, and secrets stay out of every word."""
+"""Every response and client error has one meaning, and no message contains a secret."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from yarl import URL
 from bulkload import clock
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
-from bulkload.alertsite.responses import Answer, client_failure, raise_for_status, retry_after
+from bulkload.alertsite.responses import Response, raise_for_status, retry_after, translate_client_error
 from bulkload.errors import (
     ApiDown,
     ApiError,
+    ApiUnreliable,
     AuthFailed,
-    Distrusted,
     Forbidden,
     InDoubt,
     LoginRefused,
     NotFound,
     NotSent,
-    OddPage,
     Rejected,
     RunStopped,
     Throttled,
+    UnexpectedPage,
     WrongAddress,
 )
 from bulkload.sandbox import Faults, Options, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
 
-LEFT = clock.moment()
+SENT_AT = clock.moment()
 ERRORS = b'{"errors": [{"code": 400, "message": "name: is missing"}, {"code": 400, "message": "port: too high"}]}'
 AUTH = b'{"errors": [{"code": 400, "message": "invalid_request - User authentication failed."}]}'
 PAGE = b"<!DOCTYPE html><html><body>Bad gateway</body></html>"
@@ -55,9 +55,9 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "page": (PAGE, "text/html; charset=utf-8"),
     "page as json": (PAGE, "application/json"),
     "page about a login": (b"<html>User authentication failed</html>", "text/html"),
-    "garbage": (b"{\xff\xfe half", "application/json"),
+    "invalid JSON": (b"{\xff\xfe half", "application/json"),
     "list": (b"[1, 2]", "application/json"),
-    "odd errors": (b'{"errors": {"code": 1}}', "application/json"),
+    "errors of another shape": (b'{"errors": {"code": 1}}', "application/json"),
     "deep": (b"[" * 100_000, "application/json"),
 }
 BODY = b'{"name": "mx1", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}'
@@ -65,7 +65,7 @@ CANARY_PASSWORD, CANARY_TOKEN = "pa55-canary-word", "t0ken-canary"
 
 
 def _expected(status: int, body: str) -> type[ApiError] | None:
-    """The table of design §4, by status and body."""
+    """The error for a status and a body of `BODIES`."""
     page = body.startswith("page")
     if 200 <= status <= 299:
         return None
@@ -81,78 +81,78 @@ def _expected(status: int, body: str) -> type[ApiError] | None:
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_every_status_with_every_kind_of_body_has_its_one_meaning(body: str) -> None:
-    content, kind = BODIES[body]
+def test_every_status_with_every_body_has_one_meaning(body: str) -> None:
+    content, content_type = BODIES[body]
     for status in range(100, 600):
-        answer = Answer(status, {"Content-Type": kind}, content)
+        response = Response(status, {"Content-Type": content_type}, content)
         expected = _expected(status, body)
         if expected is None:
-            raise_for_status(answer, LEFT)
+            raise_for_status(response, SENT_AT)
             continue
         with pytest.raises(ApiError) as caught:
-            raise_for_status(answer, LEFT)
+            raise_for_status(response, SENT_AT)
         assert type(caught.value) is expected, status
-        assert str(caught.value), "a meaning without words"
+        assert str(caught.value), "the message is empty"
         assert "\n" not in str(caught.value)
         if body == "errors":
-            assert "name: is missing; port: too high" in str(caught.value), "the API's own words"
+            assert "name: is missing; port: too high" in str(caught.value), "the API's messages"
 
 
-SAID = "invalid_request - User authentication failed."
-WORDS: list[tuple[str, bool]] = [
-    (SAID, True),
-    (f"  {SAID} ", True),
+AUTH_MESSAGE = "invalid_request - User authentication failed."
+MESSAGES: list[tuple[str, bool]] = [
+    (AUTH_MESSAGE, True),
+    (f"  {AUTH_MESSAGE} ", True),
     ("User authentication failed.", True),
     ("invalid_request - User authentication failed", True),
     ("name: 'mx1: User authentication failed.' is taken", False),
-    (f"{SAID} name is missing", False),
+    (f"{AUTH_MESSAGE} name is missing", False),
     ("authentication failed", False),
     ("", False),
 ]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 500, 502, 503])
-@pytest.mark.parametrize(("words", "documented"), WORDS)
-async def test_only_the_documented_words_alone_mean_that_the_token_was_refused(
-    status: int, words: str, documented: bool
+@pytest.mark.parametrize(("message", "is_documented"), MESSAGES)
+async def test_only_exactly_the_documented_message_means_that_the_token_was_refused(
+    status: int, message: str, is_documented: bool
 ) -> None:
-    """A refused row may hold them in its name, and a 5xx may come after the monitor was made."""
-    said = Said(content={"errors": [{"code": status, "message": words}]}, status=status)
-    with scripted(lambda asked: said) as server:
+    """A rejected row may have the message in its name, and a 5xx may follow after the monitor was created."""
+    response = Said(content={"errors": [{"code": status, "message": message}]}, status=status)
+    with scripted(lambda asked: response) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(ApiError) as caught:
                 await api.create("email-imap", BODY, _ready)
-    refused = documented and status in (400, 403)
-    usual = {403: Forbidden, 404: WrongAddress}.get(status, InDoubt if status >= 500 else Rejected)
-    assert type(caught.value) is (AuthFailed if refused else usual)
+    is_refused = is_documented and status in (400, 403)
+    otherwise = {403: Forbidden, 404: WrongAddress}.get(status, InDoubt if status >= 500 else Rejected)
+    assert type(caught.value) is (AuthFailed if is_refused else otherwise)
 
 
-def test_a_row_that_speaks_of_a_failed_authentication_is_refused_and_the_run_goes_on(desk: Desk) -> None:
+def test_a_row_named_like_the_message_of_a_failed_login_is_rejected_and_the_run_continues(desk: Desk) -> None:
     def answer(asked: Asked) -> Said:
         if asked.method == "GET":
             return listed()
         if asked.body["name"] == "first":
             return Said(content={"id": "7"})
-        words = f"The name {asked.body['name']!r} is taken."
-        return Said(content={"errors": [{"code": 400, "message": words}]}, status=400)
+        message = f"The name {asked.body['name']!r} is taken."
+        return Said(content={"errors": [{"code": 400, "message": message}]}, status=400)
 
     with scripted(answer) as server:
         desk.log_in_at(server.base_url)
-        sheet = desk.sheet("rows.csv", [imap("first"), imap("User authentication failed."), imap("third")])
-        ended, rows = desk.run(sheet)
+        path = desk.sheet("rows.csv", [imap("first"), imap("User authentication failed."), imap("third")])
+        ended, rows = desk.run(path)
     assert (ended.exit_code, [row["status"] for row in rows]) == (1, ["created", "rejected", "rejected"])
     assert server.count("POST") == 3
 
 
 @pytest.mark.parametrize("status", [408, 500, 503])
-def test_a_monitor_that_was_made_is_not_made_again_whatever_the_answer_says(desk: Desk, status: int) -> None:
+def test_a_monitor_that_was_created_despite_an_error_is_not_created_again(desk: Desk, status: int) -> None:
     stored: list[dict[str, object]] = []
 
     def answer(asked: Asked) -> Said:
         if asked.method == "GET":
             return listed(*stored)
         stored.append({**asked.body, "id": 70 + len(stored), "type": "email-imap"})
-        return Said(content={"errors": [{"code": status, "message": SAID}]}, status=status)
+        return Said(content={"errors": [{"code": status, "message": AUTH_MESSAGE}]}, status=status)
 
     with scripted(answer) as server:
         desk.log_in_at(server.base_url)
@@ -160,11 +160,11 @@ def test_a_monitor_that_was_made_is_not_made_again_whatever_the_answer_says(desk
         assert (ended.exit_code, rows[0]["status"], server.count("POST")) == (0, "created", 1)
 
 
-def _all(kind: type[Exception]) -> Iterator[type[Exception]]:
-    yield kind
-    for below in kind.__subclasses__():
-        if below.__module__.startswith("aiohttp"):
-            yield from _all(below)
+def _with_subclasses(error_type: type[Exception]) -> Iterator[type[Exception]]:
+    yield error_type
+    for subclass in error_type.__subclasses__():
+        if subclass.__module__.startswith("aiohttp"):
+            yield from _with_subclasses(subclass)
 
 
 KEY = ConnectionKey("mx1.example.com", 443, True, True, None, None, None)
@@ -172,16 +172,16 @@ REQUEST = RequestInfo(
     URL("https://mx1.example.com"), "POST", CIMultiDictProxy(CIMultiDict()), URL("https://mx1.example.com")
 )
 REFUSED = OSError(111, "Connection refused")
-MADE: dict[str, Callable[[Any], Exception]] = {
-    "ClientResponseError": lambda kind: kind(REQUEST, (), status=407, message="odd"),
-    "ClientConnectorError": lambda kind: kind(KEY, REFUSED),
-    "UnixClientConnectorError": lambda kind: kind("/run/socket", KEY, REFUSED),
-    "ClientConnectorCertificateError": lambda kind: kind(KEY, ssl.CertificateError("wrong host")),
-    "ServerFingerprintMismatch": lambda kind: kind(b"a", b"b", "mx1.example.com", 443),
-    "InvalidURL": lambda kind: kind("http://[", "no address"),
-    "NonHttpUrlClientError": lambda kind: kind("gopher://x", "no address"),
+FACTORIES: dict[str, Callable[[Any], Exception]] = {
+    "ClientResponseError": lambda error_type: error_type(REQUEST, (), status=407, message="odd"),
+    "ClientConnectorError": lambda error_type: error_type(KEY, REFUSED),
+    "UnixClientConnectorError": lambda error_type: error_type("/run/socket", KEY, REFUSED),
+    "ClientConnectorCertificateError": lambda error_type: error_type(KEY, ssl.CertificateError("wrong host")),
+    "ServerFingerprintMismatch": lambda error_type: error_type(b"a", b"b", "mx1.example.com", 443),
+    "InvalidURL": lambda error_type: error_type("http://[", "no address"),
+    "NonHttpUrlClientError": lambda error_type: error_type("gopher://x", "no address"),
 }
-NEVER_LEFT = {
+NEVER_SENT = {
     "ClientConnectorError",
     "ClientConnectorDNSError",
     "ClientProxyConnectionError",
@@ -201,30 +201,30 @@ WRONG_ADDRESS = {
 }
 
 
-def _make(kind: type[Exception]) -> Exception:
-    for ancestor in kind.__mro__:
-        if ancestor.__name__ in MADE:
-            return MADE[ancestor.__name__](kind)
-    return kind("words")
+def _make(error_type: type[Exception]) -> Exception:
+    for ancestor in error_type.__mro__:
+        if ancestor.__name__ in FACTORIES:
+            return FACTORIES[ancestor.__name__](error_type)
+    return error_type("message")
 
 
-@pytest.mark.parametrize("kind", sorted(set(_all(aiohttp.ClientError)), key=str))
-def test_every_error_of_the_http_client_has_its_one_meaning(kind: type[Exception]) -> None:
-    """Only what surely never left counts as not created; all else is in doubt."""
-    failure = client_failure(_make(kind), LEFT)
-    name = kind.__name__
-    expected = NotSent if name in NEVER_LEFT else WrongAddress if name in WRONG_ADDRESS else InDoubt
+@pytest.mark.parametrize("error_type", sorted(set(_with_subclasses(aiohttp.ClientError)), key=str))
+def test_every_error_of_the_http_client_has_one_meaning(error_type: type[Exception]) -> None:
+    """A request counts as not created only if it was certainly not sent; otherwise it is in doubt."""
+    failure = translate_client_error(_make(error_type), SENT_AT)
+    name = error_type.__name__
+    expected = NotSent if name in NEVER_SENT else WrongAddress if name in WRONG_ADDRESS else InDoubt
     assert type(failure) is expected
     assert str(failure)
     if isinstance(failure, InDoubt):
-        assert failure.left == LEFT
+        assert failure.sent_at == SENT_AT
 
 
 @pytest.mark.parametrize(
     "error", [TimeoutError(), OSError(32, "Broken pipe"), ConnectionResetError(), ssl.SSLError("x")]
 )
-def test_errors_of_the_system_leave_a_request_in_doubt(error: Exception) -> None:
-    assert type(client_failure(error, LEFT)) is InDoubt
+def test_operating_system_errors_leave_a_request_in_doubt(error: Exception) -> None:
+    assert type(translate_client_error(error, SENT_AT)) is InDoubt
 
 
 # ── Retry-After ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,31 +250,30 @@ NOW = 1_790_000_000.0
     ],
 )
 def test_retry_after_is_read_in_both_forms(text: str, seconds: float | None) -> None:
-    found = retry_after({"Retry-After": text}, NOW)
-    assert found == (pytest.approx(seconds) if seconds is not None else None)
+    assert retry_after({"Retry-After": text}, NOW) == (pytest.approx(seconds) if seconds is not None else None)
 
 
 @given(
     st.text()
     | st.from_regex(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} ([+-]\d{4}|GMT)", fullmatch=True)
 )
-def test_no_retry_after_whatever_it_says_is_an_error_or_negative(text: str) -> None:
-    found = retry_after({"Retry-After": text}, NOW)
-    assert found is None or found >= 0
+def test_no_value_of_retry_after_is_an_error_or_gives_a_negative_time(text: str) -> None:
+    seconds = retry_after({"Retry-After": text}, NOW)
+    assert seconds is None or seconds >= 0
 
 
 # ── over a socket ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
-async def _api(base_url: str, **more: Any) -> AsyncIterator[Api]:
-    async with Api(base_url, Pace(200), **{"username": "u", "password": CANARY_PASSWORD, **more}) as api:
+async def _api(base_url: str, **options: Any) -> AsyncIterator[Api]:
+    async with Api(base_url, Pace(200), **{"username": "u", "password": CANARY_PASSWORD, **options}) as api:
         yield api
 
 
 @asynccontextmanager
-async def _at_sandbox(faults: Faults, **more: Any) -> AsyncIterator[tuple[Sandbox, Api]]:
-    options = Options(user="u", password=CANARY_PASSWORD, **more)
+async def _sandbox_api(faults: Faults, **more_options: Any) -> AsyncIterator[tuple[Sandbox, Api]]:
+    options = Options(user="u", password=CANARY_PASSWORD, **more_options)
     async with Sandbox(options, faults) as sandbox, _api(sandbox.base_url, request_timeout=3.0) as api:
         yield sandbox, api
 
@@ -283,7 +282,7 @@ async def _ready() -> None:
     return None
 
 
-ASKED_FOR: dict[str, type[ApiError]] = {
+FAULT_ERRORS: dict[str, type[ApiError]] = {
     "throttle": Throttled,
     "request-timeout": InDoubt,
     "error-before": InDoubt,
@@ -308,17 +307,17 @@ ASKED_FOR: dict[str, type[ApiError]] = {
 }
 
 
-@pytest.mark.parametrize("fault", ASKED_FOR)
-async def test_a_create_that_is_answered_badly_is_one_request_and_says_what_is_proven(fault: str) -> None:
-    async with _at_sandbox(Faults(rules=(Rule(fault=fault, on=("create",)),))) as (sandbox, api):
+@pytest.mark.parametrize("fault", FAULT_ERRORS)
+async def test_a_create_with_a_fault_is_one_request_and_raises_the_error_of_the_fault(fault: str) -> None:
+    async with _sandbox_api(Faults(rules=(Rule(fault=fault, on=("create",)),))) as (sandbox, api):
         with pytest.raises(ApiError) as caught:
             await api.create("email-imap", BODY, _ready)
-        assert type(caught.value) is ASKED_FOR[fault], caught.value
+        assert type(caught.value) is FAULT_ERRORS[fault], caught.value
         assert sandbox.counts()["create"] == 1, "a create is never repeated by the client itself"
 
 
 @pytest.mark.parametrize("status", [*range(200, 204), *range(300, 309), *range(400, 420), *range(500, 512)])
-async def test_no_status_of_a_create_over_a_socket_is_repeated_or_followed(status: int) -> None:
+async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: int) -> None:
     with scripted(lambda asked: Said(content=json.loads(ERRORS), status=status, headers={"Location": "/x"})) as server:
         async with _api(server.base_url) as api:
             with pytest.raises((ApiError, RunStopped)):
@@ -331,23 +330,23 @@ async def test_no_status_of_a_create_over_a_socket_is_repeated_or_followed(statu
     "content",
     [{}, [], None, {"id": None}, {"id": True}, {"id": "x1"}, {"id": -4}, {"id": 1.5}, {"id": ""}, {"id": "1" * 19}],
 )
-async def test_a_success_without_a_readable_id_is_in_doubt(content: object) -> None:
+async def test_a_2xx_without_a_valid_id_is_in_doubt(content: object) -> None:
     with scripted(lambda asked: Said(content=content)) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(InDoubt):
                 await api.create("email-imap", BODY, _ready)
 
 
-async def test_a_page_with_a_status_of_success_is_told_from_the_api() -> None:
+async def test_a_2xx_with_a_web_page_is_not_a_response_of_the_api() -> None:
     with scripted(lambda asked: Said(content=PAGE.decode(), kind="text/html")) as server:
         async with _api(server.base_url) as api:
-            with pytest.raises(OddPage):
+            with pytest.raises(UnexpectedPage):
                 await api.create("email-imap", BODY, _ready)
-            with pytest.raises(Distrusted):
+            with pytest.raises(ApiUnreliable):
                 await api.list_mail_monitors()
 
 
-async def test_nobody_listening_means_that_nothing_was_sent() -> None:
+async def test_a_refused_connection_means_that_nothing_was_sent() -> None:
     async with Sandbox() as sandbox:
         base_url = sandbox.base_url
     async with _api(base_url, token="t", password="") as api:
@@ -355,21 +354,21 @@ async def test_nobody_listening_means_that_nothing_was_sent() -> None:
             await api.create("email-imap", BODY, _ready)
 
 
-async def test_a_request_is_ready_before_it_leaves() -> None:
-    """What is noted when it gets ready is noted before the server has seen anything."""
-    async with _at_sandbox(Faults()) as (sandbox, api):
-        seen: list[int] = []
+async def test_get_ready_is_awaited_before_the_request_is_sent() -> None:
+    """So a mark that it writes is stored before the server receives anything."""
+    async with _sandbox_api(Faults()) as (sandbox, api):
+        counts: list[int] = []
 
-        async def note() -> None:
-            seen.append(sandbox.counts().get("create", 0))
+        async def record_count() -> None:
+            counts.append(sandbox.counts().get("create", 0))
 
-        await api.create("email-imap", BODY, note)
-        assert seen == [0]
+        await api.create("email-imap", BODY, record_count)
+        assert counts == [0]
         assert sandbox.counts()["create"] == 1
 
 
-async def test_many_refusals_of_one_token_are_one_login() -> None:
-    async with _at_sandbox(Faults()) as (sandbox, api):
+async def test_many_refusals_of_one_token_cause_one_login() -> None:
+    async with _sandbox_api(Faults()) as (sandbox, api):
         await api.list_mail_monitors()
         sandbox.expire_tokens()
 
@@ -385,7 +384,7 @@ async def test_many_refusals_of_one_token_are_one_login() -> None:
         assert sandbox.counts()["login"] == 2
 
 
-async def test_a_token_that_is_refused_at_once_again_stops_the_run() -> None:
+async def test_a_new_token_that_is_refused_too_stops_the_run() -> None:
     def answer(asked: Asked) -> Said:
         return Said(content=json.loads(AUTH), status=400)
 
@@ -396,7 +395,7 @@ async def test_a_token_that_is_refused_at_once_again_stops_the_run() -> None:
         assert len(server.asked) <= 5
 
 
-async def test_a_given_token_that_is_refused_is_not_renewed_without_a_password() -> None:
+async def test_a_configured_token_is_not_renewed_without_a_password() -> None:
     async with Sandbox() as sandbox, _api(sandbox.base_url, token=CANARY_TOKEN, username="", password="") as api:
         with pytest.raises(LoginRefused) as caught:
             await api.list_mail_monitors()
@@ -405,36 +404,36 @@ async def test_a_given_token_that_is_refused_is_not_renewed_without_a_password()
 
 
 @pytest.mark.parametrize("page_size", [None, 1, 3, 7, 8])
-async def test_a_list_in_pages_is_the_whole_list(page_size: int | None) -> None:
-    async with _at_sandbox(Faults(), page_size=page_size) as (_, api):
-        for number in range(7):
-            body = {"name": f"m{number}", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
+async def test_all_pages_of_a_list_are_read(page_size: int | None) -> None:
+    async with _sandbox_api(Faults(), page_size=page_size) as (_, api):
+        for index in range(7):
+            body = {"name": f"m{index}", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
             await api.create("email-imap", json.dumps(body).encode(), _ready)
-        assert [item["name"] for item in await api.list_mail_monitors()] == [f"m{number}" for number in range(7)]
+        assert [item["name"] for item in await api.list_mail_monitors()] == [f"m{index}" for index in range(7)]
 
 
 @pytest.mark.parametrize("fault", ["list-shape", "list-repeat", "page-after", "redirect", "garbled"])
-async def test_a_list_that_cannot_be_read_is_not_an_empty_account(fault: str) -> None:
+async def test_an_unreadable_list_is_not_treated_as_an_empty_account(fault: str) -> None:
     status = 200 if fault == "page-after" else None
-    async with _at_sandbox(Faults(rules=(Rule(fault=fault, on=("list",), status=status),))) as (_, api):
+    async with _sandbox_api(Faults(rules=(Rule(fault=fault, on=("list",), status=status),))) as (_, api):
         body = {"name": "m", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
         await api.create("email-imap", json.dumps(body).encode(), _ready)
         with pytest.raises(RunStopped):
             await api.list_mail_monitors()
 
 
-async def test_a_request_that_may_be_repeated_is_repeated_until_it_is_answered() -> None:
+async def test_a_request_that_is_safe_to_repeat_is_repeated_until_it_is_answered() -> None:
     rules = tuple(
         Rule(fault=fault, on=("list",), at=(at,)) for at, fault in enumerate(("reset-before", "error-after"), 1)
     )
-    async with _at_sandbox(Faults(rules=rules)) as (sandbox, api):
+    async with _sandbox_api(Faults(rules=rules)) as (sandbox, api):
         assert await api.list_mail_monitors() == []
         assert sandbox.counts()["list"] == 3
-        assert api.retried >= 1  # aiohttp repeats a GET by itself when a connection that it kept turns out dead
+        assert api.retried >= 1  # aiohttp itself repeats a GET if a reused connection is closed
 
 
-async def test_requests_that_are_never_answered_end_the_run() -> None:
-    async with _at_sandbox(Faults(rules=(Rule(fault="reset-before", on=("list",)),))) as (_, api):
+async def test_requests_without_a_response_stop_the_run() -> None:
+    async with _sandbox_api(Faults(rules=(Rule(fault="reset-before", on=("list",)),))) as (_, api):
         with pytest.raises(ApiDown):
             await api.list_mail_monitors()
 
@@ -442,55 +441,55 @@ async def test_requests_that_are_never_answered_end_the_run() -> None:
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words_of(error: BaseException | None) -> Iterator[str]:
+def _messages_of(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield from (str(error), repr(error), *map(str, error.args))
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize("fault", [*ASKED_FOR, "login-refused", "list-shape", "list-repeat"])
-async def test_no_word_about_any_failure_holds_a_secret(fault: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in the exception, what caused it, its arguments, or a log line at debug level."""
+@pytest.mark.parametrize("fault", [*FAULT_ERRORS, "login-refused", "list-shape", "list-repeat"])
+async def test_no_message_about_any_failure_contains_a_secret(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the exception, its causes and arguments, nor the log at debug level."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("bulkload").propagate = True
-    async with _at_sandbox(Faults(rules=(Rule(fault=fault, times=4),), retry_after="none")) as (sandbox, api):
+    async with _sandbox_api(Faults(rules=(Rule(fault=fault, times=4),), retry_after="none")) as (sandbox, api):
         shown: list[str] = []
         for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
             try:
                 await call
             except (ApiError, RunStopped) as error:
-                shown += _words_of(error)
-        words = "\n".join([*shown, caplog.text])
+                shown += _messages_of(error)
+        messages = "\n".join([*shown, caplog.text])
         tokens = [token for token in [api._token] if token]
         for secret in (CANARY_PASSWORD, *tokens):
-            assert secret not in words
+            assert secret not in messages
         assert all(secret not in repr(entry) for entry, secret in itertools.product(sandbox.requests(), tokens))
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 408, 500])
-@pytest.mark.parametrize("kind", ["application/json", "text/html", "text/plain"])
-async def test_an_answer_that_says_a_secret_back_is_shown_without_it(
-    status: int, kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/plain"])
+async def test_a_response_that_echoes_a_secret_is_shown_without_it(
+    status: int, content_type: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A debugging server or a gateway may show the request that it refuses."""
+    """A debugging server or a gateway may include the rejected request in its response."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("bulkload").propagate = True
-    monkeypatch.setattr("bulkload.alertsite.client.SAFE_BACK_OFF", 0.0)
+    monkeypatch.setattr("bulkload.alertsite.client.FIRST_BACK_OFF", 0.0)
     secret = 'se"cret-canary'
-    said = {"errors": [{"code": status, "message": f"sent: Bearer {secret}"}]}
-    content = json.dumps(said) if kind == "application/json" else f"<p>{secret}</p> {json.dumps(secret)} " * 9
-    answer = Said(content=content, status=status, kind=kind, headers={"Location": "/", "Retry-After": "0"})
+    errors = {"errors": [{"code": status, "message": f"sent: Bearer {secret}"}]}
+    content = json.dumps(errors) if content_type == "application/json" else f"<p>{secret}</p> {json.dumps(secret)} " * 9
+    response = Said(content=content, status=status, kind=content_type, headers={"Location": "/", "Retry-After": "0"})
     shown: list[str] = []
-    with scripted(lambda asked: answer, login=answer) as server:
+    with scripted(lambda asked: response, login=response) as server:
         async with _api(server.base_url, token=secret, password="", username="") as api:
             for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
                 with pytest.raises((ApiError, RunStopped)) as caught:
                     await call
-                shown += _words_of(caught.value)
+                shown += _messages_of(caught.value)
         async with _api(server.base_url, password=secret) as api:
             with pytest.raises((ApiError, RunStopped)) as caught:
                 await api.list_mail_monitors()
-            shown += _words_of(caught.value)
-    words = "\n".join([*shown, caplog.text])
-    assert secret not in words
-    assert json.dumps(secret)[1:-1] not in words
+            shown += _messages_of(caught.value)
+    messages = "\n".join([*shown, caplog.text])
+    assert secret not in messages
+    assert json.dumps(secret)[1:-1] not in messages

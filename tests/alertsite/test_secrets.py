@@ -1,4 +1,4 @@
-"""No text about a request holds a secret, in whatever spelling, also not that of the proxy on the way."""
+"""No message about a request contains a secret in any encoding, including the proxy's password."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def ready() -> None:
     return None
 
 
-def words_of(error: BaseException | None) -> Iterator[str]:
+def messages_of(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield from (str(error), repr(error), *map(str, error.args))
         error = error.__cause__ or error.__context__
@@ -44,18 +44,18 @@ def spellings(secret: str) -> set[str]:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("status", [407, 403, 502])
-async def test_a_proxy_that_refuses_does_not_give_its_password_away(
+async def test_the_password_of_a_refusing_proxy_is_not_shown(
     scheme: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither in the words, nor in what caused them, nor in the log, though the proxy says back what it was sent."""
+    """Neither in the message, nor in its causes, nor in the log, although the proxy echoes the request."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("bulkload").propagate = True
-    monkeypatch.setattr("bulkload.alertsite.client.SAFE_BACK_OFF", 0.0)
-    asked: list[str] = []
+    monkeypatch.setattr("bulkload.alertsite.client.FIRST_BACK_OFF", 0.0)
+    heads: list[str] = []
     basic = base64.b64encode(f"anna:{PASSWORD}".encode()).decode()
 
     def answer(heard: Heard) -> list[bytes]:
-        asked.append(heard.head)
+        heads.append(heard.head)
         text = (
             f"{basic} //anna:{PASSWORD}@proxy http:\\/\\/anna:{ENCODED}@proxy {ENCODED.lower()} {heard.head}".encode()
         )
@@ -69,18 +69,18 @@ async def test_a_proxy_that_refuses_does_not_give_its_password_away(
             for call in (api.create("email-imap", b"{}", ready), api.list_mail_monitors()):
                 with pytest.raises((ApiError, BulkloadError)) as caught:
                     await call
-                shown += words_of(caught.value)
+                shown += messages_of(caught.value)
                 if status == 407:
                     assert not isinstance(caught.value, ApiError) or type(caught.value) is WrongAddress
-    assert any(basic in head for head in asked), "the proxy got its password"
-    words = "\n".join([*shown, caplog.text])
-    words.encode()
-    assert HIDDEN in words
+    assert any(basic in head for head in heads), "the proxy received its password"
+    messages = "\n".join([*shown, caplog.text])
+    messages.encode()
+    assert HIDDEN in messages
     for secret in (*spellings(PASSWORD), basic):
-        assert secret not in words
+        assert secret not in messages
 
 
-def test_a_run_behind_a_proxy_that_refuses_tells_so_without_the_password(desk: Desk) -> None:
+def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(desk: Desk) -> None:
     with raw_server(
         lambda heard: [b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"]
     ) as server:
@@ -88,13 +88,13 @@ def test_a_run_behind_a_proxy_that_refuses_tells_so_without_the_password(desk: D
         desk.environment.setenv("https_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
         ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]), "--log-level", "debug")
     assert (ended.exit_code, rows[0]["status"]) == (3, "not_attempted")
-    told = ended.stdout + ended.stderr + (desk.folder / "results.csv").read_text("utf-8")
-    assert "407" in told
-    assert not any(secret in told for secret in spellings(PASSWORD))
+    output = ended.stdout + ended.stderr + (desk.folder / "results.csv").read_text("utf-8")
+    assert "407" in output
+    assert not any(secret in output for secret in spellings(PASSWORD))
 
 
 @pytest.mark.parametrize(
-    "named",
+    "proxy",
     [
         "http://anna:se#cret@127.0.0.1:3128",
         "http://127.0.0.1:port",
@@ -103,17 +103,17 @@ def test_a_run_behind_a_proxy_that_refuses_tells_so_without_the_password(desk: D
         "http://a\udcff:80",
     ],
 )
-def test_a_proxy_that_is_no_address_is_named_and_not_shown(desk: Desk, named: str) -> None:
+def test_an_invalid_proxy_url_is_reported_but_not_shown(desk: Desk, proxy: str) -> None:
     desk.log_in_at("https://127.0.0.1:9/api/v3")
-    desk.environment.setenv("https_proxy", named)
+    desk.environment.setenv("https_proxy", proxy)
     ended, _ = desk.run(desk.sheet("rows.csv", [imap("a")]))
-    told = ended.stdout + ended.stderr
+    output = ended.stdout + ended.stderr
     assert ended.exit_code == 2
-    assert "The proxy that the environment names for https addresses is not of the form" in told
-    assert "se#cret" not in told
+    assert "The proxy in the environment for https URLs is invalid" in output
+    assert "se#cret" not in output
 
 
-async def test_a_proxy_may_be_named_without_http(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_url_may_omit_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(lambda heard: [b"HTTP/1.1 204 No Content\r\n\r\n"]) as server:
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         async with Api("http://127.0.0.1:9/api/v3", Pace(None), token="t") as api:
@@ -121,19 +121,19 @@ async def test_a_proxy_may_be_named_without_http(monkeypatch: pytest.MonkeyPatch
     assert server.heard[0].line == "DELETE http://127.0.0.1:9/api/v3/monitors/7"
 
 
-async def test_a_password_that_is_said_back_later_is_hidden_too() -> None:
-    """A debugging server may show the whole session."""
-    said = Said(
+async def test_a_password_that_is_echoed_later_is_hidden_too() -> None:
+    """A debugging server may include the whole session in a response."""
+    response = Said(
         content={"errors": [{"code": 400, "message": f"{PASSWORD} {ENCODED} {json.dumps(PASSWORD)}"}]}, status=400
     )
-    with scripted(lambda asked: said) as server:
+    with scripted(lambda asked: response) as server:
         async with Api(server.base_url, Pace(None), username="u", password=PASSWORD) as api:
             with pytest.raises(ApiError) as caught:
                 await api.create("email-imap", b"{}", ready)
     assert str(caught.value) == f'{HIDDEN} {HIDDEN} "{HIDDEN}"'
 
 
-def test_a_secret_is_hidden_however_it_is_spelled() -> None:
+def test_a_secret_is_hidden_in_every_encoding() -> None:
     for secret in ("c@nary/p%ss", 'a"b\\c&d<e>', "päss wörd", "aaaa%2Fbbbb"):
         for text in (*spellings(secret), json.dumps(secret, ensure_ascii=False)[1:-1]):
             assert hide(f"<{text}>", [secret]) == f"<{HIDDEN}>", (secret, text)
@@ -151,13 +151,13 @@ def test_a_secret_is_hidden_however_it_is_spelled() -> None:
         ("http://h/a@b", "http://h/a@b"),
     ],
 )
-def test_no_address_is_shown_with_user_and_password(text: str, shown: str) -> None:
+def test_no_url_is_shown_with_user_and_password(text: str, shown: str) -> None:
     assert hide(text) == shown
 
 
 # ── tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-NO_TOKENS = [
+INVALID_TOKENS = [
     "",
     " ",
     "canary token",
@@ -170,26 +170,26 @@ NO_TOKENS = [
 ]
 
 
-@pytest.mark.parametrize("token", NO_TOKENS)
-def test_a_login_that_gives_what_no_header_can_carry_is_refused(desk: Desk, token: str) -> None:
+@pytest.mark.parametrize("token", INVALID_TOKENS)
+def test_a_login_that_returns_an_invalid_token_is_refused(desk: Desk, token: str) -> None:
     with scripted(lambda asked: listed(), login=Said(content={"access_token": token})) as server:
         desk.log_in_at(server.base_url)
         ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]))
         assert (ended.exit_code, rows[0]["status"], server.count("GET")) == (3, "not_attempted", 0)
-    told = ended.stdout + ended.stderr
-    assert "answered with a token that cannot be used" in told
-    assert "canary" not in told
+    output = ended.stdout + ended.stderr
+    assert "returned an invalid token" in output
+    assert "canary" not in output
 
 
-async def test_a_token_that_is_half_a_character_is_a_refused_login() -> None:
+async def test_a_token_with_a_lone_surrogate_is_a_refused_login() -> None:
     with scripted(lambda asked: listed(), login=Said(content='{"access_token": "\\ud83d"}')) as server:
         async with Api(server.base_url, Pace(None), username="u", password="p") as api:
             with pytest.raises(LoginRefused):
                 await api.list_mail_monitors()
 
 
-@pytest.mark.parametrize("token", [one for one in NO_TOKENS if one and "\0" not in one] + ["canary\udcff"])
-def test_a_given_token_that_no_header_can_carry_is_named_and_not_shown(desk: Desk, token: str) -> None:
+@pytest.mark.parametrize("token", [token for token in INVALID_TOKENS if token and "\0" not in token] + ["canary\udcff"])
+def test_an_invalid_configured_token_is_reported_but_not_shown(desk: Desk, token: str) -> None:
     desk.log_in_at("http://127.0.0.1:9/")
     desk.environment.setenv("ALERTSITE_TOKEN", token)
     ended, _ = desk.run(desk.sheet("rows.csv", [imap("a")]))
@@ -197,7 +197,7 @@ def test_a_given_token_that_no_header_can_carry_is_named_and_not_shown(desk: Des
     assert "canary" not in ended.stdout + ended.stderr
 
 
-def test_what_can_be_a_token() -> None:
+def test_can_be_token() -> None:
     assert can_be_token("695573df9519132454d3f461179aaaf9")
     assert can_be_token("eyJhbGciOi.J9+/=~_-")
-    assert not any(map(can_be_token, NO_TOKENS))
+    assert not any(map(can_be_token, INVALID_TOKENS))

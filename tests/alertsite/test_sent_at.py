@@ -1,4 +1,4 @@
-"""When a request left: at the earliest for a monitor that was made, at the latest for one that may have been."""
+"""When a request was sent: the earliest moment for a created monitor, the latest for a create in doubt."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from bulkload import clock
 from bulkload.alertsite.client import Api, Created
 from bulkload.alertsite.pacing import Pace
-from bulkload.errors import ApiError, InDoubt, Rejected, Unreadable
+from bulkload.errors import ApiError, InDoubt, Rejected, UnreadableResponse
 from tests.support.raw_server import Heard, as_json, endless, raw_server
 
-SLOW = 0.4  # seconds until the server answers
+SLOW = 0.4  # seconds until the server responds
 BODY = json.dumps({"name": "mx1", "hostname": "mx1.example.com", "note": "ü" * 3000}).encode()
 
 
 def seconds(moment: str) -> float:
-    """A moment on the monotonic clock."""
+    """A moment in seconds of the monotonic clock."""
     assert moment.split("|")[0] == clock.moment().split("|")[0]
     return float(moment.split("|")[1])
 
@@ -37,51 +37,51 @@ async def _create(api: Api) -> Created | ApiError:
 
 
 @pytest.mark.parametrize("status", [200, 500])
-async def test_a_request_that_waited_for_a_connection_left_when_it_got_one(status: int) -> None:
-    """There are three connections for four requests, so the last one leaves after the first answer."""
+async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(status: int) -> None:
+    """There are three connections for four requests, so the last one is sent after the first response."""
     answered: list[float] = []
-    numbers = iter(range(100, 200))
+    monitor_ids = iter(range(100, 200))
 
     def answer(heard: Heard) -> list[bytes]:
         time.sleep(SLOW)
         answered.append(time.monotonic())
-        return as_json({"id": str(next(numbers))}, status)
+        return as_json({"id": str(next(monitor_ids))}, status)
 
     with raw_server(answer) as server:
         async with Api(server.base_url, Pace(None), token="t", concurrency=1) as api:
             began = time.monotonic()
-            found = await asyncio.gather(*(_create(api) for _ in range(4)))
-    moments = sorted(seconds(one.left) for one in found if isinstance(one, Created | InDoubt))
+            results = await asyncio.gather(*(_create(api) for _ in range(4)))
+    moments = sorted(seconds(result.sent_at) for result in results if isinstance(result, Created | InDoubt))
     assert len(moments) == 4
-    last_came = max(one.at for one in server.heard)
-    assert last_came > began + SLOW
+    last_arrived = max(request.at for request in server.heard)
+    assert last_arrived > began + SLOW
     if status == 200:
-        assert moments[-1] <= last_came, "the earliest moment"
+        assert moments[-1] <= last_arrived, "the earliest moment"
         assert moments[-1] < answered[0]
     else:
         assert moments[-1] >= min(answered), "the latest moment"
-        assert moments[0] < min(answered), "those that did not wait left at once"
+        assert moments[0] < min(answered), "those that did not wait were sent at once"
 
 
-async def test_a_request_whose_leaving_was_not_noted_left_when_it_failed() -> None:
-    """A peer that accepts nothing: what it did before the connection broke is not known."""
+async def test_without_a_recorded_moment_a_request_was_sent_when_it_failed() -> None:
+    """What the server did before it closed the connection is not known."""
 
     def answer(heard: Heard) -> list[bytes]:
         time.sleep(SLOW)
-        raise OSError  # hang up
+        raise OSError  # closes the connection
 
     with raw_server(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             began = time.monotonic()
             error = await _create(api)
     assert isinstance(error, InDoubt)
-    assert began <= seconds(error.left) <= time.monotonic()
+    assert began <= seconds(error.sent_at) <= time.monotonic()
 
 
-async def test_a_create_goes_out_whole_and_with_its_length() -> None:
+async def test_a_create_is_sent_completely_and_with_its_length() -> None:
     with raw_server(lambda heard: as_json({"id": "7"})) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
-            for _ in range(2):  # also on a connection that was used before
+            for _ in range(2):  # the second one reuses the connection
                 assert await api.create("email-imap", BODY, ready)
     for heard in server.heard:
         assert heard.line == "POST /monitors/email-imap"
@@ -91,8 +91,8 @@ async def test_a_create_goes_out_whole_and_with_its_length() -> None:
         assert "Content-Type: application/json" in heard.head
 
 
-async def test_an_answer_that_comes_before_the_body_was_read_counts() -> None:
-    """The server refuses on the head alone; the body is longer than what fits into the sockets between."""
+async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
+    """The server rejects the request after reading its head; the body is longer than the socket buffers."""
     import socket
 
     body = b'{"name": "' + b"x" * 8_000_000 + b'"}'
@@ -115,11 +115,11 @@ async def test_an_answer_that_comes_before_the_body_was_read_counts() -> None:
         thread.join()
 
 
-async def test_an_answer_without_an_end_leaves_the_create_in_doubt_since_it_left() -> None:
+async def test_an_endless_response_leaves_the_create_in_doubt_since_it_was_sent() -> None:
     with raw_server(lambda heard: endless()) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             began = time.monotonic()
-            with pytest.raises(Unreadable) as caught:
+            with pytest.raises(UnreadableResponse) as caught:
                 await api.create("email-imap", BODY, ready)
-    assert began <= seconds(caught.value.left) <= time.monotonic()
+    assert began <= seconds(caught.value.sent_at) <= time.monotonic()
     assert server.count("POST") == 1

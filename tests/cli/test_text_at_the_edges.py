@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
-from bulkload.alertsite.responses import LONGEST_WORDS, decode
+from bulkload.alertsite.responses import MAX_MESSAGE_CHARS, decode
 from bulkload.errors import Rejected
 from tests.support.command_line import PLAN, Asked, Desk, Said, imap, listed, scripted
 from tests.support.paths import ROOT
@@ -105,7 +105,7 @@ async def test_a_refusal_without_end_is_cut() -> None:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected) as caught:
                 await api.create("email-imap", b"{}", ready)
-    assert len(str(caught.value)) == LONGEST_WORDS
+    assert len(str(caught.value)) == MAX_MESSAGE_CHARS
 
 
 async def test_a_refusal_of_several_lines_is_one_line() -> None:

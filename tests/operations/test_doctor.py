@@ -210,7 +210,7 @@ def test_the_object_of_an_account_that_cannot_be_read_names_nobody_either(desk: 
     assert ended.exit_code == ended.json["exit_code"] == 3
     assert "secret-name" in ended.stderr
     assert "secret-name" not in ended.stdout
-    assert ended.json["stopped"] == "The API gave an answer that cannot be true."
+    assert ended.json["stopped"] == "The API's responses are inconsistent or have an unexpected format."
     with running() as sandbox:
         desk.log_in_at(sandbox.base_url, "somebody@example.org")
         ended = desk("doctor", "--json")

@@ -1,4 +1,4 @@
-"""A clock that is driven: time passes only when everybody waits, so an hour takes a moment."""
+"""A simulated clock: time passes only while every task waits, so an hour of waiting takes no real time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Clock:
-    """A monotonic clock that stands still until it is told to go on."""
+    """A monotonic clock that stands still until `now` is changed."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -18,8 +18,8 @@ class Clock:
         return self.now
 
 
-class _Skipping(selectors.SelectSelector):
-    """Instead of waiting for something to happen, let the time go by."""
+class _AdvancingSelector(selectors.SelectSelector):
+    """A selector that advances the clock instead of waiting."""
 
     def __init__(self, clock: Clock, lateness: Callable[[], float]) -> None:
         super().__init__()
@@ -33,6 +33,6 @@ class _Skipping(selectors.SelectSelector):
 
 
 def drive(clock: Clock, work: Coroutine[Any, Any, None], lateness: Callable[[], float] = lambda: 0.0) -> None:
-    """Run to the end; `lateness` is how late the event loop wakes."""
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_Skipping(clock, lateness))) as runner:
+    """Run `work` to its end; `lateness` returns the seconds by which the event loop wakes late."""
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_AdvancingSelector(clock, lateness))) as runner:
         runner.run(work)

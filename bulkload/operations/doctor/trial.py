@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from bulkload.errors import (
+    ApiUnreliable,
     AuthFailed,
     BulkloadError,
-    Distrusted,
     Forbidden,
     InDoubt,
     NotFound,
@@ -172,7 +172,7 @@ class Attempt:
                     await asyncio.sleep(FIRST_POLL)
             except WrongAddress as error:
                 self._trials.forget(self._token)
-                raise Distrusted(f"The account cannot be written to: {error}") from error
+                raise ApiUnreliable(f"The account cannot be written to: {error}") from error
             except InDoubt as error:
                 return await self._look_up(error)
             else:
