@@ -15,12 +15,16 @@ import pytest
 
 from bulkload.cli.main import cli
 from bulkload.errors import ExitCode
+from bulkload.migration.tools.registry import READERS
 from bulkload.model import Status
 from bulkload.monitors.fields import FIELDS
 from bulkload.sandbox.server import running
+from tests.project.test_architecture import BELOW, MAY_IMPORT, SHARED
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
+MIGRATION = (ROOT / "samples" / "migration.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "bulkload" / "README.md").read_text("utf-8")
 SHELL = [
     re.sub(r"\s+#.*", "", line)
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -75,7 +79,7 @@ def test_the_commands_for_an_account_work_in_their_order(folder: Path, account: 
         assert done.returncode == (ExitCode.ROWS_LEFT if "--first" in line else ExitCode.DONE), (line, done)
 
 
-@pytest.mark.parametrize("line", re.findall(r"\| `(bulkload convert [^`]+)` \|$", README, re.MULTILINE))
+@pytest.mark.parametrize("line", re.findall(r"\| `(bulkload convert [^`]+)` \|$", MIGRATION, re.MULTILINE))
 def test_the_example_of_every_tool_works(line: str, folder: Path) -> None:
     done = _bulkload(line, folder)
     assert done.returncode == ExitCode.DONE, done
@@ -107,8 +111,38 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
     }
 
 
-def test_every_file_that_is_linked_is_there() -> None:
-    assert all((ROOT / target).exists() for target in re.findall(r"\]\(([^)#:]+)\)", README))
+@pytest.mark.parametrize(
+    "page", ["README.md", "bulkload/README.md", "samples/migration.md", ".github/CONTRIBUTING.md"]
+)
+def test_every_file_that_is_linked_is_there(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
+
+
+def test_every_tool_has_an_example_and_is_named() -> None:
+    named = README[README.index("## Migrate from another tool") : README.index("## Every night")]
+    rows = re.findall(r"^\| ([A-Z][^|]+?) \| [^|]+ \| `bulkload convert", MIGRATION, re.MULTILINE)
+    assert len(rows) == len(READERS)
+    tools = {tool.removesuffix(" 1") for row in rows for tool in row.split(", ")} - {"Icinga 2", "Big Brother"}
+    assert [tool for tool in tools if tool not in named] == []
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))`", ARCHITECTURE)
+    assert len(named) > 40
+    assert [path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "bulkload"))] == []
+
+
+def test_the_architecture_says_what_may_import_what() -> None:
+    table = ARCHITECTURE[ARCHITECTURE.index("## What may import what") : ARCHITECTURE.index("## Where to add things")]
+    rows = dict(re.findall(r"^\| ((?:`\w+` ?)+) \| ([^|]+) \|$", table, re.MULTILINE))
+    said = {part: names for parts, names in rows.items() for part in re.findall(r"\w+", parts)}
+    words = {"everything below": BELOW, "nothing": set()}
+    for part, names in said.items():
+        rooms = words.get(names) or {name.strip("` ").partition(".")[0] for name in names.split(",")} - {"nothing"}
+        assert rooms == MAY_IMPORT[part], part
+    assert said.keys() == MAY_IMPORT.keys() - SHARED - {"__init__", "__main__"}
 
 
 def _bulkload(line: str, folder: Path, account: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
