@@ -8,16 +8,16 @@ from typing import Any, get_args
 import click
 
 from bulkload.errors import ExitCode, UsageError
-from bulkload.sandbox import KINDS, Faults, Options, Rule, SandboxError
+from bulkload.sandbox import KINDS, Faults, Rule, SandboxError, SandboxOptions
 from bulkload.sandbox.account_options import Location, Role
-from bulkload.sandbox.alterations import WAYS, written
+from bulkload.sandbox.alterations import DISPLAY_RULES, written
 
 WINDOW = 1.0  # seconds of --rate-limit, if it names none
 
 
 def _help() -> str:
     faults = [f"  {name:<17} {kind.about}" for name, kind in KINDS.items()]
-    ways = [f"  {written(name):<17} {way.about}" for name, way in WAYS.items()]
+    ways = [f"  {written(name):<17} {way.about}" for name, way in DISPLAY_RULES.items()]
     return "\b\nFaults:\n" + "\n".join(faults) + "\n\n\b\nWays to show monitors:\n" + "\n".join(ways)
 
 
@@ -70,7 +70,7 @@ def sandbox(**given: Any) -> int:
         faults = _faults(given)
         plans = dict(map(_plan, given["plans"]))
         places = tuple(Location(id=number, name=f"Location {number}", region=1) for number in given["locations"])
-        options = Options(
+        options = SandboxOptions(
             role=given["role"],
             token_seconds=given["token_seconds"],
             plans=tuple(plans) or None,

@@ -39,11 +39,12 @@ _FOREIGN = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a package while the context lasts."""
-    with damage_translated():
-        package = zipfile.ZipFile(path)
-    with package:
-        yield package
+    """Open a package while the context lasts. The file is closed with it, even if a part is still being read."""
+    with path.open("rb") as file:
+        with damage_translated():
+            package = zipfile.ZipFile(file)
+        with package:
+            yield package
 
 
 @contextmanager

@@ -1,19 +1,20 @@
-"""A local stand-in for the AlertSite Management API v3, with faults on request.
+"""The sandbox: a local stand-in for the AlertSite Management API v3, with faults on request.
 
-    request ─▶ service (rate limit, faults) ─▶ account (the documented API) ─▶ monitors (body to monitor)
-                  │                                 └─▶ state (SQLite)
-                  ├─▶ showing (monitors otherwise than they were sent)
-                  ├─▶ wire, flood (the answer, good, broken or without an end)
-                  ├─▶ late (what is carried out after its answer)
-                  └─▶ journal (what was asked, answered and really done)
+    request ─▶ service (rate_window, schedule of faults) ─▶ account (the documented API) ─▶ monitor_bodies (body to monitor)
+                  │                                             └─▶ state (SQLite)
+                  ├─▶ alterations (monitors displayed differently from what was sent)
+                  ├─▶ wire, endless_answers (the response: good, broken or without an end)
+                  ├─▶ late_calls (what takes effect after its response)
+                  └─▶ request_log (what was requested, answered and really done)
 
-It is an island: nothing in here imports anything of bulkload outside this package, so that the client and the
-stand-in cannot share a mistake. `Options` say what the account is like, `Faults` what goes wrong in it.
-`Sandbox`, `running` and `serve` live in `bulkload.sandbox.server`, which is not imported here because aiohttp
-costs start-up time.
+In: HTTP requests. Out: responses, and a log of what was really done. May import: nothing else of bulkload, so that the
+client and the sandbox cannot share a mistake.
+
+`SandboxOptions` describe the account, `Faults` what goes wrong in it. `Sandbox`, `running` and `serve` are in
+`bulkload.sandbox.server`, which is not imported here because aiohttp takes time to start.
 """
 
-from bulkload.sandbox.account_options import Location, Options, SandboxError
+from bulkload.sandbox.account_options import Location, SandboxError, SandboxOptions
 from bulkload.sandbox.faults import KINDS, OPERATIONS, Faults, Rule
 
-__all__ = ["KINDS", "OPERATIONS", "Faults", "Location", "Options", "Rule", "SandboxError"]
+__all__ = ["KINDS", "OPERATIONS", "Faults", "Location", "Rule", "SandboxError", "SandboxOptions"]

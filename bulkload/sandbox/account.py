@@ -1,6 +1,6 @@
 """The documented API without HTTP: logins, creates, edits, reads and deletes in one account.
 
-In: calls, already told apart by `route`. Out: an `Answer`, or a `Listing` whose monitors are read while they are sent.
+In: calls, already told apart by `route`. Out: an `ApiResponse`, or a `MonitorList` whose monitors are read while they are sent.
 
 What the public pages do not settle:
 
@@ -32,11 +32,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bulkload.sandbox.account_options import WRITERS, Options
+from bulkload.sandbox.account_options import WRITERS, SandboxOptions
 from bulkload.sandbox.alterations import Show
 from bulkload.sandbox.faults import Operation
 from bulkload.sandbox.monitor_bodies import MODELS, Refused, edited_monitor, new_monitor
-from bulkload.sandbox.state import State, Stored
+from bulkload.sandbox.state import SandboxState, StoredMonitor
 
 AUTH_TEXT = "invalid_request - User authentication failed."
 NOT_FOUND = "Record not found"
@@ -56,7 +56,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResponse:
     """What the API says, and what it did."""
 
     status: int
@@ -74,7 +74,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class MonitorList:
     """A list answer that is yet to be read."""
 
     count: int  # monitors that `batches` will give
@@ -82,15 +82,15 @@ class Listing:
     batches: Iterator[list[str]]  # JSON texts
 
 
-def refusal(status: int, *reasons: str) -> Answer:
+def refusal(status: int, *reasons: str) -> ApiResponse:
     """The documented shape of errors."""
-    return Answer(
+    return ApiResponse(
         status=status,
         text=json.dumps({"errors": [{"code": status, "message": reason} for reason in reasons]}),
     )
 
 
-def route(method: str, path: str) -> Call | Answer:
+def route(method: str, path: str) -> Call | ApiResponse:
     """Tell calls apart by method and path (below the base path)."""
     match (method, *path.strip("/").split("/")):
         case ("POST", "access-tokens"):
@@ -110,7 +110,7 @@ def route(method: str, path: str) -> Call | Answer:
     return refusal(404, NOT_FOUND)
 
 
-def parse_body(content_type: str, body: bytes) -> dict[str, object] | Answer:
+def parse_body(content_type: str, body: bytes) -> dict[str, object] | ApiResponse:
     """The JSON object in a body, or why there is none."""
     if content_type != "application/json":
         return refusal(415, f"sandbox: The content type {content_type!r} is not application/json.")
@@ -123,17 +123,17 @@ def parse_body(content_type: str, body: bytes) -> dict[str, object] | Answer:
     return value
 
 
-class Account:
+class SandboxAccount:
     """One account: its tokens in memory, its monitors in the state."""
 
-    def __init__(self, options: Options, state: State, clock: Callable[[], float]) -> None:
+    def __init__(self, options: SandboxOptions, state: SandboxState, clock: Callable[[], float]) -> None:
         self._options = options
         self._state = state
         self._clock = clock
         self._tokens: dict[str, float] = {}  # token → when it expires
         self._refused_as: dict[str, Literal[400, 401]] = {}  # tokens expired on request → how to say so
 
-    def login(self, body: Mapping[str, object]) -> Answer:
+    def login(self, body: Mapping[str, object]) -> ApiResponse:
         """POST /access-tokens."""
         given = (body.get("username"), body.get("password"))
         if not all(
@@ -145,7 +145,7 @@ class Account:
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}
         token = secrets.token_hex(16)
         self._tokens[token] = now + self._options.token_seconds
-        return Answer(status=200, text=json.dumps({"access_token": token}))
+        return ApiResponse(status=200, text=json.dumps({"access_token": token}))
 
     def expire(self, token: str | None = None, status: Literal[400, 401] = 401) -> None:
         """Make one token, or all, expire at once; `status` is how their use is refused from then on."""
@@ -153,7 +153,7 @@ class Account:
             if self._tokens.pop(expired, None) is not None:
                 self._refused_as[expired] = status
 
-    def admit(self, token: str, operation: Operation) -> Answer | None:
+    def admit(self, token: str, operation: Operation) -> ApiResponse | None:
         """None when the token and the role allow the call, else the refusal."""
         if self._tokens.get(token, 0.0) <= self._clock():
             if self._refused_as.get(token) == 400:
@@ -163,15 +163,15 @@ class Account:
             return self.wrong_role()
         return None
 
-    def wrong_role(self) -> Answer:
+    def wrong_role(self) -> ApiResponse:
         """403, as a role that may not write gets it."""
         return refusal(403, "sandbox: The user's role does not allow this.")
 
-    def plan_full(self) -> Answer:
+    def plan_full(self) -> ApiResponse:
         """The refusal of a create when the plan has no free monitor."""
         return refusal(self._options.plan_full_status, "sandbox: The plan has no free monitor.")
 
-    def draft(self, kind: str, body: Mapping[str, object]) -> Draft | Answer:
+    def draft(self, kind: str, body: Mapping[str, object]) -> Draft | ApiResponse:
         """POST /monitors/{type} up to the point where the monitor would be made."""
         fields = new_monitor(kind, body, self._options)
         if isinstance(fields, Refused):
@@ -184,12 +184,12 @@ class Account:
             return refusal(400, "sandbox: name: another monitor of this type has it.")
         return Draft(kind=kind, fields=fields)
 
-    def create(self, draft: Draft, *, hidden: float = 0.0) -> Answer:
+    def create(self, draft: Draft, *, hidden: float = 0.0) -> ApiResponse:
         """Make the monitor; it becomes visible after `hidden` seconds."""
         number = self._state.insert(draft.kind, draft.fields, self._clock() + hidden if hidden else 0.0)
-        return Answer(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+        return ApiResponse(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
 
-    def patch(self, kind: str, number: int, body: Mapping[str, object]) -> Answer:
+    def patch(self, kind: str, number: int, body: Mapping[str, object]) -> ApiResponse:
         """PATCH /monitors/{type}/{id}."""
         stored = self._state.get(number)
         if stored is None or stored.type != kind:
@@ -200,23 +200,25 @@ class Account:
         if self._options.unique_names and self._state.name_is_taken(kind, str(fields["name"]), but=number):
             return refusal(400, "sandbox: name: another monitor of this type has it.")
         self._state.replace(number, fields)
-        return Answer(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+        return ApiResponse(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
 
-    def delete(self, number: int) -> Answer:
+    def delete(self, number: int) -> ApiResponse:
         """DELETE /monitors/{id}."""
         if self._state.get(number) is None:
             return refusal(404, NOT_FOUND)
         self._state.delete(number)
-        return Answer(status=204, committed=True, id=number)
+        return ApiResponse(status=204, committed=True, id=number)
 
-    def get(self, number: int, query: Mapping[str, str], *, hide: bool, show: Show | None = None) -> Answer:
+    def get(self, number: int, query: Mapping[str, str], *, hide: bool, show: Show | None = None) -> ApiResponse:
         """GET /monitors/{id}; `hide`: one that is not yet in the list is not found here either."""
         stored = self._state.get(number)
         if stored is None or (hide and stored.visible_at > self._clock()):
             return refusal(404, NOT_FOUND)
-        return Answer(status=200, text=_selected(stored, query.get("select"), show))
+        return ApiResponse(status=200, text=_selected(stored, query.get("select"), show))
 
-    def list(self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False) -> Listing | Answer:
+    def list(
+        self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False
+    ) -> MonitorList | ApiResponse:
         """GET /monitors; `gap`: a page after the first is read as if an earlier monitor had just been deleted."""
         numbers: dict[str, int | None] = {"limit": None, "offset": None}
         for key in numbers:
@@ -235,7 +237,7 @@ class Account:
         count = max(0, min(total - offset, total if limit is None else limit))
         batches = self._state.batches(kinds, now, limit=count, offset=offset + gone)
         select = query.get("select")
-        return Listing(
+        return MonitorList(
             count=count,
             resultset={
                 "count": total if self._options.count_is_total else count,
@@ -246,7 +248,7 @@ class Account:
         )
 
 
-def _selected(stored: Stored, select: str | None, show: Show | None) -> str:
+def _selected(stored: StoredMonitor, select: str | None, show: Show | None) -> str:
     if select is None and show is None:
         return stored.document  # as it is, since whole accounts are listed this way
     fields = show(stored.fields()) if show else stored.fields()

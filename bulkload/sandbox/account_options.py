@@ -59,7 +59,7 @@ ACCOUNT_DEFAULTS: Mapping[str, object] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class SandboxOptions:
     """The account that the stand-in plays, and how it keeps its log."""
 
     user: str = "sandbox@example.com"

@@ -27,7 +27,7 @@ _SERVER = re.compile(r"(?P<scheme>[a-z0-9+.-]+://)?(?P<host>\[[^]]*\]|[^:/]*)(?P
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class DisplayRule:
     """One way to show a monitor."""
 
     about: str  # one line for help texts
@@ -126,63 +126,69 @@ def _is_address(host: str) -> bool:
     return True
 
 
-WAYS: Mapping[str, Way] = {
-    "blanks": Way(
+DISPLAY_RULES: Mapping[str, DisplayRule] = {
+    "blanks": DisplayRule(
         about="white space in names as single blanks, none at the ends",
         show=_names(lambda name: " ".join(name.split())),
     ),
-    "cut": Way(
+    "cut": DisplayRule(
         about="names cut at N characters, 50 if it is left out",
         show=_text("name", lambda name, most: name[:most]),
         number=50,
     ),
-    "cut-bytes": Way(
+    "cut-bytes": DisplayRule(
         about="names cut at N bytes of UTF-8, 50 if it is left out", show=_text("name", _cut_bytes), number=50
     ),
-    "escapes": Way(about="& < > \" ' in names as HTML entities", show=_names(html.escape)),
-    "escapes-twice": Way(about="the same, twice: &amp;amp;", show=_names(lambda name: html.escape(html.escape(name)))),
-    "upper-names": Way(about="names in capitals", show=_names(str.upper)),
-    "lower-names": Way(about="names in small letters", show=_names(str.lower)),
-    "no-names": Way(about="names are null", show=_names(lambda _: None)),
-    "no-hosts": Way(about="host names are null", show=_without_hosts),
-    "question-marks": Way(
+    "escapes": DisplayRule(about="& < > \" ' in names as HTML entities", show=_names(html.escape)),
+    "escapes-twice": DisplayRule(
+        about="the same, twice: &amp;amp;", show=_names(lambda name: html.escape(html.escape(name)))
+    ),
+    "upper-names": DisplayRule(about="names in capitals", show=_names(str.upper)),
+    "lower-names": DisplayRule(about="names in small letters", show=_names(str.lower)),
+    "no-names": DisplayRule(about="names are null", show=_names(lambda _: None)),
+    "no-hosts": DisplayRule(about="host names are null", show=_without_hosts),
+    "question-marks": DisplayRule(
         about="what is not ASCII in names as ?",
         show=_names(lambda name: name.encode("ascii", "replace").decode("ascii")),
     ),
-    "ascii-only": Way(
+    "ascii-only": DisplayRule(
         about="what is not ASCII in names left out",
         show=_names(lambda name: name.encode("ascii", "ignore").decode("ascii")),
     ),
-    "bmp-only": Way(about="what is beyond U+FFFF in names as ?", show=_names(lambda name: _BEYOND_BMP.sub("?", name))),
-    "decomposed": Way(about="names in NFD", show=_names(lambda name: unicodedata.normalize("NFD", name))),
-    "composed": Way(about="names in NFC", show=_names(lambda name: unicodedata.normalize("NFC", name))),
-    "compatible": Way(about="names in NFKC", show=_names(lambda name: unicodedata.normalize("NFKC", name))),
-    "no-ports": Way(about="the key `port` is missing", show=_without_port),
-    "empty-ports": Way(about='every port is ""', show=_port("")),
-    "null-ports": Way(about="every port is null", show=_port(None)),
-    "default-ports": Way(about="an unset port as 143, 110 or 25", show=_with_default_port),
-    "number-texts": Way(about="numbers as strings", show=_numbers_as_strings),
-    "upper-types": Way(about="types in capitals: EMAIL-IMAP", show=_text("type", lambda kind, _: kind.upper())),
-    "short-types": Way(about="types without email-: imap", show=_text("type", lambda kind, _: _EMAIL.sub("", kind, 1))),
-    "upper-hosts": Way(about="host names in capitals", show=_hosts(str.upper)),
-    "dotted-hosts": Way(about="host names with a dot at the end", show=_hosts(_dotted)),
-    "host-ports": Way(about="hostname as host:port where a port is set", show=_with_port_in_host),
+    "bmp-only": DisplayRule(
+        about="what is beyond U+FFFF in names as ?", show=_names(lambda name: _BEYOND_BMP.sub("?", name))
+    ),
+    "decomposed": DisplayRule(about="names in NFD", show=_names(lambda name: unicodedata.normalize("NFD", name))),
+    "composed": DisplayRule(about="names in NFC", show=_names(lambda name: unicodedata.normalize("NFC", name))),
+    "compatible": DisplayRule(about="names in NFKC", show=_names(lambda name: unicodedata.normalize("NFKC", name))),
+    "no-ports": DisplayRule(about="the key `port` is missing", show=_without_port),
+    "empty-ports": DisplayRule(about='every port is ""', show=_port("")),
+    "null-ports": DisplayRule(about="every port is null", show=_port(None)),
+    "default-ports": DisplayRule(about="an unset port as 143, 110 or 25", show=_with_default_port),
+    "number-texts": DisplayRule(about="numbers as strings", show=_numbers_as_strings),
+    "upper-types": DisplayRule(about="types in capitals: EMAIL-IMAP", show=_text("type", lambda kind, _: kind.upper())),
+    "short-types": DisplayRule(
+        about="types without email-: imap", show=_text("type", lambda kind, _: _EMAIL.sub("", kind, 1))
+    ),
+    "upper-hosts": DisplayRule(about="host names in capitals", show=_hosts(str.upper)),
+    "dotted-hosts": DisplayRule(about="host names with a dot at the end", show=_hosts(_dotted)),
+    "host-ports": DisplayRule(about="hostname as host:port where a port is set", show=_with_port_in_host),
 }
 
 
-def parse(text: str) -> tuple[Way, int]:
+def parse(text: str) -> tuple[DisplayRule, int]:
     """The way that a text means, and its number; ValueError says in a sentence why there is none."""
     found = _WAY.fullmatch(text)
-    way = WAYS.get(found["name"]) if found else None
+    way = DISPLAY_RULES.get(found["name"]) if found else None
     if found is None or way is None or (found["number"] and not way.number):
-        there = ", ".join(written(name) for name in WAYS)
+        there = ", ".join(written(name) for name in DISPLAY_RULES)
         raise ValueError(f"There is no way {text!r} to show monitors; there are {there} (N from 1).")
     return way, int(found["number"] or way.number)
 
 
 def written(name: str) -> str:
     """A way's name with the number that it takes, for help texts."""
-    return f"{name}=N" if WAYS[name].number else name
+    return f"{name}=N" if DISPLAY_RULES[name].number else name
 
 
 def shown_by(ways: Sequence[str]) -> Show | None:

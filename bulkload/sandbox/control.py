@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from bulkload.sandbox.faults import Faults
-from bulkload.sandbox.request_log import Entry
+from bulkload.sandbox.request_log import LogEntry
 
 
 class Controlled(Protocol):
@@ -28,7 +28,7 @@ class Controlled(Protocol):
     @property
     def faults(self) -> Faults: ...
     def set_faults(self, faults: Faults) -> None: ...
-    def requests(self) -> list[Entry]: ...
+    def requests(self) -> list[LogEntry]: ...
     def forget_requests(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
     def monitors(self) -> list[dict[str, object]]: ...
@@ -37,7 +37,7 @@ class Controlled(Protocol):
 
 
 async def control(sandbox: Controlled, request: web.BaseRequest) -> web.Response:
-    """Answer one request below /control/."""
+    """ApiResponse one request below /control/."""
     match (request.method, request.path.removeprefix("/control/")):
         case ("GET", "faults"):
             return web.Response(text=sandbox.faults.to_json(), content_type="application/json")

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from aiohttp import ClientConnectionError, web
 
 from bulkload.sandbox import wire
-from bulkload.sandbox.account import Listing
-from bulkload.sandbox.account_options import Options
+from bulkload.sandbox.account import MonitorList
+from bulkload.sandbox.account_options import SandboxOptions
 from bulkload.sandbox.alterations import Show
 from bulkload.sandbox.monitor_bodies import new_monitor
 
@@ -28,7 +28,7 @@ FIRST_MADE_UP = 900_000_000  # far above the ids of any real account
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
-async def bomb(request: web.BaseRequest, status: int, stopping: asyncio.Event) -> web.StreamResponse:
+async def compressed_bomb(request: web.BaseRequest, status: int, stopping: asyncio.Event) -> web.StreamResponse:
     """A small body that says that it is gzip, and becomes very large when it is unpacked."""
     return await _pour(request, status, {"Content-Encoding": "gzip"}, _packed(), stopping)
 
@@ -38,11 +38,11 @@ async def endless(request: web.BaseRequest, status: int, stopping: asyncio.Event
     return await _pour(request, status, {}, itertools.repeat(b" " * PIECE), stopping)
 
 
-def endless_page(found: Listing, show: Show | None) -> Listing:
+def endless_page(found: MonitorList, show: Show | None) -> MonitorList:
     """A full page of made-up monitors instead of the one found, whatever its offset; none comes on two pages."""
     offset = int(str(found.resultset["offset"]))
     numbers = range(FIRST_MADE_UP + offset, FIRST_MADE_UP + offset + PAGE)
-    return Listing(
+    return MonitorList(
         count=PAGE,
         resultset={**found.resultset, "count": PAGE, "limit": PAGE},
         batches=iter([[_made_up(number, show) for number in numbers]]),
@@ -51,7 +51,7 @@ def endless_page(found: Listing, show: Show | None) -> Listing:
 
 def _made_up(number: int, show: Show | None) -> str:
     body = {"billing_plancode": "made-up", "name": f"made up {number}", "hostname": f"mx{number}.example.com"}
-    fields = new_monitor("email-imap", body, Options())
+    fields = new_monitor("email-imap", body, SandboxOptions())
     assert isinstance(fields, dict)
     fields = {"id": number, **fields}
     return json.dumps(show(fields) if show else fields)

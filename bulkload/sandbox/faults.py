@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from bulkload.sandbox import alterations as showing
+from bulkload.sandbox import alterations
 
 Operation = Literal["login", "list", "get", "create", "patch", "delete"]
 OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete")
@@ -21,7 +21,7 @@ Moment = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FaultKind:
     """One way to go wrong."""
 
     about: str  # one line for help texts
@@ -32,69 +32,77 @@ class Kind:
     status: int = 0  # the rule's `status` unless it says otherwise; 0: the fault has none
 
 
-KINDS: Mapping[str, Kind] = {
-    "throttle": Kind(about="429 out of turn", moment="before", on=OPERATIONS, seconds=1.0, status=429),
-    "request-timeout": Kind(about="408, not carried out", moment="before", status=408),
-    "timeout-after": Kind(about="408, but carried out", moment="after", status=408),
-    "error-before": Kind(about="5xx, not carried out", moment="before", status=500),
-    "error-after": Kind(about="5xx, but carried out", moment="after", status=500),
-    "error-auth-before": Kind(
+KINDS: Mapping[str, FaultKind] = {
+    "throttle": FaultKind(about="429 out of turn", moment="before", on=OPERATIONS, seconds=1.0, status=429),
+    "request-timeout": FaultKind(about="408, not carried out", moment="before", status=408),
+    "timeout-after": FaultKind(about="408, but carried out", moment="after", status=408),
+    "error-before": FaultKind(about="5xx, not carried out", moment="before", status=500),
+    "error-after": FaultKind(about="5xx, but carried out", moment="after", status=500),
+    "error-auth-before": FaultKind(
         about="5xx with the words of a refused login, not carried out", moment="before", status=500
     ),
-    "error-auth-after": Kind(
+    "error-auth-after": FaultKind(
         about="5xx with the words of a refused login, but carried out", moment="after", status=500
     ),
-    "drop-before": Kind(about="connection closed without an answer, not carried out", moment="before"),
-    "drop-after": Kind(about="connection closed without an answer, but carried out", moment="after"),
-    "reset-before": Kind(about="connection reset, not carried out", moment="before"),
-    "reset-after": Kind(about="connection reset, but carried out", moment="after"),
-    "cut": Kind(about="connection closed in the middle of the answer, carried out", moment="after"),
-    "stall-before": Kind(about="never answers, not carried out", moment="before"),
-    "stall-after": Kind(about="never answers, but carried out", moment="after"),
-    "slow": Kind(about="carried out at once, answered after `seconds`", moment="after", seconds=1.0),
-    "page-before": Kind(about="a gateway's HTML page, not carried out", moment="before", status=502),
-    "page-after": Kind(about="a gateway's HTML page, but carried out", moment="after", status=502),
-    "redirect": Kind(about="302 to a login page, not carried out", moment="before", status=302),
-    "late": Kind(about="504 now, created `seconds` later", moment="before", fits=("create",), seconds=1.0, status=504),
-    "lag": Kind(about="visible only after `seconds`", moment="after", fits=("create",), seconds=1.0),
-    "no-id": Kind(about="200 without an id, carried out", moment="after", fits=("create", "patch"), status=200),
-    "create-twice": Kind(
+    "drop-before": FaultKind(about="connection closed without an answer, not carried out", moment="before"),
+    "drop-after": FaultKind(about="connection closed without an answer, but carried out", moment="after"),
+    "reset-before": FaultKind(about="connection reset, not carried out", moment="before"),
+    "reset-after": FaultKind(about="connection reset, but carried out", moment="after"),
+    "cut": FaultKind(about="connection closed in the middle of the answer, carried out", moment="after"),
+    "stall-before": FaultKind(about="never answers, not carried out", moment="before"),
+    "stall-after": FaultKind(about="never answers, but carried out", moment="after"),
+    "slow": FaultKind(about="carried out at once, answered after `seconds`", moment="after", seconds=1.0),
+    "page-before": FaultKind(about="a gateway's HTML page, not carried out", moment="before", status=502),
+    "page-after": FaultKind(about="a gateway's HTML page, but carried out", moment="after", status=502),
+    "redirect": FaultKind(about="302 to a login page, not carried out", moment="before", status=302),
+    "late": FaultKind(
+        about="504 now, created `seconds` later", moment="before", fits=("create",), seconds=1.0, status=504
+    ),
+    "lag": FaultKind(about="visible only after `seconds`", moment="after", fits=("create",), seconds=1.0),
+    "no-id": FaultKind(about="200 without an id, carried out", moment="after", fits=("create", "patch"), status=200),
+    "create-twice": FaultKind(
         about="created twice, answered once, as if repeated on the way", moment="after", fits=("create",)
     ),
-    "garbled": Kind(about="200 with half a JSON text, carried out", moment="after", status=200),
-    "gzip-bomb": Kind(about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200),
-    "endless": Kind(about="200 with a body that never ends, not carried out", moment="before", status=200),
-    "token-401": Kind(about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401),
-    "token-400": Kind(
+    "garbled": FaultKind(about="200 with half a JSON text, carried out", moment="after", status=200),
+    "gzip-compressed_bomb": FaultKind(
+        about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200
+    ),
+    "endless": FaultKind(about="200 with a body that never ends, not carried out", moment="before", status=200),
+    "token-401": FaultKind(about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401),
+    "token-400": FaultKind(
         about="the token expires: 400 with the text that the docs show",
         moment="before",
         on=WITH_TOKEN,
         fits=WITH_TOKEN,
         status=400,
     ),
-    "plan-full": Kind(about="the plan has no free monitor", moment="before", fits=("create",)),
-    "echo-refusal": Kind(about="400 that repeats the name sent", moment="before", fits=("create",), status=400),
-    "surrogate": Kind(about="400 with half a character in its words", moment="before", fits=("create",), status=400),
-    "wrong-role": Kind(
+    "plan-full": FaultKind(about="the plan has no free monitor", moment="before", fits=("create",)),
+    "echo-refusal": FaultKind(about="400 that repeats the name sent", moment="before", fits=("create",), status=400),
+    "surrogate": FaultKind(
+        about="400 with half a character in its words", moment="before", fits=("create",), status=400
+    ),
+    "wrong-role": FaultKind(
         about="403, the role may not write",
         moment="before",
         on=("create", "patch", "delete"),
         fits=WITH_TOKEN,
         status=403,
     ),
-    "login-refused": Kind(about="user or password refused", moment="before", on=("login",), fits=("login",)),
-    "list-empty": Kind(about="an empty list", moment="after", on=("list",), fits=("list",)),
-    "list-shrunk": Kind(about="only the older half of the list", moment="after", on=("list",), fits=("list",)),
-    "list-shape": Kind(about="a list in an unknown shape", moment="after", on=("list",), fits=("list",)),
-    "list-repeat": Kind(about="every id given twice", moment="after", on=("list",), fits=("list",)),
-    "list-strings": Kind(about="numbers as strings", moment="after", on=("list",), fits=("list",)),
-    "page-gap": Kind(
+    "login-refused": FaultKind(about="user or password refused", moment="before", on=("login",), fits=("login",)),
+    "list-empty": FaultKind(about="an empty list", moment="after", on=("list",), fits=("list",)),
+    "list-shrunk": FaultKind(about="only the older half of the list", moment="after", on=("list",), fits=("list",)),
+    "list-shape": FaultKind(about="a list in an unknown shape", moment="after", on=("list",), fits=("list",)),
+    "list-repeat": FaultKind(about="every id given twice", moment="after", on=("list",), fits=("list",)),
+    "list-strings": FaultKind(about="numbers as strings", moment="after", on=("list",), fits=("list",)),
+    "page-gap": FaultKind(
         about="a page after the first begins one monitor too late, as after a delete",
         moment="after",
         on=("list",),
         fits=("list",),
     ),
-    "endless-list": Kind(about="every page full of made-up monitors", moment="after", on=("list",), fits=("list",)),
+    "endless-list": FaultKind(
+        about="every page full of made-up monitors", moment="after", on=("list",), fits=("list",)
+    ),
 }
 
 
@@ -136,7 +144,7 @@ class Rule:
             raise ValueError(f"The status of {self.fault} is {self.status}; 200 to 599 is allowed.")
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FaultKind:
         """The fault's entry in the table."""
         return KINDS[self.fault]
 
@@ -195,7 +203,7 @@ class Faults:
         if min(self.rate_limit, self.retry_after_seconds, self.visible_after) < 0 or self.rate_window <= 0:
             raise ValueError("Limits and times of faults cannot be negative, and the window must be above 0.")
         for way in self.shows:
-            showing.parse(way)
+            alterations.parse(way)
 
     def to_json(self) -> str:
         """The same faults as a JSON text."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 
-class Late:
+class LateCalls:
     """Calls that the event loop's timers make, and that can be hurried or forgotten."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bulkload.sandbox.account_options import ACCOUNT_DEFAULTS, SHOWN_LOCATIONS, Location, Options
+from bulkload.sandbox.account_options import ACCOUNT_DEFAULTS, SHOWN_LOCATIONS, Location, SandboxOptions
 
 ALERT_NOTE_LENGTH = 1000  # characters; longer text is cut without a word, which is documented
 READ_ONLY: Mapping[str, object] = {
@@ -47,7 +47,7 @@ class Refused:
     reasons: tuple[str, ...]
 
 
-def new_monitor(kind: str, body: Mapping[str, object], options: Options) -> dict[str, object] | Refused:
+def new_monitor(kind: str, body: Mapping[str, object], options: SandboxOptions) -> dict[str, object] | Refused:
     """The fields of a new monitor: what was sent, and the account's defaults for the rest."""
     sent = _sent(body)
     fields = {**ACCOUNT_DEFAULTS, **options.defaults, **sent}
@@ -55,7 +55,7 @@ def new_monitor(kind: str, body: Mapping[str, object], options: Options) -> dict
 
 
 def edited_monitor(
-    kind: str, stored: Mapping[str, object], body: Mapping[str, object], options: Options
+    kind: str, stored: Mapping[str, object], body: Mapping[str, object], options: SandboxOptions
 ) -> dict[str, object] | Refused:
     """The fields of a monitor after an edit: only those sent change."""
     sent = _sent(body)
@@ -153,7 +153,7 @@ def _sent(body: Mapping[str, object]) -> dict[str, object]:
 
 
 def _checked(
-    kind: str, fields: Mapping[str, object], sent: Mapping[str, object], options: Options
+    kind: str, fields: Mapping[str, object], sent: Mapping[str, object], options: SandboxOptions
 ) -> dict[str, object] | Refused:
     model = MODELS[kind]
     reasons: list[str] = []
@@ -177,7 +177,7 @@ def _checked(
     }
 
 
-def _contradictions(kind: str, monitor: _Monitor, places: list[int], options: Options) -> list[str]:
+def _contradictions(kind: str, monitor: _Monitor, places: list[int], options: SandboxOptions) -> list[str]:
     """What no field is guilty of alone, and what the account does not have."""
     reasons = []
     if options.plans is not None and monitor.billing_plancode not in options.plans:
@@ -214,7 +214,7 @@ def _worded(reasons: list[str]) -> tuple[str, ...]:
     return tuple(f"sandbox: {reason}" for reason in reasons)
 
 
-def _shown(number: int, options: Options) -> dict[str, object]:
+def _shown(number: int, options: SandboxOptions) -> dict[str, object]:
     for location in options.locations or SHOWN_LOCATIONS:
         if location.id == number:
             break

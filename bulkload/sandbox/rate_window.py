@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class Window:
+class RateWindow:
     """At most `limit` admitted requests in any `seconds`; a limit of 0 admits all."""
 
     def __init__(self, *, limit: int, seconds: float) -> None:

@@ -13,7 +13,7 @@ from typing import IO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LogEntry:
     """One request, or a create without an answer: one that came late, or one whose answer a gateway threw away."""
 
     at: float  # monotonic seconds, when the request arrived
@@ -29,16 +29,16 @@ class Entry:
     committed: bool = False  # the account was changed
 
 
-class Journal:
+class RequestLog:
     """The last requests, how many there were of each operation, and the file they are written to."""
 
     def __init__(self, *, size: int, file: Path | None) -> None:
-        self._ring: deque[Entry] = deque(maxlen=size)
+        self._ring: deque[LogEntry] = deque(maxlen=size)
         self._counts: Counter[str] = Counter()
         # Line buffered: a killed process loses no line that was written.
         self._file: IO[str] | None = file.open("a", buffering=1, encoding="utf-8") if file else None
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LogEntry) -> None:
         """Note one request."""
         self._ring.append(entry)
         self._counts[entry.operation] += 1
@@ -49,7 +49,7 @@ class Journal:
         if self._file:
             self._file.write(json.dumps(asdict(entry)) + "\n")
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LogEntry]:
         """The requests still in memory, in the order in which their fate was decided."""
         return list(self._ring.copy())  # the copy is one step, so that another thread may ask
 

@@ -23,20 +23,20 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-from bulkload.sandbox.account import Account
-from bulkload.sandbox.account_options import Options, SandboxError
+from bulkload.sandbox.account import SandboxAccount
+from bulkload.sandbox.account_options import SandboxError, SandboxOptions
 from bulkload.sandbox.control import control
 from bulkload.sandbox.faults import Faults
 from bulkload.sandbox.monitor_bodies import MODELS
-from bulkload.sandbox.request_log import Entry, Journal
+from bulkload.sandbox.request_log import LogEntry, RequestLog
 from bulkload.sandbox.service import Service
-from bulkload.sandbox.state import State
+from bulkload.sandbox.state import SandboxState
 
 BASE_PATH = "/api/v3"
 SHUTDOWN_SECONDS = 0.5  # how long answers under way may take when the server stops
 BACKLOG = 1024  # connections that may wait to be accepted
 
-USUAL = Options()
+USUAL = SandboxOptions()
 NO_FAULTS = Faults()
 
 
@@ -45,7 +45,7 @@ class Sandbox:
 
     def __init__(
         self,
-        options: Options = USUAL,
+        options: SandboxOptions = USUAL,
         faults: Faults = NO_FAULTS,
         state: Path | None = None,
         port: int = 0,
@@ -64,15 +64,15 @@ class Sandbox:
     async def start(self) -> str:
         """Open the state, listen, and return the base URL."""
         try:
-            self._journal = Journal(size=self.options.log_size, file=self.options.log_file)
+            self._journal = RequestLog(size=self.options.log_size, file=self.options.log_file)
         except OSError as error:
             raise SandboxError(f"The log file {self.options.log_file} cannot be written: {error.strerror}.") from error
         try:
-            self._state = State(self._path, first_id=self.options.first_id)
+            self._state = SandboxState(self._path, first_id=self.options.first_id)
         except BaseException:
             self._journal.close()
             raise
-        self._account = Account(self.options, self._state, self._clock)
+        self._account = SandboxAccount(self.options, self._state, self._clock)
         self._service = Service(account=self._account, state=self._state, journal=self._journal, faults=self._faults)
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -120,7 +120,7 @@ class Sandbox:
         if self.base_url:  # before the start there is no service, and the start takes the faults from here
             self._service.set_faults(faults)
 
-    def requests(self) -> list[Entry]:
+    def requests(self) -> list[LogEntry]:
         """The request log."""
         return self._journal.entries()
 
@@ -155,7 +155,7 @@ class Sandbox:
 
 @contextmanager
 def running(
-    options: Options = USUAL,
+    options: SandboxOptions = USUAL,
     faults: Faults = NO_FAULTS,
     state: Path | None = None,
     port: int = 0,
@@ -188,7 +188,7 @@ def running(
 
 
 def serve(
-    options: Options = USUAL,
+    options: SandboxOptions = USUAL,
     faults: Faults = NO_FAULTS,
     state: Path | None = None,
     host: str = "127.0.0.1",

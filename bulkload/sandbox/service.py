@@ -18,22 +18,31 @@ from functools import partial
 
 from aiohttp import web
 
-from bulkload.sandbox import endless_answers as flood
-from bulkload.sandbox import wire
-from bulkload.sandbox.account import AUTH_TEXT, Account, Answer, Call, Draft, Listing, parse_body, refusal, route
+from bulkload.sandbox import endless_answers, wire
+from bulkload.sandbox.account import (
+    AUTH_TEXT,
+    ApiResponse,
+    Call,
+    Draft,
+    MonitorList,
+    SandboxAccount,
+    parse_body,
+    refusal,
+    route,
+)
 from bulkload.sandbox.alterations import shown_by
 from bulkload.sandbox.faults import Faults, Rule
-from bulkload.sandbox.late_calls import Late
-from bulkload.sandbox.rate_window import Window
-from bulkload.sandbox.request_log import Entry, Journal
+from bulkload.sandbox.late_calls import LateCalls
+from bulkload.sandbox.rate_window import RateWindow
+from bulkload.sandbox.request_log import LogEntry, RequestLog
 from bulkload.sandbox.schedule import Schedule, Subject
-from bulkload.sandbox.state import State
+from bulkload.sandbox.state import SandboxState
 
 GONE_CHECK_SECONDS = 0.2  # how often a stalled answer looks whether its client is still there
 
 
 @dataclass(slots=True, kw_only=True)
-class _Exchange:
+class _RequestInProgress:
     """One request on its way through."""
 
     request: web.BaseRequest
@@ -48,11 +57,11 @@ class _Exchange:
 class Service:
     """The API under its base path, with faults."""
 
-    def __init__(self, *, account: Account, state: State, journal: Journal, faults: Faults) -> None:
+    def __init__(self, *, account: SandboxAccount, state: SandboxState, journal: RequestLog, faults: Faults) -> None:
         self._account = account
         self._state = state
         self._journal = journal
-        self._late = Late()
+        self._late = LateCalls()
         self._stopping = asyncio.Event()
         self.set_faults(faults)
 
@@ -63,7 +72,7 @@ class Service:
 
     def set_faults(self, faults: Faults) -> None:
         """Let other things go wrong from now on; requests and attempts are counted anew."""
-        self._window = Window(limit=faults.rate_limit, seconds=faults.rate_window)
+        self._window = RateWindow(limit=faults.rate_limit, seconds=faults.rate_window)
         self._schedule = Schedule(faults)
         self._show = shown_by(faults.shows)
 
@@ -80,9 +89,9 @@ class Service:
         self._late.drop()
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        """Answer one request; `path` is below the base path."""
+        """ApiResponse one request; `path` is below the base path."""
         call = route(request.method, path)
-        exchange = _Exchange(
+        exchange = _RequestInProgress(
             request=request,
             at=time.monotonic(),
             wall=time.time(),
@@ -99,10 +108,10 @@ class Service:
         if wait:
             self._note(exchange, 429, fault="rate-limit")
             return wire.throttled(self.faults, wait)
-        if isinstance(call, Answer):
+        if isinstance(call, ApiResponse):
             return self._answer(exchange, call)
         self._late.commit_due()
-        content: dict[str, object] | Answer = {}
+        content: dict[str, object] | ApiResponse = {}
         if call.operation in ("login", "create", "patch"):
             content = parse_body(request.content_type, body)
         exchange.rule = self._schedule.strike(_subject(call, content, exchange))
@@ -110,21 +119,23 @@ class Service:
             return await self._strike_before(exchange, exchange.rule, call, content)
         try:
             answer = self._act(exchange, call, content)
-            if isinstance(answer, Answer) and answer.committed:
+            if isinstance(answer, ApiResponse) and answer.committed:
                 await self._state.committed()
         except sqlite3.Error as error:
             return self._answer(exchange, refusal(500, f"sandbox: The state cannot be used: {error}."))
         if exchange.rule:
             return await self._strike_after(exchange, exchange.rule, answer)
-        if isinstance(answer, Listing):
+        if isinstance(answer, MonitorList):
             self._note(exchange, 200)
             return await wire.listing(request, answer, None)
         return self._answer(exchange, answer)
 
-    def _act(self, exchange: _Exchange, call: Call, content: dict[str, object] | Answer) -> Answer | Listing:
+    def _act(
+        self, exchange: _RequestInProgress, call: Call, content: dict[str, object] | ApiResponse
+    ) -> ApiResponse | MonitorList:
         """Let the account carry the call out."""
         if call.operation == "login":
-            return content if isinstance(content, Answer) else self._account.login(content)
+            return content if isinstance(content, ApiResponse) else self._account.login(content)
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
         rule = exchange.rule
@@ -136,12 +147,12 @@ class Service:
             return self._account.get(call.number, exchange.request.query, hide=hide, show=self._show)
         if call.operation == "delete":
             return self._account.delete(call.number)
-        if isinstance(content, Answer):
+        if isinstance(content, ApiResponse):
             return content
         if call.operation == "patch":
             return self._account.patch(call.kind, call.number, content)
         draft = self._account.draft(call.kind, content)
-        if isinstance(draft, Answer):
+        if isinstance(draft, ApiResponse):
             return draft
         lag = rule.wait if rule and rule.fault == "lag" else 0.0
         hidden = max(lag, self.faults.visible_after)
@@ -155,9 +166,9 @@ class Service:
         return created
 
     async def _strike_before(
-        self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer
+        self, exchange: _RequestInProgress, rule: Rule, call: Call, content: dict[str, object] | ApiResponse
     ) -> web.StreamResponse:
-        """Answer instead of the account."""
+        """ApiResponse instead of the account."""
         request = exchange.request
         match rule.fault:
             case "drop-before" | "reset-before":
@@ -167,7 +178,7 @@ class Service:
                 return await self._stall(exchange, None)
             case "endless":
                 self._note(exchange, rule.answer)
-                return await flood.endless(request, rule.answer, self._stopping)
+                return await endless_answers.endless(request, rule.answer, self._stopping)
             case "throttle":
                 self._note(exchange, rule.answer)
                 return wire.throttled(self.faults, rule.wait)
@@ -192,10 +203,12 @@ class Service:
                 return self._answer(exchange, self._account.login({}))
         return self._answer(exchange, _trouble(exchange, rule))
 
-    async def _strike_after(self, exchange: _Exchange, rule: Rule, answer: Answer | Listing) -> web.StreamResponse:
+    async def _strike_after(
+        self, exchange: _RequestInProgress, rule: Rule, answer: ApiResponse | MonitorList
+    ) -> web.StreamResponse:
         """Spoil the answer of the account."""
         request, fault = exchange.request, rule.fault
-        done = answer if isinstance(answer, Answer) else None
+        done = answer if isinstance(answer, ApiResponse) else None
         text = done.text if done else '{"metadata": {"__permissions": {"acl": 7}, "resultset": {"count": 3,'
         match fault:
             case "drop-after" | "reset-after":
@@ -220,20 +233,20 @@ class Service:
         if fault == "garbled" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.garbled(text, rule.answer)
-        if fault == "gzip-bomb" and succeeded:
+        if fault == "gzip-compressed_bomb" and succeeded:
             self._note(exchange, rule.answer, done)
-            return await flood.bomb(request, rule.answer, self._stopping)
+            return await endless_answers.compressed_bomb(request, rule.answer, self._stopping)
         if fault == "no-id" and succeeded:
             self._note(exchange, rule.answer, done)
-            return wire.plain(Answer(status=rule.answer, text="{}"))
-        if isinstance(answer, Answer):
+            return wire.plain(ApiResponse(status=rule.answer, text="{}"))
+        if isinstance(answer, ApiResponse):
             return self._answer(exchange, answer)
         self._note(exchange, 200)
         if fault == "endless-list":
-            answer = flood.endless_page(answer, self._show)
+            answer = endless_answers.endless_page(answer, self._show)
         return await wire.listing(request, answer, rule)
 
-    async def _stall(self, exchange: _Exchange, done: Answer | None) -> web.Response:
+    async def _stall(self, exchange: _RequestInProgress, done: ApiResponse | None) -> web.Response:
         """Say nothing until the client goes or the server stops."""
         self._note(exchange, 0, done)
         request = exchange.request
@@ -243,19 +256,21 @@ class Service:
                 break
         return wire.break_connection(request, reset=False)
 
-    def _promise(self, exchange: _Exchange, rule: Rule, call: Call, content: dict[str, object] | Answer) -> Answer:
-        """Answer like a gateway that gave up, and create the monitor later; what is refused is refused now."""
+    def _promise(
+        self, exchange: _RequestInProgress, rule: Rule, call: Call, content: dict[str, object] | ApiResponse
+    ) -> ApiResponse:
+        """ApiResponse like a gateway that gave up, and create the monitor later; what is refused is refused now."""
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
-        draft = content if isinstance(content, Answer) else self._account.draft(call.kind, content)
-        if isinstance(draft, Answer):
+        draft = content if isinstance(content, ApiResponse) else self._account.draft(call.kind, content)
+        if isinstance(draft, ApiResponse):
             return draft
 
-        assert not isinstance(content, Answer)  # or there would be no draft
+        assert not isinstance(content, ApiResponse)  # or there would be no draft
         self._late.put(rule.wait, partial(self._create_late, exchange, call.kind, content))
         return _trouble(exchange, rule)
 
-    def _create_late(self, exchange: _Exchange, kind: str, body: Mapping[str, object]) -> None:
+    def _create_late(self, exchange: _RequestInProgress, kind: str, body: Mapping[str, object]) -> None:
         # Checked again: the plan may have become full, or the name taken, in the meantime.
         done = self._account.draft(kind, body)
         if isinstance(done, Draft):
@@ -264,13 +279,15 @@ class Service:
         now = replace(exchange, at=time.monotonic(), wall=time.time(), operation="late-commit")
         self._note(now, 0, done)
 
-    def _answer(self, exchange: _Exchange, answer: Answer) -> web.Response:
+    def _answer(self, exchange: _RequestInProgress, answer: ApiResponse) -> web.Response:
         self._note(exchange, answer.status, answer)
         return wire.plain(answer)
 
-    def _note(self, exchange: _Exchange, status: int, done: Answer | None = None, *, fault: str | None = None) -> None:
+    def _note(
+        self, exchange: _RequestInProgress, status: int, done: ApiResponse | None = None, *, fault: str | None = None
+    ) -> None:
         self._journal.add(
-            Entry(
+            LogEntry(
                 at=exchange.at,
                 wall=exchange.wall,
                 operation=exchange.operation,
@@ -291,7 +308,7 @@ def _token(request: web.BaseRequest) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _trouble(exchange: _Exchange, rule: Rule) -> Answer:
+def _trouble(exchange: _RequestInProgress, rule: Rule) -> ApiResponse:
     """The words of a fault that has the documented shape of errors."""
     match rule.fault:
         case "error-auth-before" | "error-auth-after":
@@ -303,11 +320,11 @@ def _trouble(exchange: _Exchange, rule: Rule) -> Answer:
     return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
 
 
-def _subject(call: Call, content: dict[str, object] | Answer, exchange: _Exchange) -> Subject:
+def _subject(call: Call, content: dict[str, object] | ApiResponse, exchange: _RequestInProgress) -> Subject:
     """What chance depends on; the name and host of a create are noted for the log on the way."""
     if call.operation != "create":
         return Subject(operation=call.operation, key=str(call.number))
-    if not isinstance(content, Answer):
+    if not isinstance(content, ApiResponse):
         exchange.name = str(content.get("name", ""))
         exchange.host = str(content.get("hostname") or content.get("smtp_hostname") or "")
     return Subject(operation="create", key=f"{call.kind}\n{exchange.name}\n{exchange.host}", name=exchange.name)

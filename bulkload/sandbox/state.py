@@ -35,7 +35,7 @@ CREATE INDEX IF NOT EXISTS monitors_by_visible_at ON monitors (visible_at);
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredMonitor:
     """One monitor as it is kept."""
 
     id: int
@@ -49,7 +49,7 @@ class Stored:
         return fields
 
 
-class State:
+class SandboxState:
     """The monitors of one account, in a file or (None) in memory."""
 
     def __init__(self, path: Path | None, *, first_id: int) -> None:
@@ -83,7 +83,7 @@ class State:
         self._begin()
         self._db.execute("DELETE FROM monitors WHERE id = ?", (number,))
 
-    def get(self, number: int) -> Stored | None:
+    def get(self, number: int) -> StoredMonitor | None:
         """One monitor, visible or not."""
         row = self._db.execute("SELECT id, type, visible_at, document FROM monitors WHERE id = ?", (number,)).fetchone()
         return _stored(row) if row else None
@@ -98,7 +98,7 @@ class State:
 
     def batches(
         self, kinds: Sequence[str], visible_by: float, *, limit: int, offset: int = 0
-    ) -> Iterator[list[Stored]]:
+    ) -> Iterator[list[StoredMonitor]]:
         """The visible monitors of these types in order of id, in batches."""
         last, left = 0, limit
         while left > 0:
@@ -194,10 +194,10 @@ def _document(fields: Mapping[str, object]) -> str:
     return json.dumps({key: value for key, value in fields.items() if key != "id"})
 
 
-def _stored(row: tuple[int, str, float, str]) -> Stored:
+def _stored(row: tuple[int, str, float, str]) -> StoredMonitor:
     number, kind, visible_at, document = row
     # The id is known only after the row is written, so it is put in when the row is read.
-    return Stored(
+    return StoredMonitor(
         id=number, type=kind, visible_at=visible_at, document=f'{{"id": {number}, {document.removeprefix("{")}'
     )
 

@@ -15,7 +15,7 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from bulkload.sandbox.account import Answer, Listing
+from bulkload.sandbox.account import ApiResponse, MonitorList
 from bulkload.sandbox.alterations import with_strings
 from bulkload.sandbox.faults import Faults, Rule
 
@@ -28,7 +28,7 @@ _PAGE = (
 )
 
 
-def plain(answer: Answer) -> web.Response:
+def plain(answer: ApiResponse) -> web.Response:
     """The answer as it is meant."""
     if answer.status == 204:
         return web.Response(status=204)
@@ -87,7 +87,7 @@ async def cut(request: web.BaseRequest, text: str) -> web.StreamResponse:
     return response
 
 
-async def listing(request: web.BaseRequest, found: Listing, rule: Rule | None) -> web.StreamResponse:
+async def listing(request: web.BaseRequest, found: MonitorList, rule: Rule | None) -> web.StreamResponse:
     """A list in its envelope, in pieces when it is long, so that memory stays flat."""
     shape = rule.fault if rule else ""
     limit = {"list-empty": 0, "list-shrunk": found.count // 2}.get(shape, found.count)

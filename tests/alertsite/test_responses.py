@@ -40,7 +40,7 @@ from bulkload.errors import (
     UnexpectedPage,
     WrongAddress,
 )
-from bulkload.sandbox import Faults, Options, Rule
+from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox
 from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
 
@@ -273,7 +273,7 @@ async def _api(base_url: str, **options: Any) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def _sandbox_api(faults: Faults, **more_options: Any) -> AsyncIterator[tuple[Sandbox, Api]]:
-    options = Options(user="u", password=CANARY_PASSWORD, **more_options)
+    options = SandboxOptions(user="u", password=CANARY_PASSWORD, **more_options)
     async with Sandbox(options, faults) as sandbox, _api(sandbox.base_url, request_timeout=3.0) as api:
         yield sandbox, api
 

@@ -19,7 +19,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bulkload.sandbox import Faults, Options, Rule
+from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.runs import Store
 from tests.support.command_line import Desk, by_hand, imap
@@ -720,7 +720,7 @@ def test_everything_on_stderr_is_a_json_line_if_wanted(desk: Desk, sandbox: Sand
 
 
 def test_no_password_is_in_the_logs(desk: Desk) -> None:
-    options = Options(password="correct-horse")
+    options = SandboxOptions(password="correct-horse")
     with running(options) as sandbox:
         desk.log_in_at(sandbox.base_url, password=options.password)
         drop(desk, GOOD, ["a"])

@@ -33,12 +33,12 @@ from bulkload.monitors.display_profile import (
     without_display_differences,
 )
 from bulkload.monitors.identity import Identity, asked_identity, listed_identity
-from bulkload.sandbox.alterations import WAYS, shown_by
+from bulkload.sandbox.alterations import DISPLAY_RULES, shown_by
 from bulkload.stages.candidates import Candidates
 
 EVERY = frozenset(Alteration)
 OF_TYPES = ("upper-types", "short-types")  # a monitor's type is not part of this module
-SINGLE = (*(way for way in WAYS if way not in OF_TYPES), "cut=20", "cut=12", "cut-bytes=20")
+SINGLE = (*(way for way in DISPLAY_RULES if way not in OF_TYPES), "cut=20", "cut=12", "cut-bytes=20")
 CASE, LOSS = {"upper-names", "lower-names"}, {"question-marks", "ascii-only", "bmp-only"}
 FORMS, CUTS = {"decomposed", "compatible"}, {"cut", "cut-bytes", "cut=20", "cut=12", "cut-bytes=20"}
 BOTH_CHANGE = tuple(
@@ -51,7 +51,9 @@ TOO_MANY = ({"escapes", "escapes-twice"},)
 OTHER_PORT = tuple({"default-ports", way} for way in ("no-ports", "empty-ports", "null-ports"))
 PAIRS = [
     f"{one}+{other}"
-    for one, other in ((first, second) for some in combinations(WAYS, 2) for first, second in (some, some[::-1]))
+    for one, other in (
+        (first, second) for some in combinations(DISPLAY_RULES, 2) for first, second in (some, some[::-1])
+    )
     if not {one, other} & {*OF_TYPES} and {one, other} not in (*OTHER_PORT, *TOO_MANY)
 ]
 APART = [ways for ways in PAIRS if {*ways.split("+")} not in BOTH_CHANGE]

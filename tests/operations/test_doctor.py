@@ -170,9 +170,9 @@ def test_types_that_are_spelled_otherwise_are_told(desk: Desk, sandbox: Sandbox,
 
 
 def test_the_list_and_its_pages_are_told(desk: Desk) -> None:
-    from bulkload.sandbox import Options
+    from bulkload.sandbox import SandboxOptions
 
-    with running(Options(page_size=2)) as sandbox:
+    with running(SandboxOptions(page_size=2)) as sandbox:
         desk.log_in_at(sandbox.base_url)
         desk.run(desk.sheet("hosts.csv", [imap("a"), imap("b"), imap("c")]))
         line = _topics(desk("doctor"))["list"]

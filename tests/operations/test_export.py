@@ -16,7 +16,7 @@ from bulkload.monitors.identity import differences
 from bulkload.monitors.validate import Valid, Validator
 from bulkload.operations.export import write_sheet
 from bulkload.readers.opening import open_source
-from bulkload.sandbox import Options
+from bulkload.sandbox import SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from tests.support.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
 
@@ -112,7 +112,7 @@ def test_one_edited_cell_patches_that_field(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_an_export_makes_a_copy_in_another_account(desk: Desk, suffix: str) -> None:
-    with running() as sandbox, running(Options(user="copy@example.com", first_id=900_001)) as other:
+    with running() as sandbox, running(SandboxOptions(user="copy@example.com", first_id=900_001)) as other:
         before = fill(desk, sandbox)
         desk("export", f"e{suffix}")
         desk.log_in_at(other.base_url, "copy@example.com")

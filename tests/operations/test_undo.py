@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.sandbox import Faults, Options, Rule
+from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.runs import Store
 from tests.support.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
@@ -144,7 +144,7 @@ def test_updated_rows_are_not_undone(desk: Desk) -> None:
 
 
 def test_another_account_is_refused(desk: Desk) -> None:
-    with running() as sandbox, running(Options(user="other@example.com")) as other:
+    with running() as sandbox, running(SandboxOptions(user="other@example.com")) as other:
         run = make(desk, sandbox, "ab")
         desk.log_in_at(other.base_url, "other@example.com")
         ended = desk("undo", run, "--yes")

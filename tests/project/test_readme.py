@@ -111,9 +111,7 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "bulkload/README.md", "samples/migration.md", ".github/CONTRIBUTING.md"]
-)
+@pytest.mark.parametrize("page", ["README.md", "bulkload/README.md", "samples/migration.md", ".github/CONTRIBUTING.md"])
 def test_every_file_that_is_linked_is_there(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)

@@ -661,8 +661,12 @@ def test_a_sheet_that_declares_entities_is_refused(tmp_path: Path) -> None:
             return content
         return content.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "aaaa">]>', 1)
 
-    with pytest.raises(InputError, match="document type declaration"):
-        read(repacked(saved(tmp_path, as_formulas_with_values), change))
+    path = repacked(saved(tmp_path, as_formulas_with_values), change)
+    with pytest.raises(InputError, match="document type declaration") as refusal:
+        read(path)
+    assert refusal.traceback, "which keeps alive whatever was being read"
+    if (descriptors := Path("/proc/self/fd")).is_dir():
+        assert path.resolve() not in {link.resolve() for link in descriptors.iterdir()}
 
 
 def test_a_survey_sees_marks_and_references_that_a_block_cuts_in_two() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.sandbox import Faults, Options, Rule, wire
-from bulkload.sandbox.alterations import WAYS, parse, shown_by, written
+from bulkload.sandbox import Faults, Rule, SandboxOptions, wire
+from bulkload.sandbox.alterations import DISPLAY_RULES, parse, shown_by, written
 from tests.sandbox.test_command import served
 from tests.support.command_line import Desk, imap
 from tests.support.sandbox_caller import BOUNCE, MX1, Caller, calling
@@ -69,7 +69,7 @@ async def read(caller: Caller, query: str = "") -> dict[str, Any]:
 
 
 def test_every_way_is_tried_in_this_file() -> None:
-    assert {way.partition("=")[0] for way in SHOWN} == set(WAYS)
+    assert {way.partition("=")[0] for way in SHOWN} == set(DISPLAY_RULES)
 
 
 @pytest.mark.parametrize("way", SHOWN)
@@ -104,7 +104,7 @@ async def test_ways_apply_in_the_order_given(ways: tuple[str, ...], sent: str, s
         ("no-hosts", (None, None)),
         ("upper-hosts", ("smtps://SMTP.EXAMPLE.COM:465", "pop3s://MAIL.EXAMPLE.COM:995")),
         ("dotted-hosts", ("smtps://smtp.example.com.:465", "pop3s://mail.example.com.:995")),
-        *((way, (BOUNCE["smtp_hostname"], BOUNCE["pop3_hostname"])) for way in WAYS if way.endswith("-ports")),
+        *((way, (BOUNCE["smtp_hostname"], BOUNCE["pop3_hostname"])) for way in DISPLAY_RULES if way.endswith("-ports")),
     ],
 )
 async def test_a_round_trip_has_two_hosts_and_no_port(way: str, shown: tuple[str | None, str | None]) -> None:
@@ -157,7 +157,7 @@ async def test_the_type_of_the_filter_is_the_stored_one_and_select_picks_of_what
 
 async def test_pages_and_lists_in_pieces_are_shown_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "STREAMED_FROM", 2)
-    async with calling(Options(page_size=4), faults=Faults(shows=("upper-names",))) as caller:
+    async with calling(SandboxOptions(page_size=4), faults=Faults(shows=("upper-names",))) as caller:
         for name in "abcdef":
             await caller.create(name)
         assert await caller.names() == ["A", "B", "C", "D"]
@@ -199,7 +199,7 @@ def test_a_way_that_cannot_be_is_refused_in_one_sentence(way: str) -> None:
     name=st.text(st.characters(codec=None)) | st.none() | st.integers(),
     host=st.text(st.characters(codec=None)) | st.none(),
     port=st.none() | st.just("") | st.integers(1, 65535),
-    ways=st.lists(st.sampled_from([*WAYS, "cut=1", "cut-bytes=4"])),
+    ways=st.lists(st.sampled_from([*DISPLAY_RULES, "cut=1", "cut-bytes=4"])),
 )
 def test_whatever_is_stored_can_be_shown_in_any_ways(name: object, host: object, port: object, ways: list[str]) -> None:
     """Lone surrogates too, which no UTF-8 can hold."""
@@ -220,7 +220,7 @@ def test_no_character_is_halved() -> None:
 
 def test_the_command_takes_ways_and_its_help_lists_them(desk: Desk) -> None:
     lines = [line.strip() for line in desk("sandbox", "--help").stdout.splitlines()]
-    assert all(f"{written(name):<17} {way.about}" in lines for name, way in WAYS.items())
+    assert all(f"{written(name):<17} {way.about}" in lines for name, way in DISPLAY_RULES.items())
     ended = desk("sandbox", "--show", "sideways")
     assert (ended.exit_code, "sideways" in ended.stderr) == (2, True)
     with served(desk, "--show", "cut=4", "--show", "upper-names"):

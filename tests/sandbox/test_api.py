@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bulkload.sandbox import Location, Options
+from bulkload.sandbox import Location, SandboxOptions
 from tests.support.sandbox_caller import BOUNCE, MX1, USER, calling
 
 AUTH_FAILED = {"errors": [{"code": 400, "message": "invalid_request - User authentication failed."}]}
@@ -91,7 +91,7 @@ async def test_a_token_lives_3600_seconds_from_its_issue_however_much_it_is_used
 @pytest.mark.parametrize("role", ["admin", "co-admin", "power-user", "read-only", "report-only"])
 async def test_only_the_three_writing_roles_may_write_and_all_may_read(role: Any) -> None:
     may = role in ("admin", "co-admin", "power-user")
-    async with calling(Options(role=role)) as caller:
+    async with calling(SandboxOptions(role=role)) as caller:
         assert (await caller.create())[0] == (200 if may else 403)
         assert (await caller.call("PATCH", "/monitors/email-imap/100001", {"port": 993}))[0] == (200 if may else 403)
         assert (await caller.call("GET", "/monitors"))[0] == 200
@@ -123,7 +123,7 @@ async def test_a_monitor_is_created_read_changed_and_deleted(kind: str) -> None:
 
 
 async def test_what_is_left_out_comes_from_the_account() -> None:
-    options = Options(defaults={"interval": 60, "locations": [{"id": 20}, {"id": 77}], "mode": "Global Verify"})
+    options = SandboxOptions(defaults={"interval": 60, "locations": [{"id": 20}, {"id": 77}], "mode": "Global Verify"})
     async with calling(options) as caller:
         await caller.create(port=None)
         _, monitor = await caller.call("GET", "/monitors/100001")
@@ -305,7 +305,7 @@ async def test_the_list_has_the_documented_envelope_and_filters_by_type() -> Non
     ],
 )
 async def test_a_list_can_be_read_in_pages(query: str, page_size: int | None, expected: str) -> None:
-    async with calling(Options(page_size=page_size)) as caller:
+    async with calling(SandboxOptions(page_size=page_size)) as caller:
         for number in range(5):
             await caller.create(str(number))
         _, answer = await caller.call("GET", "/monitors" + query)
@@ -319,7 +319,7 @@ async def test_a_nonsensical_page_is_refused(query: str) -> None:
 
 
 async def test_the_count_can_be_that_of_all_pages() -> None:
-    async with calling(Options(page_size=2, count_is_total=True)) as caller:
+    async with calling(SandboxOptions(page_size=2, count_is_total=True)) as caller:
         for number in range(3):
             await caller.create(str(number))
         _, answer = await caller.call("GET", "/monitors?offset=2")
@@ -370,7 +370,7 @@ async def test_the_same_body_twice_makes_two_monitors() -> None:
 
 
 async def test_names_are_unique_within_a_type_on_request() -> None:
-    async with calling(Options(unique_names=True)) as caller:
+    async with calling(SandboxOptions(unique_names=True)) as caller:
         assert (await caller.create("a"))[0] == 200
         assert (await caller.create("a"))[0] == 400
         assert (await caller.call("POST", "/monitors/email-pop", {**MX1, "name": "a"}))[0] == 200
@@ -384,14 +384,14 @@ async def test_unknown_and_read_only_fields_are_ignored_or_refused() -> None:
     async with calling() as caller:
         assert (await caller.create(**extra))[1] == {"id": "100001"}
         assert not {"colour", "smtp_hostname"} & set(caller.sandbox.monitors()[0])
-    async with calling(Options(strict_fields=True)) as caller:
+    async with calling(SandboxOptions(strict_fields=True)) as caller:
         status, answer = await caller.create(**extra)
         assert status == 400
         assert len(answer["errors"]) == 3
 
 
 async def test_only_the_plans_and_locations_of_the_account_are_known() -> None:
-    options = Options(plans=("UBM - A/A",), locations=(Location(id=10, name="Here", region=1),))
+    options = SandboxOptions(plans=("UBM - A/A",), locations=(Location(id=10, name="Here", region=1),))
     async with calling(options) as caller:
         assert (await caller.create())[0] == 200
         assert "plan" in said((await caller.create(billing_plancode="UBM - A/A:1:50"))[1])
@@ -400,7 +400,7 @@ async def test_only_the_plans_and_locations_of_the_account_are_known() -> None:
 
 @pytest.mark.parametrize("status", [400, 403])
 async def test_a_plan_takes_no_more_than_its_capacity_and_a_delete_frees_a_place(status: Any) -> None:
-    async with calling(Options(capacity={"UBM - A/A": 3}, plan_full_status=status)) as caller:
+    async with calling(SandboxOptions(capacity={"UBM - A/A": 3}, plan_full_status=status)) as caller:
         answers = await asyncio.gather(*(caller.create(f"mx{number}") for number in range(10)))
         assert sorted(got for got, _ in answers) == [200] * 3 + [status] * 7
         assert (await caller.create(billing_plancode="OTHER"))[0] == 200
@@ -417,7 +417,7 @@ async def test_a_plan_takes_no_more_than_its_capacity_and_a_delete_frees_a_place
     ],
 )
 async def test_modes_are_checked_against_locations_on_request(fields: dict[str, Any], status: int) -> None:
-    async with calling(Options(check_modes=True)) as caller:
+    async with calling(SandboxOptions(check_modes=True)) as caller:
         assert (await caller.create(**fields))[0] == status
     async with calling() as caller:
         assert (await caller.create(**fields))[0] == 200

@@ -11,8 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from bulkload.sandbox import KINDS, Faults, Options, Rule
-from bulkload.sandbox import endless_answers as flood
+from bulkload.sandbox import KINDS, Faults, Rule, SandboxOptions, endless_answers
 from tests.support.sandbox_caller import MX1, PATIENCE, Caller, calling
 
 POURS = ("gzip-bomb", "endless")
@@ -50,7 +49,7 @@ async def until(met: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("operation", CALLS)
 async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flood, "BOMB_BYTES", 20 * flood.BOMB_PIECE)
+    monkeypatch.setattr(endless_answers, "BOMB_BYTES", 20 * endless_answers.BOMB_PIECE)
     async with calling() as caller:
         await caller.create("there")
         caller.sandbox.set_faults(always("gzip-bomb", operation))
@@ -61,7 +60,7 @@ async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeyp
         unpacker = zlib.decompressobj(wbits=31)
         unpacked = unpacker.decompress(packed)
         assert unpacker.eof
-        assert len(unpacked) == 20 * flood.BOMB_PIECE
+        assert len(unpacked) == 20 * endless_answers.BOMB_PIECE
         assert not unpacked.strip()
         assert len(caller.sandbox.monitors()) == (2 if operation == "create" else 1)
 
@@ -83,7 +82,7 @@ async def test_it_stops_when_the_client_goes_away(
     fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[str] = []
-    pour = flood._pour
+    pour = endless_answers._pour
 
     async def watched(*given: object) -> object:
         try:
@@ -91,7 +90,7 @@ async def test_it_stops_when_the_client_goes_away(
         finally:
             ended.append(fault)
 
-    monkeypatch.setattr(flood, "_pour", watched)
+    monkeypatch.setattr(endless_answers, "_pour", watched)
     async with calling() as caller:
         caller.sandbox.set_faults(always(fault, "create"))
         async with pouring(caller, "create") as response:
@@ -126,7 +125,7 @@ async def test_it_stops_when_the_server_stops(fault: str, reads: bool, caplog: p
 
 
 async def test_an_endless_list_has_a_full_page_at_every_offset_and_no_monitor_twice() -> None:
-    async with calling(Options(page_size=3)) as caller:
+    async with calling(SandboxOptions(page_size=3)) as caller:
         await caller.create("there")
         caller.sandbox.set_faults(Faults(rules=(Rule(fault="endless-list"),), shows=("upper-names",)))
         seen: list[int] = []

@@ -13,8 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bulkload.sandbox import KINDS, Faults, Options, Rule
-from bulkload.sandbox import endless_answers as flood
+from bulkload.sandbox import KINDS, Faults, Rule, SandboxOptions, endless_answers
 from bulkload.sandbox.server import Sandbox
 from tests.support.sandbox_caller import MX1, USER, Caller, calling
 
@@ -58,7 +57,7 @@ UNANSWERED = {
     "stall-before": 0,
     "stall-after": 1,
 }
-WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # see test_sandbox_flood
+WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # see test_endless_answers
 
 
 @pytest.mark.parametrize("fault", ANSWERED)
@@ -200,8 +199,12 @@ async def test_a_create_can_be_repeated_on_the_way_and_the_second_answers() -> N
         assert (counts["create"], counts["created"]) == (2, 3)
 
 
-@pytest.mark.parametrize("options", [Options(unique_names=True), Options(capacity={MX1["billing_plancode"]: 1})])
-async def test_where_the_repeated_create_is_refused_its_answer_hides_that_the_first_was_not(options: Options) -> None:
+@pytest.mark.parametrize(
+    "options", [SandboxOptions(unique_names=True), SandboxOptions(capacity={MX1["billing_plancode"]: 1})]
+)
+async def test_where_the_repeated_create_is_refused_its_answer_hides_that_the_first_was_not(
+    options: SandboxOptions,
+) -> None:
     async with calling(options, faults=always("create-twice")) as caller:
         assert (await caller.create())[0] == 400
         assert await caller.names() == [MX1["name"]]
@@ -210,7 +213,7 @@ async def test_where_the_repeated_create_is_refused_its_answer_hides_that_the_fi
 
 @pytest.mark.parametrize("in_all", [False, True])
 async def test_a_page_after_the_first_can_leave_a_monitor_out(in_all: bool) -> None:
-    async with calling(Options(page_size=3, count_is_total=in_all)) as caller:
+    async with calling(SandboxOptions(page_size=3, count_is_total=in_all)) as caller:
         for number in range(8):
             await caller.create(f"mx{number}")
         caller.sandbox.set_faults(always("page-gap"))
@@ -454,7 +457,7 @@ async def test_stop_ends_stalled_and_slow_answers() -> None:
 async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_the_server(
     fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flood, "BOMB_BYTES", flood.BOMB_PIECE)
+    monkeypatch.setattr(endless_answers, "BOMB_BYTES", endless_answers.BOMB_PIECE)
     calls: dict[str, tuple[str, str, object]] = {
         "login": ("POST", "/access-tokens", USER),
         "create": ("POST", "/monitors/email-imap", MX1),

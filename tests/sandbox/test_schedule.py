@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, OPERATIONS, Faults, Rule
-from bulkload.sandbox.alterations import WAYS
-from bulkload.sandbox.rate_window import Window
+from bulkload.sandbox.alterations import DISPLAY_RULES
+from bulkload.sandbox.rate_window import RateWindow
 from bulkload.sandbox.schedule import Schedule, Subject, chance
 
 CREATE = Subject(operation="create", key="email-imap\nmx1\nmx1.example.com", name="mx1")
@@ -45,7 +45,7 @@ FAULTS = st.builds(
     retry_after_seconds=st.integers(0, 1000),
     visible_after=st.floats(0, 1000),
     hide_single=st.booleans(),
-    shows=st.lists(st.sampled_from([*WAYS, "cut=7"]), max_size=3).map(tuple),
+    shows=st.lists(st.sampled_from([*DISPLAY_RULES, "cut=7"]), max_size=3).map(tuple),
 )
 
 
@@ -173,7 +173,7 @@ def test_another_seed_strikes_others() -> None:
 def test_no_window_ever_holds_more_than_the_limit_and_none_is_refused_without_need(
     limit: int, seconds: float, gaps: list[float]
 ) -> None:
-    window, now = Window(limit=limit, seconds=seconds), 1_000.0
+    window, now = RateWindow(limit=limit, seconds=seconds), 1_000.0
     admitted: list[float] = []
     for gap in gaps:
         now += gap
@@ -187,7 +187,7 @@ def test_no_window_ever_holds_more_than_the_limit_and_none_is_refused_without_ne
 
 
 def test_the_window_opens_exactly_one_window_later_and_not_a_moment_before() -> None:
-    window = Window(limit=2, seconds=1.0)
+    window = RateWindow(limit=2, seconds=1.0)
     assert [window.refuse(moment) for moment in (10.0, 10.5)] == [0, 0]
     assert window.refuse(10.75) == 0.25
     assert window.refuse(10.999_999) > 0
@@ -197,7 +197,7 @@ def test_the_window_opens_exactly_one_window_later_and_not_a_moment_before() -> 
 
 
 def test_refused_requests_do_not_keep_the_window_shut() -> None:
-    window = Window(limit=1, seconds=1.0)
+    window = RateWindow(limit=1, seconds=1.0)
     assert window.refuse(0.0) == 0
     assert all(window.refuse(tenth / 10) > 0 for tenth in range(1, 10))
     assert window.refuse(1.0) == 0

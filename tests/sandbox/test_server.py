@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import bulkload.sandbox
-from bulkload.sandbox import Faults, Options, Rule, SandboxError
+from bulkload.sandbox import Faults, Rule, SandboxError, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from tests.support.sandbox_caller import MX1, USER, calling
 
@@ -106,7 +106,7 @@ async def test_what_was_answered_is_in_the_file_at_once(tmp_path: Path) -> None:
 async def test_late_commits_at_a_stop_are_carried_out_or_dropped(tmp_path: Path, late_on_stop: Any, made: int) -> None:
     state = tmp_path / "state.sqlite3"
     late = Faults(rules=(Rule(fault="late", seconds=3600),))
-    async with calling(Options(late_on_stop=late_on_stop), late, state=state) as caller:
+    async with calling(SandboxOptions(late_on_stop=late_on_stop), late, state=state) as caller:
         assert (await caller.create())[0] == 504
     async with calling(state=state) as caller:
         assert len(await caller.names()) == made
@@ -114,7 +114,7 @@ async def test_late_commits_at_a_stop_are_carried_out_or_dropped(tmp_path: Path,
 
 async def test_a_late_commit_does_not_overfill_a_plan() -> None:
     late = Faults(rules=(Rule(fault="late", names=("late",), seconds=3600),))
-    async with calling(Options(capacity={"UBM - A/A": 1}), late) as caller:
+    async with calling(SandboxOptions(capacity={"UBM - A/A": 1}), late) as caller:
         assert (await caller.create("late"))[0] == 504
         assert (await caller.create("other"))[0] == 200
         caller.sandbox.commit_late()
@@ -124,7 +124,7 @@ async def test_a_late_commit_does_not_overfill_a_plan() -> None:
 
 async def test_the_log_says_what_was_done_and_holds_no_secret(tmp_path: Path) -> None:
     log = tmp_path / "requests.jsonl"
-    async with calling(Options(log_file=log, password="open sesame"), login=False) as caller:
+    async with calling(SandboxOptions(log_file=log, password="open sesame"), login=False) as caller:
         status, answer = await caller.call("POST", "/access-tokens", {**USER, "password": "open sesame"})
         assert status == 200
         caller.token = answer["access_token"]
@@ -148,7 +148,7 @@ async def test_the_log_says_what_was_done_and_holds_no_secret(tmp_path: Path) ->
 
 
 async def test_the_log_in_memory_keeps_the_newest_only() -> None:
-    async with calling(Options(log_size=3)) as caller:
+    async with calling(SandboxOptions(log_size=3)) as caller:
         for number in range(5):
             await caller.create(f"mx{number}")
         assert [entry.name for entry in caller.sandbox.requests()] == ["mx2", "mx3", "mx4"]
@@ -196,7 +196,7 @@ async def test_a_taken_port_is_a_sentence() -> None:
 
 async def test_a_log_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match=r"^The log file .* cannot be written: .*\.$"):
-        await Sandbox(Options(log_file=tmp_path)).start()
+        await Sandbox(SandboxOptions(log_file=tmp_path)).start()
 
 
 async def test_faults_can_be_set_before_the_start() -> None:

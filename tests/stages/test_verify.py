@@ -8,7 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bulkload.sandbox import Faults, Options
+from bulkload.sandbox import Faults, SandboxOptions
 from bulkload.sandbox.server import running
 from tests.support.command_line import Asked, Desk, Said, by_hand, imap, listed, scripted
 
@@ -159,7 +159,7 @@ def test_fields_that_are_not_shown_are_named_and_prove_nothing(desk: Desk) -> No
 
 def test_what_was_not_asked_for_is_no_change(desk: Desk) -> None:
     """The account's own defaults fill what the row leaves open; what --set says was asked for."""
-    with running(Options(defaults={"interval": 60})) as sandbox:
+    with running(SandboxOptions(defaults={"interval": 60})) as sandbox:
         desk.log_in_at(sandbox.base_url)
         ended, _ = desk.run(desk.sheet("a.csv", [imap("a")]), "--verify", "--set", f"alert_note={'x' * 1000}")
         assert ended.exit_code == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bulkload.sandbox import Faults, Options
+from bulkload.sandbox import Faults, SandboxOptions
 from bulkload.sandbox.server import Sandbox
 
 USER = {"username": "sandbox@example.com", "password": "sandbox"}
@@ -71,14 +71,14 @@ PATIENCE = 60.0  # seconds until the stand-in counts as stuck
 
 @asynccontextmanager
 async def calling(
-    options: Options | None = None,
+    options: SandboxOptions | None = None,
     faults: Faults | None = None,
     *,
     login: bool = True,
     **more: Any,
 ) -> AsyncIterator[Caller]:
     """Start a stand-in and log in."""
-    sandbox = Sandbox(options or Options(), **more)
+    sandbox = Sandbox(options or SandboxOptions(), **more)
     async with sandbox, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session:
         caller = Caller(sandbox, session)
         if login:

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, Faults, Rule
-from bulkload.sandbox.alterations import WAYS
+from bulkload.sandbox.alterations import DISPLAY_RULES
 from tests.torture.scenario import SPELLINGS, Line, Round, Scenario, There
 
 MONITORS = 8  # different monitors that a file can ask for
@@ -24,7 +24,7 @@ WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # each costs seconds, an
 LEFT_OUT = (*BREAKS_ASSUMPTIONS, *MAKES_TWINS, *WITHOUT_END)
 SECONDS = {"late": LONGEST_LATE, "slow": 0.3, "throttle": 1.0}
 FAULTS = tuple(name for name in KINDS if name not in LEFT_OUT)
-SHOWN = (*WAYS, "cut=20", "cut-bytes=20")  # ways to show monitors otherwise
+SHOWN = (*DISPLAY_RULES, "cut=20", "cut-bytes=20")  # ways to show monitors otherwise
 LAGS = (0.0, 0.2, 1.0)  # seconds
 
 

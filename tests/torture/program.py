@@ -22,7 +22,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bulkload.sandbox import Faults, Options
+from bulkload.sandbox import Faults, SandboxOptions
 from bulkload.sandbox.server import NO_FAULTS, Sandbox, running
 
 LONGEST = 120.0  # seconds that a process may take before the test fails
@@ -181,7 +181,7 @@ def place(
     out, into = os.pipe()
     os.set_blocking(out, False)
     try:
-        kind = Options(**{"log_file": Path(f"/dev/fd/{into}"), **(options or {})})
+        kind = SandboxOptions(**{"log_file": Path(f"/dev/fd/{into}"), **(options or {})})
         with running(kind, faults) as sandbox:
             account = {
                 "ALERTSITE_BASE_URL": sandbox.base_url,

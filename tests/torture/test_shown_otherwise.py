@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bulkload.sandbox import Faults, Rule
-from bulkload.sandbox.alterations import WAYS
+from bulkload.sandbox.alterations import DISPLAY_RULES
 from tests.torture.program import Place, place
 from tests.torture.scenario import HEADER, PLAN
 
@@ -45,7 +45,7 @@ SEVERAL = (
     "no-names+empty-ports+upper-types",
 )
 FEW = ("blanks", "cut", "escapes", "empty-ports", "no-names", "no-hosts", "upper-types", "question-marks", *SEVERAL[:1])
-EVERY = (*WAYS, *SEVERAL) if ALL else FEW
+EVERY = (*DISPLAY_RULES, *SEVERAL) if ALL else FEW
 FEWER = ("blanks", "empty-ports", "cut+escapes")
 LOST = EVERY if ALL else (*FEWER, "no-names", "upper-types")
 NOT_TOLD = {"no-names+no-hosts"}  # only the types are left, of which a new folder can tell nothing
