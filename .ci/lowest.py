@@ -1,9 +1,10 @@
-"""Print a constraint for each dependency in pyproject.toml: the lowest version that it allows."""
+"""Write a constraint for each dependency in pyproject.toml: the lowest version that it allows."""
 
+import sys
 import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
 for requirement in (*project["dependencies"], *project["optional-dependencies"]["test"]):
     if ">=" in requirement:
-        print(requirement.replace(">=", "=="))
+        sys.stdout.write(requirement.replace(">=", "==") + "\n")

@@ -1,7 +1,7 @@
 """The sandbox: a local stand-in for the AlertSite Management API v3, with faults on request.
 
-    request ─▶ service (rate_window, schedule of faults) ─▶ account (the documented API) ─▶ monitor_bodies (body to monitor)
-                  │                                             └─▶ state (SQLite)
+    request ─▶ service (rate_window, schedule) ─▶ account (the documented API) ─▶ monitor_bodies (body to monitor)
+                  │                                  └─▶ state (SQLite)
                   ├─▶ alterations (monitors displayed differently from what was sent)
                   ├─▶ wire, endless_answers (the response: good, broken or without an end)
                   ├─▶ late_calls (what takes effect after its response)

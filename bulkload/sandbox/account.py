@@ -1,6 +1,6 @@
 """The documented API without HTTP: logins, creates, edits, reads and deletes in one account.
 
-In: calls, already told apart by `route`. Out: an `ApiResponse`, or a `MonitorList` whose monitors are read while they are sent.
+In: calls, parsed by `route`. Out: an `ApiResponse`, or a `MonitorList` whose monitors are read while they are sent.
 
 What the public pages do not settle:
 

@@ -64,9 +64,7 @@ KINDS: Mapping[str, FaultKind] = {
         about="created twice, answered once, as if repeated on the way", moment="after", fits=("create",)
     ),
     "garbled": FaultKind(about="200 with half a JSON text, carried out", moment="after", status=200),
-    "gzip-compressed_bomb": FaultKind(
-        about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200
-    ),
+    "gzip-bomb": FaultKind(about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200),
     "endless": FaultKind(about="200 with a body that never ends, not carried out", moment="before", status=200),
     "token-401": FaultKind(about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401),
     "token-400": FaultKind(

@@ -233,7 +233,7 @@ class Service:
         if fault == "garbled" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.garbled(text, rule.answer)
-        if fault == "gzip-compressed_bomb" and succeeded:
+        if fault == "gzip-bomb" and succeeded:
             self._note(exchange, rule.answer, done)
             return await endless_answers.compressed_bomb(request, rule.answer, self._stopping)
         if fault == "no-id" and succeeded:
