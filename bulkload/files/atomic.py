@@ -15,7 +15,7 @@ from bulkload.errors import StoreError
 
 
 @contextmanager
-def replacing(path: Path, *, advice: str = "") -> Iterator[Path]:
+def atomic_write(path: Path, *, advice: str = "") -> Iterator[Path]:
     """Give a draft beside `path`; leaving the block well puts it in place, leaving it badly removes it.
 
     The draft is alone in a folder of its own, so that a writer may keep scratch files next to it, and so that

@@ -14,14 +14,14 @@ _CONTROL_PICTURES = 0x2400  # U+2400 shows NUL, U+2401 shows SOH, and so on
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def legible(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what cannot be shown by a sign for it; line breaks and tabs stay."""
     return _UNSHOWABLE.sub(_sign, text)
 
 
 def one_line(text: str) -> str:
-    """Make text legible and put it on a single line."""
-    return " ".join(legible(text).split())
+    """Make text printable and put it on a single line."""
+    return " ".join(printable(text).split())
 
 
 def encodable(text: str) -> str:

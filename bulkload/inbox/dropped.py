@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.files.atomic import replacing
+from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.printable import encodable
 from bulkload.store.arrivals import Arrival
@@ -39,7 +39,7 @@ def note_dropped(store: Store, dropped: DroppedMonitors, arrival: Arrival, run: 
 
 def write_dropped(path: Path, dropped: DroppedMonitors, run: Run) -> None:
     """Write the dropped monitors as a CSV file that is safe to open in a spreadsheet program."""
-    with replacing(path) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
+    with atomic_write(path) as draft, draft.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for monitor in dropped.of(run):

@@ -86,10 +86,10 @@ def finish(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
 
 def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
     """Write down beside a file why it could not be read."""
-    from bulkload.files.atomic import replacing
+    from bulkload.files.atomic import atomic_write
 
     when = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    with replacing(at_work(folder, arrival, WHY)) as draft:
+    with atomic_write(at_work(folder, arrival, WHY)) as draft:
         draft.write_text(
             f"{arrival.name} could not be read on {when}:\n\n{problem}\n\n"
             f"Nothing of it was sent. Put a corrected file into {folder} to have it run.\n",

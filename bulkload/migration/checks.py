@@ -3,7 +3,7 @@
 A reader is a module in `readers.tools` with a `NAME` (for `--from`), a `TITLE` (for people), two functions:
 
     recognises(document: Document) -> bool                              by content, never by suffix
-    translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]
+    translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]
 
 Readers translate and no more: rounding, port defaults by type, private hosts, duplicates and unique names are
 the same for every tool and happen once, after them.
@@ -41,7 +41,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class SkippedObject:
     """One object of the source that becomes no row."""
 
     origin: str

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from yaml import CSafeLoader, Event, SafeLoader
 
-Kind = Literal["json", "xml", "sqlite", "binary", "text"]
+CheckKind = Literal["json", "xml", "sqlite", "binary", "text"]
 
 HEAD_BYTES = 256 * 1024  # what recognition may look at; a stock nagios.cfg is 45 KiB of comments
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -60,7 +60,7 @@ class Document:
         return _decode(start)
 
     @cached_property
-    def kind(self) -> Kind:
+    def kind(self) -> CheckKind:
         """What the file is, by its first characters."""
         start = self.head
         if start.startswith("SQLite format 3\0"):

@@ -1,7 +1,7 @@
-"""Lists of monitors, as services answer with them: documents and a layout go in, checks and left-outs come out.
+"""Lists of monitors as the APIs of services return them.
 
-A tool is a `Layout`: where the list is, what its fields are called, in which units they count, which types are
-mail. `reader(LAYOUT)` makes the two functions of a reader from it. Pages and details of one account may be
+A tool is a `ListingFormat`: where the list is, what its fields are called, in which units they count, which types are
+mail. `reader(FORMAT)` makes the two functions of a reader from it. Pages and details of one account may be
 given together: what a detail says about a monitor is laid over what the list says.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
 from bulkload.migration.parsing import (
     Address,
     Item,
-    Unreadable,
+    UnreadableValue,
     as_address,
     as_bool,
     as_labels,
@@ -35,15 +35,15 @@ MAX_LABEL = 80  # characters of a name that tell people which object is meant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class CheckKind:
     """What a service's type of check is here."""
 
     type: str | None  # "imap", "pop", "smtp", "round-trip"; None: the port decides
     tls: Tls = "unknown"
 
 
-SMTP, IMAP, POP = Kind(type="smtp"), Kind(type="imap"), Kind(type="pop")
-TCP, TLS = Kind(type=None), Kind(type=None, tls="implicit")
+SMTP, IMAP, POP = CheckKind(type="smtp"), CheckKind(type="imap"), CheckKind(type="pop")
+TCP, TLS = CheckKind(type=None), CheckKind(type=None, tls="implicit")
 
 
 def _as_it_is(item: Item) -> Iterable[Item]:
@@ -55,7 +55,7 @@ def _nothing(_: Item) -> Iterable[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class ListingFormat:
     """One tool: every field is the paths at which its value may stand, the first that is set counts."""
 
     title: str
@@ -78,7 +78,7 @@ class Layout:
     note: tuple[str, ...] = ()
     login: tuple[str, ...] = ()  # a value at one of these: the check logs in; it is looked at, never copied
 
-    types: Mapping[str, Kind]  # in lower case
+    types: Mapping[str, CheckKind]  # in lower case
     not_mail: Mapping[str, str] = field(default_factory=dict)  # types with a reason of their own to be left out
     paused: Callable[[Item], bool]
     tls: Callable[[Item], Tls] = field(default=lambda _: "unknown")
@@ -101,46 +101,52 @@ class _Found:
 
 
 def reader(
-    layout: Layout,
-) -> tuple[Callable[[Document], bool], Callable[[Sequence[Document]], Iterator[Check | LeftOut]]]:
+    listing_format: ListingFormat,
+) -> tuple[Callable[[Document], bool], Callable[[Sequence[Document]], Iterator[Check | SkippedObject]]]:
     """The `recognises` and `translate` of a service."""
 
     def recognises(document: Document) -> bool:
-        return document.kind == "json" and belongs(layout, document.json())
+        return document.kind == "json" and belongs(listing_format, document.json())
 
-    def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
-        return translate_items(layout, ((document, _parsed(layout, document)) for document in documents))
+    def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
+        return translate_items(
+            listing_format, ((document, _parsed(listing_format, document)) for document in documents)
+        )
 
     return recognises, translate
 
 
-def belongs(layout: Layout, content: object) -> bool:
+def belongs(listing_format: ListingFormat, content: object) -> bool:
     """Whether the parsed content holds an object, or an empty page, of this service."""
     pages = content if isinstance(content, list) else [content]
-    if layout.envelope and any(all(_has(page, key) for key in layout.envelope) for page in pages):
+    if listing_format.envelope and any(all(_has(page, key) for key in listing_format.envelope) for page in pages):
         return True
-    return any(is_object(layout, item) for item, _ in _objects(layout, content))
+    return any(is_object(listing_format, item) for item, _ in _objects(listing_format, content))
 
 
-def is_object(layout: Layout, item: object) -> bool:
+def is_object(listing_format: ListingFormat, item: object) -> bool:
     """Whether the item has the keys that mark an object of this service."""
-    return all(any(_has(item, key) for key in group) for group in layout.marks)
+    return all(any(_has(item, key) for key in group) for group in listing_format.marks)
 
 
-def translate_items(layout: Layout, contents: Iterable[tuple[Document, object]]) -> Iterator[Check | LeftOut]:
+def translate_items(
+    listing_format: ListingFormat, contents: Iterable[tuple[Document, object]]
+) -> Iterator[Check | SkippedObject]:
     """Every object of the parsed contents, as check or as left out."""
-    for found in _merged(layout, _numbered(layout, contents)):
+    for found in _merged(listing_format, _numbered(listing_format, contents)):
         if found.told_by:
-            yield LeftOut(origin=found.origin, reason=f"The same {layout.noun} is taken from {found.told_by}.")
+            yield SkippedObject(
+                origin=found.origin, reason=f"The same {listing_format.noun} is taken from {found.told_by}."
+            )
         elif not isinstance(found.item, Mapping):
-            yield LeftOut(origin=found.origin, reason="The entry is not an object with fields.", error=True)
+            yield SkippedObject(origin=found.origin, reason="The entry is not an object with fields.", error=True)
         else:
-            yield from _translated(layout, found.origin, found.item)
+            yield from _translated(listing_format, found.origin, found.item)
 
 
-def _parsed(layout: Layout, document: Document) -> object:
+def _parsed(listing_format: ListingFormat, document: Document) -> object:
     if document.kind != "json":
-        raise InputError(f"{document.name} is not JSON, which an answer of {layout.title} is.")
+        raise InputError(f"{document.name} is not JSON, which an answer of {listing_format.title} is.")
     return document.json()
 
 
@@ -152,74 +158,74 @@ def _has(page: object, key: str) -> bool:
     return True
 
 
-def _objects(layout: Layout, content: object) -> Iterator[tuple[object, bool]]:
+def _objects(listing_format: ListingFormat, content: object) -> Iterator[tuple[object, bool]]:
     """The objects of one page, or of a list of pages, each with whether it is a detail."""
     if isinstance(content, list):
         for entry in content:
-            if _is_page(layout, entry):
-                yield from _objects(layout, entry)
+            if _is_page(listing_format, entry):
+                yield from _objects(listing_format, entry)
             else:
                 yield entry, False
         return
-    for path in layout.lists:
+    for path in listing_format.lists:
         entries = at(content, path)
-        if isinstance(entries, Mapping) and not is_object(layout, entries):
+        if isinstance(entries, Mapping) and not is_object(listing_format, entries):
             entries = list(entries.values())  # keyed by id
         if isinstance(entries, list):
             yield from ((entry, False) for entry in entries)
             return
-    for path in layout.details:
+    for path in listing_format.details:
         entry = at(content, path)
         if isinstance(entry, Mapping):
             yield entry, True
             return
-    if is_object(layout, content):
+    if is_object(listing_format, content):
         yield content, True  # a detail without an envelope
 
 
-def _is_page(layout: Layout, entry: object) -> bool:
-    return not is_object(layout, entry) and (
-        any(isinstance(at(entry, path), list) for path in layout.lists)
-        or any(isinstance(at(entry, path), Mapping) for path in layout.details)
+def _is_page(listing_format: ListingFormat, entry: object) -> bool:
+    return not is_object(listing_format, entry) and (
+        any(isinstance(at(entry, path), list) for path in listing_format.lists)
+        or any(isinstance(at(entry, path), Mapping) for path in listing_format.details)
     )
 
 
-def _numbered(layout: Layout, contents: Iterable[tuple[Document, object]]) -> Iterator[_Found]:
+def _numbered(listing_format: ListingFormat, contents: Iterable[tuple[Document, object]]) -> Iterator[_Found]:
     for document, content in contents:
-        if not (isinstance(content, list) or _is_page(layout, content) or belongs(layout, content)):
+        if not (isinstance(content, list) or _is_page(listing_format, content) or belongs(listing_format, content)):
             raise InputError(
-                f"{document.name} holds no list of {layout.title} {layout.noun}s"
-                f" ({' or '.join(repr(path) for path in layout.lists)})."
+                f"{document.name} holds no list of {listing_format.title} {listing_format.noun}s"
+                f" ({' or '.join(repr(path) for path in listing_format.lists)})."
             )
-        for number, (item, is_detail) in enumerate(_objects(layout, content), start=1):
-            origin = f"{document.name}: {_label(layout, item, number)}"
+        for number, (item, is_detail) in enumerate(_objects(listing_format, content), start=1):
+            origin = f"{document.name}: {_label(listing_format, item, number)}"
             yield _Found(origin=origin, item=item, is_detail=is_detail)
 
 
-def _label(layout: Layout, item: object, number: int) -> str:
+def _label(listing_format: ListingFormat, item: object, number: int) -> str:
     """The words by which people find an object again in its file."""
-    words = [layout.noun]
+    words = [listing_format.noun]
     try:
-        identity = as_text(at(item, *layout.id), "id")
-    except Unreadable:
+        identity = as_text(at(item, *listing_format.id), "id")
+    except UnreadableValue:
         identity = ""
     words.append(identity[:MAX_LABEL] or f"number {number}")
     try:
-        name = as_text(at(item, *layout.name), "name")
-    except Unreadable:
+        name = as_text(at(item, *listing_format.name), "name")
+    except UnreadableValue:
         name = ""
     if name:
         words.append(f"({name[:MAX_LABEL]})")
     return " ".join(words)
 
 
-def _merged(layout: Layout, found: Iterable[_Found]) -> Iterator[_Found]:
+def _merged(listing_format: ListingFormat, found: Iterable[_Found]) -> Iterator[_Found]:
     """The objects in their order; of several descriptions of one object, the first is made complete."""
     kept: list[_Found] = []
     by_identity: dict[tuple[str, ...], _Found] = {}
     for one in found:
         kept.append(one)
-        identity = _identity(layout, one.item)
+        identity = _identity(listing_format, one.item)
         if identity is None:
             continue
         first = by_identity.setdefault(identity, one)
@@ -239,66 +245,68 @@ def _set(item: Item) -> Item:
     return {key: value for key, value in item.items() if value is not None}
 
 
-def _identity(layout: Layout, item: object) -> tuple[str, ...] | None:
+def _identity(listing_format: ListingFormat, item: object) -> tuple[str, ...] | None:
     """What makes two entries one object: pages overlap, and a detail repeats its list, but two servers may
     both count from 1."""
     try:
-        identity = tuple(as_text(at(item, *paths), "") for paths in (layout.id, layout.name, layout.hostname))
-    except Unreadable:
+        identity = tuple(
+            as_text(at(item, *paths), "") for paths in (listing_format.id, listing_format.name, listing_format.hostname)
+        )
+    except UnreadableValue:
         return None
     return identity if identity[0] else None
 
 
-def _translated(layout: Layout, origin: str, item: Item) -> Iterator[Check | LeftOut]:
+def _translated(listing_format: ListingFormat, origin: str, item: Item) -> Iterator[Check | SkippedObject]:
     try:
-        variants = list(layout.adapt(item)) or [item]
-    except Unreadable as error:
-        yield LeftOut(origin=origin, reason=str(error), error=True)
+        variants = list(listing_format.adapt(item)) or [item]
+    except UnreadableValue as error:
+        yield SkippedObject(origin=origin, reason=str(error), error=True)
         return
     for variant in variants:
         try:
-            yield _outcome(layout, origin, variant, several=len(variants) > 1)
-        except Unreadable as error:
-            yield LeftOut(origin=origin, reason=str(error), error=True)
+            yield _outcome(listing_format, origin, variant, several=len(variants) > 1)
+        except UnreadableValue as error:
+            yield SkippedObject(origin=origin, reason=str(error), error=True)
 
 
-def _outcome(layout: Layout, origin: str, item: Item, *, several: bool) -> Check | LeftOut:
-    type_name = as_text(at(item, *layout.type), "type").lower()
+def _outcome(listing_format: ListingFormat, origin: str, item: Item, *, several: bool) -> Check | SkippedObject:
+    type_name = as_text(at(item, *listing_format.type), "type").lower()
     if not type_name:
-        raise Unreadable(f"The {layout.noun} has no type.")
-    kind = layout.types.get(type_name)
+        raise UnreadableValue(f"The {listing_format.noun} has no type.")
+    kind = listing_format.types.get(type_name)
     if kind is None:
-        reason = layout.not_mail.get(type_name)
+        reason = listing_format.not_mail.get(type_name)
         shown = type_name[:MAX_LABEL]
-        return LeftOut(
-            origin=origin, reason=reason or f"The {layout.noun} is of the type {shown!r}, which is not mail."
+        return SkippedObject(
+            origin=origin, reason=reason or f"The {listing_format.noun} is of the type {shown!r}, which is not mail."
         )
-    reason = layout.refuse(item)
+    reason = listing_format.refuse(item)
     if reason:
-        return LeftOut(origin=origin, reason=reason)
-    return _check(layout, origin, item, kind, several=several)
+        return SkippedObject(origin=origin, reason=reason)
+    return _check(listing_format, origin, item, kind, several=several)
 
 
-def _check(layout: Layout, origin: str, item: Item, kind: Kind, *, several: bool) -> Check:
-    values = {what: at(item, *getattr(layout, what)) for what in ("name", "hostname", "port", "interval")}
-    for what, value in values.items() if layout.fills_in else ():
+def _check(listing_format: ListingFormat, origin: str, item: Item, kind: CheckKind, *, several: bool) -> Check:
+    values = {what: at(item, *getattr(listing_format, what)) for what in ("name", "hostname", "port", "interval")}
+    for what, value in values.items() if listing_format.fills_in else ():
         refuse_unresolved(value, {"hostname": "host name"}.get(what, what))
     address = as_address(values["hostname"]) if kind.type != "round-trip" else Address(host="")
     if kind.type != "round-trip" and not address.host:
-        raise Unreadable(f"The {layout.noun} has no host name.")
+        raise UnreadableValue(f"The {listing_format.noun} has no host name.")
     mail_type = _agreed(kind.type, address.type, "type")
     port = _agreed(as_port(values["port"]), address.port, "port")
-    changes = list(layout.changes(item))
+    changes = list(listing_format.changes(item))
     if port is None and mail_type is None:
-        hint = f"; {layout.no_port}" if layout.no_port else ""
-        raise Unreadable(f"The {layout.noun} has no port, so what it checks cannot be told{hint}.")
-    if port is None and layout.no_port:
-        changes.append(f"The list holds no ports; {layout.no_port}.")
+        hint = f"; {listing_format.no_port}" if listing_format.no_port else ""
+        raise UnreadableValue(f"The {listing_format.noun} has no port, so what it checks cannot be told{hint}.")
+    if port is None and listing_format.no_port:
+        changes.append(f"The list holds no ports; {listing_format.no_port}.")
     if several:
-        changes.append(f"The {layout.noun} checks several ports, and each becomes a row.")
-    interval = as_seconds(values["interval"], "interval", unit=layout.interval_unit)
+        changes.append(f"The {listing_format.noun} checks several ports, and each becomes a row.")
+    interval = as_seconds(values["interval"], "interval", unit=listing_format.interval_unit)
     if interval is None and values["interval"] is not None:
-        raise Unreadable("The interval is 0, but a time between two checks is needed.")
+        raise UnreadableValue("The interval is 0, but a time between two checks is needed.")
     name = as_text(values["name"], "name") or f"{address.host} {mail_type or 'mail'}".strip()
     return Check(
         origin=origin,
@@ -307,26 +315,26 @@ def _check(layout: Layout, origin: str, item: Item, kind: Kind, *, several: bool
         hostname=address.host,
         port=port,
         interval_seconds=interval,
-        timeout_seconds=as_seconds(at(item, *layout.timeout), "timeout", unit=layout.timeout_unit),
-        enabled=not layout.paused(item),
-        tls=next((tls for tls in (kind.tls, layout.tls(item), address.tls) if tls != "unknown"), "unknown"),
-        tags=as_labels(at(item, *layout.tags)),
-        note=as_text(at(item, *layout.note), "note"),
-        has_login=address.has_login or _logs_in(layout, item),
+        timeout_seconds=as_seconds(at(item, *listing_format.timeout), "timeout", unit=listing_format.timeout_unit),
+        enabled=not listing_format.paused(item),
+        tls=next((tls for tls in (kind.tls, listing_format.tls(item), address.tls) if tls != "unknown"), "unknown"),
+        tags=as_labels(at(item, *listing_format.tags)),
+        note=as_text(at(item, *listing_format.note), "note"),
+        has_login=address.has_login or _logs_in(listing_format, item),
         changes=tuple(changes),
-        extra=layout.extra(item),
+        extra=listing_format.extra(item),
     )
 
 
 def _agreed(said: _T | None, address_says: _T | None, what: str) -> _T | None:
     """What the field says, or else the address; a contradiction is nobody's guess."""
     if said is not None and address_says is not None and said != address_says:
-        raise Unreadable(f"The {what} is {said}, but the address says {address_says}; one of them is wrong.")
+        raise UnreadableValue(f"The {what} is {said}, but the address says {address_says}; one of them is wrong.")
     return said if said is not None else address_says
 
 
-def _logs_in(layout: Layout, item: Item) -> bool:
-    return any(at(item, path) not in (None, False, [], {}) for path in layout.login)
+def _logs_in(listing_format: ListingFormat, item: Item) -> bool:
+    return any(at(item, path) not in (None, False, [], {}) for path in listing_format.login)
 
 
 def flag(*paths: str) -> Callable[[Item], bool]:

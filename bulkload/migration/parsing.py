@@ -1,7 +1,7 @@
 """Single values of another tool's configuration: whatever stands there goes in, a checked value comes out.
 
 Exports hold numbers as text, null for unset, and, by accident or malice, lists where a name belongs. What
-cannot be read is an `Unreadable` with a sentence; the reader turns it into the outcome of that one object.
+cannot be read is an `UnreadableValue` with a sentence; the reader turns it into the outcome of that one object.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SCHEMES: Mapping[str, tuple[str | None, int | None, Tls]] = {
 }
 
 
-class Unreadable(ValueError):
+class UnreadableValue(ValueError):
     """A value cannot be what its field needs; the message is a sentence."""
 
 
@@ -68,7 +68,7 @@ def as_text(value: object, what: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Unreadable(f"The {what} is {_shown(value)}, but a text is needed.")
+        raise UnreadableValue(f"The {what} is {_shown(value)}, but a text is needed.")
     if isinstance(value, str):
         if value.isprintable():  # nearly always, and quick to tell
             return value.strip()
@@ -83,7 +83,7 @@ def as_port(value: object, what: str = "port") -> int | None:
         return None
     number = _number(value)
     if number is None or not number.is_integer() or not LOWEST_PORT <= number <= HIGHEST_PORT:
-        raise Unreadable(
+        raise UnreadableValue(
             f"The {what} is {_shown(value)}, but a whole number from {LOWEST_PORT} to {HIGHEST_PORT} is needed."
         )
     return int(number)
@@ -95,7 +95,7 @@ def as_seconds(value: object, what: str, *, unit: float) -> float | None:
         return None
     number = _number(value)
     if number is None or number < 0:
-        raise Unreadable(f"The {what} is {_shown(value)}, but a number is needed.")
+        raise UnreadableValue(f"The {what} is {_shown(value)}, but a number is needed.")
     return number * unit or None
 
 
@@ -109,7 +109,7 @@ def as_bool(value: object, what: str) -> bool:
         word = _digits(value) if not isinstance(value, str) else value.strip().lower()
         if word in SWITCH_WORDS:
             return SWITCH_WORDS[word]
-    raise Unreadable(f"The field {what} is {_shown(value)}, but true or false is needed.")
+    raise UnreadableValue(f"The field {what} is {_shown(value)}, but true or false is needed.")
 
 
 def as_labels(value: object) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def as_labels(value: object) -> tuple[str, ...]:
         name, content = (at(entry, "name"), at(entry, "value")) if isinstance(entry, Mapping) else (entry, None)
         try:
             label = "=".join(word for word in (as_text(name, "tag"), as_text(content, "tag")) if word)
-        except Unreadable:  # a tag is a nicety: no monitor is lost over it
+        except UnreadableValue:  # a tag is a nicety: no monitor is lost over it
             continue
         if label:
             found[label] = None
@@ -162,7 +162,7 @@ def refuse_unresolved(value: object, what: str) -> None:
     found = _UNRESOLVED.search(value) if isinstance(value, str) else None
     if found:
         name = next((part for part in found.groups() if part), "").strip()
-        raise Unreadable(
+        raise UnreadableValue(
             f"The {what} holds the variable {name[:MAX_SHOWN]!r}, whose value is not in the file; "
             "put the value in its place."
         )

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
-from bulkload.migration.unique_names import Named, tell_apart
+from bulkload.migration.unique_names import RowName, make_unique
 from bulkload.model import RawRow, Source, Translated
 from bulkload.monitors.fields import INTERVALS, LONGEST_NOTE, TIMEOUTS
 from bulkload.monitors.hosts import is_private, parse_host
@@ -60,7 +60,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class MigratedRow:
     """One row of input fields, with where it comes from and what was changed on the way."""
 
     origin: str
@@ -74,18 +74,18 @@ class Translation:
 
     tool: str  # for people
     header: tuple[str, ...]
-    rows: Sequence[Row]
-    left_out: Sequence[LeftOut]
+    rows: Sequence[MigratedRow]
+    skipped_objects: Sequence[SkippedObject]
 
     @property
     def counts(self) -> Translated:
         """What became of the objects."""
-        errors = sum(item.error for item in self.left_out)
-        return Translated(rows=len(self.rows), skipped=len(self.left_out) - errors, errors=errors)
+        errors = sum(item.error for item in self.skipped_objects)
+        return Translated(rows=len(self.rows), skipped=len(self.skipped_objects) - errors, errors=errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Settled:
+class _Decided:
     """A check whose type, host and port are certain."""
 
     check: Check
@@ -100,8 +100,8 @@ def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules:
     """Recognise whose files these are and turn them into rows."""
     recognised = recognise(read_documents(paths), tool)
     title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
-    found = translated(title, items, rules or Rules(), left_out=recognised.left_out)
-    if not (found.rows or found.left_out):
+    found = translated(title, items, rules or Rules(), skipped_objects=recognised.skipped_objects)
+    if not (found.rows or found.skipped_objects):
         names = ", ".join(document.name for document in recognised.documents[:SHOWN_FILES])
         raise InputError(f"{names} holds no check of {title}, nor anything that one is made of.")
     return found
@@ -115,7 +115,7 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
         RawRow(number=number, cells=tuple(row.fields.get(name, "") for name in header))
         for number, row in enumerate(translation.rows, 2)  # the header is row 1, as in the converted sheet
     )
-    errors = [item for item in translation.left_out if item.error]
+    errors = [item for item in translation.skipped_objects if item.error]
     counts = translation.counts
     notes = [f"{item.origin}: {item.reason}" for item in errors[:SHOWN_LEFT_OUT]]
     if len(errors) > SHOWN_LEFT_OUT:
@@ -138,35 +138,35 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
 
 
 def translated(
-    tool: str, items: Iterable[Check | LeftOut], rules: Rules, *, left_out: Sequence[LeftOut] = ()
+    tool: str, items: Iterable[Check | SkippedObject], rules: Rules, *, skipped_objects: Sequence[SkippedObject] = ()
 ) -> Translation:
     """Apply the common rules to everything a reader found."""
-    rest = list(left_out)
-    settled: list[_Settled] = []
+    rest = list(skipped_objects)
+    settled: list[_Decided] = []
     for count, item in enumerate(items):
         if count >= MAX_CHECKS:
             raise InputError(f"The source holds more than {MAX_CHECKS:,} objects, the most that is read at once.")
-        outcome = item if isinstance(item, LeftOut) else _settle(item, rules)
-        if isinstance(outcome, LeftOut):
+        outcome = item if isinstance(item, SkippedObject) else _settle(item, rules)
+        if isinstance(outcome, SkippedObject):
             rest.append(outcome)
         else:
             settled.append(outcome)
     merged, repeated = _merge(settled)
     rows = [
-        _row(item, *named) for item, named in zip(merged, tell_apart([_name(item) for item in merged]), strict=True)
+        _row(item, *named) for item, named in zip(merged, make_unique([_name(item) for item in merged]), strict=True)
     ]
     extra = dict.fromkeys(key for item in merged for key in item.check.extra if key not in FIELDS)
-    return Translation(tool=tool, header=(*FIELDS, *extra), rows=rows, left_out=(*rest, *repeated))
+    return Translation(tool=tool, header=(*FIELDS, *extra), rows=rows, skipped_objects=(*rest, *repeated))
 
 
-def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
+def _settle(check: Check, rules: Rules) -> _Decided | SkippedObject:
     """Make type, host and port certain, or say why that cannot be."""
 
-    def out(reason: str, *, error: bool = True) -> LeftOut:
-        return LeftOut(origin=check.origin, reason=reason, error=error)
+    def out(reason: str, *, error: bool = True) -> SkippedObject:
+        return SkippedObject(origin=check.origin, reason=reason, error=error)
 
     if check.type == ROUND_TRIP:
-        return _Settled(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
+        return _Decided(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
     if len(check.hostname) > MAX_HOST_CHARS:
         return out(f"Its host name has {len(check.hostname):,} characters, more than any host name.")
     if unresolved := _VARIABLE.search(check.hostname):
@@ -220,19 +220,19 @@ def _settle(check: Check, rules: Rules) -> _Settled | LeftOut:
     if check.has_login:
         marks.append("login in the source, enter it again")
         changes.append("The source logs in; user name and password are not taken over.")
-    return _Settled(
+    return _Decided(
         check=check, type=kind, host=host, port=port, marks=tuple(marks), changes=(*check.changes, *changes)
     )
 
 
-def _merge(items: Sequence[_Settled]) -> tuple[list[_Settled], list[LeftOut]]:
+def _merge(items: Sequence[_Decided]) -> tuple[list[_Decided], list[SkippedObject]]:
     """Make one of those that test the same; monitors of AlertSite itself stay as they are."""
-    groups: dict[tuple[object, ...], list[_Settled]] = {}
+    groups: dict[tuple[object, ...], list[_Decided]] = {}
     for number, item in enumerate(items):
         key: tuple[object, ...] = (number,) if item.check.extra else (item.type, item.host, item.port)
         groups.setdefault(key, []).append(item)
     repeated = [
-        LeftOut(
+        SkippedObject(
             origin=item.check.origin,
             reason=f"It tests the same type, host and port as {first.check.origin}, and is merged into it.",
         )
@@ -242,7 +242,7 @@ def _merge(items: Sequence[_Settled]) -> tuple[list[_Settled], list[LeftOut]]:
     return [_joined(group) if len(group) > 1 else group[0] for group in groups.values()], repeated
 
 
-def _joined(group: Sequence[_Settled]) -> _Settled:
+def _joined(group: Sequence[_Decided]) -> _Decided:
     """The first check, as often as the most frequent one, with the tags of all.
 
     A paused check neither switches an enabled one off nor sets its pace.
@@ -268,14 +268,14 @@ def _joined(group: Sequence[_Settled]) -> _Settled:
     return replace(first, check=check, marks=tuple(marks), changes=(*first.changes, *merged))
 
 
-def _name(item: _Settled) -> Named:
+def _name(item: _Decided) -> RowName:
     """What a row may be called, and what tells it from others of that name."""
     own = item.check.extra  # AlertSite finds its own monitor again by its very name
     name = (item.check.name.strip() if own else _plain(item.check.name)) or f"{item.type} {item.host}"
-    return Named(name=name, type=item.type, host=item.host, port=item.port, fixed=bool(item.check.extra))
+    return RowName(name=name, type=item.type, host=item.host, port=item.port, fixed=bool(item.check.extra))
 
 
-def _row(item: _Settled, name: str, renamed: tuple[str, ...]) -> Row:
+def _row(item: _Decided, name: str, renamed: tuple[str, ...]) -> MigratedRow:
     check = item.check
     interval, about_interval = _minutes(check.interval_seconds)
     timeout, about_timeout = _seconds(check.timeout_seconds)
@@ -292,7 +292,7 @@ def _row(item: _Settled, name: str, renamed: tuple[str, ...]) -> Row:
         "note": note,
     }
     paused = () if check.enabled else ("It is paused in the source and stays so.",)
-    return Row(
+    return MigratedRow(
         origin=check.origin,
         fields=fields,
         changes=(*item.changes, *renamed, *about_interval, *about_timeout, *paused, *about_note),
@@ -323,7 +323,7 @@ def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
     return str(whole), (f"The timeout of {seconds:g} s becomes {whole} s.",)
 
 
-def _note(item: _Settled) -> tuple[str, tuple[str, ...]]:
+def _note(item: _Decided) -> tuple[str, tuple[str, ...]]:
     """Marks first, then the note of the source and its tags, as far as they fit."""
     tags = f"tags: {', '.join(item.check.tags)}" if item.check.tags else ""
     marks = () if item.check.extra else item.marks  # a monitor of AlertSite itself keeps its note

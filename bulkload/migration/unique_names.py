@@ -10,7 +10,7 @@ from bulkload.monitors.fields import LONGEST_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class RowName:
     """A row's name, and what else is known of it."""
 
     name: str
@@ -21,7 +21,7 @@ class Named:
 
 
 # The shortest suffix that tells all rows of one name apart is taken.
-_SUFFIXES: tuple[Callable[[Named], str], ...] = (
+_SUFFIXES: tuple[Callable[[RowName], str], ...] = (
     lambda row: f" :{row.port}",
     lambda row: f" {row.host}",
     lambda row: f" {row.host}:{row.port}",
@@ -29,7 +29,7 @@ _SUFFIXES: tuple[Callable[[Named], str], ...] = (
 )
 
 
-def tell_apart(rows: Sequence[Named]) -> list[tuple[str, tuple[str, ...]]]:
+def make_unique(rows: Sequence[RowName]) -> list[tuple[str, tuple[str, ...]]]:
     """The name of each row, with a sentence where it is not the one that was asked for."""
     groups: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
@@ -43,10 +43,10 @@ def tell_apart(rows: Sequence[Named]) -> list[tuple[str, tuple[str, ...]]]:
         for at, name in zip(loose, _distinct([rows[at] for at in loose], taken), strict=True):
             taken.add(name.casefold())
             result[at] = (name, (f"The name {rows[at].name[:100]!r} is used more than once, so it becomes {name!r}.",))
-    return _without_cut_twins(rows, result)
+    return _without_cut_duplicates(rows, result)
 
 
-def _distinct(rows: Sequence[Named], taken: set[str]) -> list[str]:
+def _distinct(rows: Sequence[RowName], taken: set[str]) -> list[str]:
     """Names with the first kind of suffix that makes them differ, else with a number."""
     for suffix in _SUFFIXES:
         names = [_fitting(row.name, suffix(row)) for row in rows]
@@ -63,8 +63,8 @@ def _distinct(rows: Sequence[Named], taken: set[str]) -> list[str]:
     return numbered
 
 
-def _without_cut_twins(
-    rows: Sequence[Named], result: list[tuple[str, tuple[str, ...]]]
+def _without_cut_duplicates(
+    rows: Sequence[RowName], result: list[tuple[str, tuple[str, ...]]]
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Number names that became the same only because both were cut."""
     used: set[str] = set()
@@ -86,5 +86,5 @@ def _fitting(name: str, suffix: str) -> str:
     )
 
 
-def _about_length(row: Named) -> tuple[str, ...]:
+def _about_length(row: RowName) -> tuple[str, ...]:
     return (f"The name is cut to {LONGEST_NAME} characters.",) if len(row.name) > LONGEST_NAME else ()

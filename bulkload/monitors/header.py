@@ -1,6 +1,7 @@
 """How the header of a file maps to fields, and which of its columns are our own.
 
-in: the header of a file, with what --map and --set say    out: a `Layout`, or one InputError naming every problem
+in: the header of a file, with what --map and --set say    out: a `ColumnMapping`, or one InputError naming every
+problem
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ API_PREFIX = "api:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class ColumnMapping:
     """How the columns of one file are to be read."""
 
     header: tuple[str, ...]
@@ -54,7 +55,7 @@ def map_header(
     mapping: Mapping[str, str] | None = None,
     given: Collection[str] = (),
     ignore_unknown: bool = False,
-) -> Layout:
+) -> ColumnMapping:
     """Map each column to a field, or raise one InputError that lists every problem of the header.
 
     `mapping` is --map (column → field); `given` names, in any spelling, the fields that --set or [defaults] fill.
@@ -93,7 +94,7 @@ def map_header(
     if problems:
         lead = "The header has a problem:" if len(problems) == 1 else f"The header has {len(problems)} problems:"
         raise InputError("\n  ".join([lead, *problems]))
-    return Layout(
+    return ColumnMapping(
         header=header,
         fields=tuple(fields),
         is_results=prefix is not None,

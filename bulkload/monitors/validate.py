@@ -1,6 +1,7 @@
 """Rows of text to monitors, with everything that is wrong named at once.
 
-in: a `Layout`, the defaults, and one `RawRow` after the other    out: `Valid` with its `MonitorConfig`, or `Invalid`
+in: a `ColumnMapping`, the defaults, and one `RawRow` after the other    out: `Valid` with its `MonitorConfig`, or
+`Invalid`
 
 Cell text becomes native values in `values` and `hosts`; pydantic judges them in `MonitorConfig`; the words are ours.
 """
@@ -19,7 +20,7 @@ from bulkload.model import Issue, RawRow, Status
 from bulkload.monitors import hosts, values
 from bulkload.monitors.config import MonitorConfig, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
-from bulkload.monitors.header import API_PREFIX, Layout, column_letters, field_named, not_passed_through
+from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
@@ -80,7 +81,7 @@ _REASONS = {  # pydantic's error type → ours
 class Validator:
     """Checks the rows of one file; wrong defaults are a UsageError at once, not an issue of every row."""
 
-    def __init__(self, layout: Layout, *, defaults: Mapping[str, str] | None = None) -> None:
+    def __init__(self, layout: ColumnMapping, *, defaults: Mapping[str, str] | None = None) -> None:
         self._layout = layout
         self._columns = {field: index for index, field in enumerate(layout.fields) if field is not None}
         self._cells = tuple((index, field, _parser(field)) for field, index in self._columns.items())

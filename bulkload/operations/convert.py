@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkload.errors import UsageError
-from bulkload.files.atomic import replacing
+from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.printable import display_width, encodable
 from bulkload.migration.rules import Rules, Translation, read_configuration
@@ -70,7 +70,7 @@ def convert(
     rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
     translation = read_configuration(sources, tool=tool, rules=rules)
     if suffix == ".xlsx":
-        with replacing(out) as draft:
+        with atomic_write(out) as draft:
             _write_workbook(draft, _tables(translation))
     else:
         _write_csv(out, _tables(translation))
@@ -83,7 +83,7 @@ def convert(
 
 def _tables(translation: Translation) -> tuple[_Table, ...]:
     header = translation.header
-    errors_first = sorted(translation.left_out, key=lambda item: not item.error)
+    errors_first = sorted(translation.skipped_objects, key=lambda item: not item.error)
     return (
         _Table(
             name=ROWS_SHEET,
@@ -113,7 +113,7 @@ def _write_csv(out: Path, tables: Sequence[_Table]) -> None:
 
     with ExitStack() as finished:
         for table in reversed(tables):  # the rows are put in place last, when their company is there
-            draft = finished.enter_context(replacing(_path_of(table.name, out)))
+            draft = finished.enter_context(atomic_write(_path_of(table.name, out)))
             with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
                 lines = csv.writer(stream)
                 lines.writerow(table.header)

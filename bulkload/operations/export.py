@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulkload import clock
 from bulkload.errors import UsageError
-from bulkload.files.atomic import replacing
+from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.xlsx import CELL_UNITS, write_text
 from bulkload.model import RawRow
@@ -87,7 +87,7 @@ def write_sheet(path: Path, items: Sequence[Item]) -> list[str]:
     notes: list[str] = []
     header = (*FIELDS, *_passed_on_columns(items, notes), _OUR_COLUMN)
     rows = _rows(items, header, notes)
-    with replacing(path) as draft:
+    with atomic_write(path) as draft:
         if path.suffix.lower() == ".csv":
             _write_csv(draft, header, rows)
         else:

@@ -1,4 +1,4 @@
-"""Error cells of an xls workbook, which calamine reads as empty: a path goes in, `Lost` cells come out.
+"""Error cells of an xls workbook, which calamine reads as empty: a path goes in, `UnreadCell` cells come out.
 
 An xls file is an OLE document: sectors chained by a table. One of its streams holds the records of all sheets.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.readers.sheet_scan import BINARY_ERRORS, Lost
+from bulkload.readers.sheet_scan import BINARY_ERRORS, UnreadCell
 from bulkload.readers.zip_package import damage_translated
 
 _END_OF_CHAIN = 0xFFFFFFFA  # this and all above it are no sectors
@@ -21,7 +21,7 @@ _BOOLEAN_OR_ERROR = 0x205
 _DIRECTORY_ENTRY = 128  # bytes
 
 
-def lost_in_xls(path: Path, sheet: int) -> Iterator[Lost]:
+def unread_cells_xls(path: Path, sheet: int) -> Iterator[UnreadCell]:
     """Find the error cells of one sheet, counted from 0 in the order of the workbook."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with damage_translated():
@@ -36,7 +36,7 @@ def lost_in_xls(path: Path, sheet: int) -> Iterator[Lost]:
                     offsets.append(struct.unpack_from("<I", data)[0])
                 elif inside and kind in (_FORMULA, _BOOLEAN_OR_ERROR) and (code := _error_code(kind, data)) is not None:
                     row, column = struct.unpack_from("<HH", data)
-                    yield Lost(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
 
 
 def _error_code(kind: int, data: bytes) -> int | None:

@@ -1,7 +1,7 @@
 """Input files: a path goes in, a `Source` comes out whose rows are a stream of text cells.
 
 A reader recognises a file by its content (never by its name) and translates it into a `Source`. Every reader is
-asked; the one that says yes opens the file. A new format is one more line in `READERS`. The configuration of
+asked; the one that says yes opens the file. A new format is one more line in `FORMATS`. The configuration of
 another monitoring tool, a file or a folder, is an input as well; those readers are in `readers.tools`.
 """
 
@@ -50,16 +50,16 @@ class Open(Protocol):
     def __call__(self, path: Path, *, sheet: str | None, is_header: IsHeader) -> AbstractContextManager[Source]: ...
 
 
-class Reader(NamedTuple):
+class SpreadsheetFormat(NamedTuple):
     """One family of formats: how to tell it from the first bytes, and how to open it."""
 
     recognises: Callable[[Path, bytes], bool]
     open: Open
 
 
-READERS = (
-    Reader(workbook.recognises, workbook.open_workbook),
-    Reader(delimited.recognises, delimited.open_delimited),
+FORMATS = (
+    SpreadsheetFormat(workbook.recognises, workbook.open_workbook),
+    SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
 
 
@@ -100,7 +100,7 @@ def _is_configuration(path: Path) -> bool:
     return is_configuration(path)
 
 
-def _reader_of(path: Path) -> Reader:
+def _reader_of(path: Path) -> SpreadsheetFormat:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
     if path.exists() and not path.is_file():
@@ -112,7 +112,7 @@ def _reader_of(path: Path) -> Reader:
     for pattern, what in _FOREIGN:
         if pattern.match(head.removeprefix(_BOM)):
             raise InputError(f"it is {what}, not a spreadsheet. {_ALLOWED}.")
-    able = [reader for reader in READERS if reader.recognises(path, head)]
+    able = [reader for reader in FORMATS if reader.recognises(path, head)]
     if len(able) != 1:
         raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
     return able[0]

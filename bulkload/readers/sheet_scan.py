@@ -1,8 +1,8 @@
 """What calamine does not tell about a sheet: its true extent, error cells, formulas without a stored value.
 
-In: the blocks of the part that holds the sheet. Out: a `Survey` (calamine lays a sheet out as a full rectangle,
+In: the blocks of the part that holds the sheet. Out: a `SheetSurvey` (calamine lays a sheet out as a full rectangle,
 so one stray cell in a far corner would take all memory: the extent has to be known before), and, if the survey
-saw anything of the kind, the `Lost` cells in the order of the sheet. calamine reads both kinds as empty cells.
+saw anything of the kind, the `UnreadCell` cells in the order of the sheet. calamine reads both kinds as empty cells.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ _FORMULA = f"{_TABLE} formula"
 _SHOWN_TYPE = f"{_CALCEXT} value-type"
 
 
-class Survey(NamedTuple):
+class SheetSurvey(NamedTuple):
     """How far a sheet reaches, and whether a second look is worth it."""
 
     cells: int
     suspicious: bool
 
 
-class Lost(NamedTuple):
+class UnreadCell(NamedTuple):
     """A cell that calamine shows as empty; `error` is empty for a formula without a stored value."""
 
     row: int  # counted from 0
@@ -73,8 +73,8 @@ class Lost(NamedTuple):
     error: str
 
 
-def survey_xml(blocks: Iterable[bytes]) -> Survey:
-    """Survey a sheet of an xlsx package. An upper bound of its extent is enough."""
+def survey_xml(blocks: Iterable[bytes]) -> SheetSurvey:
+    """SheetSurvey a sheet of an xlsx package. An upper bound of its extent is enough."""
     columns = {b"Z"}
     rows, suspicious, tail = 0, False, b""
     for block in blocks:
@@ -88,7 +88,7 @@ def survey_xml(blocks: Iterable[bytes]) -> Survey:
         suspicious = suspicious or any(mark in text for mark in _MARKS)
         tail = text[-_OVERLAP:]
     width = max(_column_index(letters.decode()) + 1 for letters in columns)
-    return Survey(width * (rows or _FEW_ROWS), suspicious)
+    return SheetSurvey(width * (rows or _FEW_ROWS), suspicious)
 
 
 def exact_cells_xml(blocks: Iterable[bytes]) -> int:
@@ -100,9 +100,9 @@ def exact_cells_xml(blocks: Iterable[bytes]) -> int:
     return max(0, bottom - top + 1) * max(0, right - left + 1)
 
 
-def lost_in_xml(blocks: Iterable[bytes]) -> Iterator[Lost]:
+def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
     """Find the lost cells of a sheet of an xlsx package."""
-    found: list[Lost] = []
+    found: list[UnreadCell] = []
     reference, kind, value = "", "", ""
     row, column, has_formula, in_value = -1, -1, False, False
 
@@ -129,7 +129,7 @@ def lost_in_xml(blocks: Iterable[bytes]) -> Iterator[Lost]:
         if name == "v":
             in_value = False
         elif name == "c" and (kind == "e" or (has_formula and kind == "n" and not value.strip())):
-            found.append(Lost(row, column, (value.strip() or "#ERROR!") if kind == "e" else ""))
+            found.append(UnreadCell(row, column, (value.strip() or "#ERROR!") if kind == "e" else ""))
 
     def text(data: str) -> None:
         nonlocal value
@@ -143,8 +143,8 @@ def lost_in_xml(blocks: Iterable[bytes]) -> Iterator[Lost]:
         found.clear()
 
 
-def survey_binary(blocks: Iterable[bytes]) -> Survey:
-    """Survey a sheet of an xlsb package."""
+def survey_binary(blocks: Iterable[bytes]) -> SheetSurvey:
+    """SheetSurvey a sheet of an xlsb package."""
     row, width, suspicious = 0, 0, False
     for kind, data in records(blocks):
         if kind == _ROW_RECORD:
@@ -152,31 +152,31 @@ def survey_binary(blocks: Iterable[bytes]) -> Survey:
         elif kind in _CELL_RECORDS:
             width = max(width, _number(data) + 1)
             suspicious = suspicious or kind in _ERROR_RECORDS
-    return Survey(width * (row + 1), suspicious)
+    return SheetSurvey(width * (row + 1), suspicious)
 
 
-def lost_in_binary(blocks: Iterable[bytes]) -> Iterator[Lost]:
+def unread_cells_binary(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
     """Find the error cells of a sheet of an xlsb package; its formulas always have a value."""
     row = 0
     for kind, data in records(blocks):
         if kind == _ROW_RECORD:
             row = _number(data)
         elif kind in _ERROR_RECORDS:
-            yield Lost(row, _number(data), BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
+            yield UnreadCell(row, _number(data), BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
 
 
-def survey_open_document(blocks: Iterable[bytes]) -> Survey:
-    """Survey an OpenDocument package; calamine itself refuses one that reaches too far."""
+def survey_open_document(blocks: Iterable[bytes]) -> SheetSurvey:
+    """SheetSurvey an OpenDocument package; calamine itself refuses one that reaches too far."""
     tail = b""
     for block in blocks:
         text = tail + block
         if any(mark in text for mark in _OPEN_DOCUMENT_MARKS):
-            return Survey(0, True)
+            return SheetSurvey(0, True)
         tail = text[-_OVERLAP:]
-    return Survey(0, False)
+    return SheetSurvey(0, False)
 
 
-def lost_in_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[Lost]:
+def unread_cells_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[UnreadCell]:
     """Find the error cells of one sheet of an OpenDocument package."""
     for name, rows, lost in _rows_with_errors(blocks):
         if name == sheet:
@@ -184,13 +184,13 @@ def lost_in_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[Lost]
                 yield from (cell._replace(row=row) for cell in lost)
 
 
-def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, list[Lost]]]:
+def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, list[UnreadCell]]]:
     """Yield the sheet, the rows (the same content can be repeated) and the error cells in them."""
-    found: list[tuple[str, range, list[Lost]]] = []
+    found: list[tuple[str, range, list[UnreadCell]]] = []
     sheet, row, row_repeated = "", 0, 1
     column, cell_repeated = 0, 1
     cell: dict[str, str] = {}
-    lost: list[Lost] = []
+    unread: list[UnreadCell] = []
     shown, depth, in_text = "", 0, False  # depth: inside an annotation, whose text is not the cell's
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -200,7 +200,7 @@ def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, lis
         elif tag == _ROW_TAG:
             row_repeated = _positive(attributes.get(_ROWS_REPEATED))
             column = 0
-            lost.clear()
+            unread.clear()
         elif tag in _CELL_TAGS:
             cell_repeated = _positive(attributes.get(_COLUMNS_REPEATED))
             cell, shown = attributes, ""
@@ -212,13 +212,13 @@ def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, lis
     def end(tag: str) -> None:
         nonlocal row, column, depth, in_text
         if tag == _ROW_TAG:
-            if lost:
-                found.append((sheet, range(row, row + row_repeated), lost.copy()))
+            if unread:
+                found.append((sheet, range(row, row + row_repeated), unread.copy()))
             row += row_repeated
         elif tag in _CELL_TAGS:
             if _is_error(cell, shown):
                 columns = range(column, column + min(cell_repeated, MAX_COLUMNS))
-                lost.extend(Lost(row, index, shown or "#ERROR!") for index in columns)
+                unread.extend(UnreadCell(row, index, shown or "#ERROR!") for index in columns)
             column += cell_repeated
         elif tag == _ANNOTATION_TAG:
             depth -= 1

@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers import biff
-from bulkload.readers import sheet_scan as lost
-from bulkload.readers import zip_package as package
-from bulkload.readers.sheet_scan import Lost, Survey
+from bulkload.readers import biff, sheet_scan, zip_package
+from bulkload.readers.sheet_scan import SheetSurvey, UnreadCell
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
+class _Workbook:
     """An opened workbook: calamine's view of it, and its package where it has one."""
 
     path: Path
@@ -92,7 +90,7 @@ class _Book:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Book]:
+def _opened(path: Path) -> Iterator[_Workbook]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum, load_workbook
 
     with ExitStack() as stack:
@@ -101,11 +99,11 @@ def _opened(path: Path) -> Iterator[_Book]:
         with path.open("rb") as file:
             is_package = file.read(len(_ZIP)) == _ZIP
         if is_package:
-            zipped = stack.enter_context(package.opened(path))
-            with package.damage_translated():
-                kind = package.kind_of(zipped)
-                package.guard(zipped, path)
-                parts = {} if kind == "ods" else package.sheet_parts(zipped, kind)
+            zipped = stack.enter_context(zip_package.opened(path))
+            with zip_package.damage_translated():
+                kind = zip_package.kind_of(zipped)
+                zip_package.guard(zipped, path)
+                parts = {} if kind == "ods" else zip_package.sheet_parts(zipped, kind)
                 _prove_sizes(zipped)
         else:
             _refuse_foreign_ole(path)
@@ -114,7 +112,7 @@ def _opened(path: Path) -> Iterator[_Book]:
         with _translated():
             calamine = stack.enter_context(load_workbook(path if honest else stack.enter_context(path.open("rb"))))
             sheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
-        yield _Book(
+        yield _Workbook(
             path=path,
             kind=kind,
             calamine=calamine,
@@ -129,7 +127,7 @@ def _prove_sizes(zipped: zipfile.ZipFile) -> None:
     """Read the shared parts once, so that a package that lies about their size is refused before calamine."""
     for part in zipped.namelist():
         if part.lower().rpartition("/")[2].startswith(_SHARED_PARTS):
-            for _ in package.blocks(zipped, part):
+            for _ in zip_package.blocks(zipped, part):
                 pass
 
 
@@ -160,7 +158,7 @@ def _translated() -> Iterator[None]:
         raise InputError("the workbook is damaged; save or send it again.") from error
 
 
-def _choose(book: _Book, wanted: str | None, is_header: IsHeader) -> tuple[str, Table]:
+def _choose(book: _Workbook, wanted: str | None, is_header: IsHeader) -> tuple[str, Table]:
     """Return the sheet asked for, else the first visible one with the columns that are needed."""
     fallback: tuple[str, Table] | None = None
     for name in book.visible if wanted is None else (_named(book, wanted),):
@@ -176,7 +174,7 @@ def _choose(book: _Book, wanted: str | None, is_header: IsHeader) -> tuple[str, 
     return fallback
 
 
-def _also_fitting(book: _Book, read: Sequence[str], is_header: IsHeader) -> list[str]:
+def _also_fitting(book: _Workbook, read: Sequence[str], is_header: IsHeader) -> list[str]:
     """Name the sheets that could have been meant as well; one that is large or cannot be read is not looked at."""
     if book.path.stat().st_size > _GLANCED_BYTES:
         return []
@@ -190,7 +188,7 @@ def _also_fitting(book: _Book, read: Sequence[str], is_header: IsHeader) -> list
     return fitting
 
 
-def _named(book: _Book, wanted: str) -> str:
+def _named(book: _Workbook, wanted: str) -> str:
     names = book.visible + book.hidden
     for name in names:
         if name == wanted:
@@ -209,7 +207,7 @@ def _mention(hidden: Sequence[str]) -> str:
     return f" Hidden sheets were not looked at: {names}."
 
 
-def _notes(book: _Book, name: str, table: Table, pages: Sequence[str]) -> tuple[str, ...]:
+def _notes(book: _Workbook, name: str, table: Table, pages: Sequence[str]) -> tuple[str, ...]:
     notes = []
     if hidden := [other for other in book.hidden if other != name and other not in pages]:
         notes.append(_mention(hidden).strip())
@@ -223,7 +221,7 @@ def _notes(book: _Book, name: str, table: Table, pages: Sequence[str]) -> tuple[
     return tuple(notes)
 
 
-def _continuations(book: _Book, name: str, table: Table) -> list[str]:
+def _continuations(book: _Workbook, name: str, table: Table) -> list[str]:
     """Name the further pages of a results workbook.
 
     Only of those: Excel gives a sheet that a person copied the same kind of name, and a forgotten copy must not
@@ -235,7 +233,7 @@ def _continuations(book: _Book, name: str, table: Table) -> list[str]:
     return list(itertools.takewhile(names.__contains__, (f"{name} ({page})" for page in itertools.count(2))))
 
 
-def _with_pages(book: _Book, table: Table, pages: Sequence[str]) -> Iterator[Record]:
+def _with_pages(book: _Workbook, table: Table, pages: Sequence[str]) -> Iterator[Record]:
     last = table.header_number
     for record in table.records:
         last = record.number
@@ -250,7 +248,7 @@ def _with_pages(book: _Book, table: Table, pages: Sequence[str]) -> Iterator[Rec
             yield record._replace(number=last)
 
 
-def _records(book: _Book, name: str) -> Iterator[Record]:
+def _records(book: _Workbook, name: str) -> Iterator[Record]:
     """Yield the rows of a sheet by the numbers that a spreadsheet program shows, lost cells filled in."""
     survey = _survey(book, name)
     _refuse_too_large(name, survey)
@@ -258,7 +256,7 @@ def _records(book: _Book, name: str) -> Iterator[Record]:
         sheet = book.calamine.get_sheet_by_name(name)
     start = sheet.start
     left = start[1] if start else 0
-    waiting = itertools.groupby(_lost(book, name) if survey.suspicious else (), key=lambda cell: cell.row)
+    waiting = itertools.groupby(_unread_cells(book, name) if survey.suspicious else (), key=lambda cell: cell.row)
     ahead = next(waiting, None)
     index = -1
     if start:
@@ -277,40 +275,40 @@ def _records(book: _Book, name: str) -> Iterator[Record]:
         ahead = next(waiting, None)
 
 
-def _refuse_too_large(name: str, survey: Survey) -> None:
-    if survey.cells > lost.MAX_CELLS:
+def _refuse_too_large(name: str, survey: SheetSurvey) -> None:
+    if survey.cells > sheet_scan.MAX_CELLS:
         raise InputError(
-            f"the sheet {name!r} reaches over {survey.cells:,} cells; {lost.MAX_CELLS:,} are allowed. "
+            f"the sheet {name!r} reaches over {survey.cells:,} cells; {sheet_scan.MAX_CELLS:,} are allowed. "
             "Delete stray content far below or to the right of the table."
         )
 
 
-def _survey(book: _Book, name: str, *, most: int = lost.MAX_CELLS) -> Survey:
+def _survey(book: _Workbook, name: str, *, most: int = sheet_scan.MAX_CELLS) -> SheetSurvey:
     if book.package is None:
-        return Survey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
+        return SheetSurvey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
     if book.kind == "ods":
-        return lost.survey_open_document(package.blocks(book.package, _CONTENT))
+        return sheet_scan.survey_open_document(zip_package.blocks(book.package, _CONTENT))
     if name not in book.parts:
         raise InputError(f"the workbook is damaged: the sheet {name!r} is missing.")
     part = book.parts[name]
     if book.kind == "xlsb":
-        return lost.survey_binary(package.blocks(book.package, part))
-    survey = lost.survey_xml(package.blocks(book.package, part))
+        return sheet_scan.survey_binary(zip_package.blocks(book.package, part))
+    survey = sheet_scan.survey_xml(zip_package.blocks(book.package, part))
     if survey.cells > most:
-        survey = survey._replace(cells=lost.exact_cells_xml(package.blocks(book.package, part)))
+        survey = survey._replace(cells=sheet_scan.exact_cells_xml(zip_package.blocks(book.package, part)))
     return survey
 
 
-def _lost(book: _Book, name: str) -> Iterator[Lost]:
+def _unread_cells(book: _Workbook, name: str) -> Iterator[UnreadCell]:
     if book.package is None:
-        return biff.lost_in_xls(book.path, book.calamine.sheet_names.index(name))
+        return biff.unread_cells_xls(book.path, book.calamine.sheet_names.index(name))
     if book.kind == "ods":
-        return lost.lost_in_open_document(package.blocks(book.package, _CONTENT), name)
-    blocks = package.blocks(book.package, book.parts[name])
-    return lost.lost_in_binary(blocks) if book.kind == "xlsb" else lost.lost_in_xml(blocks)
+        return sheet_scan.unread_cells_open_document(zip_package.blocks(book.package, _CONTENT), name)
+    blocks = zip_package.blocks(book.package, book.parts[name])
+    return sheet_scan.unread_cells_binary(blocks) if book.kind == "xlsb" else sheet_scan.unread_cells_xml(blocks)
 
 
-def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[Lost], left: int) -> None:
+def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], left: int) -> None:
     """Put the lost cells of one row into it, each with its issue."""
     for cell in cells:
         index = cell.column - left

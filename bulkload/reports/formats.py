@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bulkload.errors import UsageError
-from bulkload.files.atomic import replacing
+from bulkload.files.atomic import atomic_write
 from bulkload.model import ReportRow, RunInfo
 
 FORMATS = (".xlsx", ".csv", ".jsonl", ".html")
@@ -23,7 +23,7 @@ def write(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
     """
     check_format(path)
     advice = f'; "bulkload report {run.run_id}" writes it again' if run.run_id else ""
-    with replacing(path, advice=advice) as draft:
+    with atomic_write(path, advice=advice) as draft:
         _write_as(path.suffix.lower(), draft, run, rows)
 
 

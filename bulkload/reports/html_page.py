@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkload.files.printable import legible
+from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE, Colours
@@ -47,16 +47,16 @@ def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
         undefined=StrictUndefined,
     )
     page = templates.get_template(_TEMPLATE).stream(
-        title=legible(Path(run.input).name or run.input),
+        title=printable(Path(run.input).name or run.input),
         headline=headline(run),
-        stopped=legible(run.stopped),
+        stopped=printable(run.stopped),
         bars=bars(run),
         chart_width=_CHART_WIDTH,
         sections=[
-            (section.title, [(legible(name), legible(text)) for name, text in section.facts])
+            (section.title, [(printable(name), printable(text)) for name, text in section.facts])
             for section in sections(run)
         ],
-        header=[legible(name) for name in run.header],
+        header=[printable(name) for name in run.header],
         printed_columns=_PRINTED_COLUMNS,
         total=f"{run.rows:,}",
         rows=_rows(run, rows),
@@ -98,12 +98,12 @@ def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, obje
             "number": row.source_row,
             "css": css[row.status],
             "status": row.status.value,
-            "monitor_id": legible(row.id_to_keep),
-            "error": legible(row.error),
-            "warnings": [legible(text) for text in (whole_row.sentences if whole_row else ())],
+            "monitor_id": printable(row.id_to_keep),
+            "error": printable(row.error),
+            "warnings": [printable(text) for text in (whole_row.sentences if whole_row else ())],
             "next_step": row.status.next_step,
             "attempts": row.attempts,
-            "cells": _cells(row.cells, marked) if marked else [(legible(cell), "", "") for cell in row.cells],
+            "cells": _cells(row.cells, marked) if marked else [(printable(cell), "", "") for cell in row.cells],
         }
 
 
@@ -113,9 +113,9 @@ def _cells(cells: Sequence[str], marked: Mapping[int | None, Mark]) -> list[tupl
     for column, cell in enumerate(cells):
         mark = marked.get(column)
         if mark is None:
-            found.append((legible(cell), "", ""))
+            found.append((printable(cell), "", ""))
         else:
-            found.append((legible(cell), mark.severity, legible("\n".join(mark.sentences))))
+            found.append((printable(cell), mark.severity, printable("\n".join(mark.sentences))))
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkload.errors import UsageError
-from bulkload.files.printable import display_width, legible, one_line
+from bulkload.files.printable import display_width, one_line, printable
 from bulkload.files.xlsx import CELL_UNITS, fitting, write_text
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS
@@ -35,7 +35,7 @@ _FILTER_BUTTON = 4  # characters that the button of the autofilter and the bold 
 _MOST_LINES = 6  # in a row that is made taller; a longer text is cut by the cell's edge, not in the cell
 _LINE_POINTS = 15
 _MOST_TALL_ROWS = 20_000  # per sheet; XlsxWriter keeps every height in memory
-_COLUMNS_PER_PAGE = 11  # printed side by side, still legible
+_COLUMNS_PER_PAGE = 11  # printed side by side, still printable
 _COMMENT_WIDTH, _COMMENT_LINE = 300, 17  # pixels
 _COMMENT_LINE_CHARACTERS = 46
 _COMMENT_CHARACTERS = 2_000
@@ -238,7 +238,7 @@ class _ResultsSheet:
             self._notes.uncommented += 1
             return
         self._notes.comments += 1
-        text = legible("\n".join(mark.sentences))
+        text = printable("\n".join(mark.sentences))
         if len(text) > _COMMENT_CHARACTERS:
             text = text[: _COMMENT_CHARACTERS - 1] + "…"
         lines = sum(1 + len(line) // _COMMENT_LINE_CHARACTERS for line in text.splitlines())

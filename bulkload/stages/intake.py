@@ -14,7 +14,7 @@ from itertools import islice
 
 from bulkload.errors import InputError
 from bulkload.model import Input, RawRow, State, Status, Translated
-from bulkload.monitors.header import Layout, is_header, map_header
+from bulkload.monitors.header import ColumnMapping, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
@@ -105,7 +105,7 @@ def _why_empty(name: str, translated: Translated | None) -> str:
     )
 
 
-def _checked(rows: Iterator[RawRow], layout: Layout, validator: Validator) -> Iterator[NewRow]:
+def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator) -> Iterator[NewRow]:
     templates = RowTemplates(layout)
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     for row in rows:

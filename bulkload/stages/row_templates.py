@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bulkload.model import RawRow, State
 from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
-from bulkload.monitors.header import Layout
+from bulkload.monitors.header import ColumnMapping
 from bulkload.monitors.hosts import is_plain_public_name
 from bulkload.monitors.validate import Valid
 from bulkload.store.row_records import NewRow
@@ -49,7 +49,7 @@ class _Template:
 class RowTemplates:
     """The templates of one file."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: ColumnMapping) -> None:
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
         self._own = tuple((index, _IS_PLAIN[field]) for field, index in self._columns.items())
         self._templates: dict[

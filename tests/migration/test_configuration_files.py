@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
 from bulkload.migration.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
@@ -34,10 +34,10 @@ GOLDEN = [case for case in cases(*TOOLS) if case.name != "language"]  # which is
 TARGET = tuple[str | None, str, int | None, float | None, float | None, bool]
 
 
-def translated(*paths: Path) -> list[Check | LeftOut]:
+def translated(*paths: Path) -> list[Check | SkippedObject]:
     """Everything a reader makes of files."""
     recognised = recognise(read_documents(paths))
-    return [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+    return [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
 
 
 def written(folder: Path, text: str, name: str = "source") -> Path:
@@ -47,14 +47,14 @@ def written(folder: Path, text: str, name: str = "source") -> Path:
     return path
 
 
-def checks(items: Sequence[Check | LeftOut]) -> list[Check]:
+def checks(items: Sequence[Check | SkippedObject]) -> list[Check]:
     """Only what becomes a row."""
     return [item for item in items if isinstance(item, Check)]
 
 
-def reasons(items: Sequence[Check | LeftOut]) -> str:
+def reasons(items: Sequence[Check | SkippedObject]) -> str:
     """Only why something does not."""
-    return "\n".join(item.reason for item in items if isinstance(item, LeftOut))
+    return "\n".join(item.reason for item in items if isinstance(item, SkippedObject))
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case.parent.name}-{case.name}")
@@ -105,7 +105,7 @@ def nagios_cache(tmp_path: Path) -> Path:
 def test_nagios_accepts_the_fixture_and_resolves_it_as_we_do(nagios_cache: Path) -> None:
     """Templates, groups, exclusions and patterns, worked out by us and by Nagios, give the same checks."""
 
-    def targets(items: Sequence[Check | LeftOut]) -> dict[str, TARGET]:
+    def targets(items: Sequence[Check | SkippedObject]) -> dict[str, TARGET]:
         return {
             item.name: (item.type, item.hostname, item.port, item.interval_seconds, item.timeout_seconds, item.enabled)
             for item in checks(items)
@@ -261,7 +261,7 @@ def test_no_nagios_text_breaks_the_grammar(text: str) -> None:
     except InputError:
         return
     definitions = [item for item in items if isinstance(item, grammar.Definition)]
-    list(services(Tree(definitions=definitions, settings={}, left_out=(), files=frozenset())))
+    list(services(Tree(definitions=definitions, settings={}, skipped_objects=(), files=frozenset())))
 
 
 @given(st.text(max_size=200))
@@ -290,7 +290,7 @@ def test_every_test_of_a_xymon_host_has_an_outcome(
     items = translated(path)
     assert len(items) == len(tests)
     for (sign, _, port), item in zip(tests, items, strict=True):
-        assert isinstance(item, LeftOut) == (sign == "!")
+        assert isinstance(item, SkippedObject) == (sign == "!")
         if isinstance(item, Check) and port is not None:
             assert item.port == port
 
@@ -350,7 +350,7 @@ def test_real_zabbix_templates_hold_their_checks_and_give_no_row(samples: Path) 
     for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
         items = translated(samples / "zabbix" / name)
         assert not checks(items)
-        assert sum("which would test tcp," in item.reason for item in items if isinstance(item, LeftOut)) == 14
+        assert sum("which would test tcp," in item.reason for item in items if isinstance(item, SkippedObject)) == 14
 
 
 def test_real_zabbix_templates_give_six_mail_checks_to_a_host(samples: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.rules import read_configuration
 from bulkload.migration.tools import gatus
@@ -21,14 +21,14 @@ from bulkload.migration.tools.registry import recognise
 SAMPLES = os.environ.get("BULKLOAD_MIGRATION_SAMPLES", "")
 
 
-def read(folder: Path) -> list[Check | LeftOut]:
+def read(folder: Path) -> list[Check | SkippedObject]:
     """What becomes of everything in a folder."""
     recognised = recognise(read_documents([folder]))
     assert recognised.reader.TITLE == "Gatus"
-    return [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+    return [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
 
 
-def read_endpoint(folder: Path, lines: str, *, key: str = "endpoints") -> Check | LeftOut:
+def read_endpoint(folder: Path, lines: str, *, key: str = "endpoints") -> Check | SkippedObject:
     """What becomes of one endpoint, given as the lines of its YAML."""
     body = "".join(f"    {line}\n" for line in lines.splitlines())
     (folder / "config.yaml").write_text(f'{key}:\n  - name: mx\n{body}    conditions: ["[CONNECTED] == true"]\n')
@@ -65,7 +65,7 @@ def test_the_scheme_says_protocol_and_tls(
 )
 def test_other_protocols_are_left_out_by_name(url: str, tmp_path: Path) -> None:
     found = read_endpoint(tmp_path, f"url: {url}")
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert not found.error
     assert url.partition(":")[0] in found.reason
 
@@ -83,7 +83,7 @@ def test_other_protocols_are_left_out_by_name(url: str, tmp_path: Path) -> None:
 )
 def test_a_variable_of_the_environment_is_an_error_that_names_it(lines: str, variable: str, tmp_path: Path) -> None:
     found = read_endpoint(tmp_path, lines.replace("{}", variable))
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert found.error
     assert "'MX_HOST'" in found.reason
 
@@ -103,7 +103,7 @@ def test_an_inverted_endpoint_is_left_out(condition: str, tmp_path: Path) -> Non
         f"endpoints:\n  - name: mx\n    url: tcp://mx.example.com:25\n    conditions:\n      - '{condition}'\n"
     )
     (found,) = read(tmp_path)
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert "inverted" in found.reason
 
 
@@ -112,7 +112,7 @@ def test_an_inverted_endpoint_is_left_out(condition: str, tmp_path: Path) -> Non
 )
 def test_a_time_that_is_none_is_an_error_of_that_endpoint(value: str, tmp_path: Path) -> None:
     found = read_endpoint(tmp_path, f"url: tcp://mx.example.com:25\ninterval: {value}")
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert found.error
     assert "interval" in found.reason
 
@@ -221,5 +221,5 @@ def test_the_real_sample_gives_what_its_readme_says() -> None:
     (row,) = translation.rows
     fields = {"type": "smtp", "port": "587", "interval": "30", "timeout": "5"}
     assert {name: row.fields[name] for name in fields} == fields
-    (left_out,) = translation.left_out  # ldaps
-    assert not left_out.error
+    (skipped_objects,) = translation.skipped_objects  # ldaps
+    assert not skipped_objects.error

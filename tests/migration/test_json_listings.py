@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.rules import configuration_source
 from bulkload.migration.tools.registry import recognise
@@ -20,8 +20,8 @@ from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Invalid, Validator
 from tests.support.migration_golden import cases, expected, outcome
 from tests.support.migration_objects import (
+    FORMATS,
     GOOD,
-    LAYOUTS,
     SECRET,
     TOOLS,
     assert_usable,
@@ -153,7 +153,7 @@ def test_each_tool_counts_its_timeout_in_its_own_unit(
 )
 def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, value: object, tmp_path: Path) -> None:
     found = read_one(tmp_path, tool, path, value)
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert not found.error
     assert "not mail" not in found.reason
 
@@ -163,8 +163,8 @@ def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, val
     [(tool, host) for tool in sorted(GOOD) for host in ("${MX_HOST}", "{{ MX_HOST }}") if tool != "alertsite"],
 )
 def test_a_variable_in_a_host_name_is_an_error_that_names_it(tool: str, host: str, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, LAYOUTS[tool].hostname[0], host)
-    assert isinstance(found, LeftOut)
+    found = read_one(tmp_path, tool, FORMATS[tool].hostname[0], host)
+    assert isinstance(found, SkippedObject)
     assert found.error
     assert "'MX_HOST'" in found.reason
 
@@ -194,8 +194,8 @@ def test_a_value_of_a_wrong_type_costs_one_object_at_most(tool: str, wrong: obje
 def test_an_entry_that_is_no_monitor_is_an_error_of_its_own(tool: str, entry: object, tmp_path: Path) -> None:
     place, good = GOOD[tool]
     found = read_json(tmp_path, {place: [entry, good]}, tool=tool)
-    assert [type(one) for one in found] == [LeftOut, Check]
-    assert isinstance(found[0], LeftOut)
+    assert [type(one) for one in found] == [SkippedObject, Check]
+    assert isinstance(found[0], SkippedObject)
     assert found[0].error
 
 
@@ -262,7 +262,7 @@ def test_asking_for_a_tool_whose_list_is_not_there_is_an_error_or_nothing(
         found = read(tmp_path, tool)
     except InputError:
         return
-    assert found == [] or all(isinstance(one, LeftOut) for one in found)
+    assert found == [] or all(isinstance(one, SkippedObject) for one in found)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_pages_are_read_in_their_order_and_an_overlap_counts_once(tmp_path: Path
     monitors = [{**GOOD["uptimerobot"][1], "id": number, "friendly_name": f"m{number}"} for number in range(7)]
     found = read_json(tmp_path, {"monitors": monitors[:4]}, {"monitors": monitors[3:]})
     assert [one.name for one in found if isinstance(one, Check)] == [f"m{number}" for number in range(7)]
-    assert [one.origin for one in found if isinstance(one, LeftOut)] == ["page1.json: monitor 3 (m3)"]
+    assert [one.origin for one in found if isinstance(one, SkippedObject)] == ["page1.json: monitor 3 (m3)"]
 
 
 def test_pages_joined_into_one_array_are_read_like_files(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_detail_completes_the_list_in_either_order(names: tuple[str, str], tmp
     (tmp_path / names[1]).write_text(json.dumps({"check": {**entry, "type": {"tcp": {"port": 465}}, "tags": None}}))
     found = read(tmp_path)
     (check,) = [one for one in found if isinstance(one, Check)]
-    (rest,) = [one for one in found if isinstance(one, LeftOut)]
+    (rest,) = [one for one in found if isinstance(one, SkippedObject)]
     assert (check.port, check.tags) == (465, ("mail",))
     assert not rest.error
     assert "detail.json" in rest.reason

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools import kuma
 from bulkload.migration.tools.registry import recognise
@@ -95,20 +95,20 @@ def make_database(path: Path, monitors: Iterable[Mapping[str, Any]]) -> Path:
     return path
 
 
-def read(*paths: Path) -> list[Check | LeftOut]:
+def read(*paths: Path) -> list[Check | SkippedObject]:
     """What becomes of everything in the files."""
     recognised = recognise(read_documents(paths))
     assert recognised.reader.TITLE == "Uptime Kuma"
     return list(recognised.reader.translate(recognised.documents))
 
 
-def read_json(path: Path, content: object) -> list[Check | LeftOut]:
+def read_json(path: Path, content: object) -> list[Check | SkippedObject]:
     """What becomes of a JSON file."""
     path.write_text(json.dumps(content), encoding="utf-8")
     return read(path)
 
 
-def without_origin(found: Iterable[Check | LeftOut]) -> list[Check | LeftOut]:
+def without_origin(found: Iterable[Check | SkippedObject]) -> list[Check | SkippedObject]:
     """The outcomes without the name of the file."""
     return [replace(one, origin=one.origin.partition(": ")[2]) for one in found]
 

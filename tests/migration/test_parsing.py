@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.migration.parsing import Unreadable, as_address, as_bool, as_labels, as_port, as_seconds, as_text
+from bulkload.migration.parsing import UnreadableValue, as_address, as_bool, as_labels, as_port, as_seconds, as_text
 from tests.support.migration_objects import SECRET
 
 
@@ -46,14 +46,14 @@ def test_a_password_in_an_address_is_in_no_host_and_no_message(scheme: str, user
     address = f"{scheme}://{user}:{SECRET}@mx.example.com{tail}" if scheme else f"{user}:{SECRET}@mx.example.com{tail}"
     try:
         said = repr(as_address(address))
-    except Unreadable as error:
+    except UnreadableValue as error:
         said = str(error)
     assert SECRET not in said
 
 
 @pytest.mark.parametrize("value", ["1_0", "٢٥", "0x19", "1e2", "nan", "Infinity", "25.5", "65536", "0", 0, True, [25]])
 def test_a_port_is_plain_digits_in_range(value: object) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableValue):
         as_port(value)
 
 
@@ -74,7 +74,7 @@ def test_single_values_are_read_or_said_to_be_unreadable(value: object) -> None:
         lambda: as_labels(value),
         lambda: as_address(value),
     ):
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(UnreadableValue):
             reading()
 
 

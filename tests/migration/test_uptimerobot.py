@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools import uptimerobot
 from tests.support.migration_objects import GOOD, assert_usable, read, read_json, read_one
@@ -36,7 +36,7 @@ def test_the_sub_type_of_uptimerobot_says_which_protocol(
 @pytest.mark.parametrize("kind", [1, "2", "PING", "HEARTBEAT", "KEYWORD", "dns"])
 def test_other_types_of_uptimerobot_are_left_out_by_name(kind: object, tmp_path: Path) -> None:
     found = read_one(tmp_path, "uptimerobot", "type", kind)
-    assert isinstance(found, LeftOut)
+    assert isinstance(found, SkippedObject)
     assert not found.error
 
 

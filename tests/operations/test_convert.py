@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkload.errors import ExitCode, InputError, UsageError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import MAX_DEPTH, read_documents
 from bulkload.migration.rules import Rules, read_configuration, translated
-from bulkload.migration.tools.registry import READERS, Reader, recognise
+from bulkload.migration.tools.registry import READERS, ToolReader, recognise
 from bulkload.monitors.header import is_header
 from bulkload.operations.convert import convert
 from bulkload.readers.opening import open_source
@@ -31,14 +31,14 @@ GOLDEN = [case for case in cases() if case.name != "language"]
 SMTP = Check(origin="here", type="smtp", name="mx", hostname="mx.example.com", port=25, interval_seconds=300)
 
 
-def rows(*items: Check | LeftOut, **rules: object) -> list[dict[str, str]]:
+def rows(*items: Check | SkippedObject, **rules: object) -> list[dict[str, str]]:
     """The rows that come out of checks."""
     return [dict(row.fields) for row in translated("a tool", items, Rules(**rules)).rows]  # type: ignore[arg-type]
 
 
-def only(*items: Check | LeftOut, **rules: object) -> LeftOut:
+def only(*items: Check | SkippedObject, **rules: object) -> SkippedObject:
     """The one object that is left out."""
-    (left,) = translated("a tool", items, Rules(**rules)).left_out  # type: ignore[arg-type]
+    (left,) = translated("a tool", items, Rules(**rules)).skipped_objects  # type: ignore[arg-type]
     return left
 
 
@@ -54,7 +54,7 @@ def sheets(path: Path) -> dict[str, list[tuple[object, ...]]]:
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_every_object_is_a_row_or_left_out_and_the_counts_add_up(case: Path, tmp_path: Path) -> None:
     recognised = recognise(read_documents([case]))
-    objects = len([*recognised.reader.translate(recognised.documents), *recognised.left_out])
+    objects = len([*recognised.reader.translate(recognised.documents), *recognised.skipped_objects])
     counts = convert([case], tmp_path / "out.xlsx")
     assert counts.rows + counts.skipped + counts.errors == counts.objects == objects
     found = sheets(tmp_path / "out.xlsx")
@@ -241,7 +241,7 @@ def test_names_are_unique_and_fit(names: Sequence[tuple[str, int]], long: bool) 
 def test_many_twins_are_merged_in_one_go() -> None:
     """Fifty thousand times the same check takes no longer than reading it."""
     translation = translated("a tool", (replace(SMTP, origin=str(n), tags=(str(n),)) for n in range(50_000)), Rules())
-    assert (len(translation.rows), len(translation.left_out)) == (1, 49_999)
+    assert (len(translation.rows), len(translation.skipped_objects)) == (1, 49_999)
 
 
 # ── hostile sources ──
@@ -320,13 +320,13 @@ def test_a_tool_that_is_not_known_is_refused_with_those_that_are(tmp_path: Path)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.NAME)
-def test_the_files_of_another_tool_are_refused_or_accounted_for(reader: Reader) -> None:
+def test_the_files_of_another_tool_are_refused_or_accounted_for(reader: ToolReader) -> None:
     for case in GOLDEN:
         try:
             found = read_configuration([case], tool=reader.NAME)
         except InputError:
             continue
-        assert found.rows or found.left_out
+        assert found.rows or found.skipped_objects
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_source_that_is_half_of_what_is_needed_has_to_be_looked_at(desk: Desk,
 def test_a_template_that_two_files_define_is_named_for_both(tmp_path: Path) -> None:
     export = "zabbix_export:\n  templates:\n    - template: Mail\n      items: [{name: SMTP, key: x}]\n"
     files = [hostile(tmp_path, name, export) for name in ("a.yaml", "b.yaml")]
-    origins = [item.origin for item in read_configuration(files).left_out]
+    origins = [item.origin for item in read_configuration(files).skipped_objects]
     assert origins == ["b.yaml: template Mail", "a.yaml: template Mail: SMTP"]
 
 

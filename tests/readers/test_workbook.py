@@ -16,9 +16,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers import sheet_scan as lost
-from bulkload.readers import workbook
-from bulkload.readers import zip_package as package
+from bulkload.readers import sheet_scan, workbook, zip_package
 from bulkload.readers.opening import open_source
 
 DATA = Path(__file__).parent / "data"
@@ -602,7 +600,7 @@ def test_repeated_cells_of_an_open_document_count_as_what_they_stand_for(tmp_pat
 
 def test_a_package_that_expands_too_far_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, plain)
-    monkeypatch.setattr(package, "MAX_EXPANDED", 1_000)
+    monkeypatch.setattr(zip_package, "MAX_EXPANDED", 1_000)
     with pytest.raises(InputError, match=r"expands to .* bytes; 1,000 are allowed"):
         read(path)
 
@@ -671,7 +669,7 @@ def test_a_sheet_that_declares_entities_is_refused(tmp_path: Path) -> None:
 
 def test_a_survey_sees_marks_and_references_that_a_block_cuts_in_two() -> None:
     sheet = b'<row r="1"><c r="ABC1234567" t="e"><v>#N/A</v></c></row>'
-    whole = lost.survey_xml([sheet])
+    whole = sheet_scan.survey_xml([sheet])
     assert whole.suspicious
     for cut in range(len(sheet)):
-        assert lost.survey_xml([sheet[:cut], sheet[cut:]]) == whole
+        assert sheet_scan.survey_xml([sheet[:cut], sheet[cut:]]) == whole

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from bulkload.files.printable import legible
+from bulkload.files.printable import printable
 from bulkload.model import Issue, ReportRow, RunInfo, Status
 from bulkload.reports import formats as report
 from bulkload.reports.html_page import bars
@@ -83,12 +83,12 @@ def test_no_text_becomes_markup(tmp_path_factory: pytest.TempPathFactory, text: 
     run = replace(run_of([bad]), input=hostile, account=hostile, stopped="", header=(hostile, *HEADER[1:]))
     page = write(path, [bad], run)
     assert page.tags == plain
-    assert page.rows[0][5:] == [legible(hostile)] * 4
+    assert page.rows[0][5:] == [printable(hostile)] * 4
 
 
 @pytest.mark.parametrize("text", [text for text in TRICKY if "\x00" not in text])
 def test_cells_are_shown_as_they_are(tmp_path: Path, text: str) -> None:
-    assert write(tmp_path / "out.html", [row(text, "b", "c", "d")]).rows[0][5] == legible(text)
+    assert write(tmp_path / "out.html", [row(text, "b", "c", "d")]).rows[0][5] == printable(text)
 
 
 def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
 
@@ -28,7 +28,7 @@ def outcome(case: Path) -> dict[str, object]:
     """What becomes of a source: the tool, and every object in its order; unset fields are left away."""
     try:
         recognised = recognise(read_documents([case]))
-        found = [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+        found = [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
     except InputError as error:
         return {"refused": str(error)}
     whole = {"tool": recognised.reader.NAME, "objects": [_set_fields(one) for one in found]}
@@ -47,7 +47,7 @@ def write(case: Path) -> None:
     expected(case).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _set_fields(one: Check | LeftOut) -> dict[str, object]:
+def _set_fields(one: Check | SkippedObject) -> dict[str, object]:
     defaults = {entry.name: entry.default for entry in dataclasses.fields(one)}
     values = {key: value for key, value in dataclasses.asdict(one).items() if value not in (defaults[key], {})}
     return {"check" if isinstance(one, Check) else "left_out": values}

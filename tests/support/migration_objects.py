@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
-from bulkload.migration.json_listings import Layout
+from bulkload.migration.json_listings import ListingFormat
 from bulkload.migration.tools import (
     alertsite,
     better_stack,
@@ -154,23 +154,23 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-LAYOUTS: dict[str, Layout] = {service.NAME: service.LAYOUT for service in (*SERVICES, kuma)}
+FORMATS: dict[str, ListingFormat] = {service.NAME: service.FORMAT for service in (*SERVICES, kuma)}
 
 
-def read(folder: Path, tool: str | None = None) -> list[Check | LeftOut]:
+def read(folder: Path, tool: str | None = None) -> list[Check | SkippedObject]:
     """What becomes of everything in a folder."""
     recognised = recognise(read_documents([folder]), tool)
-    return [*recognised.reader.translate(recognised.documents), *recognised.left_out]
+    return [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
 
 
-def read_json(folder: Path, *pages: object, tool: str | None = None) -> list[Check | LeftOut]:
+def read_json(folder: Path, *pages: object, tool: str | None = None) -> list[Check | SkippedObject]:
     """What becomes of JSON pages, written as files."""
     for number, page in enumerate(pages):
         (folder / f"page{number}.json").write_text(json.dumps(page), encoding="utf-8")
     return read(folder, tool)
 
 
-def read_one(folder: Path, tool: str, path: str = "", value: object = None) -> Check | LeftOut:
+def read_one(folder: Path, tool: str, path: str = "", value: object = None) -> Check | SkippedObject:
     """What becomes of the good object of a tool, with one value changed."""
     place, good = GOOD[tool]
     item = json.loads(json.dumps(good))
@@ -193,10 +193,10 @@ def leaves(value: object, path: str = "") -> Iterator[str]:
             yield from leaves(inner, where)
 
 
-def assert_usable(one: Check | LeftOut) -> None:
+def assert_usable(one: Check | SkippedObject) -> None:
     """A check holds only what the next stage may rely on; whatever is left out says why, in a sentence."""
     assert one.origin
-    if isinstance(one, LeftOut):
+    if isinstance(one, SkippedObject):
         assert one.reason.endswith(".")
         assert "Traceback" not in one.reason
         return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, Kind, Layout, reader
-from bulkload.migration.parsing import Item, Unreadable, as_bool, as_text, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckKind, ListingFormat, reader
+from bulkload.migration.parsing import Item, UnreadableValue, as_bool, as_text, at
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 
 NAME, TITLE = "alertsite", "AlertSite"
@@ -29,14 +29,14 @@ def _lines(value: object, field: str) -> str:
 def _ids(value: object, field: str) -> str:
     """[{"id": 10}, {"id": 20}] as the cell "10;20"."""
     if not isinstance(value, list):
-        raise Unreadable(f"The field {field} is not a list.")
+        raise UnreadableValue(f"The field {field} is not a list.")
     return ";".join(as_text(at(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
 
 
 def _properties(value: object, field: str) -> str:
     """[{"id": 28, "value_id": 74}] as the cell "28=74"."""
     if not isinstance(value, list):
-        raise Unreadable(f"The field {field} is not a list.")
+        raise UnreadableValue(f"The field {field} is not a list.")
     return ";".join(f"{as_text(at(one, 'id'), field)}={as_text(at(one, 'value_id'), field)}" for one in value)
 
 
@@ -84,7 +84,7 @@ def _not_carried(item: Item) -> Iterable[str]:
         yield f"Not carried over: {', '.join(sorted(names)[:MAX_NAMED])}."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("results", "monitors"),
@@ -100,11 +100,11 @@ LAYOUT = Layout(
         "email-imap": IMAP,
         "email-pop": POP,
         "email-smtp": SMTP,
-        "email-round-trip": Kind(type="round-trip"),
+        "email-round-trip": CheckKind(type="round-trip"),
     },
     paused=lambda item: at(item, "enabled") is not None and not as_bool(at(item, "enabled"), "enabled"),
     fills_in=False,
     changes=_not_carried,
     extra=_extra,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

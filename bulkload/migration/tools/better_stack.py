@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, POP, SMTP, TCP, Layout, reader
+from bulkload.migration.json_listings import IMAP, POP, SMTP, TCP, ListingFormat, reader
 from bulkload.migration.parsing import Item, as_bool, as_text, at
 
 NAME, TITLE = "better-stack", "Better Stack"
@@ -34,7 +34,7 @@ def _ipv6_only(item: Item) -> Iterable[str]:
         yield "The monitor uses IPv6 only, which cannot be carried over."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("data",),
@@ -54,4 +54,4 @@ LAYOUT = Layout(
     adapt=_one_per_port,
     changes=_ipv6_only,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

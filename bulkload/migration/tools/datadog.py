@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bulkload.migration.json_listings import TCP, TLS, Layout, reader, word
+from bulkload.migration.json_listings import TCP, TLS, ListingFormat, reader, word
 from bulkload.migration.parsing import Item, as_text, at
 
 NAME, TITLE = "datadog", "Datadog Synthetics"
@@ -33,7 +33,7 @@ def _private_locations(item: Item) -> Iterable[str]:
         yield "The test runs from a private location; the host may not be reachable from outside."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="test",
     lists=("tests",),
@@ -51,4 +51,4 @@ LAYOUT = Layout(
     refuse=_inverted,
     changes=_private_locations,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

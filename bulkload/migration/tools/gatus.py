@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import go_seconds
-from bulkload.migration.json_listings import TCP, TLS, Kind, Layout, translate_items
-from bulkload.migration.parsing import MAX_SHOWN, Item, Unreadable, as_bool, as_text, at, refuse_unresolved
+from bulkload.migration.json_listings import TCP, TLS, CheckKind, ListingFormat, translate_items
+from bulkload.migration.parsing import MAX_SHOWN, Item, UnreadableValue, as_bool, as_text, at, refuse_unresolved
 
 NAME, TITLE = "gatus", "Gatus"
 
@@ -33,8 +33,8 @@ def _adapt(item: Item) -> Iterable[Item]:
     scheme, separator, place = url.partition("://")
     if not separator:
         refuse_unresolved(url, "url")
-        raise Unreadable("The endpoint's url has no scheme such as starttls:// or tcp://.")
-    is_mail = scheme.lower() in LAYOUT.types
+        raise UnreadableValue("The endpoint's url has no scheme such as starttls:// or tcp://.")
+    is_mail = scheme.lower() in FORMAT.types
     return (
         {
             **item,
@@ -58,7 +58,7 @@ def _span(value: object, what: str) -> float:
     refuse_unresolved(text, what)
     seconds = go_seconds(text) if text else 0.0
     if seconds is None:
-        raise Unreadable(f"The {what} is {text[:MAX_SHOWN]!r}, but a time such as 30s, 5m or 1h30m is needed.")
+        raise UnreadableValue(f"The {what} is {text[:MAX_SHOWN]!r}, but a time such as 30s, 5m or 1h30m is needed.")
     return seconds
 
 
@@ -83,7 +83,7 @@ def _paused(item: Item) -> bool:
     return enabled is not None and not as_bool(enabled, "enabled")
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="endpoint",
     lists=_LISTS,
@@ -91,7 +91,7 @@ LAYOUT = Layout(
     interval=("interval",),
     timeout=("timeout",),
     tags=("labels",),
-    types={"starttls": Kind(type="smtp", tls="starttls"), "tls": TLS, "tcp": TCP},
+    types={"starttls": CheckKind(type="smtp", tls="starttls"), "tls": TLS, "tcp": TCP},
     not_mail={
         "external-endpoints": "An external endpoint is reported from elsewhere; nothing is checked.",
         "suites": "A suite is a sequence of calls, not a mail check.",
@@ -109,13 +109,13 @@ def recognises(document: Document) -> bool:
     return any(_is_endpoint(entry) for entry in _entries(document.yaml()))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every endpoint, external endpoint and suite of the files."""
     for document in documents:
         content = document.yaml()
         if not any(isinstance(at(part, key), list) for part in _parts(content) for key in _LISTS):
             raise InputError(f"{document.name} holds no list of {TITLE} endpoints ('endpoints').")
-        yield from translate_items(LAYOUT, [(document, list(_entries(content)))])
+        yield from translate_items(FORMAT, [(document, list(_entries(content)))])
 
 
 def _parts(content: object) -> list[object]:
@@ -128,7 +128,7 @@ def _entries(content: object) -> Iterator[object]:
         for key in _LISTS:
             entries = at(part, key)
             for entry in entries if isinstance(entries, list) else ():
-                if key in LAYOUT.not_mail and isinstance(entry, Mapping):
+                if key in FORMAT.not_mail and isinstance(entry, Mapping):
                     yield {"name": at(entry, "name"), "type": key, "listed": key}
                 else:
                     yield entry

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
-from bulkload.migration.parsing import Unreadable, as_labels, as_port, as_seconds, as_text, at
+from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, at
 
 NAME = "icinga2"
 TITLE = "Icinga 2"
@@ -68,7 +68,7 @@ def recognises(document: Document) -> bool:
     )
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every service of the lists."""
     written = [document for document in documents if document.kind == "text"]
     if written:
@@ -78,7 +78,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
                 f"give the answer of {_SERVICES} instead."
             )
         for document in written:
-            yield LeftOut(origin=document.name, reason="The configuration language is not read; the API's answer is.")
+            yield SkippedObject(
+                origin=document.name, reason="The configuration language is not read; the API's answer is."
+            )
     items = [
         (f"{document.name} result {number}", item)
         for document in documents
@@ -92,7 +94,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
     }
     services = [(place, item) for place, item in items if at(item, "type") not in ("CheckCommand", "Host")]
     if items and not services:
-        yield LeftOut(
+        yield SkippedObject(
             origin="all files",
             reason=f"No service is among the objects ({len(items):,}); give the answer of {_SERVICES} as well.",
             error=True,
@@ -111,29 +113,29 @@ def _results(document: Document) -> list[object]:
     return results if isinstance(results, list) else []
 
 
-def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | LeftOut:
+def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
     host_name, name = as_name(at(item, "attrs.host_name")), as_name(at(item, "attrs.name"))
     origin = f"{place}: service {host_name} / {name}"
     try:
         return _check(origin, item, custom)
-    except Unreadable as error:
-        return LeftOut(origin=origin, reason=str(error), error=True)
+    except UnreadableValue as error:
+        return SkippedObject(origin=origin, reason=str(error), error=True)
 
 
-def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | LeftOut:
+def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
     attrs = at(item, "attrs")
     if not isinstance(attrs, Mapping):
-        raise Unreadable("It is not a service: it has no attrs.")
+        raise UnreadableValue("It is not a service: it has no attrs.")
     word = as_text(attrs.get("check_command"), "check_command")
     if not word:
-        raise Unreadable("It has no check_command.")
+        raise UnreadableValue("It has no check_command.")
     if word in _INDIRECT:
-        return LeftOut(origin=origin, reason=f"The command {word} {_INDIRECT[word]}.")
+        return SkippedObject(origin=origin, reason=f"The command {word} {_INDIRECT[word]}.")
     if attrs.get("command_endpoint"):
-        return LeftOut(origin=origin, reason="It runs on an agent (command_endpoint), not from outside.")
+        return SkippedObject(origin=origin, reason="It runs on an agent (command_endpoint), not from outside.")
     known, defaults = _command(word, custom)
     if known is None:
-        return LeftOut(origin=origin, reason=f"The command {word} is no test of a mail port.")
+        return SkippedObject(origin=origin, reason=f"The command {word} is no test of a mail port.")
     variables = {**defaults, **_variables(at(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
     prefix = known.prefix
@@ -144,8 +146,8 @@ def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | L
     )
     if not hostname:
         if at(item, "joins.host") is None:
-            raise Unreadable("The list has no host addresses; fetch it with ?joins=host.")
-        raise Unreadable(f"The host {host_name} has no address.")
+            raise UnreadableValue("The list has no host addresses; fetch it with ?joins=host.")
+        raise UnreadableValue(f"The host {host_name} has no address.")
     port = as_port(_filled(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or known.port
     timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
     description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
@@ -195,6 +197,6 @@ def _filled(value: object, variables: Mapping[str, object], item: object) -> str
         if found is None:
             found = at(item, f"joins.host.{name.removeprefix('host.')}")
         if not isinstance(found, str | int | float) or isinstance(found, bool):
-            raise Unreadable(f"The macro ${name}$ has no value.")
+            raise UnreadableValue(f"The macro ${name}$ has no value.")
         text = text.replace(f"${name}$", as_text(found, name))
     return text

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
-from bulkload.migration.json_listings import SMTP, TCP, Layout, belongs, is_object, translate_items
-from bulkload.migration.parsing import Item, Unreadable, as_bool, as_seconds, as_text, at
+from bulkload.migration.json_listings import SMTP, TCP, ListingFormat, belongs, is_object, translate_items
+from bulkload.migration.parsing import Item, UnreadableValue, as_bool, as_seconds, as_text, at
 
 NAME, TITLE = "uptime-kuma", "Uptime Kuma"
 
@@ -42,7 +42,7 @@ _TLS: Mapping[str, Tls] = {"secure": "implicit", "starttls": "starttls", "nostar
 def _adapt(item: Item) -> Iterable[Item]:
     try:
         interval = as_seconds(at(item, "interval"), "interval", unit=1)
-    except Unreadable:
+    except UnreadableValue:
         return (item,)  # said once, where every interval is read
     if as_seconds(at(item, "timeout"), "timeout", unit=1) is None and interval is not None:
         return ({**item, "timeout": interval * DEFAULT_TIMEOUT, "timeout_by_default": True},)
@@ -75,7 +75,7 @@ def _default_timeout(item: Item) -> Iterable[str]:
         yield "The monitor sets no time-out; 0.8 of its interval is taken, as Uptime Kuma does."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("monitorList",),
@@ -101,10 +101,10 @@ def recognises(document: Document) -> bool:
         with closing(_connection(document)) as database:
             _columns(document, database)
         return True
-    return document.kind == "json" and belongs(LAYOUT, _listed(document.json()))
+    return document.kind == "json" and belongs(FORMAT, _listed(document.json()))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every monitor of the backups and databases; ids count within their own file."""
     for document in documents:
         if document.kind == "sqlite":
@@ -115,19 +115,19 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             raise InputError(f"{document.name} is neither a backup (JSON) nor a database of {TITLE}.")
         if isinstance(content, Mapping) and isinstance(found := at(content, "monitorList"), list):
             content = {"monitorList": _with_groups(found)}
-        yield from translate_items(LAYOUT, [(document, content)])
+        yield from translate_items(FORMAT, [(document, content)])
 
 
 def _listed(content: object) -> object:
     """All shapes as {"monitorList": […]}: a backup, a bare list, monitors keyed by id."""
     if isinstance(content, list):
-        return {"monitorList": content} if any(is_object(LAYOUT, one) for one in content) else content
+        return {"monitorList": content} if any(is_object(FORMAT, one) for one in content) else content
     if not isinstance(content, Mapping):
         return content
     if "monitorList" in content:
         monitors = content["monitorList"]
         return {"monitorList": list(monitors.values()) if isinstance(monitors, Mapping) else monitors}
-    if any(is_object(LAYOUT, one) for one in content.values()):
+    if any(is_object(FORMAT, one) for one in content.values()):
         return {"monitorList": list(content.values())}
     return content
 
@@ -152,7 +152,7 @@ def _with_ancestors(monitor: Item, by_id: Mapping[str, Item]) -> Item:
         groups.append(at(group, "name"))
         try:
             paused_above = paused_above or _is_off(group)
-        except Unreadable:
+        except UnreadableValue:
             paused_above = True  # what cannot be told is not switched on
         above = _id(at(group, "parent"))
     own = at(monitor, "tags")
@@ -163,7 +163,7 @@ def _with_ancestors(monitor: Item, by_id: Mapping[str, Item]) -> Item:
 def _id(value: object) -> str:
     try:
         return as_text(value, "id")
-    except Unreadable:
+    except UnreadableValue:
         return ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document, referred_documents
 
 NAME = "monit"
@@ -61,7 +61,7 @@ def recognises(document: Document) -> bool:
     return document.kind == "text" and bool(_CHECK.search(document.head) or _MAIN.search(document.head))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every test of a connection."""
     checks: list[_Statement] = []
     cycle: float | None = None
@@ -79,7 +79,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
                 reference = statement.tokens[1].text
                 found = referred_documents(document, reference, documents)
                 if found is None:
-                    yield LeftOut(
+                    yield SkippedObject(
                         origin=f"{document.name} line {statement.tokens[0].line}: include {reference}",
                         reason="No such file is at hand below this file; give it as well.",
                         error=True,
@@ -92,7 +92,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         yield from _tests(statement, cycle)
 
 
-def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | LeftOut]:
+def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | SkippedObject]:
     """The connection tests of one check."""
     tokens, words = statement.tokens, statement.words
     kind, name = words[1], tokens[2].text if len(tokens) > 2 else ""
@@ -111,12 +111,14 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | LeftO
         found = True
         origin = f"{where}, line {tokens[start].line}"
         if test_words[0] == "succeeded":
-            yield LeftOut(origin=origin, reason="It is inverted (if succeeded): it is well when the port is closed.")
+            yield SkippedObject(
+                origin=origin, reason="It is inverted (if succeeded): it is well when the port is closed."
+            )
         else:
             one = _Test(tokens=test, words=test_words)
             yield _test(origin, name, address, one, _Setting(interval=interval, tags=groups, changes=changes))
     if not found:
-        yield LeftOut(origin=where, reason="It tests no port.")
+        yield SkippedObject(origin=where, reason="It tests no port.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +140,20 @@ class _Setting:
     changes: tuple[str, ...]
 
 
-def _test(origin: str, name: str, address: str, test: _Test, shared: _Setting) -> Check | LeftOut:
+def _test(origin: str, name: str, address: str, test: _Test, shared: _Setting) -> Check | SkippedObject:
     host = test.after("host") or address
     port = test.after("port")
     protocol = test.after("protocol", "proto").lower()
     if "udp" in test.words:
-        return LeftOut(origin=origin, reason="It tests UDP.")
+        return SkippedObject(origin=origin, reason="It tests UDP.")
     if protocol and protocol not in _PROTOCOLS:
-        return LeftOut(origin=origin, reason=f"The protocol {protocol} is not mail.")
+        return SkippedObject(origin=origin, reason=f"The protocol {protocol} is not mail.")
     if not host:
-        return LeftOut(origin=origin, reason="It names no address to test.", error=True)
+        return SkippedObject(origin=origin, reason="It names no address to test.", error=True)
     if host.lower() in _LOCAL:
-        return LeftOut(origin=origin, reason=f"It tests {host}, which cannot be reached from outside.")
+        return SkippedObject(origin=origin, reason=f"It tests {host}, which cannot be reached from outside.")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5):
-        return LeftOut(origin=origin, reason=f"Its port {port!r} is not a number.", error=True)
+        return SkippedObject(origin=origin, reason=f"Its port {port!r} is not a number.", error=True)
     kind, tls = _PROTOCOLS.get(protocol, (None, "unknown"))
     if test.after("type").lower() in _TLS_TYPES or {"ssl", "tls"} & set(test.words):
         tls = "implicit"

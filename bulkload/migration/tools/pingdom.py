@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, Layout, flag, reader, word
-from bulkload.migration.parsing import Item, Unreadable, as_bool, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, flag, reader, word
+from bulkload.migration.parsing import Item, UnreadableValue, as_bool, at
 
 NAME, TITLE = "pingdom", "Pingdom"
 
@@ -16,7 +16,7 @@ def _adapt(item: Item) -> Iterable[Item]:
     if not isinstance(found, Mapping):
         return (item,)
     if len(found) != 1:
-        raise Unreadable(f"The check has {len(found)} types, but one is needed.")
+        raise UnreadableValue(f"The check has {len(found)} types, but one is needed.")
     ((name, settings),) = found.items()
     return ({**item, "type": name, "settings": settings},)
 
@@ -26,7 +26,7 @@ def _encrypted(item: Item) -> Iterable[str]:
         yield "The check uses encryption; whether from the start or by STARTTLS, only its port can tell."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="check",
     lists=("checks",),
@@ -44,4 +44,4 @@ LAYOUT = Layout(
     adapt=_adapt,
     changes=_encrypted,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

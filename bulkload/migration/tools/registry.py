@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bulkload.errors import InputError, UsageError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.tools import (
     alertsite,
@@ -32,7 +32,7 @@ from bulkload.migration.tools import (
 )
 
 
-class Reader(Protocol):
+class ToolReader(Protocol):
     """What a reader offers; a module or an object will do."""
 
     @property
@@ -61,10 +61,10 @@ class Recognises(Protocol):
 class Translate(Protocol):
     """Turn the documents of one input into checks, and say what is left out."""
 
-    def __call__(self, documents: Sequence[Document], /) -> Iterator[Check | LeftOut]: ...
+    def __call__(self, documents: Sequence[Document], /) -> Iterator[Check | SkippedObject]: ...
 
 
-READERS: tuple[Reader, ...] = (
+READERS: tuple[ToolReader, ...] = (
     alertsite,
     nagios,
     uptimerobot,
@@ -88,12 +88,12 @@ READERS: tuple[Reader, ...] = (
 class Recognised:
     """A reader, the documents it reads, and the files nobody knows."""
 
-    reader: Reader
+    reader: ToolReader
     documents: tuple[Document, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    skipped_objects: tuple[SkippedObject, ...] = ()
 
 
-def reader_named(tool: str) -> Reader:
+def reader_named(tool: str) -> ToolReader:
     """The reader that --from asks for."""
     for reader in READERS:
         if tool == reader.NAME:
@@ -105,7 +105,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
     """The one reader whose files these are; two that say yes are an error that names them."""
     chosen = None if tool is None else reader_named(tool)
     mine: dict[str, list[Document]] = {}
-    unknown: list[LeftOut] = []
+    unknown: list[SkippedObject] = []
     refused: list[InputError] = []
     for document in documents:
         try:
@@ -114,7 +114,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
                 _ = document.rendered  # a template is nobody's until it is rendered
         except InputError as error:
             refused.append(error)
-            unknown.append(LeftOut(origin=document.name, reason=str(error), error=True))
+            unknown.append(SkippedObject(origin=document.name, reason=str(error), error=True))
             continue
         if chosen is not None and chosen.NAME in names:
             names = [chosen.NAME]
@@ -124,7 +124,9 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
         if names:
             mine.setdefault(names[0], []).append(document)
         else:
-            unknown.append(LeftOut(origin=document.name, reason="The file is not a configuration that is understood."))
+            unknown.append(
+                SkippedObject(origin=document.name, reason="The file is not a configuration that is understood.")
+            )
     if chosen is not None:
         return _chosen(chosen, documents, mine, unknown)
     if len(mine) > 1:
@@ -137,7 +139,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
         titles = ", ".join(reader.TITLE for reader in READERS)
         raise InputError(f"{names_of_files} is no configuration that is understood; supported are {titles}.")
     ((name, found),) = mine.items()
-    return Recognised(reader=reader_named(name), documents=tuple(found), left_out=tuple(unknown))
+    return Recognised(reader=reader_named(name), documents=tuple(found), skipped_objects=tuple(unknown))
 
 
 def is_recognised(document: Document) -> bool:
@@ -146,13 +148,13 @@ def is_recognised(document: Document) -> bool:
 
 
 def _chosen(
-    chosen: Reader, documents: Sequence[Document], mine: dict[str, list[Document]], unknown: Sequence[LeftOut]
+    chosen: ToolReader, documents: Sequence[Document], mine: dict[str, list[Document]], unknown: Sequence[SkippedObject]
 ) -> Recognised:
     """Read what the chosen reader knows; if that is nothing, take the user's word and read everything."""
     if chosen.NAME not in mine:
         return Recognised(reader=chosen, documents=tuple(documents))
     others = [
-        LeftOut(
+        SkippedObject(
             origin=document.name,
             reason=f"The file belongs to {_title(name)}, and {chosen.TITLE} was asked for.",
         )
@@ -160,7 +162,7 @@ def _chosen(
         if name != chosen.NAME
         for document in found
     ]
-    return Recognised(reader=chosen, documents=tuple(mine[chosen.NAME]), left_out=(*unknown, *others))
+    return Recognised(reader=chosen, documents=tuple(mine[chosen.NAME]), skipped_objects=(*unknown, *others))
 
 
 def _title(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, Layout, reader, word
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, reader, word
 from bulkload.migration.parsing import Item, as_bool, as_text, at
 
 NAME, TITLE = "site24x7", "Site24x7"
@@ -30,7 +30,7 @@ def _assumed(item: Item) -> Iterable[str]:
         yield "The monitor uses encryption; whether from the start or by STARTTLS, only its port can tell."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("data",),
@@ -58,4 +58,4 @@ LAYOUT = Layout(
     refuse=_inverted,
     changes=_assumed,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

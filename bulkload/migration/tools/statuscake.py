@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bulkload.migration.json_listings import MINUTE, SMTP, TCP, Layout, flag, reader, word
+from bulkload.migration.json_listings import MINUTE, SMTP, TCP, ListingFormat, flag, reader, word
 from bulkload.migration.parsing import Item, at
 
 NAME, TITLE = "statuscake", "StatusCake"
@@ -21,7 +21,7 @@ def _constant(item: Item) -> Iterable[str]:
         yield "The test runs without a pause; once a minute is taken."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="test",
     lists=("data",),
@@ -37,4 +37,4 @@ LAYOUT = Layout(
     adapt=_adapt,
     changes=_constant,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bulkload.migration.checks import Tls
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, TLS, Layout, flag, reader
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, TLS, ListingFormat, flag, reader
 from bulkload.migration.parsing import Item, as_text, at
 
 NAME, TITLE = "uptime-com", "Uptime.com"
@@ -39,7 +39,7 @@ def _encrypted(item: Item) -> Iterable[str]:
         yield "The check uses encryption; whether from the start or by STARTTLS, the export does not tell."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="check",
     lists=("results",),
@@ -58,4 +58,4 @@ LAYOUT = Layout(
     adapt=_adapt,
     changes=_encrypted,
 )
-recognises, translate = reader(LAYOUT)
+recognises, translate = reader(FORMAT)

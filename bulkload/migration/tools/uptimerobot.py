@@ -6,10 +6,10 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, Layout, belongs, translate_items, word
-from bulkload.migration.parsing import Item, Unreadable, as_seconds, as_text, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, belongs, translate_items, word
+from bulkload.migration.parsing import Item, UnreadableValue, as_seconds, as_text, at
 
 NAME, TITLE = "uptimerobot", "UptimeRobot"
 
@@ -48,7 +48,7 @@ def _minutes_read(item: Item) -> Iterable[str]:
         yield "An interval below 30 is read as minutes, as in UptimeRobot's older CSV template."
 
 
-LAYOUT = Layout(
+FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("monitors", "data"),
@@ -69,14 +69,14 @@ LAYOUT = Layout(
 def recognises(document: Document) -> bool:
     """Whether the document is UptimeRobot's JSON or its CSV."""
     if document.kind == "json":
-        return belongs(LAYOUT, document.json())
+        return belongs(FORMAT, document.json())
     return document.kind == "text" and _delimiter(document) is not None
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every monitor of the pages and files."""
     return translate_items(
-        LAYOUT,
+        FORMAT,
         ((document, document.json() if document.kind == "json" else _csv_items(document)) for document in documents),
     )
 
@@ -110,7 +110,7 @@ def _csv_items(document: Document) -> list[object]:
 def _csv_item(cells: dict[str, str]) -> Item:
     try:
         interval = as_seconds(cells.get("interval"), "interval", unit=1)
-    except Unreadable:
+    except UnreadableValue:
         return cells  # said once, where every interval is read
     if interval is None or interval >= MIN_CSV_SECONDS:
         return cells

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from bulkload.migration.checks import Check, LeftOut, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document, referred_documents
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
 
@@ -52,7 +52,7 @@ def recognises(document: Document) -> bool:
     return document.kind == "text" and bool(_FIRST_HOST.search(document.head))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every test of every host."""
     waiting = list(documents)
     seen = {document.path.resolve() for document in documents}
@@ -65,7 +65,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             if include:
                 found = referred_documents(document, include[1].strip().strip("\"'"), documents)
                 if found is None and not line.startswith("optional"):
-                    yield LeftOut(
+                    yield SkippedObject(
                         origin=f"{place}: {include[1]}",
                         reason="The file or folder is not at hand below this file; give it as well.",
                         error=True,
@@ -77,7 +77,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             elif host:
                 yield from _host(place, host[1], host[2], host[3] or "")
             elif not _LAYOUT.match(line):
-                yield LeftOut(origin=place, reason="The line is neither a host nor a page layout.", error=True)
+                yield SkippedObject(
+                    origin=place, reason="The line is neither a host nor a page listing_format.", error=True
+                )
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -96,7 +98,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         yield first, joined.strip()[:MAX_LINE_CHARS]
 
 
-def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | LeftOut]:
+def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | SkippedObject]:
     words = _words(tags)
     texts = {key: word[len(key) :].strip() for word in words for key in _TEXTS if word.upper().startswith(key)}
     by_address = "testip" in words and address not in ("0.0.0.0", "::")
@@ -104,7 +106,7 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Le
     for word in words:
         test = _TEST.match(word)
         if _WEB.match(word) or (test is not None and test[2].lower() in _OTHER_TESTS):
-            yield LeftOut(
+            yield SkippedObject(
                 origin=f"{place}: {name} {word.partition('?')[0][:80]}", reason="It is no test of a mail port."
             )
             continue
@@ -113,7 +115,7 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Le
         kind, port, tls = _TESTS[test[2].lower()]
         origin = f"{place}: {name} {word}"
         if "!" in test[1]:
-            yield LeftOut(origin=origin, reason="It is inverted (!): it is well when the service is down.")
+            yield SkippedObject(origin=origin, reason="It is inverted (!): it is well when the service is down.")
             continue
         changes = [f"The interval is Xymon's usual {INTERVAL:g} s; hosts.cfg has none."]
         if "?" in test[1]:
@@ -128,7 +130,7 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Le
         if test[4]:
             changes.append(f"The source address {test[4][1:]} is not taken over.")
         if not LOWEST_PORT <= port <= HIGHEST_PORT:
-            yield LeftOut(
+            yield SkippedObject(
                 origin=origin, reason=f"Its port is {port}; {LOWEST_PORT} to {HIGHEST_PORT} are allowed.", error=True
             )
             continue

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import zabbix_seconds
-from bulkload.migration.parsing import Item, Unreadable, as_port, as_text, at
+from bulkload.migration.parsing import Item, UnreadableValue, as_port, as_text, at
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -54,7 +54,7 @@ def recognises(document: Document) -> bool:
     return document.kind == "text" and bool(_YAML_ROOT.search(document.head))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every item of every host, its own and those of its templates."""
     hosts: list[tuple[str, Item]] = []
     templates: dict[str, tuple[str, Item]] = {}
@@ -65,7 +65,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             template_name = _name(template.get("template") or template.get("name"))
             file, first = templates.setdefault(template_name, (document.name, template))
             if first is not template:
-                yield LeftOut(
+                yield SkippedObject(
                     origin=f"{document.name}: template {template_name}",
                     reason=f"The template is in {file} as well and is taken from there.",
                 )
@@ -76,8 +76,8 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         origin = f"{file}: host {name}"
         try:
             own = list(_linked(item, templates))
-        except Unreadable as error:
-            yield LeftOut(origin=origin, reason=str(error), error=True)
+        except UnreadableValue as error:
+            yield SkippedObject(origin=origin, reason=str(error), error=True)
             continue
         for template_name in own:
             if template_name in templates:
@@ -90,7 +90,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             yield from _items_of(source, host)
     for template_name, users in missing.items():
         more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-        yield LeftOut(
+        yield SkippedObject(
             origin=f"template {template_name}",
             reason=f"The host {users[0]}{more} uses it, and it is not in these files; export it as well.",
             error=True,
@@ -108,7 +108,7 @@ def _linked(item: Item, templates: Mapping[str, tuple[str, Item]]) -> Iterator[s
     while waiting:
         name, path = waiting.pop(0)
         if name in path or len(path) > MAX_NESTING:
-            raise Unreadable(f"The templates are linked in a circle ({' → '.join((*path, name))}).")
+            raise UnreadableValue(f"The templates are linked in a circle ({' → '.join((*path, name))}).")
         if name in seen:
             continue
         seen.add(name)
@@ -117,22 +117,22 @@ def _linked(item: Item, templates: Mapping[str, tuple[str, Item]]) -> Iterator[s
             waiting += [(_name(link.get("name")), (*path, name)) for link in _items(templates[name][1], "templates")]
 
 
-def _items_of(source: Item, host: _Host) -> Iterator[Check | LeftOut]:
+def _items_of(source: Item, host: _Host) -> Iterator[Check | SkippedObject]:
     for item in _items(source, "items"):
         origin = f"{host.origin}: {_name(item.get('name')) or _name(item.get('key'))}"
         try:
             yield _item(origin, item, host)
-        except Unreadable as error:
-            yield LeftOut(origin=origin, reason=str(error), error=True)
+        except UnreadableValue as error:
+            yield SkippedObject(origin=origin, reason=str(error), error=True)
     for rule in _items(source, "discovery_rules"):
         for item in _items(rule, "item_prototypes"):
-            yield LeftOut(
+            yield SkippedObject(
                 origin=f"{host.origin}: {_name(item.get('name'))}",
                 reason="It is a prototype for discovery, whose hosts are not in the file.",
             )
 
 
-def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[LeftOut]:
+def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[SkippedObject]:
     """What a template would give if a host used it; an error if there is no host at all."""
     for item in _items(template, "items"):
         place = f"{origin}: {_name(item.get('name')) or _name(item.get('key'))}"
@@ -141,28 +141,30 @@ def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[LeftOut]:
             reason = (
                 f"No host in these files uses its template, which would test {key[2] or 'nothing'}; export the hosts."
             )
-            yield LeftOut(origin=place, reason=reason, error=error)
+            yield SkippedObject(origin=place, reason=reason, error=error)
         else:
-            yield LeftOut(origin=place, reason="It is no network test, and no host in these files uses its template.")
+            yield SkippedObject(
+                origin=place, reason="It is no network test, and no host in these files uses its template."
+            )
 
 
-def _item(origin: str, item: Item, host: _Host) -> Check | LeftOut:
+def _item(origin: str, item: Item, host: _Host) -> Check | SkippedObject:
     key = as_text(item.get("key"), "key")
     if len(key) > MAX_KEY_CHARS:
-        raise Unreadable(f"Its key has {len(key):,} characters; Zabbix allows {MAX_KEY_CHARS:,}.")
+        raise UnreadableValue(f"Its key has {len(key):,} characters; Zabbix allows {MAX_KEY_CHARS:,}.")
     found = _KEY.match(key)
     if found is None:
-        return LeftOut(origin=origin, reason="It is no network test of a service.")
+        return SkippedObject(origin=origin, reason="It is no network test of a service.")
     if _name(item.get("type")) not in _SIMPLE:
-        return LeftOut(origin=origin, reason="The agent on the host runs it, not the server from outside.")
+        return SkippedObject(origin=origin, reason="The agent on the host runs it, not the server from outside.")
     arguments = [_filled(argument, host, item) for argument in _arguments(found[2])]
     service, address, port_text = (*arguments, "", "", "")[:3]
     if service.lower() not in _SERVICES:
-        return LeftOut(origin=origin, reason=f"The service {service} is not mail.")
+        return SkippedObject(origin=origin, reason=f"The service {service} is not mail.")
     delay = _filled(as_text(item.get("delay"), "delay") or DEFAULT_DELAY, host, item)
     interval = zabbix_seconds(delay)
     if interval is None:
-        raise Unreadable(f"The delay {delay!r} is not a time.")
+        raise UnreadableValue(f"The delay {delay!r} is not a time.")
     timeout = _filled(as_text(item.get("timeout"), "timeout"), host, item)
     host_name = as_text(host.item.get("name") or host.item.get("host"), "name")
     tags = [
@@ -193,7 +195,7 @@ def _described(item: Item, host: _Host, arguments: Sequence[str]) -> str:
     )
     try:
         return _filled(name, host, item)
-    except Unreadable:
+    except UnreadableValue:
         return name
 
 
@@ -206,7 +208,7 @@ def _arguments(text: str) -> list[str]:
         if rest.startswith('"'):
             found = re.match(r'"((?:[^"\\]|\\.)*)"\s*(,|$)', rest)
             if found is None:
-                raise Unreadable("The quotes in its key do not match.")
+                raise UnreadableValue("The quotes in its key do not match.")
             arguments.append(found[1].replace('\\"', '"'))
             more, rest = found[2], rest[found.end() :]
         else:
@@ -239,7 +241,7 @@ def _filled(text: str, host: _Host, item: Item) -> str:
     text = _HOST_MACRO.sub(host_macro, _MACRO.sub(user_macro, text))
     unknown = _ANY_MACRO.search(text)
     if unknown:
-        raise Unreadable(f"The macro {unknown[0]} has no value in these files.")
+        raise UnreadableValue(f"The macro {unknown[0]} has no value in these files.")
     return text
 
 
@@ -253,13 +255,13 @@ def _interface(host: _Host, item: Item) -> Item:
     main = [interface for interface in interfaces if _name(interface.get("default")) not in _NO]
     for interface in (*main, *interfaces):
         return interface
-    raise Unreadable("Its host has no interface, so there is no address to test.")
+    raise UnreadableValue("Its host has no interface, so there is no address to test.")
 
 
 def _interface_address(host: _Host, item: Item) -> str:
     address = _filled(_address(_interface(host, item)), host, item)
     if not address:
-        raise Unreadable("The interface of its host has no address.")
+        raise UnreadableValue("The interface of its host has no address.")
     return address
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.tools.nagios.config_files import read_tree, unlisted
 from bulkload.migration.tools.nagios.services import services
@@ -34,14 +34,14 @@ def recognises(document: Document) -> bool:
     return any(sign.search(document.head) for sign in (_DEFINES, _MAIN_FILE, _USER_MACROS))
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every service on every host it runs on."""
     cached = [document for document in documents if _CACHE.search(document.head)]
     main = [document for document in documents if _MAIN_FILE.search(document.head)]
     if cached:
         for document in documents:
             if _DEFINES.search(document.head) and document not in cached:
-                yield LeftOut(
+                yield SkippedObject(
                     origin=document.name, reason=f"{cached[0].name} holds the same objects, already worked out."
                 )
         read = read_tree([*main, *cached], documents=())
@@ -54,5 +54,5 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
             read = listed
         else:
             read = read_tree([*main, *others], documents=documents)
-    yield from read.left_out
+    yield from read.skipped_objects
     yield from services(read)

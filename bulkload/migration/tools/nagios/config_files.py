@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkload.migration.checks import LeftOut
+from bulkload.migration.checks import SkippedObject
 from bulkload.migration.documents import Document, referred_documents
 from bulkload.migration.tools.nagios.grammar import Definition, Setting, Stray, parse
 
@@ -19,7 +19,7 @@ class Tree:
 
     definitions: Sequence[Definition]
     settings: Mapping[str, str]
-    left_out: Sequence[LeftOut]
+    skipped_objects: Sequence[SkippedObject]
     files: frozenset[Path]
 
 
@@ -27,7 +27,7 @@ def read_tree(first: Sequence[Document], *, documents: Sequence[Document]) -> Tr
     """Parse files and, as far as they are at hand, those that a main file lists."""
     definitions: list[Definition] = []
     settings: dict[str, str] = {}
-    left_out: list[LeftOut] = []
+    skipped_objects: list[SkippedObject] = []
     waiting = list(first)
     seen = {document.path.resolve() for document in waiting}
     while waiting:
@@ -36,40 +36,40 @@ def read_tree(first: Sequence[Document], *, documents: Sequence[Document]) -> Tr
             if isinstance(item, Definition):
                 definitions.append(item)
             elif isinstance(item, Stray):
-                left_out.append(
-                    LeftOut(origin=item.place, reason="The line is outside of every definition.", error=True)
+                skipped_objects.append(
+                    SkippedObject(origin=item.place, reason="The line is outside of every definition.", error=True)
                 )
             elif item.key not in ("cfg_file", "cfg_dir"):
                 settings[item.key] = item.value
             elif documents:
                 found = referred_documents(document, item.value, documents)
                 if found is None:
-                    left_out.append(_absent(document, item))
+                    skipped_objects.append(_absent(document, item))
                 for other in found or ():
                     real = other.path.resolve()
                     if real not in seen and (item.key == "cfg_file" or real.suffix == ".cfg"):
                         seen.add(real)
                         waiting.append(other)
-    return Tree(definitions=definitions, settings=settings, left_out=left_out, files=frozenset(seen))
+    return Tree(definitions=definitions, settings=settings, skipped_objects=skipped_objects, files=frozenset(seen))
 
 
-def unlisted(document: Document, main: Document) -> Iterator[LeftOut]:
+def unlisted(document: Document, main: Document) -> Iterator[SkippedObject]:
     """The services of a file that the server does not read."""
     for item in parse(document.name, document.rendered):
         if isinstance(item, Definition) and item.type == "service" and item.get("register") != "0":
-            yield LeftOut(
+            yield SkippedObject(
                 origin=f"{item.place}: service {item.get('service_description')}",
                 reason=f"{main.name} does not list this file, so the server does not read it.",
             )
 
 
-def _absent(document: Document, item: Setting) -> LeftOut:
+def _absent(document: Document, item: Setting) -> SkippedObject:
     if item.value.rstrip("/").endswith(_DEBIAN_COMMANDS):
-        return LeftOut(
+        return SkippedObject(
             origin=f"{document.name}: {item.value}",
             reason="The folder is not at hand; the well-known definitions of its commands are used.",
         )
-    return LeftOut(
+    return SkippedObject(
         origin=f"{document.name}: {item.value}",
         reason="The file or folder is not at hand below this file; give it as well.",
         error=True,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.tools.nagios import commands, membership
 from bulkload.migration.tools.nagios.config_files import Tree
 from bulkload.migration.tools.nagios.grammar import names
@@ -32,7 +32,7 @@ class _Site:
     service_groups: Mapping[tuple[str, str], Sequence[str]]  # host and description → groups that name the service
 
 
-def services(tree: Tree) -> Iterator[Check | LeftOut]:
+def services(tree: Tree) -> Iterator[Check | SkippedObject]:
     """Every service on every host it runs on."""
     objects = resolve(tree.definitions)
     members = membership.membership(
@@ -49,7 +49,7 @@ def services(tree: Tree) -> Iterator[Check | LeftOut]:
     )
     found = [item for item in objects if item.type == "service"]
     if not found:
-        yield LeftOut(
+        yield SkippedObject(
             origin="all files",
             reason=f"No service is among the definitions ({len(tree.definitions):,}); give the files with services.",
             error=True,
@@ -57,7 +57,7 @@ def services(tree: Tree) -> Iterator[Check | LeftOut]:
     placed: list[_Placed] = []
     for service in found:
         outcome = _placed(service, members)
-        if isinstance(outcome, LeftOut):
+        if isinstance(outcome, SkippedObject):
             yield outcome
         else:
             placed.append((service, outcome))
@@ -70,21 +70,21 @@ def services(tree: Tree) -> Iterator[Check | LeftOut]:
             if winner is service:
                 yield _service(service, host, site)
             else:
-                yield LeftOut(
+                yield SkippedObject(
                     origin=_origin(service, host),
                     reason=f"The same service of the same host is defined at {winner.place}, which comes first.",
                 )
 
 
-def _placed(service: Resolved, members: membership.Membership) -> membership.HostList | LeftOut:
+def _placed(service: Resolved, members: membership.Membership) -> membership.HostList | SkippedObject:
     """Where a service runs, or why it runs nowhere."""
     origin = _origin(service, "")
     if service.problem:
-        return LeftOut(origin=origin, reason=service.problem, error=True)
+        return SkippedObject(origin=origin, reason=service.problem, error=True)
     try:
         hosts = membership.hosts_of(service, members)
     except membership.Unresolvable as error:
-        return LeftOut(origin=origin, reason=str(error), error=True)
+        return SkippedObject(origin=origin, reason=str(error), error=True)
     return hosts if hosts.named or hosts.grouped else _homeless(service, origin)
 
 
@@ -111,28 +111,32 @@ def _service_groups(objects: Sequence[Resolved]) -> dict[tuple[str, str], list[s
     return groups
 
 
-def _homeless(service: Resolved, origin: str) -> LeftOut:
+def _homeless(service: Resolved, origin: str) -> SkippedObject:
     if service.get("host_name") or service.get("hostgroup_name"):
-        return LeftOut(origin=origin, reason="It runs on no host: its groups are empty or all hosts are excluded.")
+        return SkippedObject(
+            origin=origin, reason="It runs on no host: its groups are empty or all hosts are excluded."
+        )
     if service.missing:
         names = ", ".join(service.missing)
-        return LeftOut(origin=origin, reason=f"It names no host, and its template {names} is not defined.", error=True)
-    return LeftOut(origin=origin, reason="It names no host and no host group.", error=True)
+        return SkippedObject(
+            origin=origin, reason=f"It names no host, and its template {names} is not defined.", error=True
+        )
+    return SkippedObject(origin=origin, reason="It names no host and no host group.", error=True)
 
 
 def _service(
     service: Resolved,
     host_name: str,
     site: _Site,
-) -> Check | LeftOut:
+) -> Check | SkippedObject:
     """One service on one host."""
     origin = _origin(service, host_name)
     host = site.members.hosts.get(host_name)
     if host is not None and host.problem:
-        return LeftOut(origin=origin, reason=f"Its host: {host.problem}", error=True)
+        return SkippedObject(origin=origin, reason=f"Its host: {host.problem}", error=True)
     value = service.get("check_command")
     if not value:
-        return LeftOut(origin=origin, reason=_no_command(service), error=bool(service.missing))
+        return SkippedObject(origin=origin, reason=_no_command(service), error=bool(service.missing))
     name, arguments = commands.split_command(value)
     line = site.commands.get(name) or commands.well_known(name, arguments)
     if line is None:
@@ -140,9 +144,9 @@ def _service(
     macros = commands.macros_of(service, host_name, host)
     probe = read_command_line(commands.command_line(line, arguments, macros))
     if isinstance(probe, NoProbe):
-        return LeftOut(origin=origin, reason=probe.reason, error=probe.error)
+        return SkippedObject(origin=origin, reason=probe.reason, error=probe.error)
     if service.get("check_freshness") == "1" and service.get("active_checks_enabled") == "0":
-        return LeftOut(origin=origin, reason="It is passive: its results come from elsewhere.")
+        return SkippedObject(origin=origin, reason="It is passive: its results come from elsewhere.")
     return _check(origin, probe, service, host_name, site)
 
 
@@ -152,16 +156,16 @@ def _check(
     service: Resolved,
     host_name: str,
     site: _Site,
-) -> Check | LeftOut:
+) -> Check | SkippedObject:
     open_macros = commands.open_macros(" ".join((probe.host, probe.port, probe.timeout)))
     if open_macros:
         undefined = "" if host_name in site.members.hosts else f" (the host {host_name} is not defined in these files)"
-        return LeftOut(origin=origin, reason=f"The macro {open_macros[0]} has no value{undefined}.", error=True)
+        return SkippedObject(origin=origin, reason=f"The macro {open_macros[0]} has no value{undefined}.", error=True)
     if not probe.host:
-        return LeftOut(origin=origin, reason="Its command line names no host to test.", error=True)
+        return SkippedObject(origin=origin, reason="Its command line names no host to test.", error=True)
     port, timeout = _number(probe.port), _number(probe.timeout)
     if port is None or port != int(port):
-        return LeftOut(origin=origin, reason=f"Its port {probe.port!r} is not a number.", error=True)
+        return SkippedObject(origin=origin, reason=f"Its port {probe.port!r} is not a number.", error=True)
     interval, changes = _interval(service, site.settings)
     host = site.members.hosts.get(host_name)
     missing = (*service.missing, *(host.missing if host else ()))
@@ -207,16 +211,16 @@ def _no_command(service: Resolved) -> str:
     return "It has no check_command: its results come from elsewhere."
 
 
-def _unknown_command(origin: str, name: str, arguments: Sequence[str]) -> LeftOut:
+def _unknown_command(origin: str, name: str, arguments: Sequence[str]) -> SkippedObject:
     if commands.is_known_not_mail(name):
-        return LeftOut(origin=origin, reason=f"{name} is no test of a mail port.")
+        return SkippedObject(origin=origin, reason=f"{name} is no test of a mail port.")
     if commands.sounds_like_mail(name) or (name.startswith("check_tcp") and arguments):
-        return LeftOut(
+        return SkippedObject(
             origin=origin,
             reason=f"The command {name} is not defined in these files; give the file that defines it.",
             error=True,
         )
-    return LeftOut(origin=origin, reason=f"The command {name} is not defined in these files.")
+    return SkippedObject(origin=origin, reason=f"The command {name} is not defined in these files.")
 
 
 def _origin(service: Resolved, host: str) -> str:

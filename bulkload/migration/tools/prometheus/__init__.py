@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from bulkload.migration.checks import Check, LeftOut
+from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document, referred_documents
 from bulkload.migration.durations import prometheus_seconds
-from bulkload.migration.parsing import Item, Unreadable, as_address, at
+from bulkload.migration.parsing import Item, UnreadableValue, as_address, at
 from bulkload.migration.tools.prometheus.modules import Module, module_named
 from bulkload.migration.tools.prometheus.relabel import relabel
 
@@ -57,7 +57,7 @@ def recognises(document: Document) -> bool:
     )
 
 
-def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
+def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every target of every probe job."""
     roots = {document: _root(document) for document in documents}
     modules: dict[str, Item] = {}
@@ -83,7 +83,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | LeftOut]:
         if _is_list(root) and str(document.path.resolve()) not in read:
             yield from _of_list(document, root, modules, has_jobs=jobs > 0)
     if modules and not jobs and not any(_is_list(root) for root in roots.values()):
-        yield LeftOut(
+        yield SkippedObject(
             origin="all files",
             reason=f"No target is among the modules ({len(modules):,}); give prometheus.yml as well.",
             error=True,
@@ -98,7 +98,7 @@ def _of_job(
     modules: Mapping[str, Item],
     documents: Sequence[Document],
     read: set[str],
-) -> Iterator[Check | LeftOut]:
+) -> Iterator[Check | SkippedObject]:
     name = _text(item.get("job_name")) or f"job {number}"
     origin = f"{document.name}: job {name}"
     rules = _items(item.get("relabel_configs"))
@@ -107,7 +107,7 @@ def _of_job(
         for pattern in _strings(config.get("files")):
             found = referred_documents(document, pattern, documents)
             if found is None:
-                yield LeftOut(
+                yield SkippedObject(
                     origin=f"{origin}: {pattern}",
                     reason="The list of targets is not at hand below this file; give it as well.",
                     error=True,
@@ -122,11 +122,11 @@ def _of_job(
         or any(rule.get("target_label") == "__param_module" for rule in rules)
     )
     if not is_probe:
-        yield LeftOut(origin=origin, reason="The job scrapes metrics and probes nothing.")
+        yield SkippedObject(origin=origin, reason="The job scrapes metrics and probes nothing.")
         return
     for key in item:
         if str(key).endswith("_sd_configs") and key != "file_sd_configs":
-            yield LeftOut(
+            yield SkippedObject(
                 origin=f"{origin}: {key}",
                 reason="These targets are discovered while Prometheus runs; give them as a list (file_sd).",
                 error=True,
@@ -144,13 +144,13 @@ def _of_job(
         yield from _of_group(place, group, job, modules)
 
 
-def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]) -> Iterator[Check | LeftOut]:
+def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
     """A Probe of the Prometheus operator."""
     name = _text(at(resource, "spec.jobName")) or _text(at(resource, "metadata.name"))
     origin = f"{document.name}: probe {name}"
     static = at(resource, "spec.targets.staticConfig")
     if not isinstance(static, Mapping):
-        yield LeftOut(
+        yield SkippedObject(
             origin=origin, reason="Its targets are discovered in the cluster; give them as staticConfig.", error=True
         )
         return
@@ -168,10 +168,10 @@ def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]
 
 def _of_list(
     document: Document, root: Sequence[object], modules: Mapping[str, Item], *, has_jobs: bool
-) -> Iterator[Check | LeftOut]:
+) -> Iterator[Check | SkippedObject]:
     """A list of targets that no job names."""
     if has_jobs:
-        yield LeftOut(origin=document.name, reason="No job in these files reads this list of targets.")
+        yield SkippedObject(origin=document.name, reason="No job in these files reads this list of targets.")
         return
     note = "The job of this target is not in these files; its port decides, and its interval is left empty."
     job = _Job(name="", origin=document.name, module="", interval=None, timeout=None, rules=(), changes=(note,))
@@ -179,35 +179,35 @@ def _of_list(
         yield from _of_group(document.name, group, job, modules)
 
 
-def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -> Iterator[Check | LeftOut]:
+def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
     own = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
     targets = group.get("targets")
     for target in targets if isinstance(targets, list) else ():
         origin = f"{place}: {target if isinstance(target, str) else '(not a text)'}"
         try:
             yield _target(origin, target, own, job, modules)
-        except Unreadable as error:
-            yield LeftOut(origin=origin, reason=str(error), error=True)
+        except UnreadableValue as error:
+            yield SkippedObject(origin=origin, reason=str(error), error=True)
 
 
 def _target(
     origin: str, target: object, own: Mapping[str, str], job: _Job, modules: Mapping[str, Item]
-) -> Check | LeftOut:
+) -> Check | SkippedObject:
     if not isinstance(target, str):
-        raise Unreadable("The target is not a text such as mail.example.com:25.")
+        raise UnreadableValue("The target is not a text such as mail.example.com:25.")
     before = {"__address__": target, "job": job.name, "__param_module": job.module, **own}
     if job.target:
         before["__param_target"] = job.target
     labels = relabel(before, job.rules)
     if labels is None:
-        return LeftOut(origin=origin, reason="A relabelling rule of its job drops it.")
+        return SkippedObject(origin=origin, reason="A relabelling rule of its job drops it.")
     probed = labels.get("__param_target") or target
     if re.match(r"https?://", probed, re.IGNORECASE):
-        return LeftOut(origin=origin, reason="It is a web address.")
+        return SkippedObject(origin=origin, reason="It is a web address.")
     module_name = labels.get("__param_module", "")
     module = module_named(module_name, modules.get(module_name))
     if module.not_mail:
-        return LeftOut(origin=origin, reason=module.not_mail)
+        return SkippedObject(origin=origin, reason=module.not_mail)
     address = as_address(probed, "target")
     return Check(
         origin=origin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkload.migration.parsing import Item, Unreadable
+from bulkload.migration.parsing import Item, UnreadableValue
 
 MAX_RULES = 100  # of one job
 MAX_LABEL_CHARS = 255  # of a value that a pattern is tried on
@@ -51,11 +51,11 @@ def _expanded(template: str, found: re.Match[str]) -> str:
 def _pattern(text: str) -> re.Pattern[str]:
     """A regular expression, refused when matching it might never end."""
     if len(re.findall(r"[*+?{]", text)) > MAX_PATTERN_REPEATS or re.search(r"[*+}]\)[*+{]", text):
-        raise Unreadable(f"The relabelling pattern {text[:60]!r} is too complicated to be worked out safely.")
+        raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is too complicated to be worked out safely.")
     try:
         return re.compile(text, re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
-        raise Unreadable(f"The relabelling pattern {text[:60]!r} is not understood.") from error
+        raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is not understood.") from error
 
 
 def _text(rule: Item, key: str, default: str) -> str:
