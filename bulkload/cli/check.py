@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check(config: Path | None, /, file: Path, **given: Any) -> int:
     """Name every bad cell of FILE, offline.
 
-    --strict and --output are those of run; here they change nothing.
+    --strict and --output are accepted as for run, and have no effect.
 
     \b
     Examples:

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
-@own_option("--from", "tool", metavar="TOOL", help="Whose files these are (default: their content says).")
-@own_option("--skip-private", is_flag=True, help="Leave out hosts that AlertSite cannot reach.")
+@own_option(
+    "--from", "tool", metavar="TOOL", help="The tool that the files are from (default: detected from the content)."
+)
+@own_option("--skip-private", is_flag=True, help="Skip hosts that AlertSite cannot reach.")
 @own_option(
     "--tcp-as",
     type=click.Choice(["mail", "tcp", "skip"]),
     default="mail",
     show_default=True,
-    help="Plain TCP checks on mail ports: taken for mail checks, kept as they are (run refuses them), or skipped.",
+    help="Treat plain TCP checks on mail ports as mail checks, keep them (run rejects them), or skip them.",
 )
 @own_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @own_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -41,9 +43,9 @@ def convert(
 ) -> int:
     """Turn another tool's configuration into a spreadsheet.
 
-    SRC are its files, or a folder of them; together they are one input. OUT is .xlsx with three sheets, or .csv with
-    two files beside it: the rows, what was left out and why, and what was changed on the way. Exit code 1 says that
-    something was left out that somebody has to look at.
+    SRC are its files or folders; together they are one input. OUT is .xlsx with three worksheets, or .csv with two
+    files beside it: the rows, what was left out and why, and what was changed. The exit code is 1 if something was left
+    out that needs attention.
 
     \b
     Examples:

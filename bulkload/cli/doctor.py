@@ -31,16 +31,16 @@ HIDDEN = "[hidden]"
 @with_options("rate", "request-timeout", "output", "sandbox", *SHOWING)
 @click.pass_obj
 def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
-    """Find out how an account lists, shows and limits what bulkload sends.
+    """Find out how the account lists, displays and limits monitors.
 
-    Nothing of this is documented by AlertSite. Each line says what was asked, what the account does, and what follows
-    for bulkload; what needs attention begins with !. Without --try, only a login and GETs are sent. With --try, one
-    monitor that is switched off is created, looked at, changed and deleted again; what it shows is remembered in the
-    output folder, so later runs go by it. If that is interrupted, the next doctor deletes the monitor. The plan is that
-    of most monitors, or --set billing_plancode=CODE.
+    AlertSite documents none of this. Each line has a topic, what the account does, and what follows for bulkload; lines
+    that need attention begin with !. Without --try, only a login and GETs are sent. With --try, one disabled monitor is
+    created, read, updated and deleted; what it shows is stored in the output folder and used by later runs. If that is
+    interrupted, the next doctor deletes the monitor. The plan code is that of most monitors, or --set
+    billing_plancode=CODE.
 
-    --json prints the same for a bug report, without names of users, hosts and monitors. The exit code is 1 if
-    something keeps bulkload from being safe in this account.
+    --json prints a report without names of users, hosts and monitors. The exit code is 1 if something keeps bulkload
+    from being safe in this account.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
     account, options = settings(config, given)
     silent = options.json_ or options.quiet
     if try_ and silent and not yes:
-        raise UsageError("doctor --try shows and asks before it creates; with --json or --quiet, add --yes.")
+        raise UsageError("doctor --try asks before it creates; with --json or --quiet, add --yes.")
 
     def on_finding(finding: Finding) -> None:
         if not options.json_ and (finding.problem or not options.quiet):
@@ -67,7 +67,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **given: Any) -> int:
         if yes:
             return True
         if (agreed := ask("Create this monitor, and delete it again?")) is None:
-            raise UsageError("Nothing was created, since nobody answered; add --yes, or omit --try to only look.")
+            raise UsageError("Nothing was created, because there was no answer; add --yes, or omit --try.")
         if not agreed:
             click.echo("Nothing was created.")
         return agreed
@@ -93,7 +93,7 @@ def _line(finding: Finding) -> str:
 def _proposed(proposal: Proposal) -> Iterator[str]:
     plan = f"{proposal.plan}{', which most monitors here have' if proposal.plan_is_guessed else ''}"
     yield ""
-    yield "To be created, switched off, and deleted again within minutes:"
+    yield "To be created, disabled, and deleted again within minutes:"
     for label, text in (
         ("name", proposal.name),
         ("host", f"{proposal.host}, port {proposal.port}, type {proposal.type.removeprefix('email-')}"),
@@ -110,7 +110,7 @@ def _ending(examined: Examined) -> str:
 
 
 def _as_json(examined: Examined, account: Account, options: Options) -> dict[str, object]:
-    """The object of `--json`, which must be fit to be shown to anybody."""
+    """The object of `--json`, which holds nothing private."""
 
     def public(text: str) -> str:
         host = urlsplit(account.base_url).hostname or ""

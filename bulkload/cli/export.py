@@ -1,4 +1,4 @@
-"""`export`: the account's monitors as a sheet."""
+"""`export`: write the account's monitors to a file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ FIRST_NOTES = 20  # that are shown
 @with_options("rate", "request-timeout", "output", "sandbox", *SHOWING)
 @click.pass_obj
 def export(config: Path | None, /, file: Path, overwrite: bool, **given: Any) -> int:
-    """Write the account's mail monitors as a sheet that run accepts.
+    """Export the account's mail monitors to a file that run accepts.
 
-    Run against the same account, it changes nothing, and with --on-existing update exactly what you have edited; a
-    cell that you empty leaves the field as it is. Run against another account, it makes a copy. FILE ends in .xlsx or
-    .csv.
+    Running it in the same account changes nothing, or with --on-existing update exactly what you edited; an empty cell
+    changes nothing. Running it in another account makes a copy. FILE ends in .xlsx or .csv.
 
     \b
     Examples:

@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 )
 @click.pass_obj
 def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
-    """Run every file that waits in DIR, once, and put it into DIR/done or DIR/failed with its results.
+    """Run every file that waits in DIR, and move it to DIR/done or DIR/failed with its results.
 
-    Says one line on stderr, and nothing if there was nothing to do. The record of all runs is DIR/bulkload.sqlite3.
+    Prints one line on stderr if something was done. The record of all runs is DIR/bulkload.sqlite3.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
             with progress(options) as on_start:
                 found = visit(folder, account, options, on_start, begin)
     except Locked as error:
-        log.info("%s", error)  # quietly: whoever has it tells what becomes of the files
+        log.info("%s", error)  # without a message: the process that holds the lock reports on the files
         return ExitCode.LOCKED
     except UsageError as error:  # there is no such folder
         begin()

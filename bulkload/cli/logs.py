@@ -1,6 +1,6 @@
-"""Logs on stderr, as lines for people or as JSON lines for machines.
+"""Logs on stderr, as text or as JSON lines.
 
-In: the level and the format. Out: the `bulkload` logger set up. Secrets never reach a log call, so none are filtered.
+In: the level and the format. Out: the `bulkload` logger set up. Secrets never reach a log call, so nothing is filtered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_line(message: str, level: int) -> bool:
-    """Log a message, whatever the level of the logs, if they are for machines; False if stderr is for people."""
+    """Log a message, whatever the log level, if the format is JSON; returns False if it is text."""
     log = logging.getLogger("bulkload")
     if not any(isinstance(handler.formatter, JsonLines) for handler in log.handlers):
         return False

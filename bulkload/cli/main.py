@@ -1,6 +1,6 @@
-"""The command line: parse, call the pipeline, print, exit.
+"""The command line: parse arguments, run a command, exit.
 
-In: arguments. Out: what was asked for on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported
+In: arguments. Out: results on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported
 where they are used, so that a command starts as fast as it can.
 """
 
@@ -38,7 +38,7 @@ from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import own_option
 from bulkload.cli.output import complain
 from bulkload.cli.signals import Interrupts
-from bulkload.cli.streams import Lasting
+from bulkload.cli.streams import DurableStream
 from bulkload.errors import BulkloadError, ExitCode, UsageError
 
 
@@ -46,14 +46,14 @@ def entry() -> None:
     """Run the program; the process ends with its exit code."""
     if "_BULKLOAD_COMPLETE" in os.environ:
         cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
-    sys.excepthook = _own_fault
-    stdout, stderr = (None if stream is None else Lasting(stream) for stream in (sys.stdout, sys.stderr))
+    sys.excepthook = _report_bug
+    stdout, stderr = (None if stream is None else DurableStream(stream) for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
     code = main(sys.argv[1:], last=True)
     if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
         complain(f"stdout cannot be written to: {stdout.failure.strerror}. Everything else was done.")
-        code = max(code, ExitCode.USAGE)  # whereas a reader that went away has seen enough
+        code = max(code, ExitCode.USAGE)  # a closed pipe is no error: its reader has seen enough
     sys.exit(code)
 
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str], *, last: bool = False) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if interrupts.code is None and not isinstance(error, click.Abort | KeyboardInterrupt):
             raise
-        complain("Interrupted. What was done is in the store; see bulkload runs.")
+        complain("Interrupted. What was done is in the store: see bulkload runs.")
         return interrupts.code or ExitCode.INTERRUPTED
 
 
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _log_format(arguments: Sequence[str]) -> str:
-    """How complaints are to look before all settings are known, or when they turn out to be wrong."""
+    """The log format before all settings are known, or if they are invalid."""
     found = os.environ.get("BULKLOAD_LOG_FORMAT", "")
     for option, value in pairwise(word for argument in arguments for word in argument.split("=", 1)):
         found = value if option == "--log-format" else found
@@ -102,11 +102,9 @@ def _require_utf8(arguments: Sequence[str]) -> None:
             raise UsageError(f"{shown} is not UTF-8, as every name and value has to be; rename the file.") from None
 
 
-def _own_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Say in one line that the program is at fault; the traceback is for `--log-level debug`."""
-    complain(
-        f"This is a mistake in bulkload, not in your file: {kind.__name__}: {error}. What was done is in the store."
-    )
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report a bug of ours in one line; the traceback is for `--log-level debug`."""
+    complain(f"This is a bug in bulkload, not in your file: {kind.__name__}: {error}. What was done is in the store.")
     logging.getLogger("bulkload").debug("the traceback", exc_info=(kind, error, trace))
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: settings and logs, progress on a terminal, an outcome printed, a complaint, a question."""
+"""What the commands share: settings, a progress bar, printing an outcome, messages on stderr, questions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from bulkload.settings import Account, Options
 
 WIDEST_BAR = 100  # columns
-ROWS_OF_BAR = 2  # said outright: a terminal that does not tell its height would hide the bar
+ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
 def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
-    """Settings from all their places, with logs set up as they say."""
+    """Load the settings from all their sources, and set up logs."""
     from bulkload.settings import exposed_secret, load, slips
 
     account, options = load(given, config)
@@ -41,7 +41,7 @@ def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Optio
 
 @contextmanager
 def progress(options: Options) -> Iterator[OnStart]:
-    """A bar on a terminal, nothing elsewhere; to be told how many rows there are, and then how many are done."""
+    """A progress bar on a terminal, nothing elsewhere."""
     with ExitStack() as stack:
 
         def on_start(rows: int) -> Callable[[int], None]:
@@ -82,23 +82,23 @@ def print_outcome(
     if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
-        complain(f"Go on with: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
+        complain(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
 def complain(message: str, level: int = logging.ERROR) -> None:
-    """Say on stderr what went wrong; where stderr is for machines, as a line of the log."""
+    """Print an error on stderr; as a line of the log if the log format is JSON."""
     if not log_line(message, level):
         click.echo(f"bulkload: {message}", err=True)
 
 
 def remark(message: str) -> None:
-    """Say on stderr what is worth knowing."""
+    """Print a note on stderr."""
     if not log_line(message, logging.INFO):
         click.echo(message, err=True)
 
 
 def ask(question: str) -> bool | None:
-    """Ask on stderr; the answer is a line of stdin, be that a terminal or a pipe. None: nobody answers."""
+    """Ask on stderr; the answer is a line of stdin. None: there is no answer."""
     for_people = not log_line(question, logging.INFO)
     if for_people:
         click.echo(f"{question} [y/N]: ", nl=False, err=True)
@@ -107,5 +107,5 @@ def ask(question: str) -> bool | None:
     except (OSError, UnicodeDecodeError):
         answer = ""
     if for_people and not (answer and sys.stdin.isatty()):
-        click.echo(err=True)  # which whoever types the answer has done
+        click.echo(err=True)  # on a terminal, the answer has ended the line
     return answer.strip().lower() in ("y", "yes") if answer else None

@@ -26,9 +26,9 @@ LONGEST_SHOWN = 60  # characters of a row
 @with_options(*COLUMNS, *ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def plan(config: Path | None, /, file: Path, **given: Any) -> int:
-    """Say what run would do in this account now.
+    """Show what run would do in this account.
 
-    Only a login and GETs are sent. Takes every option of run, so that run in a command can become plan.
+    Sends only a login and GETs. Accepts every option of run.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def plan(config: Path | None, /, file: Path, **given: Any) -> int:
 
 
 def _requests(outcome: Outcome, options: Options) -> int | None:
-    """How many requests run would send now; None if the plan could not see it."""
+    """How many requests run would send; None if the plan was stopped before it knew."""
     from bulkload.model import Status
 
     refrains = outcome.exit_code in (ExitCode.ROWS_LEFT, ExitCode.TOO_MANY_ERRORS)
@@ -85,7 +85,7 @@ def _outlook(requests: int | None, seconds: float | None, options: Options) -> s
     from bulkload.reports.summary import duration
 
     if requests is None or seconds is None:
-        return "What run would send is not known."
+        return "What run would send is unknown."
     if not requests:
         return "Run will send nothing."
     noun = "request" if requests == 1 else "requests"

@@ -16,9 +16,9 @@ from bulkload.cli.output import print_outcome, progress, settings
 @with_options(*ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
-    """Go on with an interrupted run, without its file.
+    """Resume an interrupted run, without its file.
 
-    RUN is the ID of a run or its beginning (default: the newest that is not done).
+    RUN is the ID of a run, or the beginning of one (default: the newest run that is not done).
 
     \b
     Example:

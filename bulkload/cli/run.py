@@ -17,7 +17,7 @@ from bulkload.errors import BulkloadError, ExitCode
 @with_options(*COLUMNS, *ACTING, "strict", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
-    """Create what is in FILE.
+    """Create one monitor per row of FILE.
 
     The results go to output/<name>-results.xlsx.
 
@@ -25,7 +25,7 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
     Examples:
       bulkload run hosts.xlsx
       bulkload run hosts.csv --set billing_plancode="UBM - A/A" --rate 2/s --results done.csv
-      bulkload run output/hosts-results.xlsx        only what is not done yet
+      bulkload run output/hosts-results.xlsx        sends only what is not done yet
     """
     from bulkload.model import Input
     from bulkload.operations.pipeline import run_file

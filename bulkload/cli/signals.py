@@ -1,7 +1,7 @@
-"""Signals outside of a session with the account: whatever is under way ends at once.
+"""Signals outside of a session with the account: the command ends at once.
 
-They strike in the middle of anything, also of an import or a destructor, where what they raise is wrapped in another
-exception or dropped. So it is kept in mind that one came, and one that was dropped is sent again.
+A signal can interrupt any statement, also in an import or a destructor, where the exception that it raises is wrapped
+in another or dropped. So the signal is remembered, and one that was dropped is sent again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         self._hook, sys.unraisablehook = sys.unraisablehook, self._dropped
-        self._before = {number: signal.signal(number, self._strike) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
@@ -47,12 +47,12 @@ class Interrupts:
         """What the process ends with after the signal that came last; None: none came."""
         return None if self._number is None else ExitCode.after(self._number)
 
-    def _strike(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._number = number
         raise KeyboardInterrupt  # libraries catch every `Exception` that passes through them
 
     def _dropped(self, found: Any) -> None:
-        """Take note of an exception that cannot be raised where it came up."""
+        """Handle an exception that cannot be raised where it occurred."""
         if not isinstance(found.exc_value, KeyboardInterrupt) or self._number is None:
             self._hook(found)
             return

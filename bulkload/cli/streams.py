@@ -1,8 +1,8 @@
-"""What the process writes to, whatever is at the other end of it.
+"""stdout and stderr that never fail in the middle of a command.
 
-In: stdout and stderr as the process was given them. Out: streams that take everything: a character that cannot be shown
-is replaced, and once something cannot be written, the rest is dropped and the reason kept. So every command comes to
-its own end.
+In: stdout and stderr as the process was given them. Out: streams that accept everything: a character that cannot be
+encoded is replaced; after a write has failed, the rest is dropped and the reason kept. So every command runs to its
+end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 from typing import Any, TextIO
 
 
-class Lasting:
-    """A stream that may fail without anybody noticing before the end."""
+class DurableStream:
+    """A stream whose failure is reported at the end of the process."""
 
     def __init__(self, stream: TextIO) -> None:
         self.failure: OSError | None = None  # of the first write that failed
@@ -42,7 +42,7 @@ class Lasting:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Have the rest go nowhere, also what the stream still holds and the interpreter flushes at its end."""
+        """Discard the rest, also what the stream has buffered and the interpreter flushes at exit."""
         self.failure = self.failure or error
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())

@@ -16,7 +16,7 @@ from bulkload.errors import ExitCode
 def template(file: Path, overwrite: bool) -> int:
     """Write an empty workbook to fill in.
 
-    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv gives a plain file.
+    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv writes a CSV file.
 
     \b
     Example:

@@ -25,15 +25,15 @@ FIRST_SHOWN = 20  # monitors of each kind that are shown
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @own_option("--yes", "-y", is_flag=True, help="Delete without asking.")
-@own_option("--include-edited", is_flag=True, help="Delete also what somebody has edited since.")
-@own_option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@own_option("--include-edited", is_flag=True, help="Also delete monitors that were edited since.")
+@own_option("--dry-run", is_flag=True, help="Show what would be deleted, and delete nothing.")
 @with_options("rate", "concurrency", "trust-list", "request-timeout", "output", "results", "sandbox", *SHOWING)
 @click.pass_obj
 def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, dry_run: bool, **given: Any) -> int:
-    """Delete what RUN created.
+    """Delete the monitors that RUN created.
 
-    Nothing else is touched: not what was there before, and not what somebody has edited since, which is named. What
-    would be deleted is shown first. The exit code is 0 when nothing of the run is left, and 1 when something is.
+    Monitors that existed before the run, or were edited since, are kept. What would be deleted is shown first. The
+    exit code is 0 if no monitor of the run is left, and 1 if one is.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     account, options = settings(config, given)
     silent = options.json_ or options.quiet
     if silent and not yes and not dry_run:
-        raise UsageError("undo shows and asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
+        raise UsageError("undo asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
     shown: dict[RemovalResult, list[PlannedRemoval]] = {}
     everything: list[dict[str, object]] = []
 
@@ -63,7 +63,7 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
         if dry_run or yes:
             return not dry_run
         if (agreed := ask(_question(counts))) is None:
-            raise UsageError("Nothing was deleted, since nobody answered; add --yes, or --dry-run to only look.")
+            raise UsageError("Nothing was deleted, because there was no answer; add --yes or --dry-run.")
         return agreed
 
     with progress(options) as on_start:
@@ -74,7 +74,9 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
-        complain(f"Go on with: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}", logging.INFO)
+        complain(
+            f"To continue, run: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}", logging.INFO
+        )
     return undone.outcome.exit_code
 
 
@@ -97,7 +99,7 @@ def _question(counts: Mapping[RemovalResult, int]) -> str:
     from bulkload.operations.removal import RemovalResult
 
     number = counts.get(RemovalResult.DELETED, 0)
-    return f"Delete {number:,} {'monitor' if number == 1 else 'monitors'}? This cannot be taken back."
+    return f"Delete {number:,} {'monitor' if number == 1 else 'monitors'}? This cannot be undone."
 
 
 def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool, as_json: bool, quiet: bool) -> None:
@@ -115,7 +117,7 @@ def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool
         click.echo(json.dumps(found))
     elif not quiet:
         if not sum(counts.values()) and not undone.in_doubt:
-            click.echo(f"Run {outcome.info.run_id} created nothing that is still there.")
+            click.echo(f"Run {outcome.info.run_id} has no monitors left.")
         elif undone.done:
             kept = counts["edited"] + counts["refused"]
             click.echo(f"Deleted {counts['deleted']:,}; gone already {counts['gone']:,}; kept {kept:,}.")
@@ -125,7 +127,7 @@ def _print(undone: Undone, everything: list[dict[str, object]], *, dry_run: bool
             click.echo("Nothing was deleted.")
     if undone.in_doubt:
         complain(
-            f"{undone.in_doubt:,} of the run's rows may still turn out to have created a monitor; undo it again later."
+            f"{undone.in_doubt:,} of the run's rows may still turn out to have created a monitor; run undo again later."
         )
     if session.stopped is not None:
         complain(str(session.stopped))
