@@ -1,6 +1,6 @@
-"""What a visit came to, in words and as an object.
+"""The summary of a visit, as one line and as a JSON object.
 
-In: a `Visit`. Out: one line that reads well in a mail from cron, or what `--json` prints and a webhook gets.
+In: a `Visit`. Out: one line for a mail from cron, or the object that `--json` prints and a webhook gets.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bulkload.files.printable import one_line
-from bulkload.inbox.records import Filed, Visit
+from bulkload.inbox.records import FileOutcome, Visit
 from bulkload.model import Status
 from bulkload.reports.summary import outcomes, run_json
 
-MOST_NAMED = 3  # files that the line speaks of one by one
+MOST_NAMED = 3  # files that the line names one by one
 
 
 def line(visit: Visit) -> str:
-    """Say in one line what became of the files; what needs a person comes first."""
+    """Say in one line what happened to the files; what needs a person comes first."""
     files = sorted(visit.files, key=lambda file: -file.exit_code)
-    shown = files if len(files) <= MOST_NAMED else [file for file in files if file.exit_code][:MOST_NAMED]
-    parts = [visit.problem] if visit.problem else []
-    if len(shown) < len(files):
-        fates = Counter(str(file.fate) for file in files)
-        said = ", ".join(f"{fates[fate]:,} {word}" for fate, word in _FATES.items() if fates[fate])
-        parts.append(f"{len(files):,} files: {said}; {_counts(dict(counts(visit)))}.")
-    parts += [_sentence(visit, file) for file in shown]
-    parts += [f"{name} has been half written for too long." for name in visit.overdue[:MOST_NAMED]]
+    named = files if len(files) <= MOST_NAMED else [file for file in files if file.exit_code][:MOST_NAMED]
+    sentences = [visit.problem] if visit.problem else []
+    if len(named) < len(files):
+        places = Counter(str(file.place_name) for file in files)
+        groups = ", ".join(f"{places[place]:,} {words}" for place, words in _PLACES.items() if places[place])
+        sentences.append(f"{len(files):,} files: {groups}; {_counts(dict(counts(visit)))}.")
+    sentences += [_sentence(visit, file) for file in named]
+    sentences += [f"{name} has been incomplete for too long." for name in visit.overdue[:MOST_NAMED]]
     if waiting := len(set(visit.unsettled) - set(visit.overdue)):
-        parts.append(f"{waiting:,} {'file is' if waiting == 1 else 'files are'} still being written.")
-    return one_line(" ".join(parts)) or "Nothing to do."
+        sentences.append(f"{waiting:,} {'file is' if waiting == 1 else 'files are'} still being written.")
+    return one_line(" ".join(sentences)) or "Nothing to do."
 
 
 def visit_json(visit: Visit) -> dict[str, object]:
-    """Build the object that machines get: the whole visit, and each run as `run --json` prints it."""
+    """Build the JSON object: the whole visit, and each run as `run --json` prints it."""
     found = counts(visit)
     return {
         "folder": str(visit.folder),
@@ -50,7 +50,7 @@ def visit_json(visit: Visit) -> dict[str, object]:
 
 
 def counts(visit: Visit) -> dict[Status, int]:
-    """Count the rows of all files by status, in the order in which people read them."""
+    """Count the rows of all files by status, in the order of `Status`."""
     found: Counter[Status] = Counter()
     for file in visit.files:
         if file.info is not None:
@@ -58,39 +58,45 @@ def counts(visit: Visit) -> dict[Status, int]:
     return {status: found[status] for status in Status if found[status]}
 
 
-_FATES = {"done": "done", "failed": "failed", "working": "to be gone on with"}
+_PLACES = {"done": "done", "failed": "failed", "working": "to be resumed"}
 
 
-def _sentence(visit: Visit, file: Filed) -> str:
+def _sentence(visit: Visit, file: FileOutcome) -> str:
     if file.info is None:
         first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
-        where = f"; see {file.place.parent.relative_to(visit.folder)}" if more else ""
+        where = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
         return f"{file.name} failed: {first.rstrip('.:')}{where}."
-    said = "; ".join([_counts(dict(outcomes(file.info))), *_gone(file)])
-    if file.fate == "working":
-        sentence = f"{file.name} will be gone on with: {said}."
-    elif file.fate == "failed":
-        place = file.results if file.results is not None else file.place
-        sentence = f"{file.name} needs a look: {said}; see {place.relative_to(visit.folder)}."
+    what = "; ".join([_counts(dict(outcomes(file.info))), *_dropped(file)])
+    if file.place_name == "working":
+        sentence = f"{file.name} will be resumed: {what}."
+    elif file.place_name == "failed":
+        path = file.results if file.results is not None else file.path
+        sentence = f"{file.name} needs attention: {what}; see {path.relative_to(visit.folder)}."
     else:
-        sentence = f"{file.name} is done: {said}."
+        sentence = f"{file.name}: {what}."
     return f"{sentence} {file.problem}"
 
 
-def _gone(file: Filed) -> Iterator[str]:
-    if file.gone:
+def _dropped(file: FileOutcome) -> Iterator[str]:
+    if file.dropped:
         deleted = f", {file.deleted:,} of them deleted" if file.deleted else ""
-        yield f"{file.gone:,} gone from the sheet{deleted}"
+        yield f"{file.dropped:,} no longer in the file{deleted}"
 
 
 def _counts(found: dict[Status, int]) -> str:
-    return ", ".join(f"{n:,} {status.value.replace('_', ' ')}" for status, n in found.items()) or "no rows"
+    return ", ".join(f"{n:,} {_words(status, n)}" for status, n in found.items()) or "no rows"
 
 
-def _file_json(file: Filed) -> dict[str, object]:
-    found: dict[str, object] = {"name": file.name, "fate": file.fate, "file": str(file.place)}
+def _words(status: Status, count: int) -> str:
+    if status is Status.EXISTS:
+        return "already exists" if count == 1 else "already exist"
+    return status.value.replace("_", " ")
+
+
+def _file_json(file: FileOutcome) -> dict[str, object]:
+    found: dict[str, object] = {"name": file.name, "fate": file.place_name, "file": str(file.path)}
     if file.info is not None:
         results = [file.results] if file.results is not None else []
         found |= run_json(file.info, results=results, exit_code=file.exit_code)
-        found |= {"gone": file.gone, "deleted": file.deleted}
+        found |= {"gone": file.dropped, "deleted": file.deleted}
     return found | {"problem": file.problem, "exit_code": int(file.exit_code)}

@@ -47,12 +47,12 @@ def _registry(visit: Visit, succeeded: float | None) -> CollectorRegistry:
             rows.labels(status.value).set(found.get(status, 0))
     files = gauge("files", "Files of the last call, by what became of them.", "fate")
     for fate in ("done", "failed", "working"):
-        files.labels(fate).set(sum(file.fate == fate for file in visit.files))
+        files.labels(fate).set(sum(file.place_name == fate for file in visit.files))
     requests = gauge("requests", "Requests of the last call, by kind.", "kind")
     for kind in ("sent", "throttled", "retried"):
         requests.labels(kind).set(visit.requests.get(kind, 0))
-    gauge("gone_rows", "Monitors that are gone from their sheets.").set(sum(file.gone for file in visit.files))
-    gauge("unsettled_files", "Files that somebody still writes.").set(len(visit.unsettled))
+    gauge("gone_rows", "Monitors that are no longer in their files.").set(sum(file.dropped for file in visit.files))
+    gauge("unsettled_files", "Files that are still being written.").set(len(visit.unsettled))
     gauge("exit_code", "Exit code of the last call.").set(visit.exit_code)
     gauge("duration_seconds", "How long the last call took.").set(visit.seconds)
     gauge("last_run_timestamp_seconds", "When the last call ended.").set(visit.started + visit.seconds)

@@ -1,7 +1,8 @@
-"""Files moved through the folder: taken, and put where they belong; each move is noted so that it can be finished.
+"""Moves of files through the folder; each is recorded in the store so that it can be finished.
 
-In: a waiting file, or a file at work and its fate. Out: its next place. A file that is taken is noted after its
-rename, since a file that nobody noted is found by looking; its last place is noted before, since it must not change.
+In: a waiting file, or a file at work and the subfolder it belongs in. Out: its next path. Taking a file is recorded
+after the rename, since an unrecorded file is found in the folder; its last place is recorded before, since it must not
+change.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from datetime import datetime
 from pathlib import Path
 
 from bulkload.errors import StoreError
-from bulkload.inbox.records import Fate
+from bulkload.inbox.records import PlaceName
 from bulkload.inbox.scan import WHY, WORKING, beside, free_name, left_in, recurring_name, tidy
 from bulkload.store.arrivals import Arrival, Arrivals
 
-_DRAFTS = ".bulkload-*"  # folders that a killed writer of results leaves behind
+_DRAFTS = ".bulkload-*"  # folders that a killed process leaves when it writes results
 
 
 def take(folder: Path, arrivals: Arrivals, path: Path) -> Arrival | None:
-    """Move a waiting file to the files at work; None if it went away meanwhile."""
+    """Move a waiting file to the files at work; None if it was removed meanwhile."""
     with _moving():
         (folder / WORKING).mkdir(exist_ok=True)
         working = free_name(folder / WORKING, path.name, _reserved_names(arrivals))
@@ -36,7 +37,7 @@ def take(folder: Path, arrivals: Arrivals, path: Path) -> Arrival | None:
 
 
 def adopt(folder: Path, arrivals: Arrivals) -> None:
-    """Note files that were taken by a call that died before it noted so, and remove its half-written results."""
+    """Record files that a killed call took without recording them, and remove its half-written results."""
     for draft in (folder / WORKING).glob(_DRAFTS):
         shutil.rmtree(draft, ignore_errors=True)
     for name in left_in(folder / WORKING):
@@ -60,9 +61,9 @@ def at_work(folder: Path, arrival: Arrival, ending: str = "") -> Path:
     return path.with_name(path.stem + ending) if ending else path
 
 
-def put_away(folder: Path, arrivals: Arrivals, arrival: Arrival, fate: Fate) -> Path:
-    """Put a file and what lies beside it under its fate and this day; returns its last place."""
-    day = Path(fate, datetime.now().astimezone().date().isoformat())
+def put_away(folder: Path, arrivals: Arrivals, arrival: Arrival, place_name: PlaceName) -> Path:
+    """Put a file and what lies beside it in its subfolder under today's date; returns its last place."""
+    day = Path(place_name, datetime.now().astimezone().date().isoformat())
     with _moving():
         (folder / day).mkdir(parents=True, exist_ok=True)
     place = str(day / free_name(folder / day, arrival.name))
@@ -71,7 +72,7 @@ def put_away(folder: Path, arrivals: Arrivals, arrival: Arrival, fate: Fate) -> 
 
 
 def finish(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
-    """Move a file, after what lies beside it, to the place that was decided; what is there already stays."""
+    """Move a file, after the files beside it, to the recorded place; what has been moved already stays."""
     place = folder / str(arrival.place)
     pairs = [*zip(beside(arrival.working), beside(place.name), strict=True), (arrival.working, place.name)]
     for old, new in pairs:
@@ -85,7 +86,7 @@ def finish(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
 
 
 def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
-    """Write down beside a file why it could not be read."""
+    """Write beside a file why it could not be read."""
     from bulkload.files.atomic import atomic_write
 
     when = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
@@ -100,7 +101,7 @@ def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
 
 @contextmanager
 def _moving() -> Iterator[None]:
-    """Give the trouble of a file that cannot be moved a sentence."""
+    """Turn the error of a file that cannot be moved into a `StoreError`."""
     try:
         yield
     except OSError as error:

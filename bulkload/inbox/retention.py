@@ -1,7 +1,7 @@
-"""Old things are cleared out, so that neither the folder nor the store grows for ever.
+"""Delete old files and rows, so that neither the folder nor the store grows forever.
 
 In: the folder, the store, an age in days. Out: nothing older than that, except what can still matter: a failed file
-that no newer version of its sheet replaced, the newest version of every sheet, rows in doubt, and rows whose monitor
+that no newer version replaced, the newest version of every recurring file, rows in doubt, and rows whose monitor
 can still be undone. Only files that the inbox itself filed are touched.
 """
 

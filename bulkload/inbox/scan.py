@@ -1,6 +1,6 @@
 """The folder itself: which files wait, and which names are free. Files are moved by rename, never copied.
 
-In: a folder. Out: the files that are ready, the oldest first, and those that somebody still writes. A file is ready
+In: a folder. Out: the files that are ready, the oldest first, and those that are still being written. A file is ready
 if it has not changed for a while, or if two looks at it show the same size and time.
 """
 
@@ -39,7 +39,7 @@ class Waiting:
     """What a look at a folder finds."""
 
     ready: tuple[Path, ...] = ()  # the oldest first
-    unsettled: tuple[str, ...] = ()  # names of files that somebody still writes
+    unsettled: tuple[str, ...] = ()  # names of files that are still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def tidy(name: str) -> str:
 
 
 def recurring_name(name: str) -> str:
-    """What a file of every night is called on all of them: its name without a date in it."""
+    """The name that all versions of a recurring file share: without a date in it."""
     path = Path(name)
     stem, dates = _DATE.subn("", path.stem)
     stem = stem.strip("-_. ")
@@ -134,7 +134,7 @@ def recurring_name(name: str) -> str:
 
 
 def is_plain(path: Path) -> bool:
-    """True for a file of its own; a link could lead anywhere, and a pipe would never end."""
+    """True for a regular file; a link could lead anywhere, and a pipe would never end."""
     return stat.S_ISREG(path.lstat().st_mode)
 
 

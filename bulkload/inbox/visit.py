@@ -1,8 +1,8 @@
-"""One visit to the folder: what was left over, then everything that waits, then what is gone from the sheets.
+"""One visit to the folder: what was left, then every waiting file, then what is no longer in the files.
 
-In: a folder, an account, options. Out: a `Visit` that says what became of every file. Files are taken in the order in
-which they came, and an unfinished one is finished first, so that the account ends up as if every sheet had been run
-when it came. What stops one run for the account's sake stops the visit; the files that still wait stay where they are.
+In: a folder, an account, options. Out: a `Visit` that says what happened to each file. Files are taken in the
+order of their arrival, unfinished ones first, so that the account ends up as if each file had been run when it arrived.
+What stops one run because of the account stops the visit; the files that still wait stay where they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
 from bulkload.inbox.moves import adopt, at_work, finish, put_away, take, write_why
-from bulkload.inbox.records import Fate, Filed, Visit
+from bulkload.inbox.records import FileOutcome, PlaceName, Visit
 from bulkload.inbox.retention import clear_out
 from bulkload.inbox.scan import DONE, GONE, RESULTS, WHY, is_plain, waiting
 from bulkload.model import Input
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from bulkload.operations.pipeline import OnStart
     from bulkload.stages.context import RunContext
 
-MOST_READINGS = 3  # times that reading a file may begin and never end, before it is left to a person
-GOES_ON = (  # how a run ends to be resumed
+MOST_READINGS = 3  # times that reading a file may start without ending, before it counts as unreadable
+RESUMABLE = (  # exit codes of runs that are resumed
     ExitCode.USAGE,
     ExitCode.STOPPED,
     ExitCode.LOCKED,
@@ -45,9 +45,9 @@ GOES_ON = (  # how a run ends to be resumed
 def visit(
     folder: Path, account: Account, options: Options, on_start: OnStart, begin: Callable[[], None] = lambda: None
 ) -> Visit:
-    """Do everything that there is to do in a folder now; `begin` is called once nobody else can be at it.
+    """Do all that there is to do in a folder; `begin` is called once the folder is locked.
 
-    Raises `Locked` if somebody else is.
+    Raises `Locked` if another process has locked it.
     """
     started, begun = time.time(), time.monotonic()
     found = Visit(folder=folder, started=started)
@@ -63,12 +63,12 @@ def visit(
     except BulkloadError as error:
         found = replace(found, problem=str(error), exit_code=error.exit_code)
     if runner is not None:
-        found = runner.tell(found)
+        found = runner.add_to(found)
     return replace(found, seconds=time.monotonic() - begun)
 
 
 class _VisitRunner:
-    """Does the work of one visit, with the store locked."""
+    """Carries out one visit, with the store locked."""
 
     def __init__(self, folder: Path, store: Store, account: Account, options: Options, on_start: OnStart) -> None:
         self._folder = folder
@@ -79,14 +79,14 @@ class _VisitRunner:
         self._arrivals = Arrivals(store, folder)
         self._dropped = DroppedMonitors(store, self._arrivals.folder)
         self._account_id_once: int | None = None  # once it is needed
-        self._files: list[Filed] = []
+        self._files: list[FileOutcome] = []
         self._to_prune: list[tuple[Arrival, Run, Outcome]] = []
         self._unsettled: dict[str, float] = {}
         self._requests: Counter[str] = Counter()
 
     def work(self) -> None:
         """Finish, take, prune, clear out."""
-        stopped = self._work_off()
+        stopped = self._finish_earlier()
         while not stopped:
             found = waiting(self._folder, self._options.unchanged_for)
             self._unsettled = self._arrivals.still_unsettled(found.unsettled)
@@ -103,10 +103,10 @@ class _VisitRunner:
                 self._prune_and_file(arrival, run, outcome)
         clear_out(self._folder, self._store, self._arrivals, self._options.keep)
 
-    def tell(self, found: Visit) -> Visit:
-        """Add what was done to what is told."""
-        patience = self._options.retry_for * SECONDS_A_DAY
-        overdue = [name for name, since in self._unsettled.items() if time.time() - since > patience]
+    def add_to(self, found: Visit) -> Visit:
+        """Add what was done to the record of the visit."""
+        allowed = self._options.retry_for * SECONDS_A_DAY
+        overdue = [name for name, since in self._unsettled.items() if time.time() - since > allowed]
         codes = [found.exit_code, *(file.exit_code for file in self._files)]
         if overdue:
             codes.append(ExitCode.ROWS_LEFT)
@@ -119,13 +119,13 @@ class _VisitRunner:
             requests=dict(self._requests),
         )
 
-    def _work_off(self) -> bool:
-        """Go on with files that were taken earlier; True if something stops the visit."""
+    def _finish_earlier(self) -> bool:
+        """Resume files that were taken earlier; True if something stops the visit."""
         adopt(self._folder, self._arrivals)
         return any(self._run(arrival) for arrival in self._arrivals.open())
 
     def _run(self, arrival: Arrival) -> bool:
-        """Take one file as far as it goes now; True if what stopped it would stop every other."""
+        """Process one file as far as possible; True if what stopped it would stop every other."""
         run = self._arrivals.run_of(arrival)
         if run is not None and not run.read_whole:
             self._store.forget(run)
@@ -133,7 +133,7 @@ class _VisitRunner:
         if arrival.place is not None:
             self._finish_filing(arrival, run)
             return False
-        if run is not None and self._is_to_begin_anew(arrival, run):
+        if run is not None and self._is_to_restart(arrival, run):
             self._store.forget(run)
             run = None
         if run is None:
@@ -152,18 +152,20 @@ class _VisitRunner:
             self._end(arrival, run, self._write(arrival, run))
             return False
         outcome = self._carry_out(arrival, context)
-        if self._stays(arrival, outcome):
-            self._tell(arrival, outcome, "working", at_work(self._folder, arrival))
+        if self._will_be_resumed(arrival, outcome):
+            self._report(arrival, outcome, "working", at_work(self._folder, arrival))
         else:
             self._end(arrival, context.run, outcome)
-        return outcome.exit_code in GOES_ON
+        return outcome.exit_code in RESUMABLE
 
     def _read(self, arrival: Arrival) -> RunContext:
         path = at_work(self._folder, arrival)
         if not is_plain(path):
             raise InputError(f"{arrival.name} is a link or a device, not a file; put the file itself into the folder.")
         if self._arrivals.start_reading(arrival) >= MOST_READINGS:
-            raise InputError(f"Reading {arrival.name} began {MOST_READINGS} times and never ended; it was given up.")
+            raise InputError(
+                f"Reading {arrival.name} started {MOST_READINGS} times and never ended, so it was given up."
+            )
         try:
             context = self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
         except (BulkloadError, KeyboardInterrupt):
@@ -192,8 +194,8 @@ class _VisitRunner:
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
 
-    def _is_to_begin_anew(self, arrival: Arrival, run: Run) -> bool:
-        """True after a call with a wrong address or user that sent nothing: the file is run as if it came now."""
+    def _is_to_restart(self, arrival: Arrival, run: Run) -> bool:
+        """True after a call with a wrong address or user that sent nothing: the file is run as if it were new."""
         return (
             run.account_id != self._account_id()
             and not self._arrivals.is_begun(run)
@@ -201,44 +203,44 @@ class _VisitRunner:
         )
 
     def _is_open(self, arrival: Arrival, run: Run) -> bool:
-        """True if another session can help a run that was read."""
+        """True if another session can continue a run that was read."""
         if run.account_id != self._account_id() or self._arrivals.is_superseded(arrival):
             return False
-        if run.exit_code is None or run.exit_code in GOES_ON:
+        if run.exit_code is None or run.exit_code in RESUMABLE:
             return True
-        return run.exit_code == ExitCode.ROWS_LEFT and self._to_try(self._store.info(run))
+        return run.exit_code == ExitCode.ROWS_LEFT and self._has_rows_to_retry(self._store.info(run))
 
-    def _stays(self, arrival: Arrival, outcome: Outcome) -> bool:
-        """True if a later call goes on with a file."""
+    def _will_be_resumed(self, arrival: Arrival, outcome: Outcome) -> bool:
+        """True if a later call resumes a file."""
         if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             return True
         if time.time() - arrival.arrived > self._options.retry_for * SECONDS_A_DAY:
             return False
-        if outcome.exit_code in GOES_ON:
+        if outcome.exit_code in RESUMABLE:
             return True
         return (
             outcome.exit_code == ExitCode.ROWS_LEFT
-            and self._to_try(outcome.info)
+            and self._has_rows_to_retry(outcome.info)
             and not self._arrivals.is_superseded(arrival)
         )
 
     @staticmethod
-    def _to_try(info: RunInfo) -> bool:
-        """True for rows that a later call tries again by itself; not if the user's own limits held them back."""
+    def _has_rows_to_retry(info: RunInfo) -> bool:
+        """True if a later call tries rows again; not if the user's own limits held them back."""
         return not info.stopped and any(status.next_step == "run again" for status in info.counts)
 
-    # ── where files end ───────────────────────────────────────────────────────────────────────────────────
+    # ── filing ───────────────────────────────────────────────────────────────────────────────────
 
     def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        """Put a file away, after pruning if that is to be done."""
-        if self._options.prune and outcome.exit_code not in GOES_ON and self._dropped.count(run, "ours"):
+        """File a file, after pruning if that is requested."""
+        if self._options.prune and outcome.exit_code not in RESUMABLE and self._dropped.count(run, "ours"):
             self._to_prune.append((arrival, run, outcome))
             return
         if run.account_id == self._account_id():
             self._file(arrival, run, outcome)
             return
         was = f"{run.username} at {run.base_url}"
-        problem = f"It was begun as {was}, which is not the account of this call; nothing more of it was sent."
+        problem = f"It was begun as {was}, which is not the account of this call; nothing more was sent."
         outcome = replace(outcome, info=replace(outcome.info, stopped=""))  # what stopped it is not why it ends
         self._file(arrival, run, outcome, problem=problem)
 
@@ -248,54 +250,56 @@ class _VisitRunner:
         pruned = prune(self._begin(run), self._dropped, arrival)
         self._requests.update(pruned.requests)
         outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
-        if pruned.exit_code in GOES_ON:  # the next call goes on with it
-            place = at_work(self._folder, arrival)
-            self._tell(arrival, outcome, "working", place, problem=pruned.problem, deleted=pruned.deleted)
+        if pruned.exit_code in RESUMABLE:  # the next call resumes it
+            path = at_work(self._folder, arrival)
+            self._report(arrival, outcome, "working", path, problem=pruned.problem, deleted=pruned.deleted)
         else:
             self._file(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
 
     def _file(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
-        """Put a file and its results where they belong."""
+        """File a file and its results."""
         from bulkload.inbox.dropped import write_dropped
 
         if self._dropped.count(run):
             write_dropped(at_work(self._folder, arrival, GONE), self._dropped, run)
-        fate: Fate = "done" if outcome.exit_code == ExitCode.DONE else "failed"
-        place = put_away(self._folder, self._arrivals, arrival, fate)
-        self._tell(arrival, outcome, fate, place, problem=problem, deleted=deleted)
+        place_name: PlaceName = "done" if outcome.exit_code == ExitCode.DONE else "failed"
+        path = put_away(self._folder, self._arrivals, arrival, place_name)
+        self._report(arrival, outcome, place_name, path, problem=problem, deleted=deleted)
 
     def _refuse(self, arrival: Arrival, problem: str) -> None:
-        """Put a file that cannot be read aside, with a text that says why."""
+        """File what cannot be read as failed, with a text that says why."""
         write_why(self._folder, arrival, problem)
-        place = put_away(self._folder, self._arrivals, arrival, "failed")
+        path = put_away(self._folder, self._arrivals, arrival, "failed")
         self._files.append(
-            Filed(name=arrival.name, fate="failed", place=place, exit_code=ExitCode.USAGE, problem=problem)
+            FileOutcome(name=arrival.name, place_name="failed", path=path, exit_code=ExitCode.USAGE, problem=problem)
         )
 
     def _finish_filing(self, arrival: Arrival, run: Run | None) -> None:
-        """Put a file where it belongs whose way there was interrupted."""
+        """Finish the filing of a file, which was interrupted."""
         from bulkload.operations.results import write_results
 
-        place = finish(self._folder, self._arrivals, arrival)
-        fate: Fate = "done" if str(arrival.place).startswith(DONE) else "failed"
+        path = finish(self._folder, self._arrivals, arrival)
+        place_name: PlaceName = "done" if str(arrival.place).startswith(DONE) else "failed"
         if run is None:
-            why = place.with_name(place.stem + WHY)
+            why = path.with_name(path.stem + WHY)
             problem = f"{arrival.name} could not be read; see {why.name}."
             self._files.append(
-                Filed(name=arrival.name, fate=fate, place=place, exit_code=ExitCode.USAGE, problem=problem)
+                FileOutcome(
+                    name=arrival.name, place_name=place_name, path=path, exit_code=ExitCode.USAGE, problem=problem
+                )
             )
             return
-        results = place.with_name(place.stem + RESULTS)
+        results = path.with_name(path.stem + RESULTS)
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
-        self._tell(arrival, outcome, fate, place)
+        self._report(arrival, outcome, place_name, path)
 
-    def _tell(
+    def _report(
         self,
         arrival: Arrival,
         outcome: Outcome,
-        fate: Fate,
-        place: Path,
+        place_name: PlaceName,
+        path: Path,
         *,
         problem: str = "",
         deleted: int = 0,
@@ -304,18 +308,18 @@ class _VisitRunner:
 
         run = self._store.run(outcome.info.run_id)
         exit_code = outcome.exit_code
-        if fate == "failed" and exit_code == ExitCode.DONE:
+        if place_name == "failed" and exit_code == ExitCode.DONE:
             exit_code = ExitCode.ROWS_LEFT
         self._files.append(
-            Filed(
+            FileOutcome(
                 name=arrival.name,
-                fate=fate,
-                place=place,
+                place_name=place_name,
+                path=path,
                 exit_code=exit_code,
                 info=outcome.info,
-                results=place.with_name(place.stem + RESULTS),
+                results=path.with_name(path.stem + RESULTS),
                 problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
-                gone=self._dropped.count(run),
+                dropped=self._dropped.count(run),
                 deleted=deleted,
             )
         )

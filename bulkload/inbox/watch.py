@@ -1,4 +1,4 @@
-"""The inbox that keeps going, for containers: a visit whenever a file comes, and now and then without one.
+"""The inbox that keeps running, for containers: a visit whenever a file arrives, and at times without one.
 
 In: a folder and what a visit does. Out: visits, until a signal. The system's file events say when to look; because
 network folders have none, there is also a look every minute.
@@ -16,7 +16,7 @@ from bulkload.inbox.scan import has_candidates, is_candidate
 
 TICK = 1.0  # seconds
 LOOK_EVERY = 60.0  # seconds between looks without an event
-RETRY_EVERY = 900.0  # seconds until unfinished files are gone on with, or a stopped account is tried again
+RETRY_EVERY = 900.0  # seconds until unfinished files are resumed, or an account that stopped a run is tried again
 
 log = logging.getLogger(__name__)
 

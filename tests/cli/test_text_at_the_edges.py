@@ -246,5 +246,5 @@ def test_the_inbox_names_a_file_whose_name_is_not_utf8_and_goes_on(tmp_path: Pat
         path.write_bytes(CSV.replace(b",a,", b"," + name[5:8].replace(b"\xe4", b"x") + b","))
     code, told = run(tmp_path, b"inbox", b"box", b"--sandbox", BULKLOAD_UNCHANGED_FOR=b"0.1")
     assert code == 0
-    assert "m_il.csv is done: 1 created." in told
-    assert "other.csv is done: 1 created." in told
+    assert "m_il.csv: 1 created." in told
+    assert "other.csv: 1 created." in told

@@ -40,7 +40,7 @@ def test_a_ping_tells_start_and_success_with_the_summary(desk: Desk, sandbox: Sa
     assert desk("inbox", "box", "--ping", f"{listener.address}/{TOKEN}").exit_code == 0
     start, end = listener.taken()
     assert (start.path, start.body) == (f"/{TOKEN}/start", "")
-    assert (end.path, end.body) == (f"/{TOKEN}", "mail.csv is done: 1 created.")
+    assert (end.path, end.body) == (f"/{TOKEN}", "mail.csv: 1 created.")
 
 
 def test_a_night_without_files_is_a_success_too(desk: Desk, listener: Listener) -> None:

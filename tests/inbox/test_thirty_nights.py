@@ -139,7 +139,7 @@ def api_down(story: Story) -> Told:
     story.close_account()
     assert story.call() == 3
     story.open_account()
-    return Told(exit_code=3, settled=False, words="mail.csv will be gone on with")
+    return Told(exit_code=3, settled=False, words="mail.csv will be resumed")
 
 
 def killed(story: Story) -> Told:
@@ -191,7 +191,7 @@ def arriving(story: Story) -> Told:
     code = story.call()
     bringer.join()
     story.sandbox.set_faults(Faults())
-    return Told(exit_code=code, words="more.csv is done: 1 created.")
+    return Told(exit_code=code, words="more.csv: 1 created.")
 
 
 def broken(story: Story) -> Told:
@@ -212,7 +212,7 @@ def never_finished(story: Story) -> Told:
 def overdue(story: Story) -> Told:
     story.drop()
     assert story.call() == 1
-    return Told(exit_code=1, words="draft.xlsx has been half written for too long.")
+    return Told(exit_code=1, words="draft.xlsx has been incomplete for too long.")
 
 
 def draft_removed(story: Story) -> Told:

@@ -96,12 +96,14 @@ def test_good_files_end_in_done_and_others_in_failed_with_what_a_person_needs(de
 def test_the_line_reads_well_and_there_is_none_without_anything_to_do(desk: Desk, sandbox: Sandbox) -> None:
     assert desk("inbox", "box") == desk("inbox", "box", "--quiet")
     drop(desk, GOOD, ["a", "b"])
-    assert desk("inbox", "box").stderr == "bulkload: good.csv is done: 2 created.\n"
+    assert desk("inbox", "box").stderr == "bulkload: good.csv: 2 created.\n"
     ended = desk("inbox", "box")
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
     drop(desk, GOOD, ["a", imap("b", port="0")])
     day = time.strftime("%Y-%m-%d")
-    line = f"bulkload: good.csv needs a look: 1 exists, 1 invalid; 1 gone from the sheet; see failed/{day}/"
+    line = (
+        f"bulkload: good.csv needs attention: 1 already exists, 1 invalid; 1 no longer in the file; see failed/{day}/"
+    )
     ended = desk("inbox", "box", "--quiet")
     assert (ended.exit_code, ended.stderr) == (1, line + "good-results.xlsx.\n")
     for name in "cdefg":
@@ -176,7 +178,7 @@ def test_a_file_still_being_written_is_left_and_told(desk: Desk, sandbox: Sandbo
     assert ended.stderr == ""
     make_older(desk, 4)
     ended = desk("inbox", "box")
-    assert (ended.exit_code, ended.stderr) == (1, "bulkload: open.xlsx has been half written for too long.\n")
+    assert (ended.exit_code, ended.stderr) == (1, "bulkload: open.xlsx has been incomplete for too long.\n")
     (desk.folder / "box" / "~$open.xlsx").unlink()
     assert desk("inbox", "box").exit_code == 0
     assert names(sandbox) == ["a"]
@@ -253,7 +255,7 @@ def test_a_night_with_the_api_down_is_finished_by_the_next_call(desk: Desk) -> N
         drop(desk, "more.csv", ["c"])
         ended = desk("inbox", "box")
         assert ended.exit_code == 3
-        assert "mail.csv will be gone on with: 2 not attempted." in ended.stderr
+        assert "mail.csv will be resumed: 2 not attempted." in ended.stderr
         assert inside(desk) == {"waiting": ["more.csv"], "working": ["mail-results.xlsx", "mail.csv"]}
         assert sandbox.counts()["login"] == 1
         sandbox.set_faults(Faults())
@@ -347,7 +349,7 @@ def test_a_night_with_a_wrong_address_that_sent_nothing_is_begun_anew(desk: Desk
     drop(desk, "mail.csv", ["a", "b"])  # the other account does not answer any more
     assert desk("inbox", "box").exit_code == 3
     desk.log_in_at(right)
-    assert desk("inbox", "box").stderr == "bulkload: mail.csv is done: 2 created.\n"
+    assert desk("inbox", "box").stderr == "bulkload: mail.csv: 2 created.\n"
     assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv"]}
     assert [run["counts"] for run in desk("runs", "--output", "box", "--json").json] == [{"created": 2}]
 
@@ -416,7 +418,7 @@ def test_sigterm_in_the_middle_leaves_the_file_to_the_next_call(desk: Desk) -> N
             process.send_signal(signal.SIGTERM)
             _, stderr = process.communicate(timeout=PATIENCE)
         assert process.returncode == 143
-        assert b"mail.csv will be gone on with" in stderr
+        assert b"mail.csv will be resumed" in stderr
         assert inside(desk) == {"working": ["mail-results.xlsx", "mail.csv"]}
         assert desk("inbox", "box").exit_code == 0
         assert len(names(sandbox)) == len(set(names(sandbox))) == 30
@@ -613,13 +615,17 @@ WITH_PLAN = ("--set", "billing_plancode=UBM - A/A")
 def test_what_could_not_be_translated_is_told_and_prunes_nothing(desk: Desk, sandbox: Sandbox) -> None:
     path = desk.folder / "box" / "nagios.cfg"
     path.write_text(NAGIOS % ("web.example.com", "mx"), "utf-8")
-    assert desk("inbox", "box", *WITH_PLAN).stderr == "bulkload: nagios.cfg is done: 3 created.\n"
+    assert desk("inbox", "box", *WITH_PLAN).stderr == "bulkload: nagios.cfg: 3 created.\n"
     path.write_text(NAGIOS % ("$UNKNOWN$", "mx"), "utf-8")
     ended = desk("inbox", "box", *WITH_PLAN, "--prune", "--prune-limit", "100%", "--json")
     (file,) = ended.json["files"]
     assert (ended.exit_code, file["fate"], file["deleted"], len(names(sandbox))) == (1, "failed", 0, 3)
     assert file["source"] == {"objects": 4, "rows": 2, "skipped": 1, "errors": 1}
-    for said in ("needs a look: 2 exists", "1 of the source's 4 objects could not be translated", "may mean them"):
+    for said in (
+        "needs attention: 2 already exist",
+        "1 of the source's 4 objects could not be translated",
+        "may mean them",
+    ):
         assert said in ended.stderr
 
 

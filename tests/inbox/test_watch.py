@@ -74,7 +74,7 @@ def test_files_are_taken_as_they_come_and_a_signal_between_them_is_a_good_end(
             wait_until(lambda number=number: sum("is done" in one.body for one in listener.heard) == number, process)  # type: ignore[misc]
         code, stderr = ended(process)
     assert code == 0
-    assert stderr == "".join(f"bulkload: {name}.csv is done: 1 created.\n" for name in "abc")
+    assert stderr == "".join(f"bulkload: {name}.csv: 1 created.\n" for name in "abc")
     assert len(sandbox.monitors()) == 3
 
 
@@ -95,7 +95,7 @@ def test_a_signal_in_the_middle_of_a_run_ends_it_gracefully(desk: Desk, sandbox:
         wait_until(lambda: len(sandbox.monitors()) > 2, process)
         code, stderr = ended(process)
     assert code == 143
-    assert "a.csv will be gone on with" in stderr
+    assert "a.csv will be resumed" in stderr
     assert 2 < len(sandbox.monitors()) < 40
     sandbox.set_faults(Faults())
     assert desk("inbox", "box").exit_code == 0
@@ -122,7 +122,7 @@ def test_a_file_that_waits_for_the_api_is_tried_again_by_itself(
         code, stderr = ended(process)
     assert code == 0
     assert stderr.count("refuses the login") == 2
-    assert stderr.endswith("bulkload: a.csv is done: 1 created.\n")
+    assert stderr.endswith("bulkload: a.csv: 1 created.\n")
 
 
 def test_a_store_in_use_is_waited_for(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
