@@ -15,7 +15,7 @@ ACCOUNT_ISSUE = "account."  # prefix of the codes of warnings that compare a row
 
 
 class Status(enum.StrEnum):
-    """What became of a row, as people read it."""
+    """The outcome of a row, as users read it."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -38,7 +38,7 @@ class Status(enum.StrEnum):
 
     @property
     def next_step(self) -> str:
-        """Who has to do what, in the words of the results file; empty when nothing is left to do."""
+        """What the user has to do, as in the results file; empty if nothing."""
         return _NEXT_STEP.get(self, "")
 
 
@@ -85,7 +85,7 @@ class Issue:
     """One thing that is wrong (or worth knowing) about one row.
 
     `message` is a whole sentence: what was found and what is allowed. Where it was found (file, sheet, row,
-    column) is added by whoever prints it.
+    column) is added when it is printed.
     """
 
     code: str  # stable, for machines: "port.range"
@@ -109,8 +109,8 @@ class Translated:
     """What became of the objects of another tool's configuration."""
 
     rows: int
-    skipped: int  # left out for a reason that needs nobody
-    errors: int  # should have become rows, and somebody has to look
+    skipped: int  # left out for a reason that needs no attention
+    errors: int  # should have become rows; they need attention
 
     @property
     def objects(self) -> int:
@@ -166,7 +166,7 @@ class ReportRow(NamedTuple):
 
     @property
     def id_to_keep(self) -> str:
-        """The ID for a results file: who corrects it and hands it back must not lose which monitor a row means."""
+        """The ID for a results file: a corrected file that is run again must still name the monitor of each row."""
         return self.monitor_id or self.named
 
 

@@ -212,7 +212,7 @@ class Options(BaseModel):
 
 
 S = TypeVar("S", "Account", "Options")
-_NO_TOKEN = "it is too long, or holds blanks or other signs that no header can carry"
+_NO_TOKEN = "it is too long, or has spaces or other characters that are not allowed in a header"
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
 _SECRET_ADDRESSES = frozenset({"ping", "webhook"})
 _ONE_LINE = frozenset({"username", "password_file", "output", "results", "metrics", "sheet"})  # names of something
@@ -242,7 +242,7 @@ def slips(others: Iterable[str] = ()) -> Iterator[str]:
     for variable, value in sorted(os.environ.items()):
         if value and variable.startswith(prefix) and variable not in known:
             for near in difflib.get_close_matches(variable.removeprefix(prefix), meanings, 1, NEAR):
-                yield f"{variable} in the environment is no setting and does nothing; did you mean {prefix}{near}?"
+                yield f"{variable} in the environment is not a setting and has no effect; did you mean {prefix}{near}?"
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def _require_text(place: str, name: str, value: object) -> None:
             raise UsageError(f"{place} is not text in UTF-8, as every name and value has to be.") from None
         lines = text.splitlines() if name in _SEVERAL else [text]
         if name in _ONE_LINE and any(unicodedata.category(sign) == "Cc" for line in lines for sign in line):
-            raise UsageError(f"{place} holds a control character, such as a line break; take it out.")
+            raise UsageError(f"{place} has a control character, such as a line break; remove it.")
 
 
 def _names(kind: type[BaseModel]) -> list[str]:

@@ -310,7 +310,7 @@ def test_options_of_one_command_can_be_given_in_the_environment(desk: Desk, sand
 def test_a_variable_that_is_nearly_a_setting_is_named_once(desk: Desk, variable: str, near: str) -> None:
     desk.environment.setenv(variable, "2/s")
     ended = desk("check", desk.sheet("hosts.csv", [imap("a")]), "--quiet")
-    said = f"WARNING: {variable} in the environment is no setting and does nothing; did you mean {near}?\n"
+    said = f"WARNING: {variable} in the environment is not a setting and has no effect; did you mean {near}?\n"
     assert (ended.exit_code, ended.stderr) == (0, said if near else "")
     desk.environment.setenv(variable, "")
     assert desk("check", desk.folder / "hosts.csv", "--quiet").stderr == ""

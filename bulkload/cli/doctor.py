@@ -91,7 +91,7 @@ def _line(finding: Finding) -> str:
 
 
 def _proposed(proposal: Proposal) -> Iterator[str]:
-    plan = f"{proposal.plan}{', which most monitors here have' if proposal.plan_is_guessed else ''}"
+    plan = f"{proposal.plan}{', the plan of most monitors here' if proposal.plan_is_guessed else ''}"
     yield ""
     yield "To be created, disabled, and deleted again within minutes:"
     for label, text in (

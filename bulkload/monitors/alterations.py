@@ -1,7 +1,7 @@
-"""Ways of profile: the differences that an account may make between what it is sent and what it shows.
+"""Alterations: the differences that an account may make between what it is sent and what it displays.
 
-In: a text that was sent, and one that is shown. Out: the fewest ways that make the one from the other, or None; and the
-letters by which names are found that may be the same.
+In: a text that was sent, and one that is displayed. Out: the fewest alterations that lead from the one to the other, or
+None; and the letters by which names are found that may be the same.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from itertools import combinations
 
 Lengths = tuple[int, int, int]  # of a name: characters, bytes, characters without escapes
 
-SHORTEST_CUT = 12  # characters; no shorter name counts as the beginning of a cut one
-MOST_ESCAPES = 3  # times that a text is freed from escapes
+SHORTEST_CUT = 12  # characters; a shorter name is never taken for a cut one
+MOST_ESCAPES = 3  # times that a text is unescaped
 MOST_ENDS = 20  # places at which a name is looked at as cut, where characters of it are lost
 LONGEST_TEXT = 2_000  # characters; a longer text is compared as it is
 
@@ -32,7 +32,7 @@ _ELLIPSIS = re.compile(r"(?:\.\.\.|…)$")
 
 
 class Alteration(enum.StrEnum):
-    """One difference that an account makes between what it is sent and what it shows."""
+    """One difference that an account makes between what it is sent and what it displays."""
 
     SPACES = "blanks"
     ESCAPES = "escapes"
@@ -50,29 +50,27 @@ class Alteration(enum.StrEnum):
 
     @property
     def about(self) -> str:
-        """The way in plain words: "the account …"."""
+        """The alteration in words that complete "The account …"."""
         return _ABOUT[self]
 
 
 _ABOUT = {
-    Alteration.SPACES: "shows runs of blanks in names as one",
-    Alteration.ESCAPES: "shows signs in names as escapes, such as &amp; for &",
-    Alteration.UNICODE: "shows names in another Unicode form",
-    Alteration.ACCENTS: "shows names without accents",
-    Alteration.SPECIAL_CHARACTERS: "leaves signs such as & and < out of names",
-    Alteration.NON_ASCII: "does not show characters of names that are not ASCII",
-    Alteration.ASTRAL: "does not show emoji and other characters beyond U+FFFF in names",
-    Alteration.CASE: "shows names in another letter case",
+    Alteration.SPACES: "displays repeated spaces in names as one",
+    Alteration.ESCAPES: "displays special characters in names as escapes, such as &amp; for &",
+    Alteration.UNICODE: "displays names in another Unicode form",
+    Alteration.ACCENTS: "displays names without accents",
+    Alteration.SPECIAL_CHARACTERS: "removes characters such as & and < from names",
+    Alteration.NON_ASCII: "does not display characters of names that are not ASCII",
+    Alteration.ASTRAL: "does not display emoji and other characters beyond U+FFFF in names",
+    Alteration.CASE: "displays names in another letter case",
     Alteration.CUT: "cuts long names",
-    Alteration.TYPE: "spells types in a way that is not known",
-    Alteration.NO_NAME: "does not show names",
-    Alteration.NO_HOST: "does not show host names",
-    Alteration.NO_PORT: "does not show ports",
+    Alteration.TYPE: "spells types in an unknown way",
+    Alteration.NO_NAME: "does not display names",
+    Alteration.NO_HOST: "does not display host names",
+    Alteration.NO_PORT: "does not display ports",
 }
 REMOVING_SPACES = frozenset({Alteration.SPACES, Alteration.SPECIAL_CHARACTERS, Alteration.NON_ASCII, Alteration.ASTRAL})
-CHANGEABLE_TEXTS: Mapping[
-    Alteration, Callable[[str], bool]
-] = {  # with the texts that can come out otherwise; simple ways first
+CHANGEABLE_TEXTS: Mapping[Alteration, Callable[[str], bool]] = {  # with the texts that it can change; simple ones first
     Alteration.SPACES: lambda text: collapsed(text) != text,
     Alteration.ESCAPES: lambda text: _SPECIAL.search(text) is not None,
     Alteration.UNICODE: lambda text: unicodedata.normalize("NFKC", text) != text,
@@ -82,18 +80,18 @@ CHANGEABLE_TEXTS: Mapping[
     Alteration.NON_ASCII: lambda text: not text.isascii(),
     Alteration.SPECIAL_CHARACTERS: lambda text: _SPECIAL.search(text) is not None,
 }
-ALWAYS_CHANGED_TEXTS: Mapping[Alteration, Callable[[str], bool]] = {  # with the texts that must come out otherwise
+ALWAYS_CHANGED_TEXTS: Mapping[Alteration, Callable[[str], bool]] = {  # with the texts that it must change
     **CHANGEABLE_TEXTS,
     Alteration.CASE: lambda text: text not in (text.lower(), text.upper()),
     Alteration.NON_ASCII: lambda text: any("\x7f" < character <= "\uffff" for character in text),
 }
-# what looks for the same characters in two ways; both at once would see a difference where each sees none
+# alterations of the same characters; both at once would find a difference where each alone finds none
 _LOSSES = frozenset({Alteration.NON_ASCII, Alteration.ASTRAL})
 _EITHER = (_LOSSES, frozenset({Alteration.ACCENTS, Alteration.UNICODE}))
 
 
 def text_alterations(asked: str, shown: str, allowed: Collection[Alteration]) -> frozenset[Alteration] | None:
-    """Give the ways that make one text from another: none if they are the same, None if no ways do."""
+    """The alterations that lead from one text to the other: none if they are equal, None if no alterations do."""
     if asked == shown:
         return frozenset()
     if max(len(asked), len(shown)) > LONGEST_TEXT:
@@ -110,15 +108,15 @@ def text_alterations(asked: str, shown: str, allowed: Collection[Alteration]) ->
 
 
 def requested_letters(name: str) -> set[str]:
-    """Give what the letters and digits of a name may be shown as; its beginnings, where it is cut."""
-    spellings = {name, _unescaped(name)}  # a name may hold escapes of its own
+    """What the letters and digits of a requested name may be displayed as; for a cut name, the start of it."""
+    spellings = {name, _unescaped(name)}  # a name may contain escapes itself
     if not name.isascii():
         spellings |= {change(text) for text in spellings for change in (_in_ascii, _without_accents)}
     return set(map(_letters, spellings))
 
 
 def displayed_letters(name: str) -> set[str]:
-    """Give letters and digits of a shown name, one of which is among the asked ones of whatever it may show."""
+    """Letters and digits of a displayed name; one of them is among `requested_letters` of each name it may be."""
     may_be_loss = any(character in _LOST for character in name) or all(character < "\u0100" for character in name)
     texts = list(_unescaped_by_steps(_ELLIPSIS.sub("", name)))
     spellings = {name, *texts, *(_HALF_ESCAPE.sub("", text) for text in texts)}
@@ -128,12 +126,14 @@ def displayed_letters(name: str) -> set[str]:
 
 
 def lengths(name: str) -> Lengths:
-    """Give the lengths at which an account may cut a name: characters, bytes, characters without escapes."""
+    """The lengths at which an account may cut a name: characters, bytes, characters without escapes."""
     return len(name), len(name.encode("utf-8", "replace")), len(_unescaped(name))
 
 
 def _fewest(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -> frozenset[Alteration]:
-    others = [way for way in ways if way is not Alteration.SPECIAL_CHARACTERS]  # which hides what escapes and blanks do
+    others = [
+        way for way in ways if way is not Alteration.SPECIAL_CHARACTERS
+    ]  # which covers what escapes and spaces do
     if len(others) < len(ways) and _agree(asked, shown, others, cut=cut):
         ways = others
     for number in range(len(ways)):
@@ -154,7 +154,7 @@ def _agree(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -
 
 
 def _folded(text: str, ways: Collection[Alteration]) -> str:
-    """Take out of a text what the ways change."""
+    """Remove from a text what the alterations change."""
     if Alteration.ESCAPES in ways or Alteration.SPECIAL_CHARACTERS in ways:
         text = _unescaped(text)
     if Alteration.UNICODE in ways:
@@ -175,7 +175,7 @@ def _folded(text: str, ways: Collection[Alteration]) -> str:
 
 
 def _can_be_lost(asked: str, shown: str, ways: Collection[Alteration], *, cut: bool) -> bool:
-    """True if what the ways take out as lost can be; of a cut name, up to some place in it."""
+    """True if what the alterations remove as lost can be lost; of a cut name, up to some place in it."""
     if _LOSSES.isdisjoint(ways) or _is_loss(asked, shown):
         return True
     if not cut:
@@ -188,7 +188,7 @@ def _can_be_lost(asked: str, shown: str, ways: Collection[Alteration], *, cut: b
 
 
 def _is_loss(asked: str, shown: str) -> bool:
-    """True if all that is shown beyond ASCII is what a narrower character set keeps, or UTF-8 that was misread."""
+    """True if all characters beyond ASCII are what a narrower character set keeps, or misread UTF-8."""
     beyond = [character for character in shown if not character.isascii() and character not in _LOST]
     keepable = [character for character in asked if character not in _LOST]
     kept = [[character for character in keepable if "\x7f" < character <= last] for last in ("\xff", "\uffff")]
@@ -210,7 +210,7 @@ def _unescaped(text: str) -> str:
 
 
 def _unescaped_by_steps(text: str) -> Iterator[str]:
-    """Give a text as it stands, and freed from escapes once, twice and so on."""
+    """Yield a text unchanged, and unescaped once, twice and so on."""
     yield text
     for _ in range(MOST_ESCAPES):
         if (plainer := _ESCAPED.sub(lambda found: html.unescape(found[0]), text)) == text:
@@ -219,7 +219,7 @@ def _unescaped_by_steps(text: str) -> Iterator[str]:
 
 
 def _without_half_escape(shown: str, asked: str) -> str:
-    """Take away the beginning of an escape at the end of a cut text, if it can be one of what was asked for."""
+    """Remove half an escape from the end of a cut text, if the requested text can contain it."""
     for text in _unescaped_by_steps(shown):
         half = _HALF_ESCAPE.search(text)
         if half is not None and any(escape.startswith(half[0]) for escape in _escapes(asked)):
@@ -228,7 +228,7 @@ def _without_half_escape(shown: str, asked: str) -> str:
 
 
 def _escapes(text: str) -> Iterator[str]:
-    for code in set(map(ord, text + _unescaped(text))):  # it may hold escapes of its own
+    for code in set(map(ord, text + _unescaped(text))):  # it may contain escapes itself
         yield from (f"&{codepoint2name.get(code, '#')};", f"&#{code};", f"&#0{code};", f"&#x{code:x};", f"&#x{code:X};")
     yield from ("&amp;", "&apos;")  # what is escaped twice begins with the former
 

@@ -1,8 +1,8 @@
-"""How an account shows what it was sent: which differences it makes, learned from monitors that are known.
+"""The display profile of an account: how it alters what it is sent, learned from monitors with a known request.
 
-In: an identity that was asked for, and one that the account shows. Out: the `Alteration`s of showing that explain what
-differs, or None. `DisplayProfile` is what has been learned about one account. Nothing of this is documented for
-AlertSite, so nothing is assumed: what has not been seen may be so or not.
+In: a requested identity, and a displayed one. Out: the `Alteration`s that explain the difference, or None; and a
+`DisplayProfile`, which is what has been learned about one account. AlertSite documents none of this, so nothing is
+assumed: what has not been observed may be or not.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ALSO_BY_HAND = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayProfile:
-    """What has been learned about how one account shows its monitors."""
+    """What has been learned about how one account displays monitors."""
 
-    alterations: frozenset[Alteration] = frozenset()  # the differences that it makes
-    exact: frozenset[Alteration] = frozenset()  # differences that it was seen not to make
-    longest: Lengths = (0, 0, 0)  # of the longest names that it showed whole
+    alterations: frozenset[Alteration] = frozenset()  # those that it makes
+    exact: frozenset[Alteration] = frozenset()  # alterations that it was observed not to make
+    longest: Lengths = (0, 0, 0)  # of the longest names that it displayed in full
     cut: int | None = None  # characters after which it cuts names, escapes counted as one
     known: bool = False  # at least one monitor of ours was recognised
 
@@ -58,7 +58,7 @@ class DisplayProfile:
 
     @classmethod
     def from_json(cls, text: str | None) -> DisplayProfile:
-        """Read what `to_json` wrote; a way that is not known any more counts as not learned."""
+        """Read what `to_json` wrote; an unknown alteration counts as not learned."""
         if not text:
             return cls()
         found = json.loads(text)
@@ -73,11 +73,11 @@ class DisplayProfile:
 
     @property
     def possible(self) -> frozenset[Alteration]:
-        """The differences that the account makes or may make; letter case only if it was seen to change it."""
+        """The alterations that the account makes or may make; letter case only if that was observed."""
         return (frozenset(Alteration) - self.exact - {Alteration.CASE}) | self.alterations
 
     def sentences(self, beside: DisplayProfile) -> list[str]:
-        """Say what this knows of differences beyond another, one sentence each."""
+        """One sentence for each alteration that this profile has beyond another."""
         new = [way for way in Alteration if way in self.alterations - beside.alterations]
         return [
             f"The account {way.about}{f' after {self.cut} characters' if way is Alteration.CUT else ''}." for way in new
@@ -90,7 +90,7 @@ UNKNOWN = DisplayProfile()
 def alterations_between(
     asked: Identity, shown: Identity, allowed: Collection[Alteration]
 ) -> frozenset[Alteration] | None:
-    """Give the ways of showing that make the one from the other: none if they are the same, None if no ways do."""
+    """The alterations that lead from the one to the other: none if they are equal, None if no alterations do."""
     if shown.type not in (asked.type, "") or len(asked.servers) != len(shown.servers):
         return None
     ways = set() if shown.type else {Alteration.TYPE}
@@ -115,7 +115,7 @@ def alterations_between(
 
 
 def testable_alterations(asked: Identity) -> frozenset[Alteration]:
-    """Give the ways of showing that a monitor would show if the account had them; a cut depends on the length."""
+    """The alterations that a monitor would reveal if the account made them; a cut depends on the length."""
     found = {way for way, must_change in ALWAYS_CHANGED_TEXTS.items() if asked.name and must_change(asked.name)}
     if asked.type in PLAIN_PORTS and asked.port != PLAIN_PORTS[asked.type]:
         found.add(Alteration.NO_PORT)
@@ -123,7 +123,7 @@ def testable_alterations(asked: Identity) -> frozenset[Alteration]:
 
 
 def fill_hidden(shown: Identity, asked: Identity) -> Identity:
-    """Put what we know was asked for in the place of what the account does not show."""
+    """Replace what the account hides by what was requested."""
     if shown.type not in (asked.type, "") or len(shown.servers) != len(asked.servers):
         return shown
     servers = (
@@ -143,7 +143,7 @@ def without_display_differences(
     item: Mapping[str, object],
     profile: DisplayProfile,
 ) -> dict[str, tuple[object, object]]:
-    """Leave out of the differing fields (field → old, new) those that differ by the account's way of showing alone."""
+    """Remove from the differing fields (field → old, new) those that differ only because of known alterations."""
     if not profile.alterations or not found:
         return dict(found)
     kept = dict(found)
@@ -169,11 +169,11 @@ def without_display_differences(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one monitor of ours shows of the ways."""
+    """What one created monitor reveals about alterations."""
 
-    alterations: frozenset[Alteration] | None  # the differences that explain how it is shown; None: nothing does
-    kept: frozenset[Alteration]  # differences that it would show, and does not
-    name: str  # as it is shown
+    alterations: frozenset[Alteration] | None  # those that explain how it is displayed; None: none do
+    kept: frozenset[Alteration]  # those that it would reveal, and does not
+    name: str  # as it is displayed
 
     @classmethod
     def of(cls, asked: Identity, shown: Identity) -> Observation:
@@ -181,7 +181,7 @@ class Observation:
         ways, name = alterations_between(asked, shown, frozenset(Alteration)), shown.name or ""
         if ways is None:
             return cls(None, frozenset(), name)
-        if Alteration.CUT in ways:  # what is behind the cut shows nothing
+        if Alteration.CUT in ways:  # what is behind the cut reveals nothing
             surely = max(0, lengths(name)[2] - _LOST_AT_CUT)
             asked = asked._replace(name=(asked.name or "")[:surely].rstrip())
         could = testable_alterations(asked)
@@ -196,10 +196,10 @@ class Observation:
 
 
 def learn_profile(before: DisplayProfile, seen: Iterable[Observation], *, fresh: bool = False) -> DisplayProfile:
-    """Learn from monitors of ours as one list shows them; `fresh`: they were made just now, so nobody changed them.
+    """Learn from created monitors as one list displays them; `fresh`: they are new, so no person has changed them.
 
-    A difference is the account's own if monitors show it and none that could show it does not. What a person may as
-    well have done by hand needs two monitors, unless they are fresh.
+    An alteration is the account's own if monitors reveal it, and none that could reveal it does not. What a person may
+    have done as well needs two monitors, unless they are fresh.
     """
     support: dict[Alteration, int] = {}
     kept: set[Alteration] = set()

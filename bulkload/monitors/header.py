@@ -136,7 +136,7 @@ def not_passed_through(field: str) -> str | None:
     if not name:
         return "names no field; write api:field_name"
     if name == "id" or name in map(normalise, FIELDS):
-        return "passes on a field that has a column of its own or cannot be set"
+        return "is a field that has its own column or cannot be set"
     return None
 
 
@@ -186,7 +186,7 @@ def _missing(known: Collection[str]) -> list[str]:
 
 def _unknown(header: Sequence[str], index: int) -> str:
     advice = _suggestion(header[index])
-    return f"{_place(header, index)} is unknown{advice}; --map names its field, --ignore-unknown leaves it out."
+    return f"{_place(header, index)} is unknown{advice}; map it with --map, or skip it with --ignore-unknown."
 
 
 def _suggestion(text: str) -> str:

@@ -57,7 +57,7 @@ def parse_host(text: str) -> Host:
     port = None
     if colon:
         if not re.fullmatch("[0-9]{1,5}", port_text) or not PORTS[0] <= int(port_text) <= PORTS[1]:
-            raise CellError("port", f"behind the colon stands a port, and {FIELDS['port'].rule}")
+            raise CellError("port", f"a port follows the colon, and {FIELDS['port'].rule}")
         port = int(port_text)
     name = _canonical(name)
     return Host(name=name, port=port, scheme=scheme, is_ipv4=_DOTTED_DIGITS.fullmatch(name) is not None)
@@ -111,22 +111,22 @@ def _scheme(text: str) -> tuple[str | None, str]:
 def _refuse_what_is_no_host(rest: str) -> None:
     parts = [part for part in re.split(r"[,;|\s]+", rest) if part]
     if len(parts) > 1 and sum("." in part.strip(".") for part in parts) > 1:
-        raise CellError("several", "one host per row is allowed, so make a row of each")
+        raise CellError("several", "one host per row is allowed; make one row for each")
     if "@" in rest:
-        raise CellError("email", "that is an e-mail address, and the host name of its mail server is meant")
+        raise CellError("email", "this is an e-mail address; write the host name of its mail server")
     if not parts:
         raise CellError("form", _RULE)
     if len(parts) > 1 or parts[0] != rest:
         are_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # which nobody meant to be one name
         raise CellError(
-            "space", "a host name has no blanks or separators; " + _meant("" if are_words else "".join(parts))
+            "space", "a host name has no spaces or separators; " + _meant("" if are_words else "".join(parts))
         )
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
-            raise CellError("ipv6", "IPv6 is not supported, so write the host's name or its IPv4 address")
-        raise CellError("port", "one port at most is allowed behind a host, so make a row of each")
+            raise CellError("ipv6", "IPv6 is not supported; write the host name or the IPv4 address")
+        raise CellError("port", "a host has at most one port; make one row for each")
     if "*" in rest:
-        raise CellError("wildcard", "a wildcard names no server, so make a row of each host")
+        raise CellError("wildcard", "a wildcard is no server; make one row for each host")
     if cut := re.search(r"[/\\?#]", rest):
         raise CellError("path", "a host name has no path; " + _meant(rest[: cut.start()]))
 

@@ -1,4 +1,4 @@
-"""Which monitors are the same, and what differs between one asked for and one listed.
+"""Which monitors are the same, and what differs between a request and a listed monitor.
 
 in: a request body, or an item of GET /monitors    out: a key that equal monitors share, or the differing fields
 
@@ -106,7 +106,7 @@ def apart(key: str) -> tuple[str, str]:
 def differences(body: Mapping[str, object], item: Mapping[str, object]) -> dict[str, tuple[object, object]]:
     """Name the fields that the body asks for and the listed monitor has otherwise: field → (old, new).
 
-    A field that the list does not show at all cannot be compared and is no difference.
+    A field that the list does not contain cannot be compared and is no difference.
     """
     monitor_type = item.get("type")
     plain_port = PLAIN_PORTS.get(monitor_type) if isinstance(monitor_type, str) else None

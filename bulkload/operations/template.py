@@ -225,7 +225,7 @@ def _fill_explanations(book: Workbook) -> None:
 
 _NOTES = (
     "Replace the four example rows. Columns that you do not need may be deleted, and their order does not matter.",
-    "In headers, case, blanks, dashes and underscores do not matter.",
+    "In headers, case, spaces, dashes and underscores do not matter.",
     "A column api:some_field is sent to AlertSite as it is, for fields that this table does not know.",
     "Dark blue headers are needed in every row (hostname: not for round-trip), light blue ones for round-trip only.",
 )

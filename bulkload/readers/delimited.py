@@ -59,7 +59,7 @@ def recognises(path: Path, head: bytes) -> bool:
 def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read while the context lasts."""
     if sheet is not None:
-        raise InputError(f"the sheet {sheet!r} was asked for, but a text file has no sheets.")
+        raise InputError(f"the worksheet {sheet!r} was requested, but a text file has no worksheets.")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     encoding = encoding_of(path)

@@ -241,7 +241,7 @@ def _with_pages(book: _Workbook, table: Table, pages: Sequence[str]) -> Iterator
     for page in pages:
         below = find_table(_records(book, page), lambda cells: tuple(cells) == table.header)
         if below is None or not below.recognised:
-            raise InputError(f"the sheet {page!r} does not go on with the columns of the sheets before it.")
+            raise InputError(f"the sheet {page!r} does not continue the columns of the worksheets before it.")
         offset = last - below.header_number
         for record in below.records:
             last = record.number + offset

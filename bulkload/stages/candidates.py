@@ -1,8 +1,8 @@
-"""Which monitors of the account a row may be, where the account may show them otherwise than they were sent.
+"""Candidates: which monitors of the account may be a row's, if the account alters what it displays.
 
-In: the monitors of a list that this program did not make, and what has been learned about how the account shows
-monitors. Out: for a row's identity, the monitors that it may be; and for many rows, which of them have one for
-themselves, and which share one so that nobody can tell whose it is.
+In: the listed monitors that this program did not create, and the display profile of the account. Out: for a row's
+identity, the monitors that may be its own; and for many rows, which of them have one to themselves, and which share
+one, so that the match is ambiguous.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ from bulkload.monitors.identity import Identity
 R = TypeVar("R", bound=Hashable)
 MOST_CANDIDATES = 20  # of one row; the first of them are enough to decide
 MOST_NAMED = 5  # monitor IDs in a sentence
-ONE_CASE = 3  # names that are needed to tell that an account shows all in one letter case
-CUT_ENDS = 3  # bytes or characters by which a cut name may be shorter than another: blanks and half characters go
+ONE_CASE = 3  # names needed to conclude that an account displays all in one letter case
+CUT_ENDS = (
+    3  # bytes or characters by which a cut name may be shorter than another: spaces and half characters are removed
+)
 
 
 class Candidate(NamedTuple):
-    """A monitor that a row may be."""
+    """A monitor that may be a row's."""
 
     monitor_id: str
-    alterations: frozenset[Alteration]  # of showing that make the difference; none: it may be the row as it stands
+    alterations: frozenset[Alteration]  # that explain the difference; none: it may be the row's as it is
     shown: Identity
 
 
 class Candidates:
-    """Monitors of a list, found by what a row asks for in about constant time."""
+    """Monitors of a list, found by a row's request in about constant time."""
 
     def __init__(
         self, shown: Iterable[tuple[str, Identity]], profile: DisplayProfile, with_ports: Collection[str] = ()
     ) -> None:
-        """Index monitors; `with_ports` are the types of which some monitor in the account shows a port of its own."""
+        """Index monitors; `with_ports` are the types of which some monitor displays an unusual port."""
         self._showing = profile
         self._with_ports = with_ports
         self._identities = dict(shown)
@@ -61,7 +63,7 @@ class Candidates:
         return bool(self._identities)
 
     def of(self, asked: Identity) -> list[Candidate]:
-        """Give the monitors that a row may be."""
+        """The monitors that may be a row's."""
         found: dict[str, Candidate] = {}
         cut = self._possible - ({Alteration.NO_PORT} if asked.type in self._with_ports else set())
         whole = cut - {Alteration.CUT}
@@ -72,7 +74,7 @@ class Candidates:
             allowed = cut if monitor_id in self._maybe_cut else whole
             if (ways := alterations_between(asked, shown, allowed)) is not None:
                 if shown.port is None and Alteration.NO_PORT in self._showing.alterations:
-                    ways |= {Alteration.NO_PORT}  # whatever it is, it may be another one than the row's
+                    ways |= {Alteration.NO_PORT}  # it may be another port than the row's
                 found[monitor_id] = Candidate(monitor_id, ways, shown)
                 if len(found) == MOST_CANDIDATES:
                     break
@@ -92,7 +94,7 @@ class Candidates:
                     yield from self._found.get((*place, "cut", letters[:length]), ())
 
     def _may_be_cut(self, name: str) -> bool:
-        """True if a name is as long as names of the account get, and as long as it is known to let them get."""
+        """True if a name is as long as names in the account get, and as the account is known to allow."""
         profile = self._showing
         if len(name) < SHORTEST_CUT:
             return False
@@ -107,10 +109,10 @@ class Candidates:
 def assign_candidates(
     rows: Mapping[R, Sequence[Candidate]],
 ) -> tuple[dict[R, Candidate], dict[R, Sequence[Candidate]]]:
-    """Give each row that shares no candidate with another its monitor; the others with their candidates.
+    """Give each row that shares no candidate with another its monitor, and the other rows with their candidates.
 
-    Of several candidates of one row the one with the fewest differences counts. Of several the first counts if they
-    are shown just as the row asks, with their ports; else nobody can tell which of them it is.
+    Of several candidates of one row, the one with the fewest alterations counts. If several have equally few, the first
+    counts if all are displayed exactly as requested, with their ports; otherwise the match is ambiguous.
     """
     wanted = Counter(candidate.monitor_id for candidates in rows.values() for candidate in candidates)
     own: dict[R, Candidate] = {}
@@ -131,7 +133,7 @@ def _is_exact(candidate: Candidate) -> bool:
 
 
 def _is_one_case(names: Iterable[str]) -> bool:
-    """True if names enough are all in capitals, or all in small letters: the account may show them so."""
+    """True if enough names are all upper case, or all lower case: the account may display them so."""
     with_letters = [name for name in names if name.upper() != name.lower()]
     return len(with_letters) >= ONE_CASE and (
         all(name == name.upper() for name in with_letters) or all(name == name.lower() for name in with_letters)

@@ -1,7 +1,7 @@
 """When two ways to write an account mean the same one.
 
-In: a base URL and a user name as somebody wrote them. Out: a form that is equal exactly when the account is; it is for
-comparing only, nobody is shown it and nothing is sent to it.
+In: a base URL and a user name as the user wrote them. Out: a form that is equal exactly when the account is; it is used
+for comparing only.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Arrivals:
             return found.fetchone() is not None
 
     def still_unsettled(self, names: Sequence[str]) -> dict[str, float]:
-        """Note which files somebody still writes; returns since when, in seconds since 1970."""
+        """Record which files are still being written; returns since when, in seconds since 1970."""
         now = time.time()
         with self._store.transaction():
             known = dict(self._db.execute("SELECT name, since FROM unsettled WHERE folder = ?", (self.folder,)))

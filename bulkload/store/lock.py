@@ -1,7 +1,7 @@
-"""Who may use a run store: one process at a time, and it notices when somebody took that away from it.
+"""The lock of a run store: one process at a time, which notices if it loses the lock.
 
 In: the path of a store that is open. Out: a `Hold`, which the operating system drops with the process. A lock file can
-be deleted, and a folder cannot be locked everywhere; so both are locked, and whoever holds a store looks again before
+be deleted, and a folder cannot be locked everywhere; so both are locked, and the holder checks both again before
 each create whether its files are still the ones in the folder.
 """
 
@@ -94,7 +94,7 @@ class Hold:
             raise StoreError(f"{self._lock_path} cannot be locked: {error.strerror}.") from error
 
     def _lock_folder(self, folder: Path) -> None:
-        """Lock what nobody can delete unnoticed. Where a folder cannot be locked, the lock file has to do.
+        """Lock the folder, which cannot be deleted unnoticed. Where that is impossible, the lock file must suffice.
 
         Not the store itself: closing a second descriptor of it would drop SQLite's own locks.
         """

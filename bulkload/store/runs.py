@@ -126,15 +126,15 @@ class Store:
         if owner is None or owner[0] != self._hold.token:
             return LockLost(
                 f"Another run has taken over the run store {self.path}, so this one creates nothing more. When the"
-                " other one has ended, go on with bulkload resume.",
+                " other one has ended, continue with bulkload resume.",
                 taken_over=True,
             )
         what = self._hold.lost() if files else None
         if what is None:
             return None
         return LockLost(
-            f"{what} during the run, so the run creates nothing more. Leave the folder alone while a run lasts; if the"
-            " store is still there, go on with bulkload resume."
+            f"{what} during the run, so the run creates nothing more. Do not change the folder during a run; if the"
+            " store still exists, continue with bulkload resume."
         )
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -290,7 +290,7 @@ class Store:
     def run(self, run_id: str | None = None) -> Run:
         """A run by its ID or the unmistakable beginning of one; without an ID, the newest."""
         if run_id is not None and not run_id.strip():
-            raise UsageError("The ID of the run is empty; bulkload runs shows all of them.")  # it would begin any ID
+            raise UsageError("The run ID is empty; bulkload runs lists all runs.")  # it would begin any ID
         with self.errors():
             found = self.db.execute(
                 f"{SELECT_RUN} WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY run DESC LIMIT 2", (run_id or "",)
@@ -298,7 +298,7 @@ class Store:
         if not found:
             raise UsageError(f"There is no run {run_id}." if run_id else "There are no runs yet.")
         if run_id and len(found) > 1 and found[0]["id"] != run_id:
-            raise UsageError(f"{run_id} is the beginning of more than one run's ID; give more of it.")
+            raise UsageError(f"{run_id} is the beginning of several run IDs; give more of it.")
         return _run(found[0])
 
     def runs(self) -> list[Run]:

@@ -81,7 +81,7 @@ class Trials:
         self._write("UPDATE trials SET seen = 1 WHERE account = ? AND token = ?", (self._account, token))
 
     def forget(self, token: str) -> None:
-        """Strike out a trial of which nothing is there."""
+        """Remove a trial of which nothing is left."""
         self._write("DELETE FROM trials WHERE account = ? AND token = ?", (self._account, token))
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:

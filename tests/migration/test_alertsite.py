@@ -34,7 +34,7 @@ def test_monitors_of_one_host_in_two_plans_both_stay(tmp_path: Path) -> None:
 def test_a_field_without_a_column_is_named_and_its_value_is_not_copied(tmp_path: Path) -> None:
     found = read_one(tmp_path, "alertsite", "pop3_password", SECRET)
     assert isinstance(found, Check)
-    assert found.changes == ("Not carried over: pop3_password.",)
+    assert found.changes == ("Not imported: pop3_password.",)
     assert found.has_login
     assert SECRET not in repr(found)
 

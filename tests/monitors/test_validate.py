@@ -192,7 +192,7 @@ def test_a_host_is_taken_apart(text: str, sent: dict[str, object]) -> None:
         ("mail_01.example.com", "underscore", "probably mail-01.example.com is meant"),
         ("mail. example.com", "space", "probably mail.example.com is meant"),
         ("mail.example.com mx", "space", "write the bare host name"),
-        ("mail.example.com:imap", "port", "behind the colon stands a port, and a port is a whole number"),
+        ("mail.example.com:imap", "port", "a port follows the colon, and a port is a whole number"),
         ("mx1.example.com, mx2.example.com", "several", "row of each"),
         ("mx1.example.com\nmx2.example.com", "several", "row of each"),
         ("mx1.example.com;mx2.example.com", "several", "row of each"),

@@ -134,8 +134,8 @@ def test_reading_sends_only_a_login_and_gets(desk: Desk, sandbox: Sandbox) -> No
     topics = _topics(ended)
     assert "2 mail monitors: 2 imap" in topics["monitors"]
     assert f"{PLAN} 2" in topics["plan codes"]
-    assert "2 monitors made by runs of this folder: 2 in the list, 2 recognised" in topics["made here"]
-    assert "monitors are shown as they were sent" in topics["learned"]
+    assert "2 monitors created by runs of this folder: 2 in the list, 2 recognised" in topics["made here"]
+    assert "monitors are displayed as they were sent" in topics["learned"]
     assert "Nothing needs attention." in ended.stdout
     assert desk("runs", "--json").json[0]["input"].endswith("hosts.csv"), "no run is left in the history"
 
@@ -155,7 +155,7 @@ def test_ports_unset_fields_and_names_are_told(desk: Desk) -> None:
     for port in ("1 left out", "1 as null", "1 as a number in a text", "1 as a number", "1 in the host name"):
         assert port in topics["ports"]
     assert 'ipv4 "" 3, left out 1, null 1; note left out 3, null 1' in topics["unset fields"]
-    assert "up to 40 characters, 1 with runs of blanks, 1 with escapes such as &amp;" in topics["names"]
+    assert "up to 40 characters, 1 with repeated spaces, 1 with escapes such as &amp;" in topics["names"]
     assert "1 with letters beyond ASCII, 1 with emoji" in topics["names"]
     assert "1 with a port" in topics["hosts"]
 
@@ -165,7 +165,7 @@ def test_types_that_are_spelled_otherwise_are_told(desk: Desk, sandbox: Sandbox,
     assert desk.run(desk.sheet("hosts.csv", [imap("a")]))[0].exit_code == 0
     sandbox.set_faults(Faults(shows=(way,)))
     ended = desk("doctor")
-    assert f"spelled otherwise: {spelling} → recognised all the same" in _topics(ended)["types"]
+    assert f"spelled otherwise: {spelling} → recognised anyway" in _topics(ended)["types"]
     assert ended.exit_code == 0
 
 
@@ -362,7 +362,7 @@ def test_a_list_that_lags_too_long_needs_attention(desk: Desk, sandbox: Sandbox)
     sandbox.set_faults(Faults(visible_after=60))
     ended = desk(*TRY)
     assert ended.exit_code == 1
-    assert re.search(r"^! shown .*the list does not show it within 0 s", ended.stdout, re.MULTILINE)
+    assert re.search(r"^! shown .*the list does not display it within 0 s", ended.stdout, re.MULTILINE)
     assert (sandbox.monitors(), _trials(desk.folder / "output")) == ([], [])
 
 
@@ -372,7 +372,7 @@ def test_a_monitor_that_get_shows_late_stays_noted(desk: Desk, sandbox: Sandbox)
     sandbox.set_faults(Faults(visible_after=60, hide_single=True))
     ended = desk(*TRY)
     assert (ended.exit_code, len(sandbox.monitors())) == (1, 1)
-    assert "GET does not show it" in ended.stdout
+    assert "GET does not find it" in ended.stdout
     assert "the next doctor looks for it again" in ended.stdout
     sandbox.set_faults(Faults(visible_after=60))
     assert (desk("doctor").exit_code, sandbox.monitors()) == (0, [])
@@ -450,7 +450,7 @@ def test_only_what_shows_the_token_is_deleted(desk: Desk, sandbox: Sandbox) -> N
         trials.made("0123456789ab", str(monitor["id"]))
     ended = desk("doctor")
     assert ended.exit_code == 1
-    assert "does not show the trial's token" in ended.stdout
+    assert "does not contain the trial's token" in ended.stdout
     assert len(sandbox.monitors()) == 1
 
 

@@ -293,7 +293,7 @@ def test_what_the_first_monitor_does_not_show_a_later_list_teaches(desk: Desk, a
     ended, _ = desk.run(desk.sheet("rows.csv", [imap("plain"), imap("two  blanks"), imap("more  blanks")]))
     assert "The account " not in ended.stderr
     ended, results = desk.run(desk.folder / "rows.csv")
-    assert (ended.stderr.count("runs of blanks"), statuses(results)) == (1, ["exists"] * 3)
+    assert (ended.stderr.count("repeated spaces"), statuses(results)) == (1, ["exists"] * 3)
     assert "The account " not in desk.run(desk.folder / "rows.csv")[0].stderr
 
 
@@ -306,7 +306,7 @@ def test_the_first_monitor_is_asked_for_where_the_list_is_late(desk: Desk, accou
     ended, results = desk.run(desk.sheet("rows.csv", [imap("a  b"), imap("c  d"), imap("e  f")]))
     assert (ended.exit_code, statuses(results)) == (0, ["created"] * 3)
     assert operations(account)[:4] == ["list", "create", "list", "get"]
-    assert ended.stderr.count("runs of blanks") == (0 if hidden else 1)
+    assert ended.stderr.count("repeated spaces") == (0 if hidden else 1)
 
 
 def by_hand_made(sandbox: Sandbox, row: Mapping[str, object]) -> None:

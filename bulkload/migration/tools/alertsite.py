@@ -81,7 +81,7 @@ def _not_carried(item: Item) -> Iterable[str]:
         and value not in (None, "", False, [], {})
     ]
     if names:
-        yield f"Not carried over: {', '.join(sorted(names)[:MAX_NAMED])}."
+        yield f"Not imported: {', '.join(sorted(names)[:MAX_NAMED])}."
 
 
 FORMAT = ListingFormat(

@@ -25,10 +25,10 @@ class Fate(enum.Enum):
     """What became of a monitor that a trial made, as the rest of a sentence about it."""
 
     DELETED = "it is deleted now"
-    NOT_FOUND = "GET does not show it"
-    NOT_OURS = "it does not show the trial's token, so it was not deleted; look at it and delete it by hand"
+    NOT_FOUND = "GET does not find it"
+    NOT_OURS = "it does not contain the trial's token, so it was not deleted; check it and delete it by hand"
     REFUSED = "the API refuses to delete it; delete it by hand"
-    STILL_THERE = "it was deleted, and is still there"
+    STILL_THERE = "it was deleted, but still exists"
 
 
 async def take_away(api: Api, trials: Trials, trial: Trial, monitor_id: str) -> tuple[Fate, str]:
@@ -84,8 +84,8 @@ async def clear_leftovers(
             tell(
                 Finding(
                     topic="left over",
-                    account="the monitor of a trial that was interrupted is not shown; it may still turn up",
-                    follows=f"run doctor again in {wait:.0f} seconds; it is noted, and will be deleted",
+                    account="the monitor of an interrupted trial is not displayed; it may still appear",
+                    follows=f"run doctor again in {wait:.0f} seconds; it is recorded, and will be deleted",
                     problem=True,
                 )
             )
@@ -93,7 +93,7 @@ async def clear_leftovers(
             tell(
                 Finding(
                     topic="left over",
-                    account="of a trial that was interrupted nothing is there",
+                    account="nothing is left of an interrupted trial",
                     follows="nothing to do",
                 )
             )
@@ -103,7 +103,7 @@ async def clear_leftovers(
 def _left_over(monitor_id: str, fate: Fate, words: str) -> Finding:
     return Finding(
         topic="left over",
-        account=f"monitor {monitor_id} of a trial that was interrupted was there{f' ({words})' if words else ''}",
+        account=f"monitor {monitor_id} of an interrupted trial existed{f' ({words})' if words else ''}",
         follows=fate.value,
         problem=fate is not Fate.DELETED,
     )

@@ -1,8 +1,8 @@
-"""Find out, on a real account, what nobody could look up: how it lists, shows, limits, and what bulkload knows of it.
+"""Find out how a real account lists, displays and limits monitors, which AlertSite does not document.
 
 In: an account. Out: findings, told one by one, and what was learned in the store. Reading sends a login and GETs only.
 A trial makes one monitor that is switched off, looks at it, changes it and deletes it; what an earlier trial has left
-is cleared away first, whatever was asked for.
+is always deleted first.
 """
 
 from __future__ import annotations
@@ -164,7 +164,11 @@ class _Examination:
             who = f"{self._account.username} at " if self._account.username else ""
             where, public = f"{who}{self._account.base_url}, by {means}", f"by {means}"
         lasting = by_password or self._options.sandbox
-        follows = "a token that expires is renewed" if lasting else "it lives one hour; a longer run needs the password"
+        follows = (
+            "a token that expires is renewed"
+            if lasting
+            else "it is valid for one hour; a longer run needs the password"
+        )
         return Finding(topic="login", account=where, follows=follows, public=public)
 
     def _proposal(self, token: str) -> Proposal:

@@ -45,9 +45,10 @@ def how_shown(topic: str, kind: str, body: Mapping[str, object], item: Item) -> 
     changed = sorted(set(differences(body, item)) - {*IDENTIFYING_FIELDS})
     problem = True
     if seen is None or seen.alterations is None:
-        follows = "bulkload would not recognise what it made; a create whose answer is lost stays unknown"
+        follows = "bulkload would not recognise its own monitors; a create whose response is lost stays unknown"
     elif changed:
-        follows = f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} not kept as asked; run --verify tells"
+        verb = "is" if len(changed) == 1 else "are"
+        follows = f"{', '.join(changed)} {verb} not stored as requested; run --verify names the fields"
     else:
-        follows, problem = "recognised all the same" if others or seen.alterations else "recognised", False
+        follows, problem = "recognised anyway" if others or seen.alterations else "recognised", False
     return Finding(topic=topic, account="; ".join(parts), follows=follows, problem=problem)

@@ -29,14 +29,14 @@ _OFTEN_UNSET = ("ipv4", "note")
 _SPACES = re.compile(r"\s{2,}|^\s|\s$|[\t\r\n]")
 _ESCAPES = re.compile(r"&(?:[a-z]{2,8}|#[0-9]{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _NAMES_WITH = {
-    "runs of blanks": lambda name: _SPACES.search(name) is not None,
+    "repeated spaces": lambda name: _SPACES.search(name) is not None,
     "escapes such as &amp;": lambda name: _ESCAPES.search(name) is not None,
     "bare & < > or quotes": lambda name: re.search(r"[<>\"']|&(?![a-z#])", name, re.IGNORECASE) is not None,
     "letters beyond ASCII": lambda name: any("\x7f" < character <= "\uffff" for character in name),
     "emoji": lambda name: max(name, default="") > "\uffff",
 }
 _ABOUT = {  # what a way is about
-    Alteration.SPACES: "runs of blanks",
+    Alteration.SPACES: "repeated spaces",
     Alteration.ESCAPES: "signs such as &",
     Alteration.ACCENTS: "accents",
     Alteration.NON_ASCII: "letters beyond ASCII",
@@ -105,10 +105,12 @@ def of_store(listing: Listing, coverage: Coverage) -> Finding:
     if not made:
         return Finding(
             topic="made here",
-            account="the output folder knows of no monitor that bulkload made",
-            follows="nothing to compare the list with; --try makes a monitor and deletes it",
+            account="the output folder knows no monitor that bulkload created",
+            follows="nothing to compare the list with; --try creates a monitor and deletes it",
         )
-    account = f"{counted(made, 'monitor')} made by runs of this folder: {seen:,} in the list, {recognised:,} recognised"
+    account = (
+        f"{counted(made, 'monitor')} created by runs of this folder: {seen:,} in the list, {recognised:,} recognised"
+    )
     if not coverage.is_reliable:
         follows, problem = "a run would stop; if they were deleted by hand, run with --trust-list", True
     elif listing.created and not listing.can_prove_absence:
@@ -125,13 +127,13 @@ def of_showing(profile: DisplayProfile) -> Finding:
     if not profile.known:
         return Finding(
             topic="learned",
-            account="nothing yet: no monitor that bulkload made has been seen",
-            follows="whatever differs may be the account's way of showing; --try finds out",
+            account="nothing yet: the list has no monitor that bulkload created",
+            follows="any difference may be an alteration by the account; --try finds out",
         )
     ways = in_words(profile)
     return Finding(
         topic="learned",
-        account="; ".join(ways) if ways else "monitors are shown as they were sent",
+        account="; ".join(ways) if ways else "monitors are displayed as they were sent",
         follows="rows are compared accordingly" + _not_seen(profile),
     )
 
@@ -156,10 +158,10 @@ def _monitors(items: Sequence[Item], mail: Sequence[Item]) -> Finding:
     if others:
         return Finding(
             topic="monitors",
-            account=f"{account}; also {others:,} of other types, although only mail was asked for",
-            follows="those of other types are left alone",
+            account=f"{account}; also {others:,} of other types, although only mail monitors were requested",
+            follows="monitors of other types are ignored",
         )
-    follows = "rows are compared with these" if mail else "how monitors are shown cannot be seen; --try makes one"
+    follows = "rows are compared with these" if mail else "how monitors are displayed is unknown; --try creates one"
     return Finding(topic="monitors", account=account, follows=follows)
 
 
@@ -170,7 +172,7 @@ def _plans(mail: Sequence[Item]) -> Finding:
     return Finding(
         topic="plan codes",
         account=_listed([*named, *([f"none shown {without:,}"] if without else [])]),
-        follows="for --set billing_plancode=…" if found else "ask whoever knows the account for the plan code",
+        follows="for --set billing_plancode=…" if found else "ask the account owner for the plan code",
     )
 
 
@@ -179,9 +181,9 @@ def _pages(pages: Sequence[tuple[int, int, int]], monitors: int) -> Finding:
     account = f"{counted(len(pages), 'page')}; count {_numbers(counts)}, limit {_numbers(limits)}"
     if len(pages) > 1:
         account += f" (count is that of {'all monitors' if counts == {monitors} else 'a page'})"
-        follows = f"one look takes {2 * len(pages):,} requests or more, until two readings of all pages agree"
+        follows = f"one listing takes {2 * len(pages):,} requests or more, until two readings of all pages agree"
         return Finding(topic="list", account=account, follows=follows)
-    return Finding(topic="list", account=account, follows="one look takes one request")
+    return Finding(topic="list", account=account, follows="one listing takes one request")
 
 
 def _numbers(found: Iterable[int]) -> str:
@@ -192,7 +194,7 @@ def _types(spellings: Collection[str]) -> Finding:
     if not spellings:
         return Finding(topic="types", account="spelled as they are sent, such as email-imap", follows="recognised")
     odd = _listed([show_text(kind) for kind in sorted(spellings)])
-    return Finding(topic="types", account=f"spelled otherwise: {odd}", follows="recognised all the same")
+    return Finding(topic="types", account=f"unknown spellings: {odd}", follows="recognised anyway")
 
 
 def _hosts(mail: Sequence[Item]) -> Iterator[Finding]:
@@ -210,12 +212,12 @@ def _hosts(mail: Sequence[Item]) -> Iterator[Finding]:
         yield Finding(
             topic="hosts",
             account=", ".join([f"{hidden:,} of {len(mail):,} not shown", *parts]),
-            follows="monitors are told apart by name; where that is not enough, rows stay unknown",
+            follows="monitors are distinguished by name; if that is not enough, rows stay unknown",
         )
     elif parts:
-        yield Finding(topic="hosts", account=", ".join(parts), follows="such hosts are compared as if they were plain")
+        yield Finding(topic="hosts", account=", ".join(parts), follows="these hosts are normalised before comparing")
     else:
-        yield Finding(topic="hosts", account="shown as plain names or addresses", follows="compared as they are")
+        yield Finding(topic="hosts", account="displayed as plain names or addresses", follows="compared as they are")
 
 
 def _ports(mail: Sequence[Item]) -> Iterator[Finding]:
@@ -225,7 +227,7 @@ def _ports(mail: Sequence[Item]) -> Iterator[Finding]:
     shown = found["as a number"] + found["as a number in a text"] + found["in the host name"]
     account = ", ".join(f"{number:,} {words}" for words, number in found.most_common())
     if not shown:
-        follows = "monitors that differ by nothing but the port are told apart only if bulkload made them"
+        follows = "monitors that differ only in the port are distinguished only if bulkload created them"
     elif shown < found.total():
         follows = "a port that is not set counts as 143 (imap), 110 (pop) or 25 (smtp)"
     else:
@@ -250,7 +252,7 @@ def _names(mail: Sequence[Item]) -> Finding:
         return Finding(
             topic="names",
             account="not shown",
-            follows="monitors are told apart by host and port; where that is not enough, rows stay unknown",
+            follows="monitors are distinguished by host and port; if that is not enough, rows stay unknown",
         )
     found = {words: sum(map(test, names)) for words, test in _NAMES_WITH.items()}
     parts = [f"{number:,} with {words}" for words, number in found.items() if number]
@@ -270,13 +272,18 @@ def _names(mail: Sequence[Item]) -> Finding:
         if len(cased) >= MANY and all(name == change(name) for name in cased):
             parts.append(f"all {words}")
             guesses.append("letter case may be changed")
-    kept = {"runs of blanks": "blanks", "bare & < > or quotes": "signs", "letters beyond ASCII": "accents", "emoji": ""}
+    kept = {
+        "repeated spaces": "blanks",
+        "bare & < > or quotes": "signs",
+        "letters beyond ASCII": "accents",
+        "emoji": "",
+    }
     whole = [word or words for words, word in kept.items() if found[words]]
     follows = "; ".join([*guesses, *([f"{' and '.join(whole)} can be shown"] if whole else [])])
     return Finding(
         topic="names",
         account=", ".join([f"up to {counted(longest, 'character')}", *parts]),
-        follows=follows or "nothing unusual to be seen",
+        follows=follows or "nothing unusual",
     )
 
 

@@ -145,7 +145,7 @@ class Attempt:
                 if name == plain_name(self._token):
                     self._find("create", f"refused: {error}", "rows may be refused for the same reason", problem=True)
                 else:
-                    follows = "a row with such a name may be rejected, with these words; trying a plain name"
+                    follows = "a row with such a name may be rejected with this message; trying a plain name"
                     self._find("create", f"an awkward name is refused: {error}", follows)
             except Forbidden as error:
                 self._trials.forget(self._token)
@@ -217,7 +217,7 @@ class Attempt:
         found["GET by ID"] = looks.until_single if looks.single else None
         self._say_when("shown", found)
         if self._twins:
-            follows = "something on the way repeats requests; rows may get twins, which a run names"
+            follows = "something repeats requests on their way; rows may get duplicate monitors, which a run names"
             self._find("create", "one create made several monitors", follows, problem=True)
         if looks.listed is not None and looks.single is not None:
             same = all(looks.listed.get(field) == looks.single.get(field) for field in ("name", "type", *self._body))
@@ -236,14 +236,14 @@ class Attempt:
         longest = max((seconds for seconds in found.values() if seconds is not None), default=0.0)
         if unseen:
             waited = f"{self._options.settle_timeout:.0f} s"
-            account = "; ".join([*seen, *(f"{where} does not show it within {waited}" for where in unseen)])
-            follows = "a create whose answer is lost cannot be looked up in time; make BULKLOAD_SETTLE_TIMEOUT longer"
+            account = "; ".join([*seen, *(f"{where} does not display it within {waited}" for where in unseen)])
+            follows = "a create whose response is lost cannot be looked up in time; raise BULKLOAD_SETTLE_TIMEOUT"
             self._find(topic, account, follows, problem=True)
         elif longest > self._options.settle_after:
             follows = f"set BULKLOAD_SETTLE_AFTER above {longest:.0f}, or rows may be created twice"
             self._find(topic, "; ".join(seen), follows, problem=True)
         else:
-            follows = f"soon enough: bulkload allows {self._options.settle_after:.0f} s (BULKLOAD_SETTLE_AFTER)"
+            follows = f"in time: bulkload allows {self._options.settle_after:.0f} s (BULKLOAD_SETTLE_AFTER)"
             self._find(topic, "; ".join(seen), follows)
 
     def _learn(self, item: Item) -> None:
@@ -256,8 +256,8 @@ class Attempt:
         if after != before:
             self._record.keep_display_profile(after.to_json())
         new = in_words(after) if after.alterations != before.alterations else []
-        account = "; ".join(new) or ("the same as before" if before.known else "shows what it was sent")
-        follows = "later runs in this folder know it" if after != before else "nothing new"
+        account = "; ".join(new) or ("the same as before" if before.known else "displays what it was sent")
+        follows = "stored for later runs in this folder" if after != before else "nothing new"
         self._find("learned", account, follows)
 
     # ── change ──
@@ -273,7 +273,7 @@ class Attempt:
         looks = await unless_stopped(found, self._stop)
         took = time.monotonic() - began
         if looks.single is None:
-            account = f"PATCH is answered, and GET does not show the change within {took:.0f} s"
+            account = f"PATCH succeeds, but GET does not return the change within {took:.0f} s"
             self._find("change", account, "an update cannot be verified here", problem=True)
             return
         before, self._body = self._body, {**self._body, "note": note}
@@ -303,7 +303,7 @@ class Attempt:
 
     def _say_left(self) -> None:
         if self._trials.get(self._token) is not None:
-            account = "the trial was stopped, and its monitor may still be there"
+            account = "the trial was stopped, and its monitor may still exist"
             self._find("delete", account, "it is noted; the next doctor deletes it", problem=True)
 
     async def _delete(self, monitor_id: str) -> None:
@@ -325,10 +325,10 @@ class Attempt:
         gone, _ = await unless_stopped(self._until(look), self._stop)
         took = time.monotonic() - began
         if gone is None:
-            account = f"GET says that it is gone, and the list still shows it after {took:.0f} s"
+            account = f"GET no longer finds it, but the list still contains it after {took:.0f} s"
             self._find("delete", account, "a run may take deleted monitors for existing ones", problem=True)
         else:
-            account = f"GET says at once that it is gone, and the list after {took:.1f} s"
+            account = f"GET no longer finds it at once, the list after {took:.1f} s"
             self._find("delete", account, "undo works; nothing is left behind")
 
     # ── helpers ──
