@@ -577,7 +577,7 @@ def test_monitors_that_a_gateway_made_twice_are_named(desk: Desk, sandbox: Sandb
 
 # ── a store from before ───────────────────────────────────────────────────────────────────────────────────
 
-BEFORE = 3  # migrations that a store had before it knew of ways of profile
+BEFORE = 3  # migrations that a store had before it kept display profiles
 
 
 def make_older(store: Path) -> None:
