@@ -21,7 +21,7 @@ def test_a_plan_that_did_not_see_the_account_foretells_nothing(desk: Desk, sandb
     assert (planned.exit_code, as_json.exit_code) == (3, 3)
     assert "will create" not in planned.stdout
     assert "expect" not in planned.stdout
-    assert "What run would send is not known." in planned.stdout
+    assert "What run would send is unknown." in planned.stdout
     assert as_json.json["counts"] == {"invalid": 1, "duplicate": 1, "not_attempted": 3}
     assert as_json.json["expected_seconds"] is None
     assert f"Stopped early: {as_json.json['stopped']}" in planned.stdout

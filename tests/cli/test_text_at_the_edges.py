@@ -174,7 +174,7 @@ def test_a_variable_that_is_not_utf8_is_named_and_not_shown(tmp_path: Path, vari
 def test_a_name_with_a_control_character_is_refused(desk: Desk, variable: str, sign: str) -> None:
     desk.environment.setenv(variable, f"a{sign}b")
     ended = desk("check", desk.sheet("rows.csv", [imap("a")]))
-    assert (ended.exit_code, f"{variable} holds a control character" in ended.stderr) == (2, True)
+    assert (ended.exit_code, f"{variable} has a control character" in ended.stderr) == (2, True)
 
 
 def test_an_address_with_a_line_break_is_refused(desk: Desk) -> None:
@@ -187,7 +187,7 @@ def test_a_path_in_the_settings_file_with_a_nul_is_refused(desk: Desk) -> None:
     (desk.folder / "bulkload.toml").write_text('output = "a\\u0000b"\n', "utf-8")
     ended = desk("check", desk.sheet("rows.csv", [imap("a")]))
     assert ended.exit_code == 2
-    assert "output in bulkload.toml holds a control character" in ended.stderr
+    assert "output in bulkload.toml has a control character" in ended.stderr
 
 
 def test_several_lines_are_good_where_there_can_be_several(desk: Desk) -> None:

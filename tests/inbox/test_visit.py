@@ -722,7 +722,7 @@ def test_everything_on_stderr_is_a_json_line_if_wanted(desk: Desk, sandbox: Sand
     ended = desk("inbox", "box", "--log-format", "json")
     (line,) = map(json.loads, ended.stderr.splitlines())
     assert line["level"] == level
-    assert line["message"].startswith("good.csv ")
+    assert line["message"].startswith("good.csv: ")
 
 
 def test_no_password_is_in_the_logs(desk: Desk) -> None:

@@ -81,7 +81,7 @@ def test_all_header_problems_come_at_once() -> None:
     for part in (
         'Column B "Host" and Column C "Server" both mean hostname',
         'Column D "Colour" is unknown',
-        'Column E "api:port" passes on',
+        'Column E "api:port" is a field',
         'the file has no column "Nix"',
         'there is no field "sort"',
         'There is no column "name"',

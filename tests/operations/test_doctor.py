@@ -165,7 +165,7 @@ def test_types_that_are_spelled_otherwise_are_told(desk: Desk, sandbox: Sandbox,
     assert desk.run(desk.sheet("hosts.csv", [imap("a")]))[0].exit_code == 0
     sandbox.set_faults(Faults(shows=(way,)))
     ended = desk("doctor")
-    assert f"spelled otherwise: {spelling} → recognised anyway" in _topics(ended)["types"]
+    assert f"unknown spellings: {spelling} → recognised anyway" in _topics(ended)["types"]
     assert ended.exit_code == 0
 
 
@@ -176,7 +176,7 @@ def test_the_list_and_its_pages_are_told(desk: Desk) -> None:
         desk.log_in_at(sandbox.base_url)
         desk.run(desk.sheet("hosts.csv", [imap("a"), imap("b"), imap("c")]))
         line = _topics(desk("doctor"))["list"]
-    assert "2 pages; count 2 and 1, limit 2 (count is that of a page) → one look takes 4 requests or more" in line
+    assert "2 pages; count 2 and 1, limit 2 (count is that of a page) → one listing takes 4 requests or more" in line
 
 
 def test_headers_that_speak_of_limits_are_told_and_no_others(desk: Desk) -> None:
@@ -428,7 +428,7 @@ def test_a_create_whose_answer_is_lost_and_that_the_list_shows_late_is_found_lat
     assert (ended.exit_code, len(sandbox.monitors())) == (1, 1)
     assert "the next doctor looks for it" in ended.stdout
     again = desk("doctor", "--quiet")
-    assert (again.exit_code, again.stdout.startswith("! left over"), "may still turn up" in again.stdout) == (
+    assert (again.exit_code, again.stdout.startswith("! left over"), "may still appear" in again.stdout) == (
         1,
         True,
         True,
@@ -512,10 +512,10 @@ def test_what_a_killed_trial_has_left_is_deleted_by_the_next_call(
     if left:
         assert (ended.exit_code, "it is deleted now" in ended.stdout) == (0, True)
     elif operation == "create":  # nobody can know yet
-        assert (ended.exit_code, "may still turn up" in ended.stdout) == (1, True)
+        assert (ended.exit_code, "may still appear" in ended.stdout) == (1, True)
         assert where.run("doctor", BULKLOAD_SETTLE_AFTER="0").exit_code == 0
     else:
-        assert (ended.exit_code, "nothing is there" in ended.stdout) == (0, True)
+        assert (ended.exit_code, "nothing is left" in ended.stdout) == (0, True)
     assert _trials(where.folder / "output") == []
 
 

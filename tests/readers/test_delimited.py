@@ -262,7 +262,7 @@ def test_a_file_of_blank_rows_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_text_file_has_no_sheet_to_ask_for(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="'Hosts' was asked for, but a text file has no sheets"):
+    with pytest.raises(InputError, match="'Hosts' was requested, but a text file has no worksheets"):
         read(written(tmp_path, PLAIN), sheet="Hosts")
 
 

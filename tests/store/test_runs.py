@@ -87,7 +87,7 @@ def test_a_run_is_found_by_the_unmistakable_beginning_of_its_id(tmp_path: Path) 
         assert [found.id for found in store.runs()] == [run.id for run in reversed(runs)]
         for run in runs:
             assert store.run(run.id).number == run.number
-        with pytest.raises(UsageError, match="more than one"):
+        with pytest.raises(UsageError, match="several run IDs"):
             store.run(runs[0].id[:8])
         for odd in ("nothing", "%", "_", "*"):
             with pytest.raises(UsageError, match="no run"):
