@@ -83,7 +83,7 @@ def test_a_row_that_is_answered_with_half_a_character_is_recorded(desk: Desk, st
         desk.log_in_at(server.base_url)
         ended, rows = desk.run(desk.sheet("rows.csv", [imap("first"), imap("a")]))
     assert (rows[0]["status"], ended.exit_code in (1, 3)) == ("created", True)
-    assert "mistake in bulkload" not in ended.stderr
+    assert "bug in bulkload" not in ended.stderr
 
 
 def test_a_list_that_shows_half_a_character_is_read_and_compared(desk: Desk) -> None:
@@ -136,7 +136,7 @@ def run(folder: bytes | Path, *arguments: bytes, **around: bytes) -> tuple[int, 
     )
     told = (done.stdout + done.stderr).decode()
     assert "Traceback" not in told
-    assert "mistake in bulkload" not in told
+    assert "bug in bulkload" not in told
     return done.returncode, done.stderr.decode()
 
 

@@ -57,7 +57,7 @@ def test_undo_is_safe_to_repeat_and_the_sheet_can_be_run_again(desk: Desk) -> No
         removed = (desk.folder / "results.csv").read_bytes()
         assert removed != results
         again = desk("undo", run, "--yes")
-        assert (again.exit_code, again.stdout) == (0, f"Run {run} created nothing that is still there.\n")
+        assert (again.exit_code, again.stdout) == (0, f"Run {run} has no monitors left.\n")
         assert sandbox.counts()["delete"] == 3
         (desk.folder / "removed.csv").write_bytes(removed)
         kept, rows = desk.run(desk.folder / "removed.csv")
@@ -160,7 +160,7 @@ def test_where_nobody_answers_nothing_is_deleted(desk: Desk) -> None:
         sandbox.forget_requests()
         ended = piped(run, "")
         assert (ended.returncode, ended.stdout.count("delete  row")) == (2, 2)
-        assert "Nothing was deleted, since nobody answered; add --yes" in ended.stderr
+        assert "Nothing was deleted, because there was no answer; add --yes" in ended.stderr
         for silent in ("--json", "--quiet"):
             ended = piped(run, "y\n", silent)
             assert (ended.returncode, ended.stdout, "--yes" in ended.stderr) == (2, "", True)
@@ -181,7 +181,7 @@ def test_a_pipe_may_answer(desk: Desk, answer: str, exit_code: int, left: list[s
         assert ended.stdout.count("delete  row") == 2
         (line,) = ended.stderr.splitlines()
         said = line if logs == "text" else json.loads(line)["message"]
-        assert said.startswith("Delete 2 monitors? This cannot be taken back.")
+        assert said.startswith("Delete 2 monitors? This cannot be undone.")
 
 
 def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -199,7 +199,7 @@ def test_a_terminal_is_asked_after_it_was_shown(desk: Desk, answer: str, exit_co
         process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
         os.close(slave)
         seen = b""
-        while b"cannot be taken back" not in seen and select.select([master], [], [], PATIENCE)[0]:
+        while b"cannot be undone" not in seen and select.select([master], [], [], PATIENCE)[0]:
             seen += os.read(master, 4096)
         assert seen.count(b"delete  row") == 2
         assert names(sandbox) == ["a", "b"]
@@ -240,7 +240,7 @@ def test_ctrl_c_lets_what_is_in_flight_finish(desk: Desk) -> None:
             process.send_signal(signal.SIGINT)
             stderr = process.communicate(timeout=PATIENCE)[1]
         assert process.returncode == 130
-        assert f"Go on with: bulkload undo {run}" in stderr
+        assert f"To continue, run: bulkload undo {run}" in stderr
         left = names(sandbox)
         assert 0 < len(left) < 8
         rows = desk.results("results.csv")
@@ -379,5 +379,5 @@ def test_an_empty_run_id_means_no_run_although_there_is_only_one(desk: Desk, com
         make(desk, sandbox, "ab")
         sandbox.forget_requests()
         ended = desk(*command)
-        assert (ended.exit_code, "The ID of the run is empty" in ended.stderr) == (2, True)
+        assert (ended.exit_code, "The run ID is empty" in ended.stderr) == (2, True)
         assert (names(sandbox), sandbox.counts()) == (["a", "b"], {})

@@ -468,7 +468,7 @@ def test_a_results_workbook_goes_on_over_its_pages_with_numbers_that_go_on(tmp_p
 
 def test_a_page_with_other_columns_stops_the_reading(tmp_path: Path) -> None:
     path = saved(tmp_path, pages(("type", "name", "hostname", "run_id"), third=("type", "name", "hostname", "x")))
-    with pytest.raises(InputError, match=r"'results \(3\)' does not go on"):
+    with pytest.raises(InputError, match=r"'results \(3\)' does not continue"):
         read(path)
 
 

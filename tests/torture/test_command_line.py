@@ -194,7 +194,7 @@ def test_the_first_signal_lets_requests_finish_and_says_how_to_go_on(number: int
     statuses = [row["status"] for row in rows]
     assert set(statuses) <= {"created", "not_attempted"}, "what was under way came to its end"
     assert statuses.count("created") == len(where.sandbox.monitors()) < ROWS
-    found = re.search(r"Go on with: bulkload (.*)", ended.stderr)
+    found = re.search(r"To continue, run: bulkload (.*)", ended.stderr)
     assert found, ended.stderr
     where.sandbox.set_faults(Faults())
     assert where.run(*shlex.split(found[1])).exit_code == ExitCode.DONE, "the printed command works as it stands"

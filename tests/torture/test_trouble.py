@@ -43,7 +43,7 @@ def _complains(ended: Ended, code: ExitCode, *words: str) -> None:
     """One sentence on stderr, and nothing that only a programmer understands."""
     assert ended.exit_code == code, ended
     assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
-    assert "mistake in bulkload" not in ended.stderr, ended.stderr
+    assert "bug in bulkload" not in ended.stderr, ended.stderr
     for word in words:
         assert word in ended.stderr + ended.stdout, ended
 
