@@ -70,9 +70,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         **_one_of("skip", "update", "fail"),
         help="What to do with monitors that exist already (default skip).",
     ),
-    "trust-list": _flag(
-        "trust-list", "Continue even if monitors created by bulkload are missing from the account's list."
-    ),
+    "trust-list": _flag("trust-list", "Continue even if monitors created earlier are missing from the account's list."),
     "create-lookalikes": _flag(
         "create-lookalikes", "Create rows even if an existing monitor may be theirs, displayed differently."
     ),
