@@ -1,6 +1,6 @@
-"""Writing a cell of a workbook as text, whatever the text looks like.
+"""Write a cell of an xlsx workbook as text, whatever the text looks like.
 
-In: a sheet of XlsxWriter, a place and a text. Out: a cell that no program takes for a formula, a number or a link.
+In: an XlsxWriter worksheet, a row, a column and a text. Out: a cell that no program reads as a formula, number or link.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from typing import Any
 
 from bulkload.files.printable import encodable
 
-CELL_UNITS = 32_767  # UTF-16 code units that Excel keeps in a cell
+CELL_UNITS = 32_767  # UTF-16 code units that an Excel cell holds; a character takes one or two
 
 
-def write_text(sheet: Any, row: int, column: int, text: str, look: Any) -> None:
-    """Write one cell; the text must fit in it."""
+def write_text(worksheet: Any, row: int, column: int, text: str, cell_format: Any) -> None:
+    """Write one cell, with row and column counted from 0. The text must fit: see `truncate_to_cell`."""
     text = encodable(text)
     if text.startswith("<r>") and text.endswith("</r>"):
-        # XlsxWriter would take this for markup of its own; given in pieces it is text
-        sheet.write_rich_string(row, column, text[0], text[1], text[2:], look)
+        # XlsxWriter would read this as its own markup; in fragments it is plain text
+        worksheet.write_rich_string(row, column, text[0], text[1], text[2:], cell_format)
     else:
-        sheet.write_string(row, column, text, look)
+        worksheet.write_string(row, column, text, cell_format)
 
 
-def fitting(text: str) -> str:
-    """Cut what is too long for a cell, never in the middle of a character."""
-    # Twice the length bounds the units, so that only long text is counted
+def truncate_to_cell(text: str) -> str:
+    """Return the text cut to `CELL_UNITS`, never in the middle of a character."""
+    # A character takes at most two units, so only long text needs counting
     if 2 * len(text) <= CELL_UNITS:
         return text
     units = encodable(text).encode("utf-16-le")

@@ -16,14 +16,14 @@ from typing import Any
 from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
-from bulkload.files.printable import display_width, encodable
+from bulkload.files.printable import display_width
+from bulkload.files.xlsx import CELL_UNITS, write_text
 from bulkload.migration.rules import Rules, Translation, read_configuration
 from bulkload.migration.rules import TcpAs as TcpAs  # an option of convert
 from bulkload.model import Translated
 
 SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
 SHEET_ROWS = 1_048_576  # what Excel holds, the header included
-CELL_CHARACTERS = 32_767  # what Excel keeps in a cell
 
 _LEFT_OUT_HEADER = ("what", "reason", "where")
 _CHANGED_HEADER = ("row", "name", "change", "where")
@@ -152,13 +152,13 @@ def _write_sheets(book: Any, table: _Table, text: Any, head: Any) -> None:
         sheet.freeze_panes(1, 0)
         widths = [display_width(name) + 4 for name in table.header]
         for column, title in enumerate(table.header):
-            _write_text(sheet, 0, column, title, head)
+            write_text(sheet, 0, column, title[: CELL_UNITS // 2], head)
         at = 0
         while more is not None and at < SHEET_ROWS - 1:
             at += 1
             for column, cell in enumerate(more):
                 if cell:
-                    _write_text(sheet, at, column, cell, text)
+                    write_text(sheet, at, column, cell[: CELL_UNITS // 2], text)
                 if at <= _MEASURED_ROWS:
                     widths[column] = max(widths[column], display_width(cell))
             more = next(rows, None)
@@ -167,12 +167,3 @@ def _write_sheets(book: Any, table: _Table, text: Any, head: Any) -> None:
         sheet.autofilter(0, 0, at, len(table.header) - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # text is meant
         page += 1
-
-
-def _write_text(sheet: Any, row: int, column: int, text: str, look: Any) -> None:
-    """Write a cell as text whatever it looks like."""
-    text = encodable(text)[: CELL_CHARACTERS // 2]  # a character is at most two of Excel's
-    if text.startswith("<r>") and text.endswith("</r>"):
-        sheet.write_rich_string(row, column, text[0], text[1], text[2:], look)  # else it is taken for markup
-    else:
-        sheet.write_string(row, column, text, look)

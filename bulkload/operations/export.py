@@ -22,7 +22,7 @@ from bulkload import clock
 from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
-from bulkload.files.xlsx import CELL_UNITS, write_text
+from bulkload.files.xlsx import truncate_to_cell, write_text
 from bulkload.model import RawRow
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 from bulkload.monitors.header import API_PREFIX, field_named, map_header, not_passed_through
@@ -133,7 +133,7 @@ def _rows(items: Sequence[Item], header: Sequence[str], notes: list[str]) -> Ite
         cells = []
         for column in header:
             text = run_id if column == _OUR_COLUMN else _cell(column, item)
-            if 2 * len(text) > CELL_UNITS and len(text.encode("utf-16-le", "replace")) > 2 * CELL_UNITS:
+            if truncate_to_cell(text) != text:
                 notes.append(f"{_place(number, item)}: {column} is left out, it is longer than a cell holds.")
                 text = ""
             cells.append(text)

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from bulkload.errors import InputError
 from bulkload.files.formulas import restore
+from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, as_shown, encoding_of, in_utf8
@@ -36,7 +37,6 @@ MAX_BYTES = 4 << 30  # bytes of a file
 MAX_LINE = 1 << 20  # characters of one line
 MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters looked at to find the delimiter
-_KEPT = 32_767  # characters kept of a cell that is too long, as many as an Excel cell holds
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
@@ -197,7 +197,7 @@ def _misquoted(number: int, line: str, delimiter: str) -> Record:
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
-        cells = [cell[:_KEPT] for cell in text.split(delimiter)]
+        cells = [cell[:CELL_UNITS] for cell in text.split(delimiter)]
         issue = Issue(
             code="row.size",
             message=f"A cell of this row is longer than {csv.field_size_limit():,} characters, which is not allowed.",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow
+from bulkload.monitors.header import column_letters
 
 HEADER_SEARCH_ROWS = 20  # rows with content that are looked at to find the header under title lines
 MAX_COLUMNS = 1_000  # columns
@@ -83,16 +84,6 @@ def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
             yield _fitted(record, header, ragged=ragged)
 
 
-def cell_name(index: int) -> str:
-    """Return the letters of a column as spreadsheet programs show them: 0 is A, 26 is AA."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
 def shorten(text: str) -> str:
     """Return a text that fits into a message."""
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
@@ -135,4 +126,4 @@ def _fitted(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
 def _placed(issue: Issue, index: int | None, header: tuple[str, ...]) -> Issue:
     if index is None:
         return issue
-    return replace(issue, column=header[index] or cell_name(index))
+    return replace(issue, column=header[index] or column_letters(index))

@@ -15,7 +15,7 @@ from typing import Any
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import display_width, one_line, printable
-from bulkload.files.xlsx import CELL_UNITS, fitting, write_text
+from bulkload.files.xlsx import CELL_UNITS, truncate_to_cell, write_text
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports.marks import Mark, columns_by_name, marks
@@ -224,7 +224,7 @@ class _ResultsSheet:
 
     def _text(self, row: int, column: int, text: str, look: Any) -> None:
         """Write a cell; if its text is too long, cut it and say so."""
-        shown = fitting(text)
+        shown = truncate_to_cell(text)
         if shown != text:
             self._notes.cut += 1
             sentence = f"This text has {len(text):,} characters; only the first {len(shown):,} fit in a cell of Excel."
