@@ -1,4 +1,4 @@
-"""Files and text as such: written whole or not at all, safe in a spreadsheet program, fit to be shown.
+"""Write files atomically, and make text safe for spreadsheet programs, terminals and pages.
 
-In: paths and text. Out: the same, safe. May import: nothing of bulkload but `errors`.
+In: paths and text. Out: paths to write to and safe text. May import: of bulkload, only `errors`.
 """

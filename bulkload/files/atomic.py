@@ -1,6 +1,6 @@
-"""Writing a file whole or not at all.
+"""Write a file completely or not at all.
 
-In: the path that a file shall have. Out: a path to write to, which takes the wanted place only when all went well.
+In: the path of the file. Out: the path of a draft, which replaces the file only if writing succeeds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from bulkload.errors import StoreError
 
 @contextmanager
 def atomic_write(path: Path, *, advice: str = "") -> Iterator[Path]:
-    """Give a draft beside `path`; leaving the block well puts it in place, leaving it badly removes it.
+    """Yield a draft beside `path`; it replaces the file when the block ends, and is removed if the block raises.
 
-    The draft is alone in a folder of its own, so that a writer may keep scratch files next to it, and so that
-    it gets the permissions of a new file. `advice` ends the sentence that a user reads when writing fails.
+    The draft has a temporary folder of its own: a writer can keep scratch files next to it, and it gets the permissions
+    of a new file. Raises `StoreError` if the file cannot be written; `advice` is appended to its message.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link, as it would with a plain open
+    target = Path(os.path.realpath(path))  # a symbolic link stays a link, as with open()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".bulkload-", dir=target.parent, ignore_cleanup_errors=True) as folder:
@@ -34,18 +34,18 @@ def atomic_write(path: Path, *, advice: str = "") -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file's content is on disk, so that the rename can never be there before it."""
+    """Flush a file's content to disk, so that the rename can never reach the disk first."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def _reason(error: OSError) -> str:
-    """Say in plain words what the operating system objected to."""
+    """Return the reason for an error of the operating system in plain English."""
     if isinstance(error, PermissionError):
-        return "the folder or the file may not be written, or another program has it open"
+        return "permission denied, or another program has the file open"
     if isinstance(error, IsADirectoryError):
         return "a folder has that name"
     if isinstance(error, NotADirectoryError | FileExistsError):
-        return "a part of that path is a file, not a folder"
-    words = error.strerror or str(error) or type(error).__name__
-    return words[:1].lower() + words[1:]
+        return "a part of the path is a file, not a folder"
+    message = error.strerror or str(error) or type(error).__name__
+    return message[:1].lower() + message[1:]

@@ -1,10 +1,10 @@
-"""Text cells that no spreadsheet program takes for a formula: a reversible mark for CSV files.
+"""Protect CSV cells from being read as formulas, reversibly.
 
-In: the text of one cell. Out: the text to write (`neutralise`), or the text that was meant (`restore`).
+In: the text of one cell. Out: the text to write (`neutralise`), or the original text (`restore`).
 
-A cell is dangerous when it starts with one of ``= + - @``, a tab or a carriage return. Such a cell gets a leading
-apostrophe. A cell that starts with apostrophes before such a character gets one more, so that taking one away
-always gives back what was there.
+A cell is dangerous if it starts with one of ``= + - @``, a tab or a carriage return. It gets a leading apostrophe. A
+cell that starts with apostrophes before one of these characters gets one more, so that removing one always restores
+the original.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MARKED = re.compile(r"'+[=+\-@\t\r]")
 
 
 def neutralise(text: str) -> str:
-    """Return the text with a leading apostrophe if a spreadsheet program could take it for a formula."""
+    """Add a leading apostrophe to a text that a spreadsheet program could read as a formula."""
     return f"'{text}" if _DANGEROUS.match(text) else text
 
 

@@ -1,8 +1,8 @@
-"""The CSV family: a text file goes in, its table comes out, one record at a time.
+"""Read delimited text files: CSV, TSV and the like.
 
-Encoding and delimiter are found out, never asked for, and shown in `Source.details`. A record is what a
-spreadsheet program shows as one row, so a quoted line break does not count. What is wrong with one row (quotes,
-bytes that cannot be decoded) is that row's issue, and the file goes on.
+In: a path. Out: a `Source`, read one record at a time. Encoding and delimiter are detected automatically and shown in
+`Source.details`. A record is one row as a spreadsheet program shows it, so a quoted line break does not start a new
+one. A faulty row (quotes, bytes that cannot be decoded) gets an issue; reading continues with the next row.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers.encoding import Encoding, as_shown, encoding_of, in_utf8
+from bulkload.readers.encoding import Encoding, decode_as_utf8, detect_encoding, replace_undecoded
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -36,16 +36,16 @@ from bulkload.readers.table import (
 MAX_BYTES = 4 << 30  # bytes of a file
 MAX_LINE = 1 << 20  # characters of one line
 MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
-_HEAD = 1 << 16  # characters looked at to find the delimiter
+_HEAD = 1 << 16  # characters used to detect the delimiter
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
-_BINARY_SHARE = 0.02  # of a file's first bytes: more control characters than that are not text
+_BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Say whether these first bytes of a file are text."""
+    """True if these first bytes of a file are text."""
     if not head or head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         return bool(head)
     zeros = max(head[::2].count(0), head[1::2].count(0))
@@ -57,25 +57,25 @@ def recognises(path: Path, head: bytes) -> bool:
 
 @contextmanager
 def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
-    """Open a text file as a source; its rows can be read while the context lasts."""
+    """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
         raise InputError(f"the worksheet {sheet!r} was requested, but a text file has no worksheets.")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
-    encoding = encoding_of(path)
+    encoding = detect_encoding(path)
     with _open(path, encoding) as file:
         head = file.read(_HEAD)
     separator = _SEP_LINE.match(head)
-    delimiter = separator[1] if separator else _delimiter(head, path.suffix, is_header)
+    delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
     with _open(path, encoding) as file:
         if separator:
-            file.readline()  # spreadsheet programs obey this line and do not show it as a row
+            file.readline()  # spreadsheet programs do not show this line as a row
         table = find_table(_records(file, delimiter, encoding), is_header)
         if table is None:
-            raise InputError("the file has only blank rows; a header and rows below it are needed.")
+            raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
         if results_prefix(header) is not None:
-            header, rows = clean_header([restore(cell) for cell in header]), _restored(rows)
+            header, rows = clean_header([restore(cell) for cell in header]), _restore_formulas(rows)
         yield Source(
             path=path,
             name=path.name,
@@ -94,16 +94,16 @@ def _open(path: Path, encoding: Encoding) -> TextIO:
 def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
     if not skipped:
         return ()
-    return (f"The header was found in row {header_number}; what stands above it was left out.",)
+    return (f"The header was found in row {header_number}; the rows above it were ignored.",)
 
 
-def _restored(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+def _restore_formulas(rows: Iterator[RawRow]) -> Iterator[RawRow]:
     for row in rows:
         yield row._replace(cells=tuple(map(restore, row.cells)))
 
 
-def _delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
-    """Return the delimiter that shows a header, else the one that gives rows of equal width."""
+def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
+    """Return the delimiter that produces a known header, else the one that produces rows of equal width."""
     if len(head) == _HEAD:
         head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
     preferred = "\t" if suffix.lower() == ".tsv" else ","
@@ -112,8 +112,8 @@ def _delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
         rows = _first_rows(head, delimiter)
         widths = [len(row) for row in rows]
         common = max((width for width in widths if width > 1), key=widths.count, default=0)
-        found = any(is_header(clean_header(row)) for row in rows)
-        scores[delimiter] = (found, widths.count(common), common, delimiter == preferred)
+        has_header = any(is_header(clean_header(row)) for row in rows)
+        scores[delimiter] = (has_header, widths.count(common), common, delimiter == preferred)
     return max(scores, key=scores.__getitem__)
 
 
@@ -125,59 +125,59 @@ def _first_rows(head: str, delimiter: str) -> list[list[str]]:
                 rows.append(row)
             if len(rows) == HEADER_SEARCH_ROWS:
                 break
-    except csv.Error:  # a cell beyond the limit: what was read until here has to do
+    except csv.Error:  # a cell over the size limit; the rows before it are enough
         pass
     return rows
 
 
 def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Record]:
-    lines = _Lines(file, encoding.odd)
+    lines = _LineReader(file, encoding.suspect)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     for number in itertools.count(1):
-        lines.begin(number)
+        lines.start_record(number)
         try:
             cells = next(reader, None)
         except csv.Error:
-            # Only the first line is surely part of this row: the lines below it are read again as rows of
-            # their own, or one lost quote would swallow the rest of the file.
-            yield _misquoted(number, lines.give_back(), delimiter)
+            # Only the first line certainly belongs to this row. The lines below it are read again as rows of
+            # their own; otherwise, one missing quote would consume the rest of the file.
+            yield _malformed_record(number, lines.push_back(), delimiter)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             continue
         if cells is None:
             return
-        yield _with_odd_characters(number, cells, encoding) if lines.odd else Record(number, cells)
+        yield _checked_record(number, cells, encoding) if lines.has_suspect_text else Record(number, cells)
 
 
-class _Lines:
-    """The physical lines of a file, for csv.reader; those of the current record can be given back."""
+class _LineReader:
+    """The physical lines of a file, for csv.reader; those of the current record can be pushed back."""
 
-    def __init__(self, file: TextIO, odd: re.Pattern[str]) -> None:
+    def __init__(self, file: TextIO, suspect: re.Pattern[str]) -> None:
         self._file = file
-        self._pattern = odd
-        self._again: list[str] = []  # the next one last
+        self._suspect = suspect
+        self._pushed_back: list[str] = []  # the next line is last
         self._record: list[str] = []
         self._size = 0
         self._number = 0
-        self.odd = False  # the record has characters that need a look
+        self.has_suspect_text = False  # the record may have undecoded bytes or NUL
 
-    def begin(self, number: int) -> None:
+    def start_record(self, number: int) -> None:
         """Start a record."""
         self._record = []
         self._size = 0
         self._number = number
-        self.odd = False
+        self.has_suspect_text = False
 
-    def give_back(self) -> str:
-        """Return the first line of the record; the others will be read again."""
-        first, *others = self._record
-        self._again.extend(reversed(others))
+    def push_back(self) -> str:
+        """Return the first line of the record; the others are read again."""
+        first, *rest = self._record
+        self._pushed_back.extend(reversed(rest))
         return first
 
-    def __iter__(self) -> _Lines:
+    def __iter__(self) -> _LineReader:
         return self
 
     def __next__(self) -> str:
-        line = self._again.pop() if self._again else self._file.readline(MAX_LINE)
+        line = self._pushed_back.pop() if self._pushed_back else self._file.readline(MAX_LINE)
         if not line:
             raise StopIteration
         if len(line) >= MAX_LINE:
@@ -186,14 +186,14 @@ class _Lines:
         self._size += len(line)
         if self._size > MAX_RECORD:
             raise csv.Error("the record is too long")
-        if ("\0" in line or not line.isascii()) and self._pattern.search(line):
-            self.odd = True
+        if ("\0" in line or not line.isascii()) and self._suspect.search(line):
+            self.has_suspect_text = True
         return line
 
 
-def _misquoted(number: int, line: str, delimiter: str) -> Record:
-    """Read a row that is not well-formed as far as possible, with the issue that says so."""
-    text = as_shown(line.rstrip("\r\n")).replace("\0", "\ufffd")
+def _malformed_record(number: int, line: str, delimiter: str) -> Record:
+    """Split a malformed row into cells as well as possible, and add an issue."""
+    text = replace_undecoded(line.rstrip("\r\n")).replace("\0", "\ufffd")
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
@@ -205,30 +205,30 @@ def _misquoted(number: int, line: str, delimiter: str) -> Record:
     else:
         issue = Issue(
             code="row.quote",
-            message='A quoted cell that starts in this row is never closed, or has text after its closing quote ("); '
-            "close it, and double every quote that belongs to the text.",
+            message='A quoted cell in this row has no closing quote, or has text after its closing quote ("); '
+            "close it, and double every quote that is part of the text.",
         )
     return Record(number, cells, ((None, issue),))
 
 
-def _with_odd_characters(number: int, cells: Sequence[str], encoding: Encoding) -> Record:
+def _checked_record(number: int, cells: Sequence[str], encoding: Encoding) -> Record:
     findings: list[tuple[int | None, Issue]] = []
-    shown: list[str] = []
+    texts: list[str] = []
     for index, cell in enumerate(cells):
-        text = as_shown(cell)
-        replaced = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
-        if (meant := in_utf8(cell, encoding)) is not None:
+        text = replace_undecoded(cell)
+        has_undecoded = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
+        if (as_utf8 := decode_as_utf8(cell, encoding)) is not None:
             message = (
-                f'The cell is "{shorten(text)}" in Windows-1252, as most of the file, and "{shorten(meant)}" in UTF-8; '
-                "save the whole file as UTF-8."
+                f'The cell is "{shorten(text)}" in Windows-1252, like most of the file, '
+                f'but "{shorten(as_utf8)}" in UTF-8; save the whole file as UTF-8.'
             )
             findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
-        elif replaced:
+        elif has_undecoded:
             message = f"The cell has bytes that are not {encoding.label.split(' (')[0]}; save the file as UTF-8."
             findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
         if "\0" in cell:
             text = text.replace("\0", "\ufffd")
             message = "The cell has a NUL character, which is not allowed in text."
             findings.append((index, Issue(code="cell.nul", message=message, value=text)))
-        shown.append(text)
-    return Record(number, shown, findings)
+        texts.append(text)
+    return Record(number, texts, findings)

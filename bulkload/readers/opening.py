@@ -1,8 +1,8 @@
-"""Input files: a path goes in, a `Source` comes out whose rows are a stream of text cells.
+"""Open an input file as a source of rows.
 
-A reader recognises a file by its content (never by its name) and translates it into a `Source`. Every reader is
-asked; the one that says yes opens the file. A new format is one more line in `FORMATS`. The configuration of
-another monitoring tool, a file or a folder, is an input as well; those readers are in `readers.tools`.
+In: a path. Out: a `Source` whose rows are a stream of text cells. Each spreadsheet format recognises its files by
+content, never by name; exactly one must match. A new format is one more line in `SPREADSHEET_FORMATS`. The
+configuration of another monitoring tool, a file or a folder, is an input too; its readers are in `migration.tools`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from bulkload.model import RawRow, Source
 from bulkload.readers import delimited, workbook
 from bulkload.readers.table import IsHeader
 
-HEAD_BYTES = 1 << 12  # bytes that a reader may look at to recognise a file
+HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
 
 _TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".tab"})
 _ALLOWED = "Allowed are .csv, .tsv, .txt, .xlsx, .xlsm, .xls, .xlsb and .ods"
 
-# What people send by mistake, by its first bytes, so that the message can name it
-_FOREIGN = (
+# Files sent by mistake, recognised by their first bytes so that the message can name them
+_FOREIGN_SIGNATURES = (
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"\s*<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE), "an HTML page"),
     (re.compile(rb"\s*<\?xml.*?(<\?mso-application|urn:schemas-microsoft-com:office:spreadsheet)", re.DOTALL),
-     "an XML spreadsheet of 2003"),
+     "an XML spreadsheet of Excel 2003"),
     (re.compile(rb"\s*<(\?xml\b|!DOCTYPE\b)", re.IGNORECASE), "an XML document"),
     (re.compile(rb"\{\\rtf"), "a rich text document"),
     (re.compile(rb"\x1f\x8b"), "a gzip archive"),
@@ -44,20 +44,20 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip archives and the compou
 _BOM = b"\xef\xbb\xbf"
 
 
-class Open(Protocol):
-    """Open a recognised file; its rows can be read while the context lasts."""
+class Opener(Protocol):
+    """Open a recognised file; its rows can be read until the context ends."""
 
     def __call__(self, path: Path, *, sheet: str | None, is_header: IsHeader) -> AbstractContextManager[Source]: ...
 
 
 class SpreadsheetFormat(NamedTuple):
-    """One family of formats: how to tell it from the first bytes, and how to open it."""
+    """A family of file formats: how to recognise it from the first bytes, and how to open it."""
 
     recognises: Callable[[Path, bytes], bool]
-    open: Open
+    open: Opener
 
 
-FORMATS = (
+SPREADSHEET_FORMATS = (
     SpreadsheetFormat(workbook.recognises, workbook.open_workbook),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
@@ -72,10 +72,10 @@ def open_source(
     tool: str | None = None,
     skip_private: bool = False,
 ) -> Iterator[Source]:
-    """Open an input file; what cannot be read is an `InputError` that names the file, now or while rows are read.
+    """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
-    `is_header(cells)` says whether a row of cells is a header with the columns that are needed. `tool` names the
-    tool whose configuration it is; without it the content decides. `skip_private` leaves out a tool's private hosts.
+    `is_header(cells)` returns true for a header with the required columns. `tool` names the tool whose configuration
+    this is; without it, the tool is detected from the content. `skip_private` skips a tool's private hosts.
     """
     if tool is not None or _is_configuration(path):
         from bulkload.migration.rules import Rules, configuration_source
@@ -83,14 +83,14 @@ def open_source(
         yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
         return
     with ExitStack() as stack:
-        with _naming(path):
-            reader = _reader_of(path)
-            source = stack.enter_context(reader.open(path, sheet=sheet, is_header=is_header))
-        yield replace(source, rows=_named_rows(source), notes=_surprise(path, source) + source.notes)
+        with _errors_naming_file(path):
+            spreadsheet_format = _format_of(path)
+            source = stack.enter_context(spreadsheet_format.open(path, sheet=sheet, is_header=is_header))
+        yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)
 
 
 def _is_configuration(path: Path) -> bool:
-    """Ask the readers of other tools, which are loaded only for what is no workbook."""
+    """True for the configuration of another tool; the readers of those are not loaded for a workbook."""
     if path.is_file():
         with path.open("rb") as file:
             if file.read(4) in _WORKBOOKS:
@@ -100,47 +100,47 @@ def _is_configuration(path: Path) -> bool:
     return is_configuration(path)
 
 
-def _reader_of(path: Path) -> SpreadsheetFormat:
+def _format_of(path: Path) -> SpreadsheetFormat:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
     if path.exists() and not path.is_file():
-        raise InputError("it is a pipe or a device, and an input is read more than once; save it as a file first.")
+        raise InputError("it is a pipe or a device, but an input file is read more than once; save it as a file first.")
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise InputError("the file is empty (0 bytes); a header and rows below it are needed.")
-    for pattern, what in _FOREIGN:
+        raise InputError("the file is empty (0 bytes); a header and rows below it are required.")
+    for pattern, description in _FOREIGN_SIGNATURES:
         if pattern.match(head.removeprefix(_BOM)):
-            raise InputError(f"it is {what}, not a spreadsheet. {_ALLOWED}.")
-    able = [reader for reader in FORMATS if reader.recognises(path, head)]
-    if len(able) != 1:
+            raise InputError(f"it is {description}, not a spreadsheet. {_ALLOWED}.")
+    matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
+    if len(matches) != 1:
         raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
-    return able[0]
+    return matches[0]
 
 
-def _surprise(path: Path, source: Source) -> tuple[str, ...]:
-    """Say so when the name of a file promises something else than its content."""
+def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:
+    """Return a note if the suffix of a file does not match its content."""
     suffix = path.suffix.lower()
     is_text = source.format == "csv"
     expected = suffix in _TEXT_SUFFIXES if is_text else suffix == f".{source.format}"
     if expected or not suffix:
         return ()
-    return (f"The name ends in {suffix}, but the content is {source.format.upper()} and was read as that.",)
+    return (f"The name ends in {suffix}, but the file was read as {source.format.upper()} because of its content.",)
 
 
-def _named_rows(source: Source) -> Iterator[RawRow]:
-    with _naming(source.path):
+def _rows_naming_file(source: Source) -> Iterator[RawRow]:
+    with _errors_naming_file(source.path):
         yield from source.rows
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before what is wrong with it, and translate what the operating system says."""
+def _errors_naming_file(path: Path) -> Iterator[None]:
+    """Prefix an `InputError` with the file's name, and translate errors of the operating system into one."""
     try:
         yield
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error.__cause__
     except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file.") from error
+        raise InputError(f"{path}: file not found.") from error
     except OSError as error:
         raise InputError(f"{path.name}: the file cannot be read ({error.strerror or error}).") from error

@@ -1,8 +1,8 @@
-"""What calamine does not tell about a sheet: its true extent, error cells, formulas without a stored value.
+"""Scan a worksheet for what calamine does not report: its extent, error cells, formulas without a stored value.
 
-In: the blocks of the part that holds the sheet. Out: a `SheetSurvey` (calamine lays a sheet out as a full rectangle,
-so one stray cell in a far corner would take all memory: the extent has to be known before), and, if the survey
-saw anything of the kind, the `UnreadCell` cells in the order of the sheet. calamine reads both kinds as empty cells.
+In: the blocks of the part that holds the worksheet. Out: a `WorksheetSurvey`, and, if the survey finds signs of them, a
+stream of `UnreadCell` in the order of the worksheet. calamine reads both types of cell as empty. It also lays a
+worksheet out as a full rectangle, so one stray cell in a far corner would exhaust memory; the survey comes first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from xml.parsers import expat
 
 from bulkload.errors import InputError
 from bulkload.readers.table import MAX_COLUMNS
-from bulkload.readers.zip_package import records
+from bulkload.readers.zip_package import binary_records
 
-MAX_CELLS = 60_000_000  # cells of the rectangle that holds a sheet; 32 bytes each while it is read
+MAX_CELLS = 60_000_000  # cells of the rectangle around a worksheet; each takes 32 bytes while it is read
 
-BINARY_ERRORS = {  # as xls and xlsb store them
+BINARY_ERRORS = {  # the error codes of xls and xlsb
     0x00: "#NULL!",
     0x07: "#DIV/0!",
     0x0F: "#VALUE!",
@@ -30,23 +30,23 @@ BINARY_ERRORS = {  # as xls and xlsb store them
     0x2B: "#GETTING_DATA",
 }
 
-_OVERLAP = 64  # bytes: longer than any cell reference or mark, which a block may cut in two
-_FEW_ROWS = 99_999
-_MARKS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
-_OPEN_DOCUMENT_MARKS = (b'value-type="error"', b"value-type='error'", b">#", b">Err:")
-_FAR_OUT = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or among many rows
+_OVERLAP = 64  # bytes; longer than any cell reference or marker, which a block boundary may split
+_ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row numbers can have
+_MARKERS = (b't="e"', b"t='e'", b"<f", b":f>", b":f ")
+_OPEN_DOCUMENT_MARKERS = (b'value-type="error"', b"value-type='error'", b">#", b">Err:")
+_FAR_REFERENCE = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or row 99,999
 _COLUMN = re.compile(rb' r="([A-Z]{1,4})')
-_MANY_ROWS = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
+_HIGH_ROW = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
 _REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
 _ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)|Err:\d+")
 _ROW_RECORD = 0
 _CELL_RECORDS = range(1, 12)
-_ERROR_RECORDS = (3, 11)  # a constant, the result of a formula
+_ERROR_RECORDS = (3, 11)  # a constant, a formula's result
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0"
 _TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 _CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
-_SHEET_TAG = f"{_TABLE} table"
+_WORKSHEET_TAG = f"{_TABLE} table"
 _ROW_TAG = f"{_TABLE} table-row"
 _CELL_TAGS = (f"{_TABLE} table-cell", f"{_TABLE} covered-table-cell")
 _ANNOTATION_TAG = f"{_OFFICE} annotation"
@@ -58,63 +58,61 @@ _FORMULA = f"{_TABLE} formula"
 _SHOWN_TYPE = f"{_CALCEXT} value-type"
 
 
-class SheetSurvey(NamedTuple):
-    """How far a sheet reaches, and whether a second look is worth it."""
+class WorksheetSurvey(NamedTuple):
+    """The extent of a worksheet, and whether it may have unread cells."""
 
-    cells: int
-    suspicious: bool
+    cells: int  # of the rectangle around its content, at most
+    may_have_unread_cells: bool
 
 
 class UnreadCell(NamedTuple):
-    """A cell that calamine shows as empty; `error` is empty for a formula without a stored value."""
+    """A cell that calamine reads as empty; `error` is empty for a formula without a stored value."""
 
     row: int  # counted from 0
     column: int  # counted from 0
     error: str
 
 
-def survey_xml(blocks: Iterable[bytes]) -> SheetSurvey:
-    """SheetSurvey a sheet of an xlsx package. An upper bound of its extent is enough."""
+def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
+    """Survey a worksheet of an xlsx package; `cells` is an upper bound."""
     columns = {b"Z"}
-    rows, suspicious, tail = 0, False, b""
+    rows, may_have_unread_cells, tail = 0, False, b""
     for block in blocks:
         text = tail + block
         if b" r='" in text:
             text = text.replace(b"'", b'"')
-        if _FAR_OUT.search(text):
+        if _FAR_REFERENCE.search(text):
             columns.update(_COLUMN.findall(text))
-            if many := _MANY_ROWS.findall(text):
-                rows = max(rows, *map(int, many))
-        suspicious = suspicious or any(mark in text for mark in _MARKS)
+            if high_rows := _HIGH_ROW.findall(text):
+                rows = max(rows, *map(int, high_rows))
+        may_have_unread_cells = may_have_unread_cells or any(marker in text for marker in _MARKERS)
         tail = text[-_OVERLAP:]
     width = max(_column_index(letters.decode()) + 1 for letters in columns)
-    return SheetSurvey(width * (rows or _FEW_ROWS), suspicious)
+    return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells)
 
 
-def exact_cells_xml(blocks: Iterable[bytes]) -> int:
-    """Return the number of cells of the rectangle that holds a sheet, for sheets near the limit."""
+def count_cells_xml(blocks: Iterable[bytes]) -> int:
+    """Count the cells of the rectangle around a worksheet of an xlsx package."""
     top, left, bottom, right = 1 << 30, 1 << 30, -1, -1
-    for reference in _references(blocks):
-        row, column = reference
+    for row, column in _references(blocks):
         top, left, bottom, right = min(top, row), min(left, column), max(bottom, row), max(right, column)
     return max(0, bottom - top + 1) * max(0, right - left + 1)
 
 
 def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
-    """Find the lost cells of a sheet of an xlsx package."""
-    found: list[UnreadCell] = []
-    reference, kind, value = "", "", ""
+    """Yield the unread cells of a worksheet of an xlsx package."""
+    unread: list[UnreadCell] = []
+    cell_type, value = "", ""
     row, column, has_formula, in_value = -1, -1, False, False
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal reference, kind, value, row, column, has_formula, in_value
+        nonlocal cell_type, value, row, column, has_formula, in_value
         name = tag.rpartition(":")[2]
         if name == "row":
             row, column = int(attributes["r"]) - 1 if "r" in attributes else row + 1, -1
         elif name == "c":
-            kind, value, has_formula = attributes.get("t", "n"), "", False
-            reference = attributes.get("r", "")
-            if match := _REFERENCE.fullmatch(reference):
+            cell_type, value, has_formula = attributes.get("t", "n"), "", False
+            if match := _REFERENCE.fullmatch(attributes.get("r", "")):
                 column, row = _column_index(match[1]), int(match[2]) - 1
             else:
                 column += 1
@@ -128,8 +126,8 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
         name = tag.rpartition(":")[2]
         if name == "v":
             in_value = False
-        elif name == "c" and (kind == "e" or (has_formula and kind == "n" and not value.strip())):
-            found.append(UnreadCell(row, column, (value.strip() or "#ERROR!") if kind == "e" else ""))
+        elif name == "c" and (cell_type == "e" or (has_formula and cell_type == "n" and not value.strip())):
+            unread.append(UnreadCell(row, column, (value.strip() or "#ERROR!") if cell_type == "e" else ""))
 
     def text(data: str) -> None:
         nonlocal value
@@ -139,70 +137,70 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
     parser = _parser(start, end, text)
     for block in blocks:
         _feed(parser, block)
-        yield from found
-        found.clear()
+        yield from unread
+        unread.clear()
 
 
-def survey_binary(blocks: Iterable[bytes]) -> SheetSurvey:
-    """SheetSurvey a sheet of an xlsb package."""
-    row, width, suspicious = 0, 0, False
-    for kind, data in records(blocks):
-        if kind == _ROW_RECORD:
+def survey_binary(blocks: Iterable[bytes]) -> WorksheetSurvey:
+    """Survey a worksheet of an xlsb package."""
+    row, width, may_have_unread_cells = 0, 0, False
+    for record_type, data in binary_records(blocks):
+        if record_type == _ROW_RECORD:
             row = max(row, _number(data))
-        elif kind in _CELL_RECORDS:
+        elif record_type in _CELL_RECORDS:
             width = max(width, _number(data) + 1)
-            suspicious = suspicious or kind in _ERROR_RECORDS
-    return SheetSurvey(width * (row + 1), suspicious)
+            may_have_unread_cells = may_have_unread_cells or record_type in _ERROR_RECORDS
+    return WorksheetSurvey(width * (row + 1), may_have_unread_cells)
 
 
 def unread_cells_binary(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
-    """Find the error cells of a sheet of an xlsb package; its formulas always have a value."""
+    """Yield the error cells of a worksheet of an xlsb package, where every formula has a stored value."""
     row = 0
-    for kind, data in records(blocks):
-        if kind == _ROW_RECORD:
+    for record_type, data in binary_records(blocks):
+        if record_type == _ROW_RECORD:
             row = _number(data)
-        elif kind in _ERROR_RECORDS:
+        elif record_type in _ERROR_RECORDS:
             yield UnreadCell(row, _number(data), BINARY_ERRORS.get(data[8] if len(data) > 8 else -1, "#ERROR!"))
 
 
-def survey_open_document(blocks: Iterable[bytes]) -> SheetSurvey:
-    """SheetSurvey an OpenDocument package; calamine itself refuses one that reaches too far."""
+def survey_open_document(blocks: Iterable[bytes]) -> WorksheetSurvey:
+    """Survey an OpenDocument package; `cells` is 0, because calamine refuses one that is too large."""
     tail = b""
     for block in blocks:
         text = tail + block
-        if any(mark in text for mark in _OPEN_DOCUMENT_MARKS):
-            return SheetSurvey(0, True)
+        if any(marker in text for marker in _OPEN_DOCUMENT_MARKERS):
+            return WorksheetSurvey(0, True)
         tail = text[-_OVERLAP:]
-    return SheetSurvey(0, False)
+    return WorksheetSurvey(0, False)
 
 
-def unread_cells_open_document(blocks: Iterable[bytes], sheet: str) -> Iterator[UnreadCell]:
-    """Find the error cells of one sheet of an OpenDocument package."""
-    for name, rows, lost in _rows_with_errors(blocks):
-        if name == sheet:
+def unread_cells_open_document(blocks: Iterable[bytes], worksheet: str) -> Iterator[UnreadCell]:
+    """Yield the error cells of the worksheet of that name in an OpenDocument package."""
+    for name, rows, cells in _rows_with_errors(blocks):
+        if name == worksheet:
             for row in rows:
-                yield from (cell._replace(row=row) for cell in lost)
+                yield from (cell._replace(row=row) for cell in cells)
 
 
 def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, list[UnreadCell]]]:
-    """Yield the sheet, the rows (the same content can be repeated) and the error cells in them."""
-    found: list[tuple[str, range, list[UnreadCell]]] = []
-    sheet, row, row_repeated = "", 0, 1
+    """Yield the worksheet's name, the rows (one content can be repeated over several) and their error cells."""
+    completed: list[tuple[str, range, list[UnreadCell]]] = []
+    worksheet, row, row_repeated = "", 0, 1
     column, cell_repeated = 0, 1
     cell: dict[str, str] = {}
     unread: list[UnreadCell] = []
-    shown, depth, in_text = "", 0, False  # depth: inside an annotation, whose text is not the cell's
+    shown, depth, in_text = "", 0, False  # depth: of annotations, whose text does not belong to the cell
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal sheet, row, row_repeated, column, cell_repeated, cell, shown, depth, in_text
-        if tag == _SHEET_TAG:
-            sheet, row = attributes.get(_NAME, ""), 0
+        nonlocal worksheet, row, row_repeated, column, cell_repeated, cell, shown, depth, in_text
+        if tag == _WORKSHEET_TAG:
+            worksheet, row = attributes.get(_NAME, ""), 0
         elif tag == _ROW_TAG:
-            row_repeated = _positive(attributes.get(_ROWS_REPEATED))
+            row_repeated = _repeat_count(attributes.get(_ROWS_REPEATED))
             column = 0
             unread.clear()
         elif tag in _CELL_TAGS:
-            cell_repeated = _positive(attributes.get(_COLUMNS_REPEATED))
+            cell_repeated = _repeat_count(attributes.get(_COLUMNS_REPEATED))
             cell, shown = attributes, ""
         elif tag == _ANNOTATION_TAG:
             depth += 1
@@ -213,7 +211,7 @@ def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, lis
         nonlocal row, column, depth, in_text
         if tag == _ROW_TAG:
             if unread:
-                found.append((sheet, range(row, row + row_repeated), unread.copy()))
+                completed.append((worksheet, range(row, row + row_repeated), unread.copy()))
             row += row_repeated
         elif tag in _CELL_TAGS:
             if _is_error(cell, shown):
@@ -233,8 +231,8 @@ def _rows_with_errors(blocks: Iterable[bytes]) -> Iterator[tuple[str, range, lis
     parser = _parser(start, end, text, namespaces=True)
     for block in blocks:
         _feed(parser, block)
-        yield from found
-        found.clear()
+        yield from completed
+        completed.clear()
 
 
 def _is_error(cell: dict[str, str], shown: str) -> bool:
@@ -244,18 +242,18 @@ def _is_error(cell: dict[str, str], shown: str) -> bool:
 
 
 def _references(blocks: Iterable[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield row and column of every cell, with the help of the parser that reads references in any spelling."""
-    found: list[tuple[int, int]] = []
+    """Yield the row and column of each cell; unlike the patterns, the parser accepts any spelling of the XML."""
+    references: list[tuple[int, int]] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         if tag.rpartition(":")[2] == "c" and (match := _REFERENCE.fullmatch(attributes.get("r", ""))):
-            found.append((int(match[2]) - 1, _column_index(match[1])))
+            references.append((int(match[2]) - 1, _column_index(match[1])))
 
     parser = _parser(start, lambda tag: None, lambda data: None)
     for block in blocks:
         _feed(parser, block)
-        yield from found
-        found.clear()
+        yield from references
+        references.clear()
 
 
 def _parser(start: object, end: object, text: object, *, namespaces: bool = False) -> expat.XMLParserType:
@@ -264,11 +262,11 @@ def _parser(start: object, end: object, text: object, *, namespaces: bool = Fals
     parser.StartElementHandler = start  # type: ignore[assignment]
     parser.EndElementHandler = end  # type: ignore[assignment]
     parser.CharacterDataHandler = text  # type: ignore[assignment]
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.StartDoctypeDeclHandler = _reject_doctype
     return parser
 
 
-def _refuse_doctype(*declaration: object) -> None:
+def _reject_doctype(*declaration: object) -> None:
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 
 
@@ -279,7 +277,7 @@ def _feed(parser: expat.XMLParserType, block: bytes) -> None:
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 
-def _positive(text: str | None) -> int:
+def _repeat_count(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() else 1
 
 

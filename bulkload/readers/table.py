@@ -1,7 +1,7 @@
-"""From bare records to a table: find the header, then give every record the header's width.
+"""Find the header among records, and fit every row below it to the header's width.
 
-In: the records of one sheet or file, numbered as a spreadsheet program numbers them. Out: the header and a stream
-of `RawRow`. All formats share this, so that a long row is the same issue in a CSV file and in a workbook.
+In: the records of a worksheet or text file, numbered as a spreadsheet program numbers rows. Out: the header and a
+stream of `RawRow`. All formats share this, so a row that is too long gets the same issue in a CSV file and a workbook.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow
 from bulkload.monitors.header import column_letters
 
-HEADER_SEARCH_ROWS = 20  # rows with content that are looked at to find the header under title lines
-MAX_COLUMNS = 1_000  # columns
-_SHOWN = 60  # characters of a cell quoted in a message
+HEADER_SEARCH_ROWS = 20  # rows with content that are searched for the header
+MAX_COLUMNS = 1_000
+_MAX_QUOTED = 60  # characters of a cell that a message quotes
 
 IsHeader = Callable[[Sequence[str]], bool]
 
 
 class Record(NamedTuple):
-    """One row of a sheet as it stands there: blank, ragged or whole."""
+    """One row as read: it may be blank, too short or too long."""
 
     number: int
     cells: Sequence[str]
-    findings: Sequence[tuple[int | None, Issue]] = ()  # with the index of the cell; None: the whole row
+    findings: Sequence[tuple[int | None, Issue]] = ()  # with the index of the cell, or None for the whole row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,30 +36,30 @@ class Table:
 
     header: tuple[str, ...]
     header_number: int
-    recognised: bool  # False: no row looked like a header, so the first one with content has to do
+    recognised: bool  # False: no row is a known header, so the first row with content is used
     skipped: tuple[int, ...]  # numbers of the title lines above the header
     records: Iterator[Record]
 
 
 def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
-    """Return the table of these records; None when no record has content."""
+    """Return the table of these records; None if no record has content."""
     stream = iter(records)
-    seen: list[Record] = []
+    above: list[Record] = []
     for record in itertools.islice((r for r in stream if has_content(r)), HEADER_SEARCH_ROWS):
         header = clean_header(record.cells)
         if is_header(header):
-            skipped = tuple(r.number for r in seen)
+            skipped = tuple(r.number for r in above)
             return _table(record, header, recognised=True, skipped=skipped, records=stream)
-        seen.append(record)
-    if not seen:
+        above.append(record)
+    if not above:
         return None
-    first, below = seen[0], seen[1:]
-    rest = itertools.chain(below, stream)
+    first, *others = above
+    rest = itertools.chain(others, stream)
     return _table(first, clean_header(first.cells), recognised=False, skipped=(), records=rest)
 
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
-    """Collapse the white space of header cells (they are often wrapped) and drop empty ones at the end."""
+    """Collapse white space in header cells, which are often wrapped, and drop empty cells at the end."""
     texts = [" ".join(cell.split()) for cell in cells]
     while texts and not texts[-1]:
         texts.pop()
@@ -67,13 +67,13 @@ def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def has_content(record: Record) -> bool:
-    """Say whether a row has anything but white space in it."""
+    """True if a row has an issue or any text other than white space."""
     text = "".join(record.cells)
     return bool(record.findings) or (text != "" and not text.isspace())
 
 
 def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
-    """Yield every row with content at the width of the header; `ragged` says that a row can be too short."""
+    """Yield every row with content, fitted to the width of the header; if `ragged`, a row can be too short."""
     header, width = table.header, len(table.header)
     for record in table.records:
         cells, count = record.cells, len(record.cells)
@@ -81,12 +81,12 @@ def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
             if has_content(record):
                 yield RawRow(number=record.number, cells=tuple(cells))
         elif has_content(record):
-            yield _fitted(record, header, ragged=ragged)
+            yield _fit_to_width(record, header, ragged=ragged)
 
 
 def shorten(text: str) -> str:
-    """Return a text that fits into a message."""
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    """Return a text cut to a length that a message can quote."""
+    return text if len(text) <= _MAX_QUOTED else f"{text[: _MAX_QUOTED - 1]}…"
 
 
 def _table(
@@ -97,17 +97,17 @@ def _table(
     return Table(header=header, header_number=record.number, recognised=recognised, skipped=skipped, records=records)
 
 
-def _fitted(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
+def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
     width, cells = len(header), list(record.cells)
-    issues = [_placed(issue, index, header) for index, issue in record.findings if index is None or index < width]
+    issues = [_with_column(issue, index, header) for index, issue in record.findings if index is None or index < width]
     extra = [cell for cell in cells[width:] if cell.strip()]
     if extra:
-        what = f"The row has {len(cells)} cells" if ragged else "The row has content to the right of the last column"
-        shown = shorten("; ".join(extra))
+        problem = f"The row has {len(cells)} cells" if ragged else "The row has content to the right of the last column"
+        quoted = shorten("; ".join(extra))
         issues.append(
             Issue(
                 code="row.long",
-                message=f"{what}, but the header has {width} columns; the extra content is {shown!r}.",
+                message=f"{problem}, but the header has {width} columns; the extra content is {quoted!r}.",
                 value="; ".join(extra),
             )
         )
@@ -116,14 +116,14 @@ def _fitted(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
             Issue(
                 code="row.short",
                 message=f"The row has {len(cells)} cells, but the header has {width} columns; "
-                "every row needs all separators, also around empty cells.",
+                "every row needs all delimiters, including those around empty cells.",
             )
         )
     fitted = (cells + [""] * (width - len(cells)))[:width]
     return RawRow(number=record.number, cells=tuple(fitted), issues=tuple(issues))
 
 
-def _placed(issue: Issue, index: int | None, header: tuple[str, ...]) -> Issue:
+def _with_column(issue: Issue, index: int | None, header: tuple[str, ...]) -> Issue:
     if index is None:
         return issue
     return replace(issue, column=header[index] or column_letters(index))

@@ -1,8 +1,8 @@
-"""The Excel family (xlsx, xlsm, xls, xlsb, ods): a workbook goes in, the table of one sheet comes out.
+"""Read workbooks: xlsx, xlsm, xls, xlsb and ods.
 
-calamine is asked directly and not through pandas: pandas collects the whole sheet as a data frame, needs nearly
-twice the time, and hides which sheets are hidden, where the used range starts and which cells hold errors.
-Macros are never run: nothing here can.
+In: a path. Out: a `Source` with the table of one worksheet. calamine is called directly, not through pandas: pandas
+loads the worksheet into a data frame, takes nearly twice as long, and does not report which worksheets are hidden,
+where the used range starts and which cells hold errors. Macros are never run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_scan, zip_package
-from bulkload.readers.sheet_scan import SheetSurvey, UnreadCell
+from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
@@ -29,118 +29,121 @@ if TYPE_CHECKING:
 
     from python_calamine import CalamineWorkbook
 
-MAX_BYTES = 512 << 20  # bytes of a workbook as it lies on the disk
-EXACT_FROM = 1e15  # Excel keeps 15 digits of a number, so those from here on may have lost some
+MAX_BYTES = 512 << 20  # bytes of a workbook's file
+EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
 _ZIP = b"PK"
-_CONTENT = "content.xml"  # where an OpenDocument package has its sheets
+_CONTENT = "content.xml"  # the part of an OpenDocument package that holds its worksheets
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-# What OLE documents have inside, by the name of a stream that only they have
-_OLE_FOREIGN = (
+# OLE documents that cannot be read, recognised by the name of a stream that only they have
+_FOREIGN_OLE = (
     ("EncryptedPackage", "a workbook protected by a password; save it without one"),
     ("WordDocument", "a Word document, not a workbook"),
     ("PowerPoint Document", "a PowerPoint presentation, not a workbook"),
     ("__substg1.0_", "an Outlook message, not a workbook"),
 )
-_SHOWN_SHEETS = 20  # names of sheets that a message lists
-_GLANCED_BYTES, _GLANCED_CELLS = 4 << 20, 1_000_000  # of a workbook and its sheet, opened only to say that it fits too
-_SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands on opening, besides the list of sheets
+_MAX_LISTED = 20  # names of worksheets that a message lists
+# The largest workbook and worksheet that are read only to report that a further worksheet matches
+_MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
+_SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands when it opens a workbook
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Say whether a file is a zip package or an OLE document; which of them are workbooks is said on opening."""
+    """True for a zip package or an OLE document; opening it checks whether it is a workbook."""
     return head.startswith((_ZIP + b"\x03\x04", _ZIP + b"\x05\x06", _OLE))
 
 
 @contextmanager
 def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
-    """Open a workbook as a source; its rows can be read while the context lasts."""
+    """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
-    with _opened(path) as book:
-        name, table = _choose(book, sheet, is_header)
-        pages = _continuations(book, name, table)
-        details = {"sheet": name} if len(book.visible) + len(book.hidden) > 1 else {}
-        if sheet is None and (others := _also_fitting(book, (name, *pages), is_header)):
-            details["other sheets"] = f"also fits: {', '.join(others)}"
+    with _open(path) as workbook:
+        name, table = _select_worksheet(workbook, sheet, is_header)
+        continuations = _continuations(workbook, name, table)
+        details = {"sheet": name} if len(workbook.visible) + len(workbook.hidden) > 1 else {}
+        if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
+            details["other sheets"] = f"also matching: {', '.join(matches)}"
         yield Source(
             path=path,
             name=path.name,
-            format=book.kind,
+            format=workbook.format,
             header=table.header,
-            rows=raw_rows(replace(table, records=_with_pages(book, table, pages)), ragged=False),
+            rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
             details=details,
-            notes=_notes(book, name, table, pages),
+            notes=_notes(workbook, name, table, continuations),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Workbook:
-    """An opened workbook: calamine's view of it, and its package where it has one."""
+    """An open workbook: as calamine reads it, and its zip package if it has one."""
 
     path: Path
-    kind: str
+    format: str
     calamine: CalamineWorkbook
     visible: tuple[str, ...]
     hidden: tuple[str, ...]
     package: zipfile.ZipFile | None  # None for xls
-    parts: Mapping[str, str]  # of an Excel package: where each sheet is
+    parts: Mapping[str, str]  # of an Excel package, by the name of the worksheet
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Workbook]:
+def _open(path: Path) -> Iterator[_Workbook]:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum, load_workbook
 
     with ExitStack() as stack:
-        zipped: zipfile.ZipFile | None = None
-        kind, parts = "xls", dict[str, str]()
+        package: zipfile.ZipFile | None = None
+        file_format, parts = "xls", dict[str, str]()
         with path.open("rb") as file:
             is_package = file.read(len(_ZIP)) == _ZIP
         if is_package:
-            zipped = stack.enter_context(zip_package.opened(path))
-            with zip_package.damage_translated():
-                kind = zip_package.kind_of(zipped)
-                zip_package.guard(zipped, path)
-                parts = {} if kind == "ods" else zip_package.sheet_parts(zipped, kind)
-                _prove_sizes(zipped)
+            package = stack.enter_context(zip_package.open_package(path))
+            with zip_package.translate_damage():
+                file_format = zip_package.workbook_format(package)
+                zip_package.check_size(package, path)
+                parts = {} if file_format == "ods" else zip_package.worksheet_parts(package, file_format)
+                _verify_shared_parts(package)
         else:
-            _refuse_foreign_ole(path)
-        # calamine believes the suffix of a path; given a file, it looks at the content
-        honest = path.suffix.lower() == f".{kind}"
-        with _translated():
-            calamine = stack.enter_context(load_workbook(path if honest else stack.enter_context(path.open("rb"))))
-            sheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+            _reject_foreign_ole(path)
+        # calamine trusts the suffix of a path; for an open file, it checks the content
+        suffix_matches = path.suffix.lower() == f".{file_format}"
+        with _translate_errors():
+            calamine = stack.enter_context(
+                load_workbook(path if suffix_matches else stack.enter_context(path.open("rb")))
+            )
+            worksheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         yield _Workbook(
             path=path,
-            kind=kind,
+            format=file_format,
             calamine=calamine,
-            visible=tuple(each.name for each in sheets if each.visible == SheetVisibleEnum.Visible),
-            hidden=tuple(each.name for each in sheets if each.visible != SheetVisibleEnum.Visible),
-            package=zipped,
+            visible=tuple(each.name for each in worksheets if each.visible == SheetVisibleEnum.Visible),
+            hidden=tuple(each.name for each in worksheets if each.visible != SheetVisibleEnum.Visible),
+            package=package,
             parts=parts,
         )
 
 
-def _prove_sizes(zipped: zipfile.ZipFile) -> None:
-    """Read the shared parts once, so that a package that lies about their size is refused before calamine."""
-    for part in zipped.namelist():
+def _verify_shared_parts(package: zipfile.ZipFile) -> None:
+    """Read the shared parts once, so that false sizes are rejected before calamine expands them."""
+    for part in package.namelist():
         if part.lower().rpartition("/")[2].startswith(_SHARED_PARTS):
-            for _ in zip_package.blocks(zipped, part):
+            for _ in zip_package.read_blocks(package, part):
                 pass
 
 
-def _refuse_foreign_ole(path: Path) -> None:
+def _reject_foreign_ole(path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for name, what in _OLE_FOREIGN:
-            if content.find(name.encode("utf-16-le")) >= 0:
-                raise InputError(f"it is {what}.")
+        for stream, description in _FOREIGN_OLE:
+            if content.find(stream.encode("utf-16-le")) >= 0:
+                raise InputError(f"it is {description}.")
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Translate what calamine raises, also when it loses its footing on a damaged file."""
+def _translate_errors() -> Iterator[None]:
+    """Translate calamine's exceptions, and its panics on damaged files, into `InputError`."""
     from python_calamine import CalamineError, PasswordError
 
     try:
@@ -149,217 +152,220 @@ def _translated() -> Iterator[None]:
         raise InputError("the workbook is protected by a password; save it without one.") from error
     except CalamineError as error:
         if "Cell limit" in str(error):
-            raise InputError(f"a sheet of the workbook reaches over too many cells ({error}).") from error
+            raise InputError(f"a worksheet spans too many cells ({error}).") from error
         raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
     except BaseException as error:
-        # A panic in Rust code is no Exception, and its class cannot be imported.
+        # A panic in Rust code is not an Exception, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
         raise InputError("the workbook is damaged; save or send it again.") from error
 
 
-def _choose(book: _Workbook, wanted: str | None, is_header: IsHeader) -> tuple[str, Table]:
-    """Return the sheet asked for, else the first visible one with the columns that are needed."""
+def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsHeader) -> tuple[str, Table]:
+    """Return the requested worksheet, else the first visible one with the required columns, else with content."""
     fallback: tuple[str, Table] | None = None
-    for name in book.visible if wanted is None else (_named(book, wanted),):
-        table = find_table(_records(book, name), is_header)
+    for name in workbook.visible if requested is None else (_worksheet_name(workbook, requested),):
+        table = find_table(_records(workbook, name), is_header)
         if table is None:
             continue
         if table.recognised:
             return name, table
         fallback = fallback or (name, table)
     if fallback is None:
-        where = "no visible sheet has" if wanted is None else f"the sheet {wanted!r} does not have"
-        raise InputError(f"{where} any content; a header and rows below it are needed.{_mention(book.hidden)}")
+        problem = "no visible worksheet has content" if requested is None else f"the worksheet {requested!r} is empty"
+        raise InputError(f"{problem}; a header and rows below it are required.{_hidden_sentence(workbook.hidden)}")
     return fallback
 
 
-def _also_fitting(book: _Workbook, read: Sequence[str], is_header: IsHeader) -> list[str]:
-    """Name the sheets that could have been meant as well; one that is large or cannot be read is not looked at."""
-    if book.path.stat().st_size > _GLANCED_BYTES:
+def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> list[str]:
+    """Name the further visible worksheets with the required columns; skip those that are large or cannot be read."""
+    if workbook.path.stat().st_size > _MAX_PREVIEW_BYTES:
         return []
-    fitting = []
-    for name in book.visible[book.visible.index(read[0]) + 1 :][:_SHOWN_SHEETS]:
+    matches = []
+    for name in workbook.visible[workbook.visible.index(read[0]) + 1 :][:_MAX_LISTED]:
         with suppress(InputError):
-            if name not in read and _survey(book, name, most=_GLANCED_CELLS).cells <= _GLANCED_CELLS:
-                table = find_table(_records(book, name), is_header)
+            if name not in read and _survey(workbook, name, max_cells=_MAX_PREVIEW_CELLS).cells <= _MAX_PREVIEW_CELLS:
+                table = find_table(_records(workbook, name), is_header)
                 if table is not None and table.recognised:
-                    fitting.append(name)
-    return fitting
+                    matches.append(name)
+    return matches
 
 
-def _named(book: _Workbook, wanted: str) -> str:
-    names = book.visible + book.hidden
+def _worksheet_name(workbook: _Workbook, requested: str) -> str:
+    names = workbook.visible + workbook.hidden
     for name in names:
-        if name == wanted:
+        if name == requested:
             return name
-    for name in names:  # no two sheets differ in case only
-        if name.casefold() == wanted.strip().casefold():
+    for name in names:  # names of worksheets never differ in case only
+        if name.casefold() == requested.strip().casefold():
             return name
-    shown = ", ".join(repr(name) for name in names[:_SHOWN_SHEETS])
-    raise InputError(f"there is no sheet {wanted!r}; the workbook has {shown}.")
+    listed = ", ".join(repr(name) for name in names[:_MAX_LISTED])
+    raise InputError(f"worksheet {requested!r} not found; the workbook has {listed}.")
 
 
-def _mention(hidden: Sequence[str]) -> str:
+def _hidden_sentence(hidden: Sequence[str]) -> str:
     if not hidden:
         return ""
-    names = ", ".join(repr(name) for name in hidden[:_SHOWN_SHEETS])
-    return f" Hidden sheets were not looked at: {names}."
+    names = ", ".join(repr(name) for name in hidden[:_MAX_LISTED])
+    return f" Hidden worksheets were ignored: {names}."
 
 
-def _notes(book: _Workbook, name: str, table: Table, pages: Sequence[str]) -> tuple[str, ...]:
+def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence[str]) -> tuple[str, ...]:
     notes = []
-    if hidden := [other for other in book.hidden if other != name and other not in pages]:
-        notes.append(_mention(hidden).strip())
+    if hidden := [each for each in workbook.hidden if each != name and each not in continuations]:
+        notes.append(_hidden_sentence(hidden).strip())
     if table.skipped:
-        notes.append(f"The header was found in row {table.header_number}; what stands above it was left out.")
-    if pages:
-        names = ", ".join(repr(page) for page in pages)
-        notes.append(f"The sheet goes on in {names}, whose rows are numbered on from its last one.")
-    if book.kind == "xlsm":
+        notes.append(f"The header was found in row {table.header_number}; the rows above it were ignored.")
+    if continuations:
+        names = ", ".join(map(repr, continuations))
+        notes.append(f"The worksheet continues in {names}; row numbers continue as well.")
+    if workbook.format == "xlsm":
         notes.append("The workbook has macros, which are never run.")
     return tuple(notes)
 
 
-def _continuations(book: _Workbook, name: str, table: Table) -> list[str]:
-    """Name the further pages of a results workbook.
+def _continuations(workbook: _Workbook, name: str, table: Table) -> list[str]:
+    """Name the worksheets that continue the rows of a results workbook.
 
-    Only of those: Excel gives a sheet that a person copied the same kind of name, and a forgotten copy must not
-    be sent to the account.
+    Only a results workbook has them: Excel gives a copied worksheet the same form of name, and a forgotten copy must
+    not be sent to the account.
     """
     if results_prefix(table.header) is None:
         return []
-    names = set(book.visible + book.hidden)
-    return list(itertools.takewhile(names.__contains__, (f"{name} ({page})" for page in itertools.count(2))))
+    names = set(workbook.visible + workbook.hidden)
+    return list(itertools.takewhile(names.__contains__, (f"{name} ({number})" for number in itertools.count(2))))
 
 
-def _with_pages(book: _Workbook, table: Table, pages: Sequence[str]) -> Iterator[Record]:
+def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]) -> Iterator[Record]:
     last = table.header_number
     for record in table.records:
         last = record.number
         yield record
-    for page in pages:
-        below = find_table(_records(book, page), lambda cells: tuple(cells) == table.header)
+    for name in continuations:
+        below = find_table(_records(workbook, name), lambda cells: tuple(cells) == table.header)
         if below is None or not below.recognised:
-            raise InputError(f"the sheet {page!r} does not continue the columns of the worksheets before it.")
+            raise InputError(f"the worksheet {name!r} does not have the columns of the worksheets before it.")
         offset = last - below.header_number
         for record in below.records:
             last = record.number + offset
             yield record._replace(number=last)
 
 
-def _records(book: _Workbook, name: str) -> Iterator[Record]:
-    """Yield the rows of a sheet by the numbers that a spreadsheet program shows, lost cells filled in."""
-    survey = _survey(book, name)
-    _refuse_too_large(name, survey)
-    with _translated():
-        sheet = book.calamine.get_sheet_by_name(name)
-    start = sheet.start
-    left = start[1] if start else 0
-    waiting = itertools.groupby(_unread_cells(book, name) if survey.suspicious else (), key=lambda cell: cell.row)
-    ahead = next(waiting, None)
+def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
+    """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
+    survey = _survey(workbook, name)
+    _reject_too_large(name, survey)
+    with _translate_errors():
+        worksheet = workbook.calamine.get_sheet_by_name(name)
+    start = worksheet.start
+    first_column = start[1] if start else 0
+    unread_cells = _unread_cells(workbook, name) if survey.may_have_unread_cells else ()
+    unread_rows = itertools.groupby(unread_cells, key=lambda cell: cell.row)
+    unread = next(unread_rows, None)
     index = -1
     if start:
-        # calamine's rows begin in the first row of the sheet, but in the first column with content
-        for index, values in enumerate(sheet.iter_rows()):
-            texts, findings = _texts(values)
-            if ahead and ahead[0] == index:
-                _fill(texts, findings, ahead[1], left)
-                ahead = next(waiting, None)
+        # calamine's rows start at the first row of the worksheet, but at the first column with content
+        for index, values in enumerate(worksheet.iter_rows()):
+            texts, findings = _cell_texts(values)
+            if unread and unread[0] == index:
+                _fill_unread(texts, findings, unread[1], first_column)
+                unread = next(unread_rows, None)
             yield Record(index + 1, texts, findings)
-    while ahead:  # rows that have nothing else
+    while unread:  # rows that have no other content
         texts, findings = [], []
-        if ahead[0] > index:
-            _fill(texts, findings, ahead[1], left)
-            yield Record(ahead[0] + 1, texts, findings)
-        ahead = next(waiting, None)
+        if unread[0] > index:
+            _fill_unread(texts, findings, unread[1], first_column)
+            yield Record(unread[0] + 1, texts, findings)
+        unread = next(unread_rows, None)
 
 
-def _refuse_too_large(name: str, survey: SheetSurvey) -> None:
+def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
     if survey.cells > sheet_scan.MAX_CELLS:
         raise InputError(
-            f"the sheet {name!r} reaches over {survey.cells:,} cells; {sheet_scan.MAX_CELLS:,} are allowed. "
+            f"the worksheet {name!r} spans {survey.cells:,} cells; {sheet_scan.MAX_CELLS:,} are allowed. "
             "Delete stray content far below or to the right of the table."
         )
 
 
-def _survey(book: _Workbook, name: str, *, most: int = sheet_scan.MAX_CELLS) -> SheetSurvey:
-    if book.package is None:
-        return SheetSurvey(0, True)  # an xls sheet ends at 65,536 rows and 256 columns; looking twice is cheap
-    if book.kind == "ods":
-        return sheet_scan.survey_open_document(zip_package.blocks(book.package, _CONTENT))
-    if name not in book.parts:
-        raise InputError(f"the workbook is damaged: the sheet {name!r} is missing.")
-    part = book.parts[name]
-    if book.kind == "xlsb":
-        return sheet_scan.survey_binary(zip_package.blocks(book.package, part))
-    survey = sheet_scan.survey_xml(zip_package.blocks(book.package, part))
-    if survey.cells > most:
-        survey = survey._replace(cells=sheet_scan.exact_cells_xml(zip_package.blocks(book.package, part)))
+def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_CELLS) -> WorksheetSurvey:
+    if workbook.package is None:
+        return WorksheetSurvey(0, True)  # an xls worksheet has at most 65,536 rows of 256 cells, so a scan is cheap
+    if workbook.format == "ods":
+        return sheet_scan.survey_open_document(zip_package.read_blocks(workbook.package, _CONTENT))
+    if name not in workbook.parts:
+        raise InputError(f"the workbook is damaged: the worksheet {name!r} is missing.")
+    part = workbook.parts[name]
+    if workbook.format == "xlsb":
+        return sheet_scan.survey_binary(zip_package.read_blocks(workbook.package, part))
+    survey = sheet_scan.survey_xml(zip_package.read_blocks(workbook.package, part))
+    if survey.cells > max_cells:
+        survey = survey._replace(cells=sheet_scan.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
     return survey
 
 
-def _unread_cells(book: _Workbook, name: str) -> Iterator[UnreadCell]:
-    if book.package is None:
-        return biff.unread_cells_xls(book.path, book.calamine.sheet_names.index(name))
-    if book.kind == "ods":
-        return sheet_scan.unread_cells_open_document(zip_package.blocks(book.package, _CONTENT), name)
-    blocks = zip_package.blocks(book.package, book.parts[name])
-    return sheet_scan.unread_cells_binary(blocks) if book.kind == "xlsb" else sheet_scan.unread_cells_xml(blocks)
+def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
+    if workbook.package is None:
+        return biff.unread_cells_xls(workbook.path, workbook.calamine.sheet_names.index(name))
+    if workbook.format == "ods":
+        return sheet_scan.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
+    blocks = zip_package.read_blocks(workbook.package, workbook.parts[name])
+    return sheet_scan.unread_cells_binary(blocks) if workbook.format == "xlsb" else sheet_scan.unread_cells_xml(blocks)
 
 
-def _fill(texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], left: int) -> None:
-    """Put the lost cells of one row into it, each with its issue."""
+def _fill_unread(
+    texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], first_column: int
+) -> None:
+    """Add the unread cells of one row to its texts, and an issue for each."""
     for cell in cells:
-        index = cell.column - left
+        index = cell.column - first_column
         if not 0 <= index < MAX_COLUMNS:
             continue
         texts.extend([""] * (index + 1 - len(texts)))
         texts[index] = texts[index] or cell.error
         if cell.error:
-            message = f"The cell shows the error {cell.error}; a value is needed."
+            message = f"The cell shows the error {cell.error}; a value is required."
             findings.append((index, Issue(code="cell.error", message=message, value=cell.error)))
         else:
             message = (
                 "The formula in this cell has no stored value; open and save the file in a spreadsheet program, "
-                "or put the value itself there."
+                "or enter the value itself."
             )
             findings.append((index, Issue(code="cell.formula", message=message)))
 
 
-def _texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
+def _cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
     try:
         return [value if type(value) is str else _exact_text(value) for value in values], []
-    except _Inexact:
-        texts = list(map(_text, values))
+    except _InexactNumber:
+        texts = list(map(_cell_text, values))
     findings: list[tuple[int | None, Issue]] = []
     for index, (value, text) in enumerate(zip(values, texts, strict=True)):
         if _is_inexact(value):
             message = (
                 f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
-                "format the cell as text and type it again."
+                "format the cell as text and enter it again."
             )
             findings.append((index, Issue(code="cell.precision", message=message, value=text)))
     return texts, findings
 
 
-class _Inexact(Exception):
-    """A number may have lost digits."""
+class _InexactNumber(Exception):
+    """A row has a number that may have lost digits."""
 
 
 @lru_cache(maxsize=4096, typed=True)
 def _exact_text(value: Value) -> str:
     if _is_inexact(value):
-        raise _Inexact
-    return _text(value)
+        raise _InexactNumber
+    return _cell_text(value)
 
 
 def _is_inexact(value: Value) -> bool:
     return isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM
 
 
-def _text(value: Value) -> str:
-    """Return a value as people would type it."""
+def _cell_text(value: Value) -> str:
+    """Return a value as a person would type it."""
     if isinstance(value, float):
         if value.is_integer() and not _is_inexact(value):
             return str(int(value))

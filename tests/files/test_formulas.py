@@ -1,4 +1,4 @@
-"""Formulas are made harmless in CSV files, and nothing else happens to a cell."""
+"""Cells that could be read as formulas are protected in CSV files; all others stay unchanged."""
 
 import pytest
 from hypothesis import given
@@ -11,17 +11,17 @@ TEXT = st.text() | st.from_regex(r"\A'{0,3}[=+\-@\t\r'a ]{0,3}.{0,5}\Z")
 
 
 @given(TEXT)
-def test_every_text_comes_back(text: str) -> None:
+def test_every_text_is_restored(text: str) -> None:
     assert restore(neutralise(text)) == text
 
 
 @given(TEXT)
-def test_what_is_written_never_starts_like_a_formula(text: str) -> None:
+def test_protected_text_never_starts_like_a_formula(text: str) -> None:
     assert not neutralise(text).startswith(tuple(START))
 
 
 @given(TEXT.filter(lambda text: not text.lstrip("'").startswith(tuple(START))))
-def test_harmless_text_is_left_alone_both_ways(text: str) -> None:
+def test_harmless_text_is_never_changed(text: str) -> None:
     assert neutralise(text) == text == restore(text)
 
 

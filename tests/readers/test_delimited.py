@@ -1,4 +1,4 @@
-"""Text files: the same rows however they were saved, row numbers as shown, and no fault without a word."""
+"""Text files: equal rows from every encoding and delimiter, row numbers as shown, every fault reported."""
 
 import csv
 import io
@@ -71,7 +71,7 @@ VARIATIONS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", VARIATIONS.values(), ids=VARIATIONS.keys())
-def test_however_a_file_was_saved_its_rows_are_the_same(tmp_path: Path, content: bytes) -> None:
+def test_every_encoding_and_delimiter_gives_the_same_rows(tmp_path: Path, content: bytes) -> None:
     source, rows = read(written(tmp_path, content))
     assert source.header == HEADER
     assert [row.cells for row in rows] == list(ROWS)
@@ -79,7 +79,7 @@ def test_however_a_file_was_saved_its_rows_are_the_same(tmp_path: Path, content:
     assert source.details.keys() == {"encoding", "delimiter"}
 
 
-# Control characters but line ends and tabs would make it binary data, which is refused.
+# Control characters other than line ends and tabs would make it binary data, which is rejected.
 CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20) | st.sampled_from(
     ['"', '""', "\r\n", "\r", "\n", ",", ";", "\t", "|", "=1", "'", "NA", " "]
 )
@@ -96,15 +96,15 @@ CELL = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size
 def test_what_a_csv_writer_writes_is_read_cell_by_cell(
     tmp_path: Path, rows: list[tuple[str, ...]], delimiter: str, end: str, quote_all: bool, encoding: str
 ) -> None:
-    if encoding == "utf-16":  # where a replacement character is what cannot be decoded
+    if encoding == "utf-16":  # where a replacement character stands for bytes that cannot be decoded
         rows = [tuple(cell.replace("\ufffd", "?") for cell in row) for row in rows]
-    # Python 3.11 quotes a line break only if it is the file's own
+    # Python 3.11 quotes a line break only if it is the file's line terminator
     text = as_csv((HEADER, *rows), delimiter, end, quote_all=quote_all or end != "\r\n")
-    source, found = read(written(tmp_path, text.encode(encoding)))
+    source, actual = read(written(tmp_path, text.encode(encoding)))
     expected = [(number, row) for number, row in enumerate(rows, 2) if "".join(row).strip()]
     assert source.header == HEADER
-    assert [(row.number, row.cells) for row in found] == expected
-    assert not any(row.issues for row in found)
+    assert [(row.number, row.cells) for row in actual] == expected
+    assert not any(row.issues for row in actual)
 
 
 def test_rows_are_numbered_as_a_spreadsheet_program_shows_them(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_rows_are_numbered_as_a_spreadsheet_program_shows_them(tmp_path: Path) -
     assert "row 3" in source.notes[0]
 
 
-def test_long_and_short_rows_are_their_own_issue_and_the_file_goes_on(tmp_path: Path) -> None:
+def test_long_and_short_rows_get_an_issue_and_reading_continues(tmp_path: Path) -> None:
     text = "type,name,hostname\nimap,a,h,extra,,more\nimap,b\npop,c,h\nimap,d,h,,\n"
     _, rows = read(written(tmp_path, text))
     assert [row.cells for row in rows] == [("imap", "a", "h"), ("imap", "b", ""), ("pop", "c", "h"), ("imap", "d", "h")]
@@ -132,14 +132,14 @@ def test_long_and_short_rows_are_their_own_issue_and_the_file_goes_on(tmp_path: 
         ('imap,"begun', "begun"),
     ],
 )
-def test_one_lost_quote_costs_one_row_and_not_the_rest_of_the_file(tmp_path: Path, bad: str, cell: str) -> None:
+def test_a_missing_quote_affects_one_row_and_not_the_rest_of_the_file(tmp_path: Path, bad: str, cell: str) -> None:
     text = f"type,name,hostname\npop,a,h\n{bad}\npop,b,h\npop,c,h\n"
     _, rows = read(written(tmp_path, text))
     assert [(row.number, row.cells[1]) for row in rows] == [(2, "a"), (3, cell), (4, "b"), (5, "c")]
     assert [[issue.code for issue in row.issues] for row in rows] == [[], ["row.quote"], [], []]
 
 
-def test_a_lost_quote_is_noticed_when_a_later_quote_seems_to_close_it(tmp_path: Path) -> None:
+def test_a_missing_quote_is_detected_when_a_later_quote_seems_to_close_it(tmp_path: Path) -> None:
     text = 'type,name,hostname\nimap,"lost,h\npop,b,h\npop,"c, d",h\npop,e,h\n'
     _, rows = read(written(tmp_path, text))
     assert [row.number for row in rows] == [2, 3, 4, 5]
@@ -147,34 +147,34 @@ def test_a_lost_quote_is_noticed_when_a_later_quote_seems_to_close_it(tmp_path: 
     assert [bool(row.issues) for row in rows] == [True, False, False, False]
 
 
-def test_a_lost_quote_far_from_the_end_is_found_within_bounds(tmp_path: Path) -> None:
+def test_a_missing_quote_far_from_the_end_is_detected_within_limits(tmp_path: Path) -> None:
     below = "".join(f"pop,host {number},h\n" for number in range(30_000))
     _, rows = read(written(tmp_path, f'type,name,hostname\nimap,"lost,h\n{below}'))
     assert len(rows) == 30_001
     assert [row.number for row in rows if row.issues] == [2]
 
 
-def test_an_enormous_cell_is_the_issue_of_its_row(tmp_path: Path) -> None:
+def test_an_enormous_cell_is_an_issue_of_its_row(tmp_path: Path) -> None:
     text = f"type,name,hostname\nimap,{'x' * 200_000},h\npop,b,h\n"
     _, rows = read(written(tmp_path, text))
     assert [issue.code for issue in rows[0].issues] == ["row.size"]
     assert rows[1].cells == ("pop", "b", "h")
 
 
-def test_a_line_without_end_is_refused_by_its_row(tmp_path: Path) -> None:
+def test_an_endless_line_is_rejected_with_its_row_number(tmp_path: Path) -> None:
     path = written(tmp_path, "type,name,hostname\npop,b,h\nimap," + "x" * 2_000_000)
     with pytest.raises(InputError, match=r"hosts\.csv: row 3 has a line of"):
         read(path)
 
 
-def test_one_windows_byte_deep_inside_a_file_decides_its_encoding(tmp_path: Path) -> None:
+def test_one_windows_byte_far_down_in_a_file_decides_its_encoding(tmp_path: Path) -> None:
     text = "type,name,hostname\n" + "imap,plain,h\n" * 20_000 + "pop,Zürich,h\n"
     source, rows = read(written(tmp_path, text.encode("cp1252")))
     assert rows[-1].cells == ("pop", "Zürich", "h")
     assert source.details["encoding"] == "Windows-1252 (assumed)"
 
 
-def test_in_a_utf8_file_a_byte_that_does_not_fit_is_the_issue_of_its_row(tmp_path: Path) -> None:
+def test_an_invalid_byte_in_a_utf8_file_is_an_issue_of_its_row(tmp_path: Path) -> None:
     good = "type,name,hostname\nimap,Zürich,h\nimap,Genève,h\n".encode()
     source, rows = read(written(tmp_path, good + b"pop,K\xf6ln,h\n" + "pop,Łódź,h\n".encode()))
     assert [row.cells[1] for row in rows] == ["Zürich", "Genève", "K\ufffdln", "Łódź"]
@@ -184,14 +184,14 @@ def test_in_a_utf8_file_a_byte_that_does_not_fit_is_the_issue_of_its_row(tmp_pat
         [("cell.encoding", "name")],
         [],
     ]
-    assert "1 byte does not fit" in source.details["encoding"]
+    assert "1 invalid byte" in source.details["encoding"]
 
 
 @pytest.mark.parametrize("name", ["Zürich", "Ágnes", "Łódź", "Tōkyō ’09"])
-def test_a_cell_in_utf8_among_others_that_are_not_is_the_issue_of_its_row(tmp_path: Path, name: str) -> None:
-    """A curly quote after É looks like a character of UTF-8, but the whole cell does not."""
-    odd = "type,name,hostname\nimap,Köln,h\npop,“CAFÉ”,h\npop,äöüß,h\n".encode("cp1252")
-    source, rows = read(written(tmp_path, odd + f"imap,{name},h\n".encode() + b"pop,plain,h\n"))
+def test_a_cell_in_utf8_in_a_windows_1252_file_is_an_issue_of_its_row(tmp_path: Path, name: str) -> None:
+    """É and a curly quote look like one UTF-8 character, but the whole cell is not valid UTF-8."""
+    windows = "type,name,hostname\nimap,Köln,h\npop,“CAFÉ”,h\npop,äöüß,h\n".encode("cp1252")
+    source, rows = read(written(tmp_path, windows + f"imap,{name},h\n".encode() + b"pop,plain,h\n"))
     assert [row.cells[1] for row in rows[:3]] == ["Köln", "“CAFÉ”", "äöüß"]
     assert [[(issue.code, issue.column) for issue in row.issues] for row in rows] == [
         *([], [], []),
@@ -202,19 +202,19 @@ def test_a_cell_in_utf8_among_others_that_are_not_is_the_issue_of_its_row(tmp_pa
     assert source.details["encoding"] == "Windows-1252 (assumed)"
 
 
-def test_bytes_that_windows_1252_does_not_have_are_the_issue_of_their_row(tmp_path: Path) -> None:
+def test_bytes_undefined_in_windows_1252_are_an_issue_of_their_row(tmp_path: Path) -> None:
     _, rows = read(written(tmp_path, b"type,name,hostname\nimap,K\xf6ln,h\npop,a\x81b,h\n"))
     assert rows[0].cells[1] == "Köln"
     assert [issue.code for issue in rows[1].issues] == ["cell.encoding"]
 
 
-def test_a_half_character_at_the_end_of_utf16_is_the_issue_of_its_row(tmp_path: Path) -> None:
+def test_half_a_character_at_the_end_of_utf16_is_an_issue_of_its_row(tmp_path: Path) -> None:
     content = "type,name,hostname\nimap,a,h".encode("utf-16") + b"\x41"
     _, rows = read(written(tmp_path, content))
     assert [issue.code for issue in rows[0].issues] == ["cell.encoding"]
 
 
-def test_a_nul_character_is_the_issue_of_its_cell(tmp_path: Path) -> None:
+def test_a_nul_character_is_an_issue_of_its_cell(tmp_path: Path) -> None:
     _, rows = read(written(tmp_path, "type,name,hostname\nimap,a\0b,h\npop,c,h\n"))
     assert [(issue.code, issue.column) for issue in rows[0].issues] == [("cell.nul", "name")]
     assert "\0" not in rows[0].cells[1]
@@ -222,7 +222,7 @@ def test_a_nul_character_is_the_issue_of_its_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["run_id", "bulkload_run_id"])
-def test_cells_of_a_results_file_are_restored_and_those_of_others_are_not(tmp_path: Path, run_id: str) -> None:
+def test_cells_are_restored_in_a_results_file_only(tmp_path: Path, run_id: str) -> None:
     results = f"type,name,hostname,'=mine,{run_id}\nimap,'-5,'=h,'plain,r1\n"
     source, rows = read(written(tmp_path, results))
     assert source.header == ("type", "name", "hostname", "=mine", run_id)
@@ -232,41 +232,41 @@ def test_cells_of_a_results_file_are_restored_and_those_of_others_are_not(tmp_pa
     assert rows[0].cells[:3] == ("imap", "'-5", "'=h")
 
 
-def test_without_a_known_header_the_first_row_with_content_is_it(tmp_path: Path) -> None:
+def test_without_a_known_header_the_first_row_with_content_is_the_header(tmp_path: Path) -> None:
     source, rows = read(written(tmp_path, "\nserver;label;kind\na;b;c\nd;e;f\n"))
     assert source.header == ("server", "label", "kind")
     assert [(row.number, row.cells) for row in rows] == [(3, ("a", "b", "c")), (4, ("d", "e", "f"))]
 
 
-def test_a_header_is_looked_for_in_the_first_rows_only(tmp_path: Path) -> None:
+def test_only_the_first_rows_are_searched_for_a_header(tmp_path: Path) -> None:
     source, rows = read(written(tmp_path, "note,x\n" * 20 + "type,name,hostname\n"))
     assert source.header == ("note", "x")
     assert len(rows) == 20
 
 
-def test_a_header_alone_is_a_file_without_rows(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
     source, rows = read(written(tmp_path, ",".join(HEADER)))
     assert source.header == HEADER
     assert rows == []
 
 
-def test_too_many_columns_are_refused_with_both_numbers(tmp_path: Path) -> None:
+def test_too_many_columns_are_rejected_with_both_numbers(tmp_path: Path) -> None:
     path = written(tmp_path, ",".join(["type", "name", "hostname", *map(str, range(998))]) + "\n")
     with pytest.raises(InputError, match=r"1,001 columns; 1,000 are allowed"):
         read(path)
 
 
-def test_a_file_of_blank_rows_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_blank_rows_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="only blank rows"):
         read(written(tmp_path, "\n,,\n  \n"))
 
 
-def test_a_text_file_has_no_sheet_to_ask_for(tmp_path: Path) -> None:
+def test_a_worksheet_requested_from_a_text_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'Hosts' was requested, but a text file has no worksheets"):
         read(written(tmp_path, PLAIN), sheet="Hosts")
 
 
-def test_what_was_assumed_is_told(tmp_path: Path) -> None:
+def test_the_assumed_encoding_and_delimiter_are_shown(tmp_path: Path) -> None:
     source, _ = read(written(tmp_path, as_csv((HEADER, *ROWS), ";").encode("cp1252")))
     assert source.details == {"encoding": "Windows-1252 (assumed)", "delimiter": "semicolon"}
     assert (source.format, source.name) == ("csv", "hosts.csv")

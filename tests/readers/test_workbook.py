@@ -1,4 +1,4 @@
-"""Workbooks: the same rows whoever saved them, row numbers as shown, no error cell lost, nothing foreign opened."""
+"""Workbooks: equal rows from every program that saves them, row numbers as shown, every error cell reported."""
 
 import contextlib
 import datetime
@@ -42,7 +42,7 @@ def codes(row: RawRow) -> list[tuple[str, str | None]]:
 
 
 def table(
-    sheet: xlsxwriter.worksheet.Worksheet,
+    worksheet: xlsxwriter.worksheet.Worksheet,
     *,
     top: int = 0,
     left: int = 0,
@@ -52,9 +52,9 @@ def table(
     for index, row in enumerate((header, *ROWS)):
         for column, cell in enumerate(row):
             if cell.isdigit() and numbers:
-                sheet.write_number(top + index, left + column, float(cell))
+                worksheet.write_number(top + index, left + column, float(cell))
             else:
-                sheet.write_string(top + index, left + column, cell)
+                worksheet.write_string(top + index, left + column, cell)
 
 
 def plain(book: xlsxwriter.Workbook) -> None:
@@ -74,49 +74,49 @@ def far_from_the_corner(book: xlsxwriter.Workbook) -> None:
 
 
 def under_a_merged_title(book: xlsxwriter.Workbook) -> None:
-    sheet = book.add_worksheet()
-    sheet.merge_range(0, 0, 1, 6, "All hosts, 2025")
-    sheet.write(2, 0, "by the mail team")
-    table(sheet, top=4)
+    worksheet = book.add_worksheet()
+    worksheet.merge_range(0, 0, 1, 6, "All hosts, 2025")
+    worksheet.write(2, 0, "by the mail team")
+    table(worksheet, top=4)
 
 
 def wrapped_and_merged_header(book: xlsxwriter.Workbook) -> None:
-    sheet = book.add_worksheet()
-    table(sheet, top=1, header=())
+    worksheet = book.add_worksheet()
+    table(worksheet, top=1, header=())
     for column, text in enumerate(("type ", "name", " hostname\n", "port", "\tnote")):
-        sheet.merge_range(0, column, 1, column, text)
+        worksheet.merge_range(0, column, 1, column, text)
 
 
-def on_the_second_sheet(book: xlsxwriter.Workbook) -> None:
-    book.add_worksheet("Read me").write(0, 0, "See the next sheet")
+def on_the_second_worksheet(book: xlsxwriter.Workbook) -> None:
+    book.add_worksheet("Read me").write(0, 0, "See the next worksheet")
     table(book.add_worksheet("Hosts"))
 
 
 def after_hidden_copies(book: xlsxwriter.Workbook) -> None:
     for name in ("Old", "Older"):
-        sheet = book.add_worksheet(name)
-        table(sheet, top=1)
-        sheet.hide() if name == "Old" else sheet.very_hidden()
-    sheet = book.add_worksheet("Hosts")
-    table(sheet)
-    sheet.activate()
-    sheet.set_first_sheet()
+        worksheet = book.add_worksheet(name)
+        table(worksheet, top=1)
+        worksheet.hide() if name == "Old" else worksheet.very_hidden()
+    worksheet = book.add_worksheet("Hosts")
+    table(worksheet)
+    worksheet.activate()
+    worksheet.set_first_sheet()
 
 
 def with_blank_rows_and_styles_below(book: xlsxwriter.Workbook) -> None:
-    sheet = book.add_worksheet()
-    table(sheet)
+    worksheet = book.add_worksheet()
+    table(worksheet)
     bold = book.add_format({"bold": True})
     for row in range(6, 500):
-        sheet.write_blank(row, 3, None, bold)
-    sheet.write_string(501, 1, "   ")
+        worksheet.write_blank(row, 3, None, bold)
+    worksheet.write_string(501, 1, "   ")
 
 
 def as_formulas_with_values(book: xlsxwriter.Workbook) -> None:
-    sheet = book.add_worksheet()
-    table(sheet)
-    sheet.write_formula(1, 3, "=990+3", None, 993)
-    sheet.write_formula(2, 1, '="N"&"A"', None, "NA")
+    worksheet = book.add_worksheet()
+    table(worksheet)
+    worksheet.write_formula(1, 3, "=990+3", None, 993)
+    worksheet.write_formula(2, 1, '="N"&"A"', None, "NA")
 
 
 LAYOUTS = (
@@ -126,7 +126,7 @@ LAYOUTS = (
     far_from_the_corner,
     under_a_merged_title,
     wrapped_and_merged_header,
-    on_the_second_sheet,
+    on_the_second_worksheet,
     after_hidden_copies,
     with_blank_rows_and_styles_below,
     as_formulas_with_values,
@@ -141,7 +141,7 @@ def saved(path: Path, fill: Callable[[xlsxwriter.Workbook], None], name: str = "
 
 
 def repacked(path: Path, change: Callable[[str, bytes], bytes], name: str = "changed.xlsx") -> Path:
-    """Write a package again with other parts, as another program might write it."""
+    """Write a copy of a package with changed parts, as another program might write it."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name(name), "w", zipfile.ZIP_DEFLATED) as new:
         for part in old.namelist():
             new.writestr(part, change(part, old.read(part)))
@@ -161,27 +161,27 @@ def wide(text: str) -> bytes:
 
 
 def save_xlsb(path: Path, rows: dict[int, dict[int, str | float | bytes]]) -> Path:
-    """Write the smallest binary workbook there is; a cell of bytes is an error cell with that code."""
-    sheet = record(129) + record(148, struct.pack("<IIII", 0, max(rows), 0, 10)) + record(145)
+    """Write a minimal xlsb workbook; a cell of bytes is an error cell with that code."""
+    worksheet = record(129) + record(148, struct.pack("<IIII", 0, max(rows), 0, 10)) + record(145)
     for number, cells in rows.items():
-        sheet += record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, 0, 0, 0))
+        worksheet += record(0, struct.pack("<IIHBBBI", number, 0, 300, 0, 0, 0, 0))
         for column, value in cells.items():
             place = struct.pack("<II", column, 0)
             if isinstance(value, str):
-                sheet += record(6, place + wide(value))
+                worksheet += record(6, place + wide(value))
             elif isinstance(value, bytes):
-                sheet += record(3, place + value)
+                worksheet += record(3, place + value)
             else:
-                sheet += record(5, place + struct.pack("<d", value))
-    sheet += record(146) + record(130)
+                worksheet += record(5, place + struct.pack("<d", value))
+    worksheet += record(146) + record(130)
     book = record(131) + record(143) + record(156, struct.pack("<II", 0, 1) + wide("rId1") + wide("Hosts"))
     book += record(144) + record(132)
     namespace = "http://schemas.openxmlformats.org/package/2006"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
     def relations(target: str, kind: str) -> str:
-        one = f'<Relationship Id="rId1" Type="{office}/{kind}" Target="{target}"/>'
-        return f'<Relationships xmlns="{namespace}/relationships">{one}</Relationships>'
+        relationship = f'<Relationship Id="rId1" Type="{office}/{kind}" Target="{target}"/>'
+        return f'<Relationships xmlns="{namespace}/relationships">{relationship}</Relationships>'
 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr(
@@ -192,16 +192,16 @@ def save_xlsb(path: Path, rows: dict[int, dict[int, str | float | bytes]]) -> Pa
         packed.writestr("_rels/.rels", relations("xl/workbook.bin", "officeDocument"))
         packed.writestr("xl/_rels/workbook.bin.rels", relations("worksheets/sheet1.bin", "worksheet"))
         packed.writestr("xl/workbook.bin", book)
-        packed.writestr("xl/worksheets/sheet1.bin", sheet)
+        packed.writestr("xl/worksheets/sheet1.bin", worksheet)
     return path
 
 
 def by_openpyxl(path: Path) -> Path:
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
+    worksheet = book.active
+    assert worksheet is not None
     for row in (HEADER, *ROWS):
-        sheet.append([int(cell) if cell.isdigit() else cell or None for cell in row])
+        worksheet.append([int(cell) if cell.isdigit() else cell or None for cell in row])
     book.save(path / "hosts.xlsx")
     return path / "hosts.xlsx"
 
@@ -230,7 +230,7 @@ def with_macros(path: Path) -> Path:
 
 
 def with_prefixed_tags(path: Path) -> Path:
-    """Write every tag of the sheet with a prefix and every attribute in single quotes, as some programs do."""
+    """Write every tag of the worksheet with a prefix and every attribute in single quotes, as some programs do."""
 
     def change(part: str, content: bytes) -> bytes:
         if not part.startswith("xl/worksheets/sheet"):
@@ -258,10 +258,10 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
     "prefixed tags": with_prefixed_tags,
     "xlsx named csv": lambda path: saved(path, plain, "hosts.csv"),
     **{
-        f"{real} named {said}": lambda path, real=real, said=said: Path(  # type: ignore[misc]
-            shutil.copy(DATA / f"hosts.{real}", path / f"hosts.{said}")
+        f"{content} named {suffix}": lambda path, content=content, suffix=suffix: Path(  # type: ignore[misc]
+            shutil.copy(DATA / f"hosts.{content}", path / f"hosts.{suffix}")
         )
-        for real, said in [("xlsx", "ods"), ("ods", "xlsx"), ("xls", "xlsx"), ("xlsx", "xls"), ("ods", "txt")]
+        for content, suffix in [("xlsx", "ods"), ("ods", "xlsx"), ("xls", "xlsx"), ("xlsx", "xls"), ("ods", "txt")]
     },
     "no suffix": lambda path: saved(path, plain).rename(path / "hosts"),
 }
@@ -269,7 +269,7 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:odf")
 @pytest.mark.parametrize("save", SAVERS.values(), ids=SAVERS.keys())
-def test_whoever_saved_a_workbook_its_rows_are_the_same(tmp_path: Path, save: Callable[[Path], Path]) -> None:
+def test_every_program_saves_a_workbook_with_the_same_rows(tmp_path: Path, save: Callable[[Path], Path]) -> None:
     source, rows = read(save(tmp_path))
     assert source.header == HEADER
     assert [row.cells for row in rows] == list(ROWS)
@@ -319,13 +319,13 @@ def test_error_cells_of_a_binary_workbook_are_issues(tmp_path: Path) -> None:
 
 
 def test_a_formula_without_a_stored_value_is_an_issue_even_in_a_row_of_its_own(tmp_path: Path) -> None:
-    """openpyxl writes formulas without values, and no such row may vanish."""
+    """openpyxl writes formulas without values; no row with one may disappear."""
     book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.append(HEADER)
-    sheet.append(["imap", "=B1", "mail1.example.com", 143])
-    sheet["B5"] = "=B2"
+    worksheet = book.active
+    assert worksheet is not None
+    worksheet.append(HEADER)
+    worksheet.append(["imap", "=B1", "mail1.example.com", 143])
+    worksheet["B5"] = "=B2"
     book.save(tmp_path / "hosts.xlsx")
     _, rows = read(tmp_path / "hosts.xlsx")
     assert [(row.number, codes(row)) for row in rows] == [
@@ -336,9 +336,9 @@ def test_a_formula_without_a_stored_value_is_an_issue_even_in_a_row_of_its_own(t
 
 def test_a_formula_whose_stored_value_is_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
-        table(sheet)
-        sheet.write_formula(3, 4, '=""', None, "")
+        worksheet = book.add_worksheet()
+        table(worksheet)
+        worksheet.write_formula(3, 4, '=""', None, "")
 
     def change(part: str, content: bytes) -> bytes:  # as Excel and LibreOffice store it
         return content.replace(b'r="E4"', b'r="E4" t="str"')
@@ -352,10 +352,10 @@ def test_a_formula_whose_stored_value_is_empty_text_is_an_empty_cell(tmp_path: P
 
 def test_text_that_looks_like_an_error_or_a_formula_is_text(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
+        worksheet = book.add_worksheet()
         for row, cells in enumerate((HEADER, ("imap", "#N/A", "=1+1", ' t="e" <f>', "  spaces  "))):
             for column, cell in enumerate(cells):
-                sheet.write_string(row, column, cell)
+                worksheet.write_string(row, column, cell)
 
     _, rows = read(saved(tmp_path, fill))
     assert [(row.cells, row.issues) for row in rows] == [(("imap", "#N/A", "=1+1", ' t="e" <f>', "  spaces  "), ())]
@@ -380,14 +380,14 @@ def test_text_that_looks_like_an_error_or_a_formula_is_text(tmp_path: Path) -> N
         (1.5, "[h]:mm:ss", "36:00:00", None),
     ],
 )
-def test_values_become_the_text_people_would_type(
+def test_values_become_the_text_a_person_would_type(
     tmp_path: Path, value: object, number_format: str, text: str, code: str | None
 ) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
-        sheet.write_row(0, 0, HEADER)
-        sheet.write_row(1, 0, ("imap", "a", "h"))
-        sheet.write(1, 3, value, book.add_format({"num_format": number_format}))
+        worksheet = book.add_worksheet()
+        worksheet.write_row(0, 0, HEADER)
+        worksheet.write_row(1, 0, ("imap", "a", "h"))
+        worksheet.write(1, 3, value, book.add_format({"num_format": number_format}))
 
     _, rows = read(saved(tmp_path, fill))
     assert rows[0].cells == ("imap", "a", "h", text, "")
@@ -396,11 +396,11 @@ def test_values_become_the_text_people_would_type(
     )
 
 
-def test_content_to_the_right_of_the_header_is_the_issue_of_its_row(tmp_path: Path) -> None:
+def test_content_to_the_right_of_the_header_is_an_issue_of_its_row(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
-        table(sheet)
-        sheet.write(2, 7, "call Bob")
+        worksheet = book.add_worksheet()
+        table(worksheet)
+        worksheet.write(2, 7, "call Bob")
 
     _, rows = read(saved(tmp_path, fill))
     assert [row.cells for row in rows] == list(ROWS)
@@ -408,41 +408,43 @@ def test_content_to_the_right_of_the_header_is_the_issue_of_its_row(tmp_path: Pa
     assert "call Bob" in rows[1].issues[0].message
 
 
-def test_hidden_sheets_are_named_and_only_read_when_asked_for(tmp_path: Path) -> None:
+def test_hidden_worksheets_are_named_and_read_only_on_request(tmp_path: Path) -> None:
     path = saved(tmp_path, after_hidden_copies)
     source, rows = read(path)
     assert source.details == {"sheet": "Hosts"}
-    assert source.notes == ("Hidden sheets were not looked at: 'Old', 'Older'.",)
+    assert source.notes == ("Hidden worksheets were ignored: 'Old', 'Older'.",)
     assert rows[0].number == 2
     source, rows = read(path, sheet="Old")
     assert source.details == {"sheet": "Old"}
     assert rows[0].number == 3
 
 
-def test_further_sheets_that_fit_are_named_unless_one_was_asked_for(tmp_path: Path) -> None:
+def test_further_matching_worksheets_are_named_unless_one_was_requested(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
         for name in ("Hosts", "Notes", "Old hosts"):
-            sheet = book.add_worksheet(name)
+            worksheet = book.add_worksheet(name)
             if name != "Notes":
-                table(sheet)
+                table(worksheet)
 
     path = saved(tmp_path, fill)
-    assert read(path)[0].details == {"sheet": "Hosts", "other sheets": "also fits: Old hosts"}
+    assert read(path)[0].details == {"sheet": "Hosts", "other sheets": "also matching: Old hosts"}
     assert read(path, sheet="Hosts")[0].details == {"sheet": "Hosts"}
 
 
-def test_an_unknown_sheet_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"hosts\.xlsx: there is no sheet 'Hots'; the workbook has 'Read me', 'Hosts'"):
-        read(saved(tmp_path, on_the_second_sheet), sheet="Hots")
+def test_an_unknown_worksheet_is_rejected_with_the_names_of_all(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"hosts\.xlsx: worksheet 'Hots' not found; the workbook has 'Read me', 'Hosts'"
+    ):
+        read(saved(tmp_path, on_the_second_worksheet), sheet="Hots")
 
 
-def test_the_sheet_asked_for_is_read_even_without_a_known_header(tmp_path: Path) -> None:
-    source, rows = read(saved(tmp_path, on_the_second_sheet), sheet="read me")
-    assert source.header == ("See the next sheet",)
+def test_the_requested_worksheet_is_read_even_without_a_known_header(tmp_path: Path) -> None:
+    source, rows = read(saved(tmp_path, on_the_second_worksheet), sheet="read me")
+    assert source.header == ("See the next worksheet",)
     assert rows == []
 
 
-def pages(header: Sequence[str], *, third: Sequence[str] | None = None) -> Callable[[xlsxwriter.Workbook], None]:
+def continued(header: Sequence[str], *, third: Sequence[str] | None = None) -> Callable[[xlsxwriter.Workbook], None]:
     def fill(book: xlsxwriter.Workbook) -> None:
         for name, columns, first in (
             ("results", header, 0),
@@ -450,37 +452,37 @@ def pages(header: Sequence[str], *, third: Sequence[str] | None = None) -> Calla
             ("results (3)", third or header, 6),
             ("results (5)", header, 9),
         ):
-            sheet = book.add_worksheet(name)
-            sheet.write_row(0, 0, columns)
+            worksheet = book.add_worksheet(name)
+            worksheet.write_row(0, 0, columns)
             for row in range(3):
-                sheet.write_row(1 + row, 0, ("imap", f"host {first + row}", "h"))
+                worksheet.write_row(1 + row, 0, ("imap", f"host {first + row}", "h"))
 
     return fill
 
 
 @pytest.mark.parametrize("run_id", ["run_id", "bulkload_run_id"])
-def test_a_results_workbook_goes_on_over_its_pages_with_numbers_that_go_on(tmp_path: Path, run_id: str) -> None:
-    source, rows = read(saved(tmp_path, pages(("type", "name", "hostname", run_id))))
+def test_a_results_workbook_continues_on_further_worksheets_and_so_do_row_numbers(tmp_path: Path, run_id: str) -> None:
+    source, rows = read(saved(tmp_path, continued(("type", "name", "hostname", run_id))))
     assert [row.cells[1] for row in rows] == [f"host {number}" for number in range(9)]
     assert [row.number for row in rows] == list(range(2, 11))
     assert "'results (2)', 'results (3)'" in source.notes[0]
 
 
-def test_a_page_with_other_columns_stops_the_reading(tmp_path: Path) -> None:
-    path = saved(tmp_path, pages(("type", "name", "hostname", "run_id"), third=("type", "name", "hostname", "x")))
-    with pytest.raises(InputError, match=r"'results \(3\)' does not continue"):
+def test_a_continuation_with_other_columns_is_rejected(tmp_path: Path) -> None:
+    path = saved(tmp_path, continued(("type", "name", "hostname", "run_id"), third=("type", "name", "hostname", "x")))
+    with pytest.raises(InputError, match=r"'results \(3\)' does not have the columns"):
         read(path)
 
 
-def test_a_copy_that_a_person_made_of_a_sheet_is_not_read(tmp_path: Path) -> None:
-    """Excel names a copied sheet 'results (2)' as well."""
-    _, rows = read(saved(tmp_path, pages(("type", "name", "hostname"))))
+def test_a_copied_worksheet_is_not_read(tmp_path: Path) -> None:
+    """Excel also names a copied worksheet 'results (2)'."""
+    _, rows = read(saved(tmp_path, continued(("type", "name", "hostname"))))
     assert len(rows) == 3
 
 
-def test_a_name_that_promises_something_else_is_noted(tmp_path: Path) -> None:
+def test_a_suffix_that_does_not_match_the_content_is_noted(tmp_path: Path) -> None:
     source, _ = read(saved(tmp_path, plain, "hosts.csv"))
-    assert source.notes == ("The name ends in .csv, but the content is XLSX and was read as that.",)
+    assert source.notes == ("The name ends in .csv, but the file was read as XLSX because of its content.",)
 
 
 def test_macros_are_noted(tmp_path: Path) -> None:
@@ -498,7 +500,7 @@ def zipped(parts: dict[str, bytes]) -> bytes:
 
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
-REFUSED: dict[str, tuple[bytes, str]] = {
+REJECTED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "a PDF document"),
     "HTML": (b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Please sign in</body></html>", "an HTML page"),
@@ -531,89 +533,91 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "half an xls": ((DATA / "hosts.xls").read_bytes()[:1500], "damaged"),
     "half an xlsx": ((DATA / "hosts.xlsx").read_bytes()[:3000], "damaged or cut off"),
     "half an ods": ((DATA / "hosts.ods").read_bytes()[:6000], "damaged or cut off"),
-    "no sheets": (zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b"<workbook/>"}), "damaged"),
+    "no worksheets": (zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b"<workbook/>"}), "damaged"),
 }
 
 
 @pytest.mark.parametrize("name", ["input.csv", "input.xlsx"])
-@pytest.mark.parametrize(("content", "what"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_no_spreadsheet_is_refused_by_what_it_is(tmp_path: Path, content: bytes, what: str, name: str) -> None:
+@pytest.mark.parametrize(("content", "description"), REJECTED.values(), ids=REJECTED.keys())
+def test_a_file_of_another_type_is_rejected_by_the_name_of_its_type(
+    tmp_path: Path, content: bytes, description: str, name: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(InputError, match=rf"^{name}: .*{what}"):
+    with pytest.raises(InputError, match=rf"^{name}: .*{description}"):
         read(path)
 
 
-def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.csv: there is no such file"):
+def test_a_missing_file_a_folder_and_a_pipe_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.csv: file not found"):
         read(tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="a folder, not a file"):
         read(tmp_path)
-    os.mkfifo(tmp_path / "pipe")  # what <(command) is to a program
+    os.mkfifo(tmp_path / "pipe")  # what a program gets for <(command)
     with pytest.raises(InputError, match="a pipe or a device"):
         read(tmp_path / "pipe")
 
 
-def test_a_workbook_without_content_is_refused_and_its_hidden_sheets_named(tmp_path: Path) -> None:
+def test_a_workbook_without_content_is_rejected_and_its_hidden_worksheets_named(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
         book.add_worksheet("Empty")
-        sheet = book.add_worksheet("Data")
-        table(sheet)
-        sheet.hide()
+        worksheet = book.add_worksheet("Data")
+        table(worksheet)
+        worksheet.hide()
 
-    with pytest.raises(InputError, match=r"no visible sheet has any content.*'Data'"):
+    with pytest.raises(InputError, match=r"no visible worksheet has content.*'Data'"):
         read(saved(tmp_path, fill))
 
 
-def test_stray_content_in_the_far_corner_is_refused_before_it_takes_all_memory(tmp_path: Path) -> None:
+def test_stray_content_in_the_far_corner_is_rejected_before_it_exhausts_memory(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
-        table(sheet)
-        sheet.write(1_048_575, 16_383, "x")
+        worksheet = book.add_worksheet()
+        table(worksheet)
+        worksheet.write(1_048_575, 16_383, "x")
 
     with pytest.raises(InputError, match=r"17,179,869,184 cells; 60,000,000 are allowed"):
         read(saved(tmp_path, fill))
 
 
-def test_stray_content_of_a_short_sheet_is_not_refused(tmp_path: Path) -> None:
+def test_stray_content_of_a_short_worksheet_is_accepted(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook) -> None:
-        sheet = book.add_worksheet()
-        table(sheet)
-        sheet.write(1, 5_000, "x")
+        worksheet = book.add_worksheet()
+        table(worksheet)
+        worksheet.write(1, 5_000, "x")
 
     _, rows = read(saved(tmp_path, fill))
     assert [row.cells for row in rows] == list(ROWS)
     assert [codes(row) for row in rows] == [[("row.long", None)], [], []]
 
 
-def test_repeated_cells_of_an_open_document_count_as_what_they_stand_for(tmp_path: Path) -> None:
+def test_repeated_cells_of_an_open_document_are_counted_in_full(tmp_path: Path) -> None:
     def change(part: str, content: bytes) -> bytes:
         rows, columns = b'table:number-rows-repeated="900000"', b'table:number-columns-repeated="900"'
         cell = b"<table:table-cell " + columns + b' office:value-type="string"><text:p>x</text:p></table:table-cell>'
-        bomb = b"<table:table-row " + rows + b">" + cell + b"</table:table-row></table:table>"
-        return content.replace(b"</table:table>", bomb, 1) if part == "content.xml" else content
+        repeated = b"<table:table-row " + rows + b">" + cell + b"</table:table-row></table:table>"
+        return content.replace(b"</table:table>", repeated, 1) if part == "content.xml" else content
 
     shutil.copy(DATA / "hosts.ods", tmp_path)
     with pytest.raises(InputError, match="too many cells"):
-        read(repacked(tmp_path / "hosts.ods", change, "bomb.ods"))
+        read(repacked(tmp_path / "hosts.ods", change, "repeated.ods"))
 
 
-def test_a_package_that_expands_too_far_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_expands_too_far_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, plain)
     monkeypatch.setattr(zip_package, "MAX_EXPANDED", 1_000)
     with pytest.raises(InputError, match=r"expands to .* bytes; 1,000 are allowed"):
         read(path)
 
 
-def test_a_package_of_endless_repetition_is_refused(tmp_path: Path) -> None:
+def test_a_package_with_an_extreme_compression_ratio_is_rejected(tmp_path: Path) -> None:
     def change(part: str, content: bytes) -> bytes:
         return content + b" " * (100 << 20) if part == "xl/worksheets/sheet1.xml" else content
 
-    with pytest.raises(InputError, match=r"expands to .* times its size; 250 times is allowed"):
+    with pytest.raises(InputError, match=r"expands to .* times its size; 250 times are allowed"):
         read(repacked(saved(tmp_path, plain), change))
 
 
-def test_a_package_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+def test_a_package_with_a_false_size_is_rejected(tmp_path: Path) -> None:
     path = saved(tmp_path, plain)
     with zipfile.ZipFile(path) as packed:
         size = packed.getinfo("xl/worksheets/sheet1.xml").file_size
@@ -625,7 +629,7 @@ def test_a_package_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("module", "kind"), [(workbook, "hosts.xlsx"), (workbook, "hosts.xls")])
-def test_a_file_over_the_size_limit_is_refused(monkeypatch: pytest.MonkeyPatch, module: object, kind: str) -> None:
+def test_a_file_over_the_size_limit_is_rejected(monkeypatch: pytest.MonkeyPatch, module: object, kind: str) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="100 are allowed"):
         read(DATA / kind)
@@ -644,7 +648,7 @@ def test_damage_anywhere_is_an_input_error_and_never_a_crash(tmp_path: Path, kin
 
 @pytest.mark.parametrize("kind", ["hosts.xlsx", "hosts.ods", "hosts.xls"])
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, OSError, KeyboardInterrupt, InputError])
-def test_what_goes_wrong_while_a_file_is_open_is_not_blamed_on_the_file(kind: str, error: type[BaseException]) -> None:
+def test_an_exception_of_the_caller_is_not_attributed_to_the_open_file(kind: str, error: type[BaseException]) -> None:
     with (
         pytest.raises(error, match=r"^not the file$") as caught,
         open_source(DATA / kind, is_header=is_header),
@@ -653,23 +657,23 @@ def test_what_goes_wrong_while_a_file_is_open_is_not_blamed_on_the_file(kind: st
     assert type(caught.value) is error
 
 
-def test_a_sheet_that_declares_entities_is_refused(tmp_path: Path) -> None:
+def test_a_worksheet_that_declares_entities_is_rejected(tmp_path: Path) -> None:
     def change(part: str, content: bytes) -> bytes:
         if part != "xl/worksheets/sheet1.xml":
             return content
         return content.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "aaaa">]>', 1)
 
     path = repacked(saved(tmp_path, as_formulas_with_values), change)
-    with pytest.raises(InputError, match="document type declaration") as refusal:
+    with pytest.raises(InputError, match="document type declaration") as rejection:
         read(path)
-    assert refusal.traceback, "which keeps alive whatever was being read"
+    assert rejection.traceback, "the traceback keeps the objects that were being read alive"
     if (descriptors := Path("/proc/self/fd")).is_dir():
         assert path.resolve() not in {link.resolve() for link in descriptors.iterdir()}
 
 
-def test_a_survey_sees_marks_and_references_that_a_block_cuts_in_two() -> None:
-    sheet = b'<row r="1"><c r="ABC1234567" t="e"><v>#N/A</v></c></row>'
-    whole = sheet_scan.survey_xml([sheet])
-    assert whole.suspicious
-    for cut in range(len(sheet)):
-        assert sheet_scan.survey_xml([sheet[:cut], sheet[cut:]]) == whole
+def test_a_survey_finds_markers_and_references_split_between_blocks() -> None:
+    worksheet = b'<row r="1"><c r="ABC1234567" t="e"><v>#N/A</v></c></row>'
+    whole = sheet_scan.survey_xml([worksheet])
+    assert whole.may_have_unread_cells
+    for cut in range(len(worksheet)):
+        assert sheet_scan.survey_xml([worksheet[:cut], worksheet[cut:]]) == whole
