@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 from bulkload.errors import InputError
 
 MAX_EXPANDED = 2 << 30  # bytes of all parts together
-MAX_RATIO = 250  # expanded to packed; the longest sheets of equal rows reach about 100
+MAX_RATIO = 250  # expanded to packed; the longest worksheets of equal rows reach about 100
 RATIO_EXEMPT = 64 << 20  # bytes that may expand at any ratio, for small worksheets of nearly equal rows
 MAX_PARTS = 10_000  # files in the package
 _MAX_SMALL_PART = 8 << 20  # bytes of a part that only lists other parts

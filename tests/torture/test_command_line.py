@@ -408,7 +408,7 @@ def test_one_of_several_files_that_is_not_there_is_named_once(where: Place) -> N
     assert ended.exit_code == ExitCode.USAGE
     assert ended.stderr.splitlines() == [
         "bulkload: missing.csv: file not found.",
-        "bulkload: sub/empty.csv: the file is empty (0 bytes); a header and rows below it are needed.",
+        "bulkload: sub/empty.csv: the file is empty (0 bytes); a header and rows below it are required.",
     ]
 
 
