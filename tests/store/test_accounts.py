@@ -13,8 +13,9 @@ from bulkload.errors import ExitCode
 from bulkload.model import State
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.account_record import AccountRecord
-from bulkload.store.accounts import canonical
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.accounts import canonical_account
+from bulkload.store.database import STORE_NAME
+from bulkload.store.runs import Store
 from tests.support.stores import begin_run, context_of, new_row
 from tests.torture.program import Place, place
 from tests.torture.scenario import Line, Scenario
@@ -41,7 +42,7 @@ SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(4)), co
     ],
 )
 def test_addresses_that_mean_the_same(one: str, other: str) -> None:
-    assert canonical(one, "x") == canonical(other, "x")
+    assert canonical_account(one, "x") == canonical_account(other, "x")
 
 
 @pytest.mark.parametrize(
@@ -58,19 +59,19 @@ def test_addresses_that_mean_the_same(one: str, other: str) -> None:
     ],
 )
 def test_addresses_that_mean_another(other: str) -> None:
-    assert canonical(API, "x") != canonical(other, "x")
+    assert canonical_account(API, "x") != canonical_account(other, "x")
 
 
 @pytest.mark.parametrize(
     "other", ["Probe@Example.com", " probe@example.com\t", "PROBE@EXAMPLE.COM", "probe@example.com"]
 )
 def test_user_names_that_mean_the_same(other: str) -> None:
-    assert canonical(API, "probe@example.com") == canonical(API, other)
+    assert canonical_account(API, "probe@example.com") == canonical_account(API, other)
 
 
 def test_user_names_are_told_apart_by_what_they_say() -> None:
-    assert canonical(API, "jo\u0308rg@example.com") == canonical(API, "J\u00d6RG@example.com")
-    assert canonical(API, "jorg@example.com") != canonical(API, "j\u00f6rg@example.com")
+    assert canonical_account(API, "jo\u0308rg@example.com") == canonical_account(API, "J\u00d6RG@example.com")
+    assert canonical_account(API, "jorg@example.com") != canonical_account(API, "j\u00f6rg@example.com")
 
 
 def test_the_store_keeps_the_spelling_that_came_first(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
+from bulkload.store.database import STORE_NAME
 from bulkload.store.group_commit import GROUP_SECONDS, GroupCommit
 from bulkload.store.row_records import RowChange
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.runs import Store
 from tests.support.stores import stored_run
 
 MOMENT = "boot|1.0000|1.0000"

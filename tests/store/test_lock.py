@@ -23,9 +23,10 @@ from filelock import FileLock, Timeout
 from bulkload.errors import ExitCode, Locked, LockLost, StoreError
 from bulkload.model import State, Status
 from bulkload.sandbox import Faults, Rule
+from bulkload.store.database import STORE_NAME
 from bulkload.store.lock import LOCK_SUFFIX, WAL_SUFFIX
 from bulkload.store.row_records import RowChange
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.runs import Store
 from tests.support.stores import context_of, stored_run
 from tests.support.waiting import wait_until
 from tests.torture.program import Ended, Place, Process, place

@@ -18,8 +18,9 @@ from bulkload import clock
 from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
 from bulkload.model import Issue, State, Status
 from bulkload.store.account_record import AccountRecord
+from bulkload.store.database import STORE_NAME
 from bulkload.store.row_records import NewRow, RowChange
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.runs import Store
 from bulkload.store.schema import MIGRATIONS
 from tests.support.stores import ACCOUNT, begin_run, new_row, stored_run
 

@@ -17,9 +17,9 @@ import pytest
 
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
+from bulkload.store.database import STORE_NAME
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import NewRow, RowChange
-from bulkload.store.runs import STORE_NAME
 from tests.support.stores import new_row, stored_run
 
 
