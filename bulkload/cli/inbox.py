@@ -1,4 +1,7 @@
-"""`inbox`: a folder of files, for cron, timers and containers."""
+"""`inbox`: run the files of a folder, for cron, timers and containers.
+
+In: a folder and options. Out: the exit code of the visit; a summary on stderr, as JSON, metrics, ping and webhook.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ log = logging.getLogger(__name__)
     *SHOWING,
 )
 @click.pass_obj
-def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
+def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
     """Run every file that waits in DIR, and move it to DIR/done or DIR/failed with its results.
 
-    Prints one line on stderr if something was done. The record of all runs is DIR/bulkload.sqlite3.
+    Prints a summary line on stderr unless there was nothing to do. All runs are recorded in DIR/bulkload.sqlite3.
 
     \b
     Examples:
@@ -51,7 +54,7 @@ def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
       bulkload inbox /srv/monitors --prune --ping https://hc-ping.com/your-uuid
       bulkload inbox /srv/monitors --watch
     """
-    account, options = settings(config, given)
+    account, options = settings(config, cli_options)
     if "output" not in options.model_fields_set:
         options = options.model_copy(update={"output": folder})
     if not options.watch:
@@ -62,11 +65,11 @@ def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
 
 
 def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
-    """Visit once and tell everybody."""
+    """Visit once and report the result."""
     from bulkload.inbox.records import Visit
     from bulkload.inbox.scan import is_untouched
 
-    def begin() -> None:
+    def ping_start() -> None:
         if options.ping is not None:
             from bulkload.inbox.notify import ping
 
@@ -74,36 +77,36 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
 
     try:
         if is_untouched(folder, options.output):
-            begin()
-            found = Visit(folder=folder, started=time.time())
+            ping_start()
+            result = Visit(folder=folder, started=time.time())
         else:
             from bulkload.inbox.visit import visit
 
             with progress(options) as on_start:
-                found = visit(folder, account, options, on_start, begin)
+                result = visit(folder, account, options, on_start, ping_start)
     except Locked as error:
-        log.info("%s", error)  # without a message: the process that holds the lock reports on the files
+        log.info("%s", error)  # only logged: the process that holds the lock reports the files
         return ExitCode.LOCKED
-    except UsageError as error:  # there is no such folder
-        begin()
-        found = Visit(folder=folder, started=time.time(), problem=str(error), exit_code=error.exit_code)
-    _tell(found, options)
-    return found.exit_code
+    except UsageError as error:  # the folder does not exist or cannot be read
+        ping_start()
+        result = Visit(folder=folder, started=time.time(), problem=str(error), exit_code=error.exit_code)
+    _report(result, options)
+    return result.exit_code
 
 
-def _tell(found: Visit, options: Options) -> None:
+def _report(result: Visit, options: Options) -> None:
     if options.metrics is not None:
         from bulkload.inbox.metrics import write_metrics
 
-        write_metrics(options.metrics, found)
-    if options.json_ or not found.idle or options.ping is not None:
-        from bulkload.inbox.messages import line, visit_json
+        write_metrics(options.metrics, result)
+    if options.json_ or not result.is_idle or options.ping is not None:
+        from bulkload.inbox.messages import summary_line, visit_json
         from bulkload.inbox.notify import ping, post_json
 
-        if not found.idle:
-            if found.exit_code or not options.quiet:
-                complain(line(found), logging.ERROR if found.exit_code else logging.INFO)
-            post_json(options.webhook, visit_json(found))
+        if not result.is_idle:
+            if result.exit_code or not options.quiet:
+                complain(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
+            post_json(options.webhook, visit_json(result))
         if options.json_:
-            click.echo(json.dumps(visit_json(found)))
-        ping(options.ping, "fail" if found.exit_code else "success", line(found))
+            click.echo(json.dumps(visit_json(result)))
+        ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))

@@ -1,13 +1,13 @@
 """The inbox: a folder of files that are run automatically, every night or as they arrive.
 
     DIR/<file>            waiting
-    DIR/working/<file>    taken; stays until none of its rows is to be tried again
-    DIR/done/<date>/      every row is done; the file, and its results beside it
-    DIR/failed/<date>/    needs a person; the file, and its results or a text that says why
+    DIR/working/<file>    taken; stays here while rows are to be retried
+    DIR/done/<date>/      every row is done; the file and its results
+    DIR/failed/<date>/    needs attention; the file, and its results or the reason why it could not be read
 
-In: a folder. Out: a `Visit` that says what happened to each file. May import: operations, reports, settings, files,
+In: a folder. Out: a `Visit` with the outcome of each file. May import: operations, reports, settings, files,
 `stages.listing`, store, readers.
 
-`visit` has the order of things, `scan` and `moves` the files, `store.arrivals` what the store knows of them. Each step
-is stored before it is taken, so that the next call finishes what an interrupted one left.
+`visit` has the order of the steps, `scan`, `moves` and `filing` handle the files, and `store.arrivals` records them.
+The next call finishes the step that an interrupted call left.
 """

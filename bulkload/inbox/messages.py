@@ -1,6 +1,6 @@
 """The summary of a visit, as one line and as a JSON object.
 
-In: a `Visit`. Out: one line for a mail from cron, or the object that `--json` prints and a webhook gets.
+In: a `Visit`. Out: one line for cron mails and pings, or the object for `--json` and webhooks.
 """
 
 from __future__ import annotations
@@ -13,90 +13,91 @@ from bulkload.inbox.records import FileOutcome, Visit
 from bulkload.model import Status
 from bulkload.reports.summary import outcomes, run_json
 
-MOST_NAMED = 3  # files that the line names one by one
+MAX_NAMED = 3  # files that the line names one by one
 
 
-def line(visit: Visit) -> str:
-    """Say in one line what happened to the files; what needs a person comes first."""
+def summary_line(visit: Visit) -> str:
+    """Summarise the visit in one line; files that need attention come first."""
     files = sorted(visit.files, key=lambda file: -file.exit_code)
-    named = files if len(files) <= MOST_NAMED else [file for file in files if file.exit_code][:MOST_NAMED]
+    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code][:MAX_NAMED]
     sentences = [visit.problem] if visit.problem else []
     if len(named) < len(files):
-        places = Counter(str(file.place_name) for file in files)
-        groups = ", ".join(f"{places[place]:,} {words}" for place, words in _PLACES.items() if places[place])
-        sentences.append(f"{len(files):,} files: {groups}; {_counts(dict(counts(visit)))}.")
+        sizes = Counter(str(file.subfolder) for file in files)
+        groups = ", ".join(f"{sizes[name]:,} {label}" for name, label in _SUBFOLDER_LABELS.items() if sizes[name])
+        sentences.append(f"{len(files):,} files: {groups}; {_counts_text(rows_by_status(visit))}.")
     sentences += [_sentence(visit, file) for file in named]
-    sentences += [f"{name} has been incomplete for too long." for name in visit.overdue[:MOST_NAMED]]
-    if waiting := len(set(visit.unsettled) - set(visit.overdue)):
+    sentences += [f"{name} has been incomplete for too long." for name in visit.overdue[:MAX_NAMED]]
+    if waiting := len(set(visit.incomplete) - set(visit.overdue)):
         sentences.append(f"{waiting:,} {'file is' if waiting == 1 else 'files are'} still being written.")
     return one_line(" ".join(sentences)) or "Nothing to do."
 
 
 def visit_json(visit: Visit) -> dict[str, object]:
     """Build the JSON object: the whole visit, and each run as `run --json` prints it."""
-    found = counts(visit)
+    counts = rows_by_status(visit)
     return {
         "folder": str(visit.folder),
         "files": [_file_json(file) for file in visit.files],
-        "still_being_written": list(visit.unsettled),
-        "counts": {status.value: n for status, n in found.items()},
-        "rows": sum(found.values()),
+        "still_being_written": list(visit.incomplete),
+        "counts": {status.value: n for status, n in counts.items()},
+        "rows": sum(counts.values()),
         "seconds": round(visit.seconds, 3),
         "requests": {kind: visit.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")},
         "problem": visit.problem,
-        "summary": line(visit),
+        "summary": summary_line(visit),
         "exit_code": int(visit.exit_code),
     }
 
 
-def counts(visit: Visit) -> dict[Status, int]:
+def rows_by_status(visit: Visit) -> dict[Status, int]:
     """Count the rows of all files by status, in the order of `Status`."""
-    found: Counter[Status] = Counter()
+    counts: Counter[Status] = Counter()
     for file in visit.files:
         if file.info is not None:
-            found.update(file.info.counts)
-    return {status: found[status] for status in Status if found[status]}
+            counts.update(file.info.counts)
+    return {status: counts[status] for status in Status if counts[status]}
 
 
-_PLACES = {"done": "done", "failed": "failed", "working": "to be resumed"}
+_SUBFOLDER_LABELS = {"done": "done", "failed": "failed", "working": "to be resumed"}
 
 
 def _sentence(visit: Visit, file: FileOutcome) -> str:
     if file.info is None:
         first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
-        where = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
-        return f"{file.name} failed: {first.rstrip('.:')}{where}."
-    what = "; ".join([_counts(dict(outcomes(file.info))), *_dropped(file)])
-    if file.place_name == "working":
-        sentence = f"{file.name} will be resumed: {what}."
-    elif file.place_name == "failed":
+        location = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
+        return f"{file.name} failed: {first.rstrip('.:')}{location}."
+    rows = "; ".join([_counts_text(dict(outcomes(file.info))), *_dropped_text(file)])
+    if file.subfolder == "working":
+        sentence = f"{file.name} will be resumed: {rows}."
+    elif file.subfolder == "failed":
         path = file.results if file.results is not None else file.path
-        sentence = f"{file.name} needs attention: {what}; see {path.relative_to(visit.folder)}."
+        sentence = f"{file.name} needs attention: {rows}; see {path.relative_to(visit.folder)}."
     else:
-        sentence = f"{file.name}: {what}."
+        sentence = f"{file.name}: {rows}."
     return f"{sentence} {file.problem}"
 
 
-def _dropped(file: FileOutcome) -> Iterator[str]:
+def _dropped_text(file: FileOutcome) -> Iterator[str]:
     if file.dropped:
-        deleted = f", {file.deleted:,} of them deleted" if file.deleted else ""
-        yield f"{file.dropped:,} no longer in the file{deleted}"
+        noun = "monitor" if file.dropped == 1 else "monitors"
+        deleted = f", {file.deleted:,} deleted" if file.deleted else ""
+        yield f"{file.dropped:,} {noun} no longer in the file{deleted}"
 
 
-def _counts(found: dict[Status, int]) -> str:
-    return ", ".join(f"{n:,} {_words(status, n)}" for status, n in found.items()) or "no rows"
+def _counts_text(counts: dict[Status, int]) -> str:
+    return ", ".join(f"{n:,} {_status_text(status, n)}" for status, n in counts.items()) or "no rows"
 
 
-def _words(status: Status, count: int) -> str:
+def _status_text(status: Status, count: int) -> str:
     if status is Status.EXISTS:
         return "already exists" if count == 1 else "already exist"
     return status.value.replace("_", " ")
 
 
 def _file_json(file: FileOutcome) -> dict[str, object]:
-    found: dict[str, object] = {"name": file.name, "fate": file.place_name, "file": str(file.path)}
+    result: dict[str, object] = {"name": file.name, "fate": file.subfolder, "file": str(file.path)}
     if file.info is not None:
         results = [file.results] if file.results is not None else []
-        found |= run_json(file.info, results=results, exit_code=file.exit_code)
-        found |= {"gone": file.dropped, "deleted": file.deleted}
-    return found | {"problem": file.problem, "exit_code": int(file.exit_code)}
+        result |= run_json(file.info, results=results, exit_code=file.exit_code)
+        result |= {"gone": file.dropped, "deleted": file.deleted}
+    return result | {"problem": file.problem, "exit_code": int(file.exit_code)}

@@ -1,8 +1,8 @@
-"""Moves of files through the folder; each is recorded in the store so that it can be finished.
+"""Move files through the folder, and record each move in the store so that it can be finished.
 
-In: a waiting file, or a file at work and the subfolder it belongs in. Out: its next path. Taking a file is recorded
-after the rename, since an unrecorded file is found in the folder; its last place is recorded before, since it must not
-change.
+In: a waiting file, or a file in `working` and the subfolder to move it to. Out: its next path. The move to `working` is
+recorded after the rename, because an unrecorded file is found in `working`; the destination is recorded before the
+rename, because it must not change.
 """
 
 from __future__ import annotations
@@ -16,84 +16,97 @@ from datetime import datetime
 from pathlib import Path
 
 from bulkload.errors import StoreError
-from bulkload.inbox.records import PlaceName
-from bulkload.inbox.scan import WHY, WORKING, beside, free_name, left_in, recurring_name, tidy
+from bulkload.inbox.records import Subfolder
+from bulkload.inbox.scan import (
+    REASON_SUFFIX,
+    WORKING,
+    companion_names,
+    files_in,
+    free_name,
+    recurring_name,
+    safe_name,
+)
 from bulkload.store.arrivals import Arrival, Arrivals
 
-_DRAFTS = ".bulkload-*"  # folders that a killed process leaves when it writes results
+_DRAFTS = ".bulkload-*"  # folders of half-written results that a killed process leaves
 
 
-def take(folder: Path, arrivals: Arrivals, path: Path) -> Arrival | None:
-    """Move a waiting file to the files at work; None if it was removed meanwhile."""
+def move_to_working(folder: Path, arrivals: Arrivals, path: Path) -> Arrival | None:
+    """Move a waiting file to `working`; None if it no longer exists."""
     with _moving():
         (folder / WORKING).mkdir(exist_ok=True)
-        working = free_name(folder / WORKING, path.name, _reserved_names(arrivals))
+        working_name = free_name(folder / WORKING, path.name, _reserved_names(arrivals))
         try:
-            path.rename(folder / WORKING / working)
+            path.rename(folder / WORKING / working_name)
         except FileNotFoundError:
             return None
-    name = tidy(path.name)
-    return arrivals.enter(name, recurring_name(name), working)
+    name = safe_name(path.name)
+    return arrivals.add(name, recurring_name(name), working_name)
 
 
-def adopt(folder: Path, arrivals: Arrivals) -> None:
-    """Record files that a killed call took without recording them, and remove its half-written results."""
+def recover_unrecorded(folder: Path, arrivals: Arrivals) -> None:
+    """Record files that a killed process moved to `working` but did not record; delete its half-written results."""
     for draft in (folder / WORKING).glob(_DRAFTS):
         shutil.rmtree(draft, ignore_errors=True)
-    for name in left_in(folder / WORKING):
+    for name in files_in(folder / WORKING):
         if name not in _reserved_names(arrivals):
-            working = name
-            if name != tidy(name):
-                working = free_name(folder / WORKING, name, _reserved_names(arrivals))
+            working_name = name
+            if name != safe_name(name):
+                working_name = free_name(folder / WORKING, name, _reserved_names(arrivals))
                 with _moving():
-                    (folder / WORKING / name).rename(folder / WORKING / working)
-            arrivals.enter(working, recurring_name(working), working)
+                    (folder / WORKING / name).rename(folder / WORKING / working_name)
+            arrivals.add(working_name, recurring_name(working_name), working_name)
 
 
 def _reserved_names(arrivals: Arrivals) -> set[str]:
-    """Names in the folder of files at work that are taken."""
-    return {name for arrival in arrivals.open() for name in (arrival.working, *beside(arrival.working))}
+    """Names in `working` that recorded files and their companion files have or will have."""
+    return {
+        name
+        for arrival in arrivals.unfinished()
+        for name in (arrival.working_name, *companion_names(arrival.working_name))
+    }
 
 
-def at_work(folder: Path, arrival: Arrival, ending: str = "") -> Path:
-    """Where a file is while it is worked on, or what lies beside it with an ending behind its stem."""
-    path = folder / WORKING / arrival.working
-    return path.with_name(path.stem + ending) if ending else path
+def working_path(folder: Path, arrival: Arrival, suffix: str = "") -> Path:
+    """The path of a file in `working`, or of its companion file with this suffix."""
+    path = folder / WORKING / arrival.working_name
+    return path.with_name(path.stem + suffix) if suffix else path
 
 
-def put_away(folder: Path, arrivals: Arrivals, arrival: Arrival, place_name: PlaceName) -> Path:
-    """Put a file and what lies beside it in its subfolder under today's date; returns its last place."""
-    day = Path(place_name, datetime.now().astimezone().date().isoformat())
+def move_to_destination(folder: Path, arrivals: Arrivals, arrival: Arrival, subfolder: Subfolder) -> Path:
+    """Move a file and its companion files to a subfolder, under today's date; returns the file's new path."""
+    day = Path(subfolder, datetime.now().astimezone().date().isoformat())
     with _moving():
         (folder / day).mkdir(parents=True, exist_ok=True)
-    place = str(day / free_name(folder / day, arrival.name))
-    arrivals.decide(arrival, place)
-    return finish(folder, arrivals, replace(arrival, place=place))
+    destination = str(day / free_name(folder / day, arrival.name))
+    arrivals.set_destination(arrival, destination)
+    return finish_move(folder, arrivals, replace(arrival, destination=destination))
 
 
-def finish(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
-    """Move a file, after the files beside it, to the recorded place; what has been moved already stays."""
-    place = folder / str(arrival.place)
-    pairs = [*zip(beside(arrival.working), beside(place.name), strict=True), (arrival.working, place.name)]
+def finish_move(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
+    """Move the companion files, then the file, to the recorded destination, unless they are there already."""
+    path = folder / str(arrival.destination)
+    companions = zip(companion_names(arrival.working_name), companion_names(path.name), strict=True)
+    pairs = [*companions, (arrival.working_name, path.name)]
     for old, new in pairs:
         source = folder / WORKING / old
         if os.path.lexists(source):
             with _moving():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                source.rename(place.with_name(new))
-    arrivals.close(arrival)
-    return place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(path.with_name(new))
+    arrivals.mark_moved(arrival)
+    return path
 
 
-def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
-    """Write beside a file why it could not be read."""
+def write_reason(folder: Path, arrival: Arrival, problem: str) -> None:
+    """Write the reason why a file could not be read to a text file beside it."""
     from bulkload.files.atomic import atomic_write
 
-    when = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    with atomic_write(at_work(folder, arrival, WHY)) as draft:
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    with atomic_write(working_path(folder, arrival, REASON_SUFFIX)) as draft:
         draft.write_text(
-            f"{arrival.name} could not be read on {when}:\n\n{problem}\n\n"
-            f"Nothing of it was sent. Put a corrected file into {folder} to have it run.\n",
+            f"{arrival.name} could not be read on {now}:\n\n{problem}\n\n"
+            f"Nothing was sent. To run the file, put a corrected copy into {folder}.\n",
             encoding="utf-8",
             errors="replace",
         )
@@ -101,8 +114,8 @@ def write_why(folder: Path, arrival: Arrival, problem: str) -> None:
 
 @contextmanager
 def _moving() -> Iterator[None]:
-    """Turn the error of a file that cannot be moved into a `StoreError`."""
+    """Raise `StoreError` for a file that cannot be moved."""
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{error.filename} cannot be moved or made: {error.strerror}.") from error
+        raise StoreError(f"{error.filename} cannot be moved or created: {error.strerror}.") from error

@@ -1,6 +1,6 @@
-"""Others are told: a health check is pinged, a webhook gets the summary. Neither can fail or hold up a run.
+"""Notify other systems: ping a health check, post the summary to a webhook. Neither can fail or delay a run for long.
 
-In: an address, which may hold a secret in its path and is never logged whole. Out: nothing; trouble is a warning.
+In: an address, which may contain a secret and is never logged in full. Out: a request; a failure is only logged.
 """
 
 from __future__ import annotations
@@ -14,57 +14,57 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-LONGEST_WAIT = 10.0  # seconds that a ping may take in all
-LONGEST_BODY = 100_000  # bytes; what Healthchecks keeps
+TIMEOUT = 10.0  # seconds for one request
+MAX_BODY = 100_000  # bytes; Healthchecks stores no more
 
 log = logging.getLogger(__name__)
 
 
-def ping(address: SecretStr | None, what: Literal["start", "success", "fail"], text: str = "") -> None:
-    """Tell a Healthchecks-style address how things stand: `<address>/start`, `<address>`, `<address>/fail`."""
+def ping(address: SecretStr | None, event: Literal["start", "success", "fail"], text: str = "") -> None:
+    """Ping a Healthchecks-style address: `<address>/start`, `<address>` or `<address>/fail`."""
     if address is not None:
-        body = text.encode("utf-8", "replace")[:LONGEST_BODY]
-        _post(_below(address.get_secret_value(), what), body, "text/plain; charset=utf-8", "ping")
+        body = text.encode("utf-8", "replace")[:MAX_BODY]
+        _post(_event_address(address.get_secret_value(), event), body, "text/plain; charset=utf-8", "ping")
 
 
-def post_json(address: SecretStr | None, found: dict[str, object]) -> None:
-    """Post an object to a webhook."""
+def post_json(address: SecretStr | None, content: dict[str, object]) -> None:
+    """Post a JSON object to a webhook."""
     if address is not None:
-        _post(address.get_secret_value(), json.dumps(found).encode(), "application/json", "webhook")
+        _post(address.get_secret_value(), json.dumps(content).encode(), "application/json", "webhook")
 
 
-def shown(address: str) -> str:
-    """An address without what may be secret in it."""
+def redacted(address: str) -> str:
+    """An address without the parts that may be secret: user, path and parameters."""
     parts = urlsplit(address)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{port}/…"
 
 
-def _below(address: str, what: str) -> str:
-    """Put a word behind the path and before the parameters."""
-    if what == "success":
+def _event_address(address: str, event: str) -> str:
+    """Append the event to the path, before the parameters."""
+    if event == "success":
         return address
     parts = urlsplit(address)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{what}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{event}"))
 
 
-def _post(address: str, body: bytes, kind: str, name: str) -> None:
+def _post(address: str, body: bytes, content_type: str, name: str) -> None:
     import aiohttp
 
     async def send() -> int:
-        timeout = aiohttp.ClientTimeout(total=LONGEST_WAIT)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
-            session.post(address, data=body, headers={"Content-Type": kind}) as answer,
+            session.post(address, data=body, headers={"Content-Type": content_type}) as response,
         ):
-            return answer.status
+            return response.status
 
-    try:  # in a thread of its own, since a signal that strikes inside of an event loop leaves its tasks in pieces
+    try:  # in its own thread, because a signal during an event loop would leave its tasks unfinished
         with ThreadPoolExecutor(1) as thread:
             status = thread.submit(lambda: asyncio.run(send())).result()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        # Only the kind of trouble: the text of some errors holds the whole address
-        log.warning("the %s to %s failed: %s", name, shown(address), type(error).__name__)
+        # Only the error's type: the message of some errors contains the whole address
+        log.warning("the %s to %s failed: %s", name, redacted(address), type(error).__name__)
         return
     if status >= 400:
-        log.warning("the %s to %s was answered with HTTP %d", name, shown(address), status)
+        log.warning("the %s to %s was answered with HTTP %d", name, redacted(address), status)

@@ -13,22 +13,22 @@ from typing import Literal
 from bulkload.errors import ExitCode
 from bulkload.model import RunInfo
 
-PlaceName = Literal["done", "failed", "working"]  # the subfolder in which a file ends up
+Subfolder = Literal["done", "failed", "working"]  # that a file is in after the visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutcome:
-    """What happened to one file."""
+    """The outcome of one file."""
 
-    name: str  # as it was called when it waited
-    place_name: PlaceName
-    path: Path  # where the file is now
+    name: str  # while it waited
+    subfolder: Subfolder
+    path: Path  # of the file now
     exit_code: ExitCode
-    info: RunInfo | None = None  # None: it could not be read
+    info: RunInfo | None = None  # None: the file could not be read
     results: Path | None = None
-    problem: str = ""  # why it could not be read, or was stopped, or why nothing was deleted
+    problem: str = ""  # why it could not be read, its run was stopped, or nothing was deleted
     dropped: int = 0  # monitors that are no longer in the file
-    deleted: int = 0  # of those, deleted
+    deleted: int = 0  # how many of those were deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,13 @@ class Visit:
     started: float  # seconds since 1970
     seconds: float = 0.0
     files: tuple[FileOutcome, ...] = ()
-    unsettled: tuple[str, ...] = ()  # files that are still being written
-    overdue: tuple[str, ...] = ()  # of those, the ones that have been incomplete for too long
-    problem: str = ""  # what ended the visit, if anything did
+    incomplete: tuple[str, ...] = ()  # files that are still being written
+    overdue: tuple[str, ...] = ()  # those of them that have been incomplete for too long
+    problem: str = ""  # the error that ended the visit
     exit_code: ExitCode = ExitCode.DONE
     requests: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def idle(self) -> bool:
-        """True if there was nothing to do and there is nothing to report."""
+    def is_idle(self) -> bool:
+        """True if nothing was done and there is nothing to report."""
         return not (self.files or self.overdue or self.problem or self.exit_code)

@@ -1,7 +1,7 @@
-"""The folder itself: which files wait, and which names are free. Files are moved by rename, never copied.
+"""Scan the folder for waiting files, and find names that are free.
 
 In: a folder. Out: the files that are ready, the oldest first, and those that are still being written. A file is ready
-if it has not changed for a while, or if two looks at it show the same size and time.
+if it has not changed for a while, or if two scans find the same size and time. Files are moved by rename, never copied.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 
 from bulkload.errors import UsageError
 from bulkload.settings import SETTINGS_FILE
-from bulkload.store.runs import STORE_NAME
+from bulkload.store.database import STORE_NAME
 
 WORKING, DONE, FAILED = "working", "done", "failed"
-RESULTS, GONE, WHY = "-results.xlsx", "-gone.csv", "-why.txt"  # behind the stem of a file: what lies beside it
-EMPTY_FOR = 3600.0  # seconds that a file may be empty before it counts as whole
-LONGEST_STEM = 180  # bytes; leaves room for what lies beside a file
+RESULTS_SUFFIX, DROPPED_SUFFIX, REASON_SUFFIX = "-results.xlsx", "-gone.csv", "-why.txt"  # of companion files
+MAX_EMPTY = 3600.0  # seconds; a file that is empty for longer counts as complete
+MAX_STEM = 180  # bytes; leaves room for the suffixes of companion files
 
 _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", ".swp", ".lock", "~")
-_OURS = (STORE_NAME, "sandbox.sqlite3")  # with whatever SQLite puts behind these names
+_OWN_FILES = (STORE_NAME, "sandbox.sqlite3")  # also with the suffixes that SQLite appends
 _DATE = re.compile(
     r"(?<!\d)[-_. ]?20\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"  # 2026-03-14, 20260314
     r"(?:[-_.T ]?\d{2}[-_.:]?\d{2}(?:[-_.:]?\d{2})?Z?)?(?!\d)"  # T0215, 02-15-00
@@ -35,137 +35,144 @@ _DATE = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What a look at a folder finds."""
+class WaitingFiles:
+    """The waiting files of a folder."""
 
     ready: tuple[Path, ...] = ()  # the oldest first
-    unsettled: tuple[str, ...] = ()  # names of files that are still being written
+    incomplete: tuple[str, ...] = ()  # names of files that are still being written
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FileState:
     size: int
     modified: int  # nanoseconds
     inode: int
-    regular: bool
+    is_regular: bool
 
 
-def waiting(folder: Path, unchanged_for: float) -> Waiting:
-    """Look for files. If some changed less than `unchanged_for` seconds ago, wait that long and look again."""
-    first = _look(folder)
+def find_waiting(folder: Path, unchanged_for: float) -> WaitingFiles:
+    """Find the waiting files. If some changed less than `unchanged_for` seconds ago, wait that long and scan again."""
+    first = _scan(folder)
     now = time.time()
-    young = {name for name, look in first.items() if not 0 <= unchanged_for <= now - look.modified / 1e9}
-    if young and unchanged_for:
+    has_recent = any(not 0 <= unchanged_for <= now - state.modified / 1e9 for state in first.values())
+    if has_recent and unchanged_for:
         time.sleep(unchanged_for)
-    second = _look(folder) if young else first
-    unsettled = {
+    second = _scan(folder) if has_recent else first
+    incomplete = {
         name
-        for name, look in second.items()
-        if look.regular
+        for name, state in second.items()
+        if state.is_regular
         and (
-            look != first.get(name)
-            or (not look.size and now - look.modified / 1e9 < EMPTY_FOR)
+            state != first.get(name)
+            or (not state.size and now - state.modified / 1e9 < MAX_EMPTY)
             or _is_open(folder, name)
         )
     }
-    ready = sorted((look.modified, name) for name, look in second.items() if name not in unsettled)
-    return Waiting(ready=tuple(folder / name for _, name in ready), unsettled=tuple(sorted(map(tidy, unsettled))))
+    ready = sorted((state.modified, name) for name, state in second.items() if name not in incomplete)
+    return WaitingFiles(
+        ready=tuple(folder / name for _, name in ready), incomplete=tuple(sorted(map(safe_name, incomplete)))
+    )
 
 
 def is_candidate(name: str) -> bool:
-    """True for the name of a file that the inbox would take."""
-    return not (name.startswith((".", "~$", *_OURS)) or name.lower().endswith(_UNFINISHED) or name == SETTINGS_FILE)
+    """True if the inbox takes files of this name."""
+    return not (
+        name.startswith((".", "~$", *_OWN_FILES)) or name.lower().endswith(_UNFINISHED) or name == SETTINGS_FILE
+    )
 
 
 def has_candidates(folder: Path) -> bool:
-    """True if there is anything to look at more closely."""
-    with _scanned(folder) as entries:
+    """True if the folder has a file that the inbox may take."""
+    with _entries(folder) as entries:
         return any(is_candidate(entry.name) and not entry.is_dir(follow_symlinks=False) for entry in entries)
 
 
 def is_untouched(folder: Path, store: Path) -> bool:
-    """True if nothing waits and nothing was ever taken, so that there is nothing to do; quick."""
-    return not has_candidates(folder) and not (store / STORE_NAME).exists() and not left_in(folder / WORKING)
+    """True if no file waits and none was ever taken, so that there is nothing to do; fast."""
+    return not has_candidates(folder) and not (store / STORE_NAME).exists() and not files_in(folder / WORKING)
 
 
-def left_in(folder: Path) -> list[str]:
-    """The names of the files in a folder of ours, the oldest first; none if there is no such folder."""
+def files_in(folder: Path) -> list[str]:
+    """The names of the files in a subfolder, the oldest first; none if the subfolder does not exist."""
     try:
-        found = _look(folder)
+        states = _scan(folder)
     except UsageError:
         return []
-    return sorted(found, key=lambda name: (found[name].modified, name))
+    return sorted(states, key=lambda name: (states[name].modified, name))
 
 
-def beside(name: str) -> tuple[str, ...]:
-    """The names of what may lie beside a file once it was taken."""
+def companion_names(name: str) -> tuple[str, ...]:
+    """The names of the companion files of a file: results, dropped monitors, and why it could not be read."""
     stem = Path(name).stem
-    return tuple(stem + ending for ending in (RESULTS, GONE, WHY))
+    return tuple(stem + suffix for suffix in (RESULTS_SUFFIX, DROPPED_SUFFIX, REASON_SUFFIX))
 
 
 def free_name(folder: Path, name: str, reserved: Container[str] = ()) -> str:
-    """A name for a file, the wanted one if possible, so that neither it nor what will lie beside it is there yet."""
-    clean = tidy(name)
+    """The name of a file, numbered if necessary, so that it and its companion files replace no existing file."""
+    clean = safe_name(name)
     for number in count(1):
         path = Path(clean)
-        found = clean if number == 1 else f"{path.stem}-{number}{path.suffix}"
-        if not any(other in reserved or os.path.lexists(folder / other) for other in (found, *beside(found))):
-            return found
-    raise AssertionError("there is always a higher number")
+        candidate = clean if number == 1 else f"{path.stem}-{number}{path.suffix}"
+        names = (candidate, *companion_names(candidate))
+        if not any(name in reserved or os.path.lexists(folder / name) for name in names):
+            return candidate
+    raise AssertionError("unreachable: count() never ends")
 
 
-def tidy(name: str) -> str:
-    """A name that can be stored, shown and made longer: printable, valid text, not too long."""
+def safe_name(name: str) -> str:
+    """A name that can be stored, shown and extended by a suffix: valid, printable text of limited length."""
     text = os.fsencode(name).decode("utf-8", "replace")
-    text = "".join("_" if unicodedata.category(sign)[0] == "C" or sign == "�" else sign for sign in text)
+    text = "".join("_" if unicodedata.category(char)[0] == "C" or char == "�" else char for char in text)
     path = Path(text)
     stem, suffix = path.stem, path.suffix
-    if len(suffix.encode()) > LONGEST_STEM // 4:
+    if len(suffix.encode()) > MAX_STEM // 4:
         stem, suffix = text, ""
-    return stem.encode()[:LONGEST_STEM].decode("utf-8", "ignore") + suffix
+    return stem.encode()[:MAX_STEM].decode("utf-8", "ignore") + suffix
 
 
 def recurring_name(name: str) -> str:
-    """The name that all versions of a recurring file share: without a date in it."""
+    """The name without a date, which all versions of a recurring file share."""
     path = Path(name)
     stem, dates = _DATE.subn("", path.stem)
     stem = stem.strip("-_. ")
     return stem + path.suffix if dates and stem else name
 
 
-def is_plain(path: Path) -> bool:
-    """True for a regular file; a link could lead anywhere, and a pipe would never end."""
+def is_regular_file(path: Path) -> bool:
+    """True for a regular file. A link may point to any file, and reading a pipe may never end."""
     return stat.S_ISREG(path.lstat().st_mode)
 
 
-def _look(folder: Path) -> dict[str, _Look]:
-    found = {}
-    with _scanned(folder) as entries:
+def _scan(folder: Path) -> dict[str, _FileState]:
+    states = {}
+    with _entries(folder) as entries:
         for entry in entries:
             if not is_candidate(entry.name):
                 continue
             try:
-                seen = entry.stat(follow_symlinks=False)
+                status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            if not stat.S_ISDIR(seen.st_mode):
-                found[entry.name] = _Look(seen.st_size, seen.st_mtime_ns, seen.st_ino, stat.S_ISREG(seen.st_mode))
-    return found
+            if not stat.S_ISDIR(status.st_mode):
+                states[entry.name] = _FileState(
+                    status.st_size, status.st_mtime_ns, status.st_ino, stat.S_ISREG(status.st_mode)
+                )
+    return states
 
 
 def _is_open(folder: Path, name: str) -> bool:
-    """True if a spreadsheet program has the file open, by the lock file that it puts beside it."""
+    """True if a spreadsheet program has the file open, according to its lock file beside the file."""
     return any((folder / lock).exists() for lock in (f"~${name}", f"~${name[2:]}", f".~lock.{name}#"))
 
 
 @contextmanager
-def _scanned(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
     try:
         with os.scandir(folder) as entries:
             yield entries
     except FileNotFoundError:
         raise UsageError(f"There is no folder {folder}.") from None
     except NotADirectoryError:
-        raise UsageError(f"{folder} is a file; a folder is needed.") from None
+        raise UsageError(f"{folder} is a file, not a folder.") from None
     except OSError as error:
         raise UsageError(f"The folder {folder} cannot be read: {error.strerror}.") from error

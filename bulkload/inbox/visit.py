@@ -1,8 +1,8 @@
-"""One visit to the folder: what was left, then every waiting file, then what is no longer in the files.
+"""One visit to the folder: unfinished files, then waiting files, then monitors to prune.
 
-In: a folder, an account, options. Out: a `Visit` that says what happened to each file. Files are taken in the
-order of their arrival, unfinished ones first, so that the account ends up as if each file had been run when it arrived.
-What stops one run because of the account stops the visit; the files that still wait stay where they are.
+In: a folder, an account, options. Out: a `Visit` with the outcome of each file. Unfinished files come first and waiting
+files in the order of their arrival, so that the account ends up as if each file had been run when it arrived. If the
+account or the API stops a run, the visit stops too, and files that still wait stay where they are.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
-from bulkload.inbox.moves import adopt, at_work, finish, put_away, take, write_why
-from bulkload.inbox.records import FileOutcome, PlaceName, Visit
-from bulkload.inbox.retention import clear_out
-from bulkload.inbox.scan import DONE, GONE, RESULTS, WHY, is_plain, waiting
+from bulkload.inbox.filing import Filing
+from bulkload.inbox.moves import move_to_working, recover_unrecorded, working_path
+from bulkload.inbox.records import Visit
+from bulkload.inbox.retention import delete_old
+from bulkload.inbox.scan import RESULTS_SUFFIX, find_waiting, is_regular_file
 from bulkload.model import Input
 from bulkload.settings import Account, Options
-from bulkload.store.arrivals import SECONDS_A_DAY, Arrival, Arrivals
+from bulkload.store.arrivals import SECONDS_PER_DAY, Arrival, Arrivals
 from bulkload.store.dropped import DroppedMonitors
 from bulkload.store.runs import Run, Store
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from bulkload.operations.pipeline import OnStart
     from bulkload.stages.context import RunContext
 
-MOST_READINGS = 3  # times that reading a file may start without ending, before it counts as unreadable
-RESUMABLE = (  # exit codes of runs that are resumed
+MAX_READINGS = 3  # times that reading a file may start without ending, before the file counts as unreadable
+RESUMABLE = (  # exit codes of runs that the next call resumes
     ExitCode.USAGE,
     ExitCode.STOPPED,
     ExitCode.LOCKED,
@@ -43,28 +44,28 @@ RESUMABLE = (  # exit codes of runs that are resumed
 
 
 def visit(
-    folder: Path, account: Account, options: Options, on_start: OnStart, begin: Callable[[], None] = lambda: None
+    folder: Path, account: Account, options: Options, on_start: OnStart, on_locked: Callable[[], None] = lambda: None
 ) -> Visit:
-    """Do all that there is to do in a folder; `begin` is called once the folder is locked.
+    """Run all files that are ready; `on_locked` is called once the store is locked.
 
     Raises `Locked` if another process has locked it.
     """
     started, begun = time.time(), time.monotonic()
-    found = Visit(folder=folder, started=started)
+    result = Visit(folder=folder, started=started)
     runner: _VisitRunner | None = None
     try:
         with Store(options.output) as store:
             store.lock()
-            begin()
+            on_locked()
             runner = _VisitRunner(folder, store, account, options, on_start)
-            runner.work()
+            runner.run()
     except Locked:
         raise
     except BulkloadError as error:
-        found = replace(found, problem=str(error), exit_code=error.exit_code)
+        result = replace(result, problem=str(error), exit_code=error.exit_code)
     if runner is not None:
-        found = runner.add_to(found)
-    return replace(found, seconds=time.monotonic() - begun)
+        result = runner.add_outcomes(result)
+    return replace(result, seconds=time.monotonic() - begun)
 
 
 class _VisitRunner:
@@ -78,93 +79,95 @@ class _VisitRunner:
         self._on_start = on_start
         self._arrivals = Arrivals(store, folder)
         self._dropped = DroppedMonitors(store, self._arrivals.folder)
-        self._account_id_once: int | None = None  # once it is needed
-        self._files: list[FileOutcome] = []
+        self._filing = Filing(folder, store, self._arrivals, self._dropped)
+        self._cached_account_id: int | None = None  # None: not needed yet
         self._to_prune: list[tuple[Arrival, Run, Outcome]] = []
-        self._unsettled: dict[str, float] = {}
+        self._incomplete: dict[str, float] = {}  # file still being written → since when, in seconds since 1970
         self._requests: Counter[str] = Counter()
 
-    def work(self) -> None:
-        """Finish, take, prune, clear out."""
-        stopped = self._finish_earlier()
-        while not stopped:
-            found = waiting(self._folder, self._options.unchanged_for)
-            self._unsettled = self._arrivals.still_unsettled(found.unsettled)
-            if not found.ready:
+    def run(self) -> None:
+        """Resume unfinished files, run waiting files, prune, and delete what is old."""
+        is_stopped = self._resume_unfinished()
+        while not is_stopped:
+            waiting = find_waiting(self._folder, self._options.unchanged_for)
+            self._incomplete = self._arrivals.record_incomplete(waiting.incomplete)
+            if not waiting.ready:
                 break
-            for path in found.ready:
-                self._account_id()  # before a file is touched: without a way to log in, all stays as it is
-                arrival = take(self._folder, self._arrivals, path)
-                if arrival is not None and self._run(arrival):
-                    stopped = True
+            for path in waiting.ready:
+                self._account_id()  # before a file is moved: without credentials, every file stays where it is
+                arrival = move_to_working(self._folder, self._arrivals, path)
+                if arrival is not None and self._process(arrival):
+                    is_stopped = True
                     break
-        if not stopped:
+        if not is_stopped:
             for arrival, run, outcome in self._to_prune:
-                self._prune_and_file(arrival, run, outcome)
-        clear_out(self._folder, self._store, self._arrivals, self._options.keep)
+                self._prune_and_move(arrival, run, outcome)
+        delete_old(self._folder, self._store, self._arrivals, self._options.keep)
 
-    def add_to(self, found: Visit) -> Visit:
-        """Add what was done to the record of the visit."""
-        allowed = self._options.retry_for * SECONDS_A_DAY
-        overdue = [name for name, since in self._unsettled.items() if time.time() - since > allowed]
-        codes = [found.exit_code, *(file.exit_code for file in self._files)]
+    def add_outcomes(self, result: Visit) -> Visit:
+        """Add the outcomes of the files to the result of the visit."""
+        allowed = self._options.retry_for * SECONDS_PER_DAY
+        overdue = [name for name, since in self._incomplete.items() if time.time() - since > allowed]
+        exit_codes = [result.exit_code, *(file.exit_code for file in self._filing.outcomes)]
         if overdue:
-            codes.append(ExitCode.ROWS_LEFT)
+            exit_codes.append(ExitCode.ROWS_LEFT)
         return replace(
-            found,
-            files=tuple(self._files),
-            unsettled=tuple(self._unsettled),
+            result,
+            files=tuple(self._filing.outcomes),
+            incomplete=tuple(self._incomplete),
             overdue=tuple(overdue),
-            exit_code=max(codes),
+            exit_code=max(exit_codes),
             requests=dict(self._requests),
         )
 
-    def _finish_earlier(self) -> bool:
-        """Resume files that were taken earlier; True if something stops the visit."""
-        adopt(self._folder, self._arrivals)
-        return any(self._run(arrival) for arrival in self._arrivals.open())
+    def _resume_unfinished(self) -> bool:
+        """Process files that an earlier call took; True if the visit has to stop."""
+        recover_unrecorded(self._folder, self._arrivals)
+        return any(self._process(arrival) for arrival in self._arrivals.unfinished())
 
-    def _run(self, arrival: Arrival) -> bool:
-        """Process one file as far as possible; True if what stopped it would stop every other."""
+    def _process(self, arrival: Arrival) -> bool:
+        """Process one file as far as possible; True if the visit has to stop, because other files would stop too."""
         run = self._arrivals.run_of(arrival)
         if run is not None and not run.read_whole:
             self._store.forget(run)
             run = None
-        if arrival.place is not None:
-            self._finish_filing(arrival, run)
+        if arrival.destination is not None:
+            self._filing.finish(arrival, run)
             return False
-        if run is not None and self._is_to_restart(arrival, run):
+        if run is not None and self._must_restart(arrival, run):
             self._store.forget(run)
             run = None
         if run is None:
-            if not os.path.lexists(at_work(self._folder, arrival)):
-                self._arrivals.drop(arrival)
+            if not os.path.lexists(working_path(self._folder, arrival)):
+                self._arrivals.delete(arrival)
                 return False
             try:
                 context = self._read(arrival)
             except InputError as error:
-                self._refuse(arrival, str(error))
+                self._filing.reject(arrival, str(error))
                 return False
-        elif self._is_open(arrival, run):
+        elif self._can_resume(arrival, run):
             context = self._begin(run)
             self._store.reopen(run)
         else:
-            self._end(arrival, run, self._write(arrival, run))
+            self._end(arrival, run, self._write_results(arrival, run))
             return False
         outcome = self._carry_out(arrival, context)
         if self._will_be_resumed(arrival, outcome):
-            self._report(arrival, outcome, "working", at_work(self._folder, arrival))
+            self._filing.keep(arrival, outcome)
         else:
             self._end(arrival, context.run, outcome)
         return outcome.exit_code in RESUMABLE
 
     def _read(self, arrival: Arrival) -> RunContext:
-        path = at_work(self._folder, arrival)
-        if not is_plain(path):
-            raise InputError(f"{arrival.name} is a link or a device, not a file; put the file itself into the folder.")
-        if self._arrivals.start_reading(arrival) >= MOST_READINGS:
+        path = working_path(self._folder, arrival)
+        if not is_regular_file(path):
             raise InputError(
-                f"Reading {arrival.name} started {MOST_READINGS} times and never ended, so it was given up."
+                f"{arrival.name}: a link, a pipe or a device is not read; put a regular file into the folder."
+            )
+        if self._arrivals.start_reading(arrival) >= MAX_READINGS:
+            raise InputError(
+                f"{arrival.name}: the process ended {MAX_READINGS} times while reading it, so it is not read again."
             )
         try:
             context = self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
@@ -175,34 +178,34 @@ class _VisitRunner:
         return context
 
     def _carry_out(self, arrival: Arrival, context: RunContext) -> Outcome:
-        from bulkload.inbox.dropped import note_dropped
+        from bulkload.inbox.dropped_report import record_dropped
         from bulkload.operations.pipeline import carry_out
 
         before = self._store.info(context.run).requests
         outcome = carry_out(
             context,
-            [at_work(self._folder, arrival, RESULTS)],
+            [working_path(self._folder, arrival, RESULTS_SUFFIX)],
             self._on_start,
-            lambda listing: note_dropped(self._store, self._dropped, arrival, context.run, listing),
+            lambda listing: record_dropped(self._store, self._dropped, arrival, context.run, listing),
         )
         self._requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
         return outcome
 
-    def _write(self, arrival: Arrival, run: Run) -> Outcome:
+    def _write_results(self, arrival: Arrival, run: Run) -> Outcome:
         from bulkload.operations.results import write_results
 
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        return write_results(self._store, run, [at_work(self._folder, arrival, RESULTS)], exit_code)
+        return write_results(self._store, run, [working_path(self._folder, arrival, RESULTS_SUFFIX)], exit_code)
 
-    def _is_to_restart(self, arrival: Arrival, run: Run) -> bool:
-        """True after a call with a wrong address or user that sent nothing: the file is run as if it were new."""
+    def _must_restart(self, arrival: Arrival, run: Run) -> bool:
+        """True if a run for another account sent nothing, as with a wrong address or user: the file is run again."""
         return (
             run.account_id != self._account_id()
-            and not self._arrivals.is_begun(run)
+            and not self._arrivals.has_sent(run)
             and not self._arrivals.is_superseded(arrival)
         )
 
-    def _is_open(self, arrival: Arrival, run: Run) -> bool:
+    def _can_resume(self, arrival: Arrival, run: Run) -> bool:
         """True if another session can continue a run that was read."""
         if run.account_id != self._account_id() or self._arrivals.is_superseded(arrival):
             return False
@@ -214,7 +217,7 @@ class _VisitRunner:
         """True if a later call resumes a file."""
         if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             return True
-        if time.time() - arrival.arrived > self._options.retry_for * SECONDS_A_DAY:
+        if time.time() - arrival.arrived > self._options.retry_for * SECONDS_PER_DAY:
             return False
         if outcome.exit_code in RESUMABLE:
             return True
@@ -226,110 +229,41 @@ class _VisitRunner:
 
     @staticmethod
     def _has_rows_to_retry(info: RunInfo) -> bool:
-        """True if a later call tries rows again; not if the user's own limits held them back."""
+        """True if a later call sends rows again; not if the user's own limits stopped the run."""
         return not info.stopped and any(status.next_step == "run again" for status in info.counts)
 
-    # ── filing ───────────────────────────────────────────────────────────────────────────────────
-
     def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        """File a file, after pruning if that is requested."""
+        """Move a file to its destination, or put it on the list of those to prune first."""
         if self._options.prune and outcome.exit_code not in RESUMABLE and self._dropped.count(run, "ours"):
             self._to_prune.append((arrival, run, outcome))
             return
         if run.account_id == self._account_id():
-            self._file(arrival, run, outcome)
+            self._filing.move(arrival, run, outcome)
             return
-        was = f"{run.username} at {run.base_url}"
-        problem = f"It was begun as {was}, which is not the account of this call; nothing more was sent."
-        outcome = replace(outcome, info=replace(outcome.info, stopped=""))  # what stopped it is not why it ends
-        self._file(arrival, run, outcome, problem=problem)
+        problem = (
+            f"It was started as {run.username} at {run.base_url}, which is not the account of this call; nothing more"
+            " was sent."
+        )
+        outcome = replace(outcome, info=replace(outcome.info, stopped=""))  # not the reason why it ends now
+        self._filing.move(arrival, run, outcome, problem=problem)
 
-    def _prune_and_file(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
+    def _prune_and_move(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
         from bulkload.operations.prune import prune
 
         pruned = prune(self._begin(run), self._dropped, arrival)
         self._requests.update(pruned.requests)
         outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
-        if pruned.exit_code in RESUMABLE:  # the next call resumes it
-            path = at_work(self._folder, arrival)
-            self._report(arrival, outcome, "working", path, problem=pruned.problem, deleted=pruned.deleted)
+        if pruned.exit_code in RESUMABLE:
+            self._filing.keep(arrival, outcome, problem=pruned.problem, deleted=pruned.deleted)
         else:
-            self._file(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
-
-    def _file(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
-        """File a file and its results."""
-        from bulkload.inbox.dropped import write_dropped
-
-        if self._dropped.count(run):
-            write_dropped(at_work(self._folder, arrival, GONE), self._dropped, run)
-        place_name: PlaceName = "done" if outcome.exit_code == ExitCode.DONE else "failed"
-        path = put_away(self._folder, self._arrivals, arrival, place_name)
-        self._report(arrival, outcome, place_name, path, problem=problem, deleted=deleted)
-
-    def _refuse(self, arrival: Arrival, problem: str) -> None:
-        """File what cannot be read as failed, with a text that says why."""
-        write_why(self._folder, arrival, problem)
-        path = put_away(self._folder, self._arrivals, arrival, "failed")
-        self._files.append(
-            FileOutcome(name=arrival.name, place_name="failed", path=path, exit_code=ExitCode.USAGE, problem=problem)
-        )
-
-    def _finish_filing(self, arrival: Arrival, run: Run | None) -> None:
-        """Finish the filing of a file, which was interrupted."""
-        from bulkload.operations.results import write_results
-
-        path = finish(self._folder, self._arrivals, arrival)
-        place_name: PlaceName = "done" if str(arrival.place).startswith(DONE) else "failed"
-        if run is None:
-            why = path.with_name(path.stem + WHY)
-            problem = f"{arrival.name} could not be read; see {why.name}."
-            self._files.append(
-                FileOutcome(
-                    name=arrival.name, place_name=place_name, path=path, exit_code=ExitCode.USAGE, problem=problem
-                )
-            )
-            return
-        results = path.with_name(path.stem + RESULTS)
-        exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
-        self._report(arrival, outcome, place_name, path)
-
-    def _report(
-        self,
-        arrival: Arrival,
-        outcome: Outcome,
-        place_name: PlaceName,
-        path: Path,
-        *,
-        problem: str = "",
-        deleted: int = 0,
-    ) -> None:
-        from bulkload.reports.summary import untranslated
-
-        run = self._store.run(outcome.info.run_id)
-        exit_code = outcome.exit_code
-        if place_name == "failed" and exit_code == ExitCode.DONE:
-            exit_code = ExitCode.ROWS_LEFT
-        self._files.append(
-            FileOutcome(
-                name=arrival.name,
-                place_name=place_name,
-                path=path,
-                exit_code=exit_code,
-                info=outcome.info,
-                results=path.with_name(path.stem + RESULTS),
-                problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
-                dropped=self._dropped.count(run),
-                deleted=deleted,
-            )
-        )
+            self._filing.move(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
 
     def _account_id(self) -> int:
-        if self._account_id_once is None:
+        if self._cached_account_id is None:
             from bulkload.operations.pipeline import account_id_of
 
-            self._account_id_once = account_id_of(self._store, self._account, self._options)
-        return self._account_id_once
+            self._cached_account_id = account_id_of(self._store, self._account, self._options)
+        return self._cached_account_id
 
     def _begin(self, source: Input | Run) -> RunContext:
         from bulkload.operations.pipeline import begin

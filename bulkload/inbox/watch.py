@@ -1,7 +1,7 @@
-"""The inbox that keeps running, for containers: a visit whenever a file arrives, and at times without one.
+"""Watch the folder for `--watch`: visit it when a file arrives, and at intervals.
 
-In: a folder and what a visit does. Out: visits, until a signal. The system's file events say when to look; because
-network folders have none, there is also a look every minute.
+In: a folder, and a function that visits it. Out: visits, until a signal. File events of the operating system trigger a
+check of the folder; network folders have no events, so it is also checked every minute.
 """
 
 from __future__ import annotations
@@ -14,53 +14,56 @@ from pathlib import Path
 from bulkload.errors import ExitCode, Interrupted
 from bulkload.inbox.scan import has_candidates, is_candidate
 
-TICK = 1.0  # seconds
-LOOK_EVERY = 60.0  # seconds between looks without an event
-RETRY_EVERY = 900.0  # seconds until unfinished files are resumed, or an account that stopped a run is tried again
+EVENT_TIMEOUT = 1.0  # seconds to wait for an event before the time is checked
+CHECK_INTERVAL = 60.0  # seconds between checks of the folder without an event
+RETRY_INTERVAL = 900.0  # seconds until unfinished files are resumed, also after a run was stopped
 
 log = logging.getLogger(__name__)
 
 
-def watch(folder: Path, one_visit: Callable[[], ExitCode]) -> ExitCode:
-    """Visit until a signal comes. A signal between visits is a good end; one during a visit ends it first."""
-    has_candidates(folder)  # raises `UsageError` if there is no such folder, which no waiting would mend
-    due = 0.0  # when a visit is due without a file, on the monotonic clock
-    stopped = False
+def watch(folder: Path, visit: Callable[[], ExitCode]) -> ExitCode:
+    """Visit the folder until a signal arrives.
+
+    Returns `DONE` after a signal between visits; a signal during a visit ends it with its own exit code.
+    """
+    has_candidates(folder)  # raises `UsageError` if there is no such folder
+    due = 0.0  # when the next visit is due even without a file, on the monotonic clock
+    was_stopped = False
     try:
-        for _ in _occasions(folder):
-            if time.monotonic() < due and (stopped or not has_candidates(folder)):
+        for _ in _checks(folder):
+            if time.monotonic() < due and (was_stopped or not has_candidates(folder)):
                 continue
-            code = one_visit()
-            if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-                return code
-            stopped = code in (ExitCode.USAGE, ExitCode.STOPPED)
-            due = time.monotonic() + RETRY_EVERY
+            exit_code = visit()
+            if exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                return exit_code
+            was_stopped = exit_code in (ExitCode.USAGE, ExitCode.STOPPED)
+            due = time.monotonic() + RETRY_INTERVAL
     except (Interrupted, KeyboardInterrupt):
-        log.info("asked to stop")
+        log.info("stopped by a signal")
     return ExitCode.DONE
 
 
-def _occasions(folder: Path) -> Iterator[None]:
-    """Once now, then at each event, and at least each minute; what comes during a visit is not missed."""
+def _checks(folder: Path) -> Iterator[None]:
+    """Yield when the folder has to be checked: now, at each event, and every minute. Events during a visit are kept."""
     import watchfiles
 
-    def concerns_us(change: watchfiles.Change, path: str) -> bool:
+    def is_relevant(change: watchfiles.Change, path: str) -> bool:
         return change is not watchfiles.Change.deleted and is_candidate(Path(path).name)
 
-    due = 0.0  # when to look without an event, on the monotonic clock
+    due = 0.0  # when the next check is due without an event, on the monotonic clock
     try:
         for changes in watchfiles.watch(
             folder,
-            watch_filter=concerns_us,
+            watch_filter=is_relevant,
             recursive=False,
-            rust_timeout=int(TICK * 1000),
-            yield_on_timeout=True,  # also says that watching has begun, which the first look must not come before
+            rust_timeout=int(EVENT_TIMEOUT * 1000),
+            yield_on_timeout=True,  # the first one shows that watching has started; check only after that
         ):
             if changes or time.monotonic() >= due:
-                due = time.monotonic() + LOOK_EVERY
+                due = time.monotonic() + CHECK_INTERVAL
                 yield
-    except OSError as error:  # no more watches to be had
-        log.warning("file events cannot be used (%s); looking every %.0f seconds", error, LOOK_EVERY)
+    except OSError as error:  # such as too many watches
+        log.warning("file events cannot be used (%s); checking every %.0f seconds", error, CHECK_INTERVAL)
         while True:
             yield
-            time.sleep(LOOK_EVERY)
+            time.sleep(CHECK_INTERVAL)

@@ -1,8 +1,8 @@
-"""Prune: delete monitors that a recurring file has dropped.
+"""Prune: delete monitors that are no longer in a recurring file.
 
-In: the run of a recurring file's present version. Out: fewer monitors in the account, or the reason why not. Only
-monitors that runs of this file created can be deleted, none that another file of the folder means, and each only if it
-was not edited.
+In: the run of the current version of a recurring file. Out: the number of deleted monitors, or the reason why none was
+deleted. Only monitors that runs of this file created are deleted, unless they are in another file of the folder or were
+edited.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from bulkload.monitors.display_profile import DisplayProfile
     from bulkload.operations.session import StopRequest
 
-MOST_PROBLEMS = 3  # that are named one by one
+MAX_PROBLEMS = 3  # problems that are listed one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
-    """How pruning ended."""
+class PruneResult:
+    """The result of pruning."""
 
     deleted: int = 0
     problem: str = ""  # why nothing, or not everything, was deleted
@@ -42,41 +42,44 @@ class Pruned:
     requests: Mapping[str, int] = field(default_factory=dict)
 
 
-def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> Pruned:
-    """Delete what was dropped and created here, or say why not."""
+def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> PruneResult:
+    """Delete the monitors that runs of the file created and that it no longer has, or give the reason why not."""
     store, run, options = context.store, context.run, context.options
     ours = list(dropped.of(run, "ours"))
-    wanted = dropped.still_wanted(run, ours) if ours else set()
-    to_delete = [monitor for monitor in ours if monitor.monitor_id not in wanted]
+    still_wanted = dropped.still_wanted(run, ours) if ours else set()
+    to_delete = [monitor for monitor in ours if monitor.monitor_id not in still_wanted]
     if not to_delete:
-        return Pruned()
+        return PruneResult()
     subject = "monitor is" if len(to_delete) == 1 else "monitors are"
-    missing = f"{len(to_delete):,} {subject} no longer in {arrival.name}"
+    summary = f"{len(to_delete):,} {subject} no longer in {arrival.name}"
     if invalid := store.counts(run).get(Status.INVALID, 0):
-        return _refused(f"{missing}, but {invalid:,} of its rows are invalid and may mean them; nothing was deleted.")
+        rows = "1 of its rows is invalid" if invalid == 1 else f"{invalid:,} of its rows are invalid"
+        return _refused(f"{summary}, but {rows} and may refer to them; nothing was deleted.")
     translated = store.info(run).translated
     if translated is not None and translated.errors:
-        return _refused(f"{missing}, but what could not be translated may mean them; nothing was deleted.")
+        return _refused(f"{summary}, but objects that could not be translated may refer to them; nothing was deleted.")
     allowed = _allowed(options.prune_limit, created := dropped.count_created(arrival, run))
     if len(to_delete) > allowed:
         return _refused(
-            f"{missing}, but --prune-limit {options.prune_limit} allows {allowed:,} of {created:,}; nothing was"
+            f"{summary}, but --prune-limit {options.prune_limit} allows {allowed:,} of {created:,}; nothing was"
             " deleted. To delete them, raise --prune-limit."
         )
     return _delete(context, dropped, arrival, to_delete)
 
 
-def _refused(problem: str) -> Pruned:
-    return Pruned(problem=problem, exit_code=ExitCode.ROWS_LEFT)
+def _refused(problem: str) -> PruneResult:
+    return PruneResult(problem=problem, exit_code=ExitCode.ROWS_LEFT)
 
 
-def _delete(context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_delete: list[DroppedMonitor]) -> Pruned:
+def _delete(
+    context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_delete: list[DroppedMonitor]
+) -> PruneResult:
     deleted = 0
     problems: list[str] = []
-    is_refused = False
+    has_failed = False
 
     async def work(api: Api, stop: StopRequest) -> None:
-        nonlocal deleted, is_refused
+        nonlocal deleted, has_failed
         for monitor in to_delete:
             if stop.reason is not None:
                 raise stop.reason
@@ -89,20 +92,20 @@ def _delete(context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
             if removal.kept:
                 problems.append(f"{monitor.name} (monitor {monitor.monitor_id}) was kept. {removal.reason}")
-                is_refused = is_refused or removal.result is not RemovalResult.EDITED
+                has_failed = has_failed or removal.result is not RemovalResult.EDITED
                 continue
             context.rows.apply([RowChange(run=origin.run, position=origin.position, state=Status.REMOVED)])
-            dropped.set_fate(context.run, monitor.monitor_id, "deleted")
+            dropped.set_state(context.run, monitor.monitor_id, "deleted")
             deleted += 1
 
     session = run_session(context.account, context.options, work)
     if session.stopped is not None:
         problems.append(f"Deleting dropped monitors was stopped: {session.stopped}")
-    exit_code = ExitCode.ROWS_LEFT if is_refused else ExitCode.DONE
-    more = f" … and {len(problems) - MOST_PROBLEMS:,} more." if len(problems) > MOST_PROBLEMS else ""
-    return Pruned(
+    exit_code = ExitCode.ROWS_LEFT if has_failed else ExitCode.DONE
+    more = f" … and {len(problems) - MAX_PROBLEMS:,} more." if len(problems) > MAX_PROBLEMS else ""
+    return PruneResult(
         deleted=deleted,
-        problem=" ".join(problems[:MOST_PROBLEMS]) + more,
+        problem=" ".join(problems[:MAX_PROBLEMS]) + more,
         exit_code=session.stopped.exit_code if session.stopped is not None else exit_code,
         seconds=session.seconds,
         requests=session.requests,
@@ -110,16 +113,16 @@ def _delete(context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_
 
 
 async def _remove(api: Api, monitor: DroppedMonitor, origin: Origin, profile: DisplayProfile) -> Removal:
-    """Delete a monitor if it is as some version of the file requested."""
+    """Delete a monitor unless it differs from what each version of the file requested."""
     removal = None
-    for body in origin.requested:
+    for body in origin.bodies:
         removal = await remove_unless_edited(api, monitor.monitor_id, origin.type, json.loads(body), profile)
         if removal.result is not RemovalResult.EDITED:
             break
-    assert removal is not None  # a monitor was requested at least once
+    assert removal is not None  # `bodies` is never empty
     return removal
 
 
 def _allowed(limit: str, created: int) -> int:
-    """How many may be deleted at once; a share is rounded down, so that it is never exceeded."""
+    """The number of monitors that may be deleted at once; a percentage is rounded down."""
     return int(created * Fraction(limit[:-1]) / 100) if limit.endswith("%") else int(limit)

@@ -92,7 +92,7 @@ def read_into(
         except BaseException:
             store.forget(run)
             raise
-    store.read_whole(run)
+    store.mark_read_whole(run)
     return run
 
 

@@ -1,8 +1,8 @@
-"""What the store knows about an account: the monitors created in it, what it held before, how it displays monitors.
+"""What the store knows about an account: created and earlier monitors, and how the account displays them.
 
-In: monitor IDs and identity keys. Out: which monitors are ours, and whose. A monitor ID enters the table `monitors`
-once, so no two rows can claim the same monitor; the table `earlier` holds what was in the account before a run's first
-create, so nothing in it can be that run's own.
+In: monitor IDs and identity keys. Out: which monitors this program created, and for which row. A monitor ID is in the
+table `monitors` once, so no two rows can have the same monitor; the table `earlier` has the monitors that existed
+before a run's first create, so none of them can be that run's own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bulkload.store.runs import Store
 class AccountRecord:
     """The record of one account, over all its runs.
 
-    "Created" means: by this program, and not undone or proven to be deleted since.
+    "Created" means created by this program, and neither undone nor proven to be deleted since.
     """
 
     def __init__(self, store: Store, account_id: int) -> None:
@@ -49,12 +49,12 @@ class AccountRecord:
             ]
 
     def count_created_by(self, run_number: int) -> int:
-        """How many monitors a run created."""
+        """The number of monitors that a run created."""
         with self._store.errors():
-            counted = self._db.execute(
+            row = self._db.execute(
                 "SELECT count(*) FROM monitors WHERE run = ? AND account = ?", (run_number, self._account_id)
-            )
-            return int(counted.fetchone()[0])
+            ).fetchone()
+            return int(row[0])
 
     def created_keys(self) -> dict[str, bytes]:
         """The identity key of each created monitor, by ID."""
@@ -62,19 +62,19 @@ class AccountRecord:
             return dict(self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (self._account_id,)))
 
     def newest_created(self) -> Iterator[tuple[str, bytes, str]]:
-        """ID, key and moment of the created monitors, the newest first.
+        """ID, key and request moment of the created monitors, the newest first.
 
-        Without those that were found in a list: when their requests left is not known.
+        Monitors that were found in a list are left out, because the moment of their request is unknown.
         """
         with self._store.errors():
             yield from self._db.execute(
                 "SELECT monitor_id, key, at FROM monitors NOT INDEXED WHERE account = ? AND at IS NOT NULL"
-                " ORDER BY rowid DESC",  # by an index, all would be sorted before the first is returned
+                " ORDER BY rowid DESC",  # with an index, SQLite would sort all before returning the first
                 (self._account_id,),
             )
 
     def unlisted(self, listed: Container[str]) -> Iterator[tuple[str, bytes, str | None]]:
-        """ID, key and moment (None: found in a list) of the created monitors that a list lacks, the newest first."""
+        """ID, key and request moment (None: found in a list) of created monitors that a list omits, newest first."""
         with self._store.errors():
             for monitor_id, key, at in self._db.execute(
                 "SELECT monitor_id, key, at FROM monitors NOT INDEXED WHERE account = ? ORDER BY rowid DESC",
@@ -91,7 +91,7 @@ class AccountRecord:
             )
 
     def forget_all_except(self, monitor_ids: Container[str]) -> None:
-        """Remove all monitors but these; the user says that the others were deleted."""
+        """Remove all monitors except these; the user confirms that the others were deleted."""
         with self._store.transaction():
             created = self._db.execute(
                 "SELECT monitor_id FROM monitors WHERE account = ?", (self._account_id,)
@@ -100,17 +100,17 @@ class AccountRecord:
             self._db.executemany("DELETE FROM monitors WHERE account = ? AND monitor_id = ?", deleted)
 
     def requested(self, key: bytes) -> tuple[str, str] | None:
-        """Type and body (JSON) that rows with an identity key request; None if the store has no such row any more."""
+        """Type and body (JSON) that rows with an identity key request; None if the store has no such row."""
         with self._store.errors():
             row = self._db.execute(
                 "SELECT type, body FROM rows WHERE key = ? AND body IS NOT NULL LIMIT 1", (key,)
             ).fetchone()
         return (row["type"], row["body"]) if row else None
 
-    # ── what was in the account before a run ──────────────────────────────────────────────────────────────
+    # ── monitors that existed before a run ────────────────────────────────────────────────────────────────
 
     def note_existing(self, run_number: int, monitor_ids: Iterable[str]) -> None:
-        """Record what was in the account before a run's first create; only the first call for a run counts."""
+        """Record the monitors that existed before a run's first create; only the first call for a run has an effect."""
         with self._store.transaction():
             first = self._db.execute("UPDATE runs SET listed = 1 WHERE run = ? AND listed = 0", (run_number,))
             if first.rowcount:
@@ -120,10 +120,10 @@ class AccountRecord:
                 )
 
     def existed_before(self, run_number: int, monitor_id: str) -> bool:
-        """True if a monitor was in the account before the run's first create."""
+        """True if a monitor existed before the run's first create."""
         return self._exists("SELECT 1 FROM earlier WHERE run = ? AND monitor_id = ?", run_number, monitor_id)
 
-    # ── requests in doubt ─────────────────────────────────────────────────────────────────────────────────
+    # ── rows in doubt ─────────────────────────────────────────────────────────────────────────────────────
 
     def rows_in_doubt(self) -> list[RowInDoubt]:
         """Rows in doubt of all runs in the account, the oldest first."""
@@ -140,7 +140,7 @@ class AccountRecord:
     # ── how the account displays monitors ─────────────────────────────────────────────────────────────────
 
     def display_profile(self) -> str | None:
-        """The display profile that was learned, as JSON; None if none was."""
+        """The display profile that was learned, as JSON; None if there is none yet."""
         with self._store.errors():
             row = self._db.execute("SELECT showing FROM accounts WHERE id = ?", (self._account_id,)).fetchone()
         return str(row["showing"]) if row["showing"] is not None else None
@@ -151,14 +151,14 @@ class AccountRecord:
             self._db.execute("UPDATE accounts SET showing = ? WHERE id = ?", (profile, self._account_id))
 
     def lookalikes(self) -> dict[bytes, str]:
-        """Which monitor was matched to an identity key only because the account may display it altered."""
+        """Monitors that were matched only because the account may display them altered: identity key to monitor ID."""
         with self._store.errors():
             return dict(
                 self._db.execute("SELECT key, monitor_id FROM lookalikes WHERE account = ?", (self._account_id,))
             )
 
     def keep_lookalikes(self, run_number: int, matches: Iterable[tuple[int, str]]) -> None:
-        """Store which monitors rows of a run (by position) were matched to so, for the next run to do the same."""
+        """Store these matches of a run's rows, as position and monitor ID, so that the next run matches the same."""
         with self._store.transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO lookalikes (account, key, monitor_id)"

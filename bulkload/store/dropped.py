@@ -1,16 +1,20 @@
-"""Monitors that an earlier version of a recurring file had and the present one has not.
+"""Monitors that are in an earlier version of a recurring file, but no longer in the current one.
 
-In: a file of an inbox, and the runs of its earlier versions. Out: the monitors that these had, which of them any file
-of the folder still means, and what was requested for them.
+In: a file of an inbox, and the runs of its earlier versions. Out: the monitors of the earlier versions, which of them
+are still in a file of the folder, and what was requested for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bulkload.store.arrivals import Arrival
 from bulkload.store.runs import Run, Store
+
+DroppedState = Literal["ours", "theirs", "deleted"]  # as the column `fate` stores it
+"""Ours: created by runs of this file, and not deleted; theirs: not created by them."""
 
 _EARLIER_RUNS = (
     "SELECT runs.run FROM runs JOIN arrivals USING (arrival) WHERE folder = :folder AND sheet = :sheet"
@@ -24,7 +28,7 @@ _LATEST_RUNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedMonitor:
-    """A monitor that an earlier version of a recurring file had and this one has not."""
+    """A monitor that is no longer in a recurring file."""
 
     monitor_id: str
     key: bytes | None
@@ -32,7 +36,7 @@ class DroppedMonitor:
     name: str
     hostname: str
     port: str
-    fate: str  # "theirs": not created by runs of this folder; "ours": created by them; "deleted"
+    state: DroppedState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +46,22 @@ class Origin:
     run: int
     position: int
     type: str
-    requested: tuple[str, ...]  # JSON: bodies that it may have without having been edited
+    bodies: tuple[str, ...]  # JSON: requested by the versions of the file; with any of them, it was not edited
 
 
 class DroppedMonitors:
-    """The monitors dropped from the recurring files of one folder. The store is locked."""
+    """The monitors that were dropped from the recurring files of one folder; the store must be locked."""
 
     def __init__(self, store: Store, folder: str) -> None:
-        """`folder` is the folder as `Arrivals` knows it."""
+        """`folder` is `Arrivals.folder`."""
         self._store = store
         self._db = store.db
         self._folder = folder
 
     def known_before(self, arrival: Arrival, run: Run) -> Iterator[tuple[str, bytes | None, bool]]:
-        """Monitors that earlier versions of a file had: ID, identity key, and whether they were created for it.
+        """Monitors of earlier versions of a file: ID, identity key, and whether runs of the file created them.
 
-        That is everything created for it and not undone, and whatever its last version before this one had.
+        These are all monitors that were created for it and not undone, and all monitors of its previous version.
         """
         values = {"folder": self._folder, "sheet": arrival.recurring_name, "account": run.account_id, "run": run.number}
         with self._store.errors():
@@ -80,19 +84,19 @@ class DroppedMonitors:
             )
 
     def count_created(self, arrival: Arrival, run: Run) -> int:
-        """How many monitors of the account were created by earlier versions: those that a row has, and the dropped."""
+        """The number of monitors created by earlier versions of a file that the run has matched or dropped."""
         values = {"folder": self._folder, "sheet": arrival.recurring_name, "account": run.account_id, "run": run.number}
         with self._store.errors():
-            found = self._db.execute(
+            created = self._db.execute(
                 f"SELECT count(*) FROM monitors WHERE account = :account AND run IN ({_EARLIER_RUNS})"
                 " AND monitor_id IN (SELECT monitor_id FROM rows WHERE run = :run"
                 " UNION ALL SELECT monitor_id FROM gone WHERE run = :run)",
                 values,
             )
-            return int(found.fetchone()[0])
+            return int(created.fetchone()[0])
 
-    def is_meant(self, run_number: int, monitor_id: str, keys: Iterable[bytes | None]) -> bool:
-        """True if a row of a run means a monitor, by its ID or its identity."""
+    def is_in_run(self, run_number: int, monitor_id: str, keys: Iterable[bytes | None]) -> bool:
+        """True if a row of a run identifies a monitor by its ID or by one of these identity keys."""
         with self._store.errors():
             if self._db.execute("SELECT 1 FROM rows WHERE names = ? AND run = ?", (monitor_id, run_number)).fetchone():
                 return True
@@ -103,17 +107,17 @@ class DroppedMonitors:
             )
 
     def matched(self, run_number: int) -> set[str]:
-        """IDs of the monitors that rows of a run have."""
+        """IDs of the monitors to which rows of a run were matched."""
         with self._store.errors():
-            found = self._db.execute(
+            rows = self._db.execute(
                 "SELECT monitor_id FROM rows WHERE run = ? AND monitor_id IS NOT NULL"
                 " AND state IN ('pending', 'created', 'updated', 'exists')",
                 (run_number,),
             )
-            return {monitor_id for (monitor_id,) in found}
+            return {monitor_id for (monitor_id,) in rows}
 
     def still_wanted(self, run: Run, dropped: Sequence[DroppedMonitor]) -> set[str]:
-        """IDs of those that the newest version of any file of the folder means."""
+        """IDs of those that are in the newest version of any file of the folder."""
         with self._store.errors():
             latest = [
                 run_number
@@ -128,44 +132,56 @@ class DroppedMonitors:
             for monitor in dropped
             if monitor.monitor_id in matched
             or any(
-                self.is_meant(run_number, monitor.monitor_id, (monitor.key, created.get(monitor.monitor_id)))
+                self.is_in_run(run_number, monitor.monitor_id, (monitor.key, created.get(monitor.monitor_id)))
                 for run_number in latest
             )
         }
 
     def replace(self, run: Run, dropped: Iterable[DroppedMonitor]) -> None:
-        """Store what a run's file has dropped, in place of what was stored before."""
+        """Replace the dropped monitors of a run."""
         with self._store.transaction():
             self._db.execute("DELETE FROM gone WHERE run = ?", (run.number,))
             self._db.executemany(
                 "INSERT OR IGNORE INTO gone (run, monitor_id, key, type, name, hostname, port, fate)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (run.number, each.monitor_id, each.key, each.type, each.name, each.hostname, each.port, each.fate)
-                    for each in dropped
+                    (
+                        run.number,
+                        monitor.monitor_id,
+                        monitor.key,
+                        monitor.type,
+                        monitor.name,
+                        monitor.hostname,
+                        monitor.port,
+                        monitor.state,
+                    )
+                    for monitor in dropped
                 ),
             )
 
-    def of(self, run: Run, fate: str | None = None) -> Iterator[DroppedMonitor]:
-        """What a run's file has dropped; all of it, or those with one fate."""
+    def of(self, run: Run, state: DroppedState | None = None) -> Iterator[DroppedMonitor]:
+        """The dropped monitors of a run, all or those in one state, ordered by ID."""
         with self._store.errors():
             for monitor in self._db.execute(
-                "SELECT monitor_id, key, type, name, hostname, port, fate FROM gone"
+                "SELECT monitor_id, key, type, name, hostname, port, fate AS state FROM gone"
                 " WHERE run = ?1 AND (?2 IS NULL OR fate = ?2) ORDER BY monitor_id",
-                (run.number, fate),
+                (run.number, state),
             ):
                 yield DroppedMonitor(**dict(monitor))
 
-    def count(self, run: Run, fate: str | None = None) -> int:
-        """How many monitors a run's file has dropped."""
+    def count(self, run: Run, state: DroppedState | None = None) -> int:
+        """The number of dropped monitors of a run, of all or of those in one state."""
         with self._store.errors():
-            found = self._db.execute(
-                "SELECT count(*) FROM gone WHERE run = ?1 AND (?2 IS NULL OR fate = ?2)", (run.number, fate)
-            )
-            return int(found.fetchone()[0])
+            row = self._db.execute(
+                "SELECT count(*) FROM gone WHERE run = ?1 AND (?2 IS NULL OR fate = ?2)", (run.number, state)
+            ).fetchone()
+            return int(row[0])
 
     def origin(self, arrival: Arrival, run: Run, monitor: DroppedMonitor) -> Origin | None:
-        """The row that created a monitor, with the bodies that it and the last version of the file requested."""
+        """The row that created a monitor, with the bodies that it and the last version of the file requested.
+
+        None if the monitor is not recorded as created.
+        """
         values = {"folder": self._folder, "sheet": arrival.recurring_name, "account": run.account_id, "run": run.number}
         with self._store.errors():
             created = self._db.execute(
@@ -175,17 +191,17 @@ class DroppedMonitors:
             ).fetchone()
             if created is None:
                 return None
-            last = self._db.execute(
-                f"SELECT body FROM rows WHERE key IN (:made, :now) AND run IN ({_EARLIER_RUNS})"
+            latest = self._db.execute(
+                f"SELECT body FROM rows WHERE key IN (:created_key, :listed_key) AND run IN ({_EARLIER_RUNS})"
                 " AND body IS NOT NULL ORDER BY run DESC LIMIT 1",
-                values | {"made": created["key"], "now": monitor.key},
+                values | {"created_key": created["key"], "listed_key": monitor.key},
             ).fetchone()
-        bodies = dict.fromkeys([created["body"], *([last["body"]] if last else [])])
-        return Origin(run=created["run"], position=created["position"], type=created["type"], requested=tuple(bodies))
+        bodies = dict.fromkeys([created["body"], *([latest["body"]] if latest else [])])
+        return Origin(run=created["run"], position=created["position"], type=created["type"], bodies=tuple(bodies))
 
-    def set_fate(self, run: Run, monitor_id: str, fate: str) -> None:
-        """Store what happened to a monitor that a run's file has dropped."""
+    def set_state(self, run: Run, monitor_id: str, state: DroppedState) -> None:
+        """Change the state of a dropped monitor of a run."""
         with self._store.transaction():
             self._db.execute(
-                "UPDATE gone SET fate = ? WHERE run = ? AND monitor_id = ?", (fate, run.number, monitor_id)
+                "UPDATE gone SET fate = ? WHERE run = ? AND monitor_id = ?", (state, run.number, monitor_id)
             )

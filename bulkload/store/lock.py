@@ -1,8 +1,8 @@
 """The lock of a run store: one process at a time, which notices if it loses the lock.
 
-In: the path of a store that is open. Out: a `Hold`, which the operating system drops with the process. A lock file can
-be deleted, and a folder cannot be locked everywhere; so both are locked, and the holder checks both again before
-each create whether its files are still the ones in the folder.
+In: the path of an open store. Out: a `StoreLock`, which the operating system releases when the process ends. A lock
+file can be deleted, and some file systems cannot lock folders; so both are locked, and before each create the holder
+checks that lock file and store are still the files in the folder.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LOCK_SUFFIX = ".lock"
-WAL_SUFFIX = "-wal"  # what was committed may be in there only; SQLite leaves it in place as long as a store is open
+WAL_SUFFIX = "-wal"  # may hold the only copy of what was committed; SQLite keeps it while a store is open
 
-Identity = tuple[int, int]
+FileId = tuple[int, int]
 
 
-def identity(path: Path) -> Identity | None:
-    """Which file is at a path now; None: none that can be seen."""
+def file_id(path: Path) -> FileId | None:
+    """Which file is at a path now, as device and inode; None if there is none or it cannot be read."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-class Hold:
-    """A store held by this process; `token` is written into it, so that the next holder shows."""
+class StoreLock:
+    """The lock of a store, held by this process. Its `token` in the store shows whether another process took over."""
 
-    def __init__(self, path: Path, opened: Identity | None) -> None:
-        """Take the store at a path, which was this file when it was opened. Raises `Locked` or `StoreError`."""
+    def __init__(self, path: Path, opened: FileId | None) -> None:
+        """Lock the store at a path; `opened` is the file that was opened there. Raises `Locked` or `StoreError`."""
         self.token = uuid.uuid4().hex
         self._path = path
         self._opened = opened
-        real = path.resolve()  # so that every way to the store meets the same lock
+        real = path.resolve()  # the same lock file by whatever path the store is reached
         self._lock_path = real.with_name(real.name + LOCK_SUFFIX)
         self._wal_path = real.with_name(real.name + WAL_SUFFIX)
         self._lock: FileLock | None = None
@@ -50,21 +50,21 @@ class Hold:
         try:
             self._lock_file()
             self._lock_folder(real.parent)
-            self._locked = identity(self._lock_path)
-            self._wal = identity(self._wal_path)  # None: a file system on which SQLite cannot use one
-            if opened is None or self._locked is None or identity(path) != opened:
-                raise Locked(f"{path} was moved, deleted or replaced just now; try again.")
+            self._locked = file_id(self._lock_path)
+            self._wal = file_id(self._wal_path)  # None: SQLite cannot use one on this file system
+            if opened is None or self._locked is None or file_id(path) != opened:
+                raise Locked(f"{path} was moved, deleted or replaced while it was being locked; try again.")
             if path.stat().st_nlink > 1:
                 raise StoreError(
-                    f"{path} has a second name in some folder (a hard link); two runs could use it without seeing each"
-                    " other. Remove the other name, or put a copy of the file in its place."
+                    f"{path} has a second name (a hard link), by which another run could use it at the same time"
+                    " unnoticed. Remove the other name, or replace it with a copy of the file."
                 )
         except BaseException:
             self.release()
             raise
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         if self._folder is not None:
             folder, self._folder = self._folder, None
             with contextlib.suppress(OSError):
@@ -72,14 +72,14 @@ class Hold:
         if self._lock is not None:
             self._lock.release()
 
-    def lost(self) -> str | None:
-        """What happened to the files, as the begin of a sentence; None: they are as they were."""
-        if identity(self._path) != self._opened:
+    def describe_loss(self) -> str | None:
+        """What happened to the files, as the beginning of a sentence; None if they are unchanged."""
+        if file_id(self._path) != self._opened:
             return f"The run store {self._path} was moved, deleted or replaced"
-        if identity(self._lock_path) != self._locked:
+        if file_id(self._lock_path) != self._locked:
             return f"The lock file {self._lock_path} was deleted or replaced"
-        if self._wal is not None and identity(self._wal_path) != self._wal:
-            return f"{self._wal_path}, a part of the run store, was moved, deleted or replaced"
+        if self._wal is not None and file_id(self._wal_path) != self._wal:
+            return f"{self._wal_path}, part of the run store, was moved, deleted or replaced"
         return None
 
     def _lock_file(self) -> None:
@@ -94,21 +94,21 @@ class Hold:
             raise StoreError(f"{self._lock_path} cannot be locked: {error.strerror}.") from error
 
     def _lock_folder(self, folder: Path) -> None:
-        """Lock the folder, which cannot be deleted unnoticed. Where that is impossible, the lock file must suffice.
+        """Lock the folder, which cannot be deleted unnoticed. Where that is impossible, only the lock file is used.
 
-        Not the store itself: closing a second descriptor of it would drop SQLite's own locks.
+        The store itself is not locked: closing a second descriptor of it would release SQLite's own locks.
         """
         if sys.platform == "win32":
             return
         import fcntl
 
         with contextlib.suppress(OSError):
-            self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # not inherited by other programs
+            self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # not inherited by child processes
         if self._folder is None:
             return
         try:
             fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Locked(f"Another run is using {self._path}: it has locked the folder.") from None
-        except OSError:  # many network file systems
+        except OSError:  # not supported, as on many network file systems
             pass

@@ -1,4 +1,7 @@
-"""The records of a run's rows: what the store is given, what it hands out, and the changes that it takes."""
+"""The records of a run's rows: new rows, rows to work on, and changes.
+
+In: nothing. Out: records for `runs`, `rows` and `account_record`, and for the stages that use them.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from bulkload.model import Issue, State, Status
 
 
 class NewRow(NamedTuple):
-    """A row as it enters the store."""
+    """A row to add to the store."""
 
     source_row: int
     cells: tuple[str, ...]
     state: State | Status
     type: str | None = None
-    key: str | None = None  # the monitor's identity
+    key: str | None = None  # the monitor's identity key
     body: str | None = None  # of the create request, as JSON
-    given_monitor_id: str | None = None  # in the file's own column monitor_id
+    given_monitor_id: str | None = None  # in the column monitor_id of the file
     finished_in_file: bool = False  # the file is a results file in which the row is done
     monitor_id: str | None = None
     error: str = ""
@@ -31,19 +34,19 @@ class PendingRow(NamedTuple):
     position: int
     type: str
     body: str  # JSON
-    monitor_id: str | None  # set: this monitor is updated with the body; None: create
+    monitor_id: str | None  # of the monitor to update with the body; None: create one
     note: str  # what an update changes, for the results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowToMatch:
-    """A pending row for which a monitor of the account is found, or not."""
+    """A pending row to be matched to a monitor of the account."""
 
     position: int
     source_row: int
     type: str
     body: str  # JSON
-    patch: str | None  # JSON: what an earlier session of the run wanted to change
+    patch: str | None  # JSON: the changes that an earlier session of the run requested
     attempts: int
     note: str
     other_identity: bool = False  # the file gives the monitor's ID, but another type, name, host or port
@@ -51,13 +54,13 @@ class RowToMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowInDoubt:
-    """A row whose request left and whose outcome is not known."""
+    """A row whose request was sent and whose outcome is unknown."""
 
     run: int
     position: int
     key: bytes
     attempts: int
-    at: str  # the latest moment its request can have left
+    at: str  # the latest moment at which its request can have been sent, see `clock`
     error: str
     type: str
     body: str  # JSON
@@ -92,8 +95,7 @@ class RowChange(NamedTuple):
     monitor_id: str | None = None  # None: unchanged
     error: str = ""
     error_columns: tuple[str, ...] = ()
-    at: str | None = (
-        None  # doubt: the latest moment its request can have left; created: when it left, None: found in a list
-    )
-    patch: str | None = None  # JSON: what to change about the monitor; None: unchanged
-    attempt: bool = False  # one more request leaves
+    at: str | None = None
+    """When the request was sent, see `clock`. In doubt: at the latest; `created`: None if found in a list."""
+    patch: str | None = None  # JSON: the fields to change in the monitor; None: unchanged
+    attempt: bool = False  # a request is about to be sent, and is counted

@@ -1,7 +1,7 @@
 """The states of a run's rows; each row is in exactly one `State` or final `Status` and moves in one transaction.
 
-In: `RowChange`s, as requests are sent and answered. Out: rows to work on, to match and to verify. A row becomes
-`created` only with a monitor ID that no other row has and that was not in the account before the run.
+In: `RowChange`s, as requests are sent and answered. Out: rows to send, to match and to verify. A row becomes `created`
+only with a monitor ID that no other row has and that was not in the account before the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ IN_DOUBT_ELSEWHERE = (
     " WHERE runs.account = ? AND runs.run <> ?)"
 )
 
-WAITS = "An earlier run sent this row, and it is not known yet whether its monitor was created; nothing was sent again."
+HELD_BACK = (
+    "An earlier run sent this row, and it is not known yet whether its monitor was created; nothing was sent again."
+)
 
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
@@ -34,11 +36,11 @@ class RunRows:
         self._db = store.db
 
     def pending(self, after: int, limit: int) -> list[PendingRow]:
-        """The next rows to work on, in order, after a position."""
+        """The next rows to send, in order, after a position."""
         with self._store.errors():
             return [
-                PendingRow(*found)
-                for found in self._db.execute(
+                PendingRow(*row)
+                for row in self._db.execute(
                     "SELECT position, type, iif(monitor_id IS NULL, body, patch), monitor_id, error FROM rows"
                     " WHERE run = ? AND state = 'pending' AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
@@ -46,11 +48,11 @@ class RunRows:
             ]
 
     def in_flight(self) -> list[PendingRow]:
-        """Rows of the run whose request has left, or is about to, and is not answered."""
+        """Rows of the run whose request was sent, or is about to be, and has no response yet."""
         with self._store.errors():
             return [
-                PendingRow(*found)
-                for found in self._db.execute(
+                PendingRow(*row)
+                for row in self._db.execute(
                     "SELECT position, type, body, NULL, error FROM rows WHERE run = ? AND state = 'sending'",
                     (self.run.number,),
                 )
@@ -60,8 +62,8 @@ class RunRows:
         """The next rows that this run created or updated, in order, after a position."""
         with self._store.errors():
             return [
-                RowToVerify(**dict(found))
-                for found in self._db.execute(
+                RowToVerify(**dict(row))
+                for row in self._db.execute(
                     "SELECT position, monitor_id, body FROM rows WHERE run = ? AND state IN ('created', 'updated')"
                     " AND position > ? ORDER BY position LIMIT ?",
                     (self.run.number, after, limit),
@@ -69,54 +71,54 @@ class RunRows:
             ]
 
     def count(self, state: State) -> int:
-        """How many rows of the run are in a state that is not final; quick."""
+        """The number of rows of the run in a state that is not final; fast."""
         with self._store.errors():
-            found = self._db.execute(
+            row = self._db.execute(
                 f"SELECT count(*) FROM rows WHERE run = ? AND state = '{state}'", (self.run.number,)
-            )
-            return int(found.fetchone()[0])
+            ).fetchone()
+            return int(row[0])
 
     def count_final(self, status: Status) -> int:
-        """How many rows of the run have a final status; reads the whole run."""
+        """The number of rows of the run with a final status; reads the whole run."""
         with self._store.errors():
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT count(*) FROM rows WHERE run = ? AND state = ?", (self.run.number, status)
             ).fetchone()
-            return int(found[0])
+            return int(row[0])
 
     def apply(self, changes: Iterable[RowChange]) -> list[RowChange]:
-        """Move rows, all in one durable step.
+        """Change rows, all in one transaction; returns the changes that were refused.
 
-        A row cannot become `created` with an ID that another row owns or that was in the account before the run: it
-        is in doubt instead, and given back. Raises `LockLost` if the store is not this run's alone any more: no row is
-        marked then, but what was found out is noted. After another run has taken over the store, that is only which
-        monitor a row in doubt got; whatever else happened to a row, the other run knows better.
+        A row cannot become `created` with an ID that another row has or that was in the account before the run: it is
+        put in doubt instead, and the change is refused. Raises `LockLost` if this process no longer holds the store:
+        then no row is marked as sent, but results are stored. If another run has taken over the store, only the
+        monitors of rows in doubt are stored; about everything else, the other run has newer information.
         """
         changes = list(changes)
         refused = []
         values: list[tuple[object, ...]] = []
         marks = [change for change in changes if change.state is State.SENDING or change.attempt]
-        with self._store.transaction(even_lost=True):
-            lost = self._store.lost(files=bool(marks))
-            if lost is not None:
+        with self._store.transaction(allow_lost_lock=True):
+            lock_lost = self._store.lock_lost(check_files=bool(marks))
+            if lock_lost is not None:
                 changes = [
                     change
                     for change in changes
-                    if change not in marks and (not lost.taken_over or self._is_news(change))
+                    if change not in marks and (not lock_lost.taken_over or self._resolves_doubt(change))
                 ]
             for change in changes:
                 if change.state is Status.CREATED and not self._claim(change):
-                    if lost is not None and lost.taken_over:
+                    if lock_lost is not None and lock_lost.taken_over:
                         continue  # the row is in doubt, which the other run settles
-                    owned = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
-                    change = change._replace(state=State.DOUBT, monitor_id=None, error=owned)
+                    error = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
+                    change = change._replace(state=State.DOUBT, monitor_id=None, error=error)
                     refused.append(change)
                 if change.state is Status.REMOVED:
                     self._db.execute(
                         "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
                         (self._account_id, change.run or self.run.number, change.position),
                     )
-                if change.state is Status.UPDATED:  # by its ID a monitor may have got another identity
+                if change.state is Status.UPDATED:  # an update by ID may have changed the identity
                     self._db.execute(
                         "UPDATE monitors SET key = rows.key FROM rows WHERE rows.run = ? AND rows.position = ?"
                         " AND monitors.account = ? AND monitors.monitor_id = rows.monitor_id AND rows.key IS NOT NULL",
@@ -140,12 +142,12 @@ class RunRows:
                 " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
                 values,
             )
-        if lost is not None:
-            raise lost
+        if lock_lost is not None:
+            raise lock_lost
         return refused
 
-    def replace_warnings(self, code: str, remarks: Iterable[tuple[int, Issue]]) -> int:
-        """Put warnings of one code on rows, by position, in place of all that the run had; returns how many."""
+    def replace_warnings(self, code: str, warnings: Iterable[tuple[int, Issue]]) -> int:
+        """Replace all warnings of one code with these, by position of the row; returns how many were set."""
         count = 0
         with self._store.transaction():
             old = self._db.execute(
@@ -155,43 +157,43 @@ class RunRows:
             for position, issues in old:
                 kept = [issue for issue in json.loads(issues) if issue["code"] != code]
                 self._set_issues(position, kept)
-            for position, issue in remarks:
-                found = self._db.execute(
+            for position, issue in warnings:
+                row = self._db.execute(
                     "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
                 ).fetchone()
-                self._set_issues(position, [*json.loads(found[0] or "[]"), asdict(issue)])
+                self._set_issues(position, [*json.loads(row[0] or "[]"), asdict(issue)])
                 count += 1
         return count
 
     def was_updated_before(self, row: RowToMatch, monitor_id: str, field: str) -> bool:
-        """True if an earlier run changed this field of a monitor to what a row of the same identity asks for."""
-        wanted = json.loads(row.body).get(field)
+        """True if an earlier run changed this field of a monitor to the value that this row requests."""
+        requested = json.loads(row.body).get(field)
         with self._store.errors():
             patches = self._db.execute(
                 "SELECT old.patch FROM rows AS now JOIN rows AS old ON old.key = now.key AND old.run < now.run"
                 " WHERE now.run = ? AND now.position = ? AND old.state = 'updated' AND old.monitor_id = ?",
                 (self.run.number, row.position, monitor_id),
             ).fetchall()
-        return any(json.loads(patch).get(field) == wanted for (patch,) in patches if patch)
+        return any(json.loads(patch).get(field) == requested for (patch,) in patches if patch)
 
     def row_with_key(self, key: bytes) -> tuple[int, str | None] | None:
-        """Position and monitor of the run's row with an identity."""
+        """Position and monitor ID of the run's row with an identity key; None if it has none."""
         with self._store.errors():
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT position, monitor_id FROM rows WHERE key = ? AND run = ?", (key, self.run.number)
             ).fetchone()
-        return tuple(found) if found else None
+        return tuple(row) if row else None
 
     def hold_back(self) -> int:
-        """Let rows wait whose monitor another run left in doubt; returns how many."""
-        return self._move(State.PENDING, State.WAITING, IN_DOUBT_ELSEWHERE, WAITS)
+        """Hold back pending rows whose monitor is in doubt in another run; returns how many."""
+        return self._move(State.PENDING, State.WAITING, IN_DOUBT_ELSEWHERE, HELD_BACK)
 
     def release(self) -> int:
-        """Make waiting rows pending again whose monitor is in doubt no longer; returns how many."""
+        """Make rows that were held back pending again if their monitor is no longer in doubt; returns how many."""
         return self._move(State.WAITING, State.PENDING, f"NOT {IN_DOUBT_ELSEWHERE}")
 
     def forget_matches(self) -> None:
-        """Forget which monitors pending rows were to change; the account may hold others by now."""
+        """Forget which monitors pending rows were to update; the account may have changed since."""
         with self._store.transaction():
             self._db.execute(
                 "UPDATE rows SET monitor_id = NULL WHERE run = ? AND state = 'pending' AND monitor_id IS NOT NULL",
@@ -199,7 +201,7 @@ class RunRows:
             )
 
     def mark_repeats(self) -> None:
-        """Rows that repeat another one and name a monitor that is not there are duplicates after all."""
+        """Mark rows that repeat another row as duplicates if the monitor whose ID they give does not exist."""
         with self._store.transaction():
             self._db.execute(
                 "UPDATE rows SET state = 'duplicate' WHERE run = ?"
@@ -208,11 +210,11 @@ class RunRows:
             )
 
     def naming(self, monitor_id: str, key: bytes | None) -> list[RowToMatch]:
-        """Pending rows whose file names this monitor; `key` is the monitor's identity in the account."""
+        """Pending rows that give the ID of this monitor; `key` is its identity key in the account."""
         with self._store.errors():
             return [
-                RowToMatch(**dict(found))
-                for found in self._db.execute(
+                RowToMatch(**dict(row))
+                for row in self._db.execute(
                     f"{SELECT_MATCH}, key IS NOT ? AS other_identity FROM rows"
                     " WHERE names = ? AND run = ? AND state = 'pending'",
                     (key, monitor_id, self.run.number),
@@ -220,23 +222,23 @@ class RunRows:
             ]
 
     def pending_with(self, key: bytes) -> RowToMatch | None:
-        """The pending row with an identity; there is at most one in a run."""
+        """The pending row with an identity key; a run has at most one."""
         with self._store.errors():
-            found = self._db.execute(
+            row = self._db.execute(
                 f"{SELECT_MATCH} FROM rows WHERE key = ? AND run = ? AND state = 'pending'", (key, self.run.number)
             ).fetchone()
-        return RowToMatch(**dict(found)) if found else None
+        return RowToMatch(**dict(row)) if row else None
 
     def finished_in_file_count(self) -> int:
-        """How many rows the input, a results file, calls finished."""
+        """The number of rows that are finished according to the input, if that is a results file."""
         with self._store.errors():
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT count(*) FROM rows WHERE run = ? AND finished_in_file", (self.run.number,)
             ).fetchone()
-            return int(found[0])
+            return int(row[0])
 
     def finished_in_file(self) -> list[tuple[int, str]]:
-        """Rows to be created that the input, a results file, calls finished: position and monitor ID."""
+        """Rows to create that are finished according to the input, a results file: position and monitor ID."""
         with self._store.errors():
             return self._db.execute(
                 "SELECT position, names FROM rows"
@@ -257,16 +259,16 @@ class RunRows:
             (to_json(issues) if issues else None, self.run.number, position),
         )
 
-    def _is_news(self, change: RowChange) -> bool:
-        """True if a change says which monitor a row got that is in doubt."""
-        return change.state is Status.CREATED and self._found(
+    def _resolves_doubt(self, change: RowChange) -> bool:
+        """True if a change gives the monitor of a row in doubt."""
+        return change.state is Status.CREATED and self._exists(
             "SELECT 1 FROM rows WHERE run = ? AND position = ? AND state = 'doubt'",
             change.run or self.run.number,
             change.position,
         )
 
     def _claim(self, change: RowChange) -> bool:
-        """Note that a monitor is a row's, if it is not already; False if it is another's."""
+        """Record that a row created a monitor, unless it is recorded; False if the monitor cannot be this row's."""
         run = change.run or self.run.number
         claimed = self._db.execute(
             "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
@@ -274,7 +276,7 @@ class RunRows:
             " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)",
             (self._account_id, change.monitor_id, change.at, run, change.position),
         )
-        return claimed.rowcount == 1 or self._found(
+        return claimed.rowcount == 1 or self._exists(
             "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ? AND position = ?",
             self._account_id,
             change.monitor_id,
@@ -282,6 +284,6 @@ class RunRows:
             change.position,
         )
 
-    def _found(self, sql: str, *values: object) -> bool:
+    def _exists(self, sql: str, *values: object) -> bool:
         with self._store.errors():
             return self._db.execute(sql, values).fetchone() is not None

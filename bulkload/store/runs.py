@@ -1,34 +1,27 @@
 """The run store: every run and every row, in one SQLite file.
 
-In: runs and their rows as they are read. Out: the history and the rows of a report. What happens to rows in between is
-in `rows`, what is known about an account in `account_record`; the tables are in `schema`.
+In: runs, and their rows as they are read. Out: the history, and the rows of a report. The states of a run's rows are in
+`rows`, what is known about an account in `account_record`, the tables in `schema`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pydantic_core
 
 from bulkload import clock
-from bulkload.errors import BulkloadError, LockLost, StoreError, UsageError
+from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, RunInfo, Status, Translated, in_order, status_of
-from bulkload.store.accounts import canonical
-from bulkload.store.lock import Hold, identity
+from bulkload.store.accounts import find_or_add_account, merge_accounts
+from bulkload.store.database import Database
 from bulkload.store.row_records import NewRow
-from bulkload.store.schema import connect
-from bulkload.store.transaction import Transaction
-
-STORE_NAME = "bulkload.sqlite3"
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
@@ -54,111 +47,25 @@ class Run:
 
 
 def new_run_id(started: float) -> str:
-    """An ID for a run that began then."""
+    """A new ID for a run; `started` is in seconds since 1970."""
     return f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
 
 
 def digest(key: str) -> bytes:
-    """A monitor's identity, short enough to be indexed."""
+    """The hash of an identity key, short enough for an index."""
     return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
-class Store:
-    """The run store in one folder. Use as a context manager; `lock` before anything is changed."""
-
-    def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
-        self.path = folder / STORE_NAME
-        self._hold: Hold | None = None
-        self._owned = False  # this process has written its name into the store
-        with self.errors():
-            if must_exist and not self.path.is_file():
-                raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
-            folder.mkdir(parents=True, exist_ok=True)
-            self.db = connect(self.path)
-        self._opened = identity(self.path)
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self.db.close()
-        finally:
-            if self._hold is not None:
-                self._hold.release()
-
-    def lock(self) -> None:
-        """Take the store for this process, or raise `Locked`; requests that a dead process left become doubts.
-
-        When such a request left is not known; it cannot have been later than now, whatever clock noted it.
-        """
-        with self.errors():
-            self._hold = Hold(self.path, self._opened)
-        now = clock.moment()
-        with self.transaction():
-            self.db.execute("DELETE FROM owner")
-            self.db.execute("INSERT INTO owner (token) VALUES (?)", (self._hold.token,))
-            self.db.execute(
-                "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
-                " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
-                (now,),
-            )
-            doubts = self.db.execute(
-                "SELECT run, position, at FROM rows WHERE state = 'doubt' AND run IN (SELECT run FROM runs)"
-            )
-            ahead = [(now, run, position) for run, position, at in doubts if clock.is_later(at, now)]
-            self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
-            for (number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
-                self._forget(number)  # a plan that died
-            self._unite_accounts()
-        self._owned = True
-
-    def lost(self, *, files: bool = True) -> LockLost | None:
-        """Why the store is not this process's alone any more; None: it is, or was never locked.
-
-        `files`: look also whether lock and store are still the files in the folder. Inside of a transaction the answer
-        holds until its end, as far as other runs go.
-        """
-        if self._hold is None or not self._owned:
-            return None
-        with self.errors():
-            owner = self.db.execute("SELECT token FROM owner").fetchone()
-        if owner is None or owner[0] != self._hold.token:
-            return LockLost(
-                f"Another run has taken over the run store {self.path}, so this one creates nothing more. When the"
-                " other one has ended, continue with bulkload resume.",
-                taken_over=True,
-            )
-        what = self._hold.lost() if files else None
-        if what is None:
-            return None
-        return LockLost(
-            f"{what} during the run, so the run creates nothing more. Do not change the folder during a run; if the"
-            " store still exists, continue with bulkload resume."
-        )
-
-    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
+class Store(Database):
+    """The run store in one folder. Use as a context manager; call `lock` before any change."""
 
     def account_id(self, base_url: str, username: str) -> int:
-        """The ID of an account in the store; the base URL and the user name identify it, however they are spelled.
+        """The ID of an account in the store, which is added if it is new; see `accounts` for its spellings.
 
-        Raises `UsageError` if no user name is given, or none was before, so that it may be a known account.
+        Raises `UsageError` if it may be a known account: one of the two has no user name.
         """
         with self.transaction():
-            meant = canonical(base_url, username)
-            for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
-                address, user = canonical(*names)
-                if (address, user) == meant:
-                    return int(number)
-                if address == meant[0] and "" in (user, meant[1]) and self._has_sent(number):
-                    raise UsageError(
-                        f"This folder has runs at {base_url} {f'of {names[1]}' if user else 'without a user name'}, and"
-                        " it cannot be told whether this is the same account. Log in with the same user name"
-                        " (ALERTSITE_USERNAME, also beside a token), or use another folder (--output)."
-                    )
-            added = self.db.execute("INSERT INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username))
-            assert added.lastrowid is not None
-            return added.lastrowid
+            return find_or_add_account(self.db, base_url, username)
 
     def begin(
         self,
@@ -172,7 +79,7 @@ class Store:
         arrival: int | None = None,
         translated: Translated | None = None,
     ) -> Run:
-        """Note a new run; its rows follow by `add`. `arrival` is the number of its file in an inbox."""
+        """Store a new run, without rows; `arrival` is the number of its file in an inbox."""
         started = time.time()
         run_id = new_run_id(started)
         with self.transaction():
@@ -197,7 +104,7 @@ class Store:
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
         """Add rows in order, from position `first` on; returns the position after the last."""
-        new = list(rows)  # what goes wrong while they are read is no trouble of the store
+        new = list(rows)  # outside of `errors`: an error of the reader is not an error of the store
         with self.errors():
             values = [
                 (
@@ -226,8 +133,8 @@ class Store:
             )
         return first + len(values)
 
-    def read_whole(self, run: Run) -> None:
-        """Note that the whole input is in the store, so that the file is not needed any more."""
+    def mark_read_whole(self, run: Run) -> None:
+        """Record that the whole input is in the store; the file is no longer needed."""
         with self.transaction():
             self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
 
@@ -239,21 +146,21 @@ class Store:
             self.db.execute("UPDATE runs SET settings = ? WHERE run = ?", (changed, run.number))
 
     def note_detail(self, run: Run, name: str, value: str) -> None:
-        """Add a detail about how its input was read to the report of a run."""
+        """Add a detail about how the input was read to the report of a run."""
         with self.transaction():
             (details,) = self.db.execute("SELECT details FROM runs WHERE run = ?", (run.number,)).fetchone()
             changed = to_json(json.loads(details) | {name: value})
             self.db.execute("UPDATE runs SET details = ? WHERE run = ?", (changed, run.number))
 
     def reopen(self, run: Run) -> None:
-        """Make the rows pending again that were given up, for another session of the run."""
+        """Make rows that were given up pending again, for another session of the run."""
         with self.transaction():
             self.db.execute(
                 "UPDATE rows SET state = 'pending', attempts = 0, error = ''"
                 " WHERE run = ? AND state IN ('failed', 'unknown')",
                 (run.number,),
             )
-            self.db.execute(  # what is in doubt may be in the account by now, so it must not count as there before
+            self.db.execute(  # a monitor in doubt may exist by now, and must not count as existing before the run
                 "UPDATE runs SET listed = 0 WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?1)"
                 " AND NOT EXISTS (SELECT 1 FROM rows WHERE run = ?1 AND (state = 'doubt' OR state = 'sending'))",
                 (run.number,),
@@ -262,7 +169,7 @@ class Store:
     def end(
         self, run: Run, exit_code: int, stopped: BulkloadError | None, seconds: float, requests: Mapping[str, int]
     ) -> None:
-        """Note how a run, or one more session of it, ended."""
+        """Record how a run, or another session of it, ended."""
         with self.transaction():
             self.db.execute(
                 "UPDATE runs SET finished = ?, exit_code = ?, stopped = ?, seconds = seconds + ?,"
@@ -283,161 +190,144 @@ class Store:
             )
 
     def forget(self, run: Run) -> None:
-        """Take a run out of the store, as if it had never been noted; for plans."""
+        """Delete a run from the store."""
         with self.transaction():
             self._forget(run.number)
 
     def run(self, run_id: str | None = None) -> Run:
-        """A run by its ID or the unmistakable beginning of one; without an ID, the newest."""
+        """A run by its ID or an unambiguous prefix of it; without an ID, the newest."""
         if run_id is not None and not run_id.strip():
-            raise UsageError("The run ID is empty; bulkload runs lists all runs.")  # it would begin any ID
+            raise UsageError("The run ID is empty; bulkload runs lists all runs.")  # it is a prefix of every ID
         with self.errors():
-            found = self.db.execute(
+            rows = self.db.execute(
                 f"{SELECT_RUN} WHERE substr(runs.id, 1, length(?1)) = ?1 ORDER BY run DESC LIMIT 2", (run_id or "",)
             ).fetchall()
-        if not found:
+        if not rows:
             raise UsageError(f"There is no run {run_id}." if run_id else "There are no runs yet.")
-        if run_id and len(found) > 1 and found[0]["id"] != run_id:
-            raise UsageError(f"{run_id} is the beginning of several run IDs; give more of it.")
-        return _run(found[0])
+        if run_id and len(rows) > 1 and rows[0]["id"] != run_id:
+            raise UsageError(f"{run_id} is the beginning of several run IDs; give more characters of it.")
+        return _run(rows[0])
 
     def runs(self) -> list[Run]:
         """All runs, the newest first."""
         with self.errors():
-            return [_run(found) for found in self.db.execute(f"{SELECT_RUN} ORDER BY run DESC")]
+            return [_run(row) for row in self.db.execute(f"{SELECT_RUN} ORDER BY run DESC")]
 
     def info(self, run: Run) -> RunInfo:
-        """What a report says about a run as a whole."""
+        """The facts about a whole run, for its report."""
         with self.errors():
-            found = self.db.execute("SELECT * FROM runs WHERE run = ?", (run.number,)).fetchone()
+            row = self.db.execute("SELECT * FROM runs WHERE run = ?", (run.number,)).fetchone()
         return RunInfo(
             run_id=run.id,
             input=run.input,
             header=run.header,
             account=run.username,
             base_url=run.base_url,
-            started=clock.utc(found["started"]),
-            finished=clock.utc(found["finished"]) if found["finished"] is not None else "",
-            seconds=found["seconds"],
+            started=clock.utc(row["started"]),
+            finished=clock.utc(row["finished"]) if row["finished"] is not None else "",
+            seconds=row["seconds"],
             counts=self.counts(run),
-            details=json.loads(found["details"]),
-            settings=json.loads(found["settings"]),
-            requests={name: found[name] for name in ("sent", "throttled", "retried")},
-            stopped=found["stopped"],
-            translated=Translated(**json.loads(found["translated"])) if found["translated"] else None,
+            details=json.loads(row["details"]),
+            settings=json.loads(row["settings"]),
+            requests={name: row[name] for name in ("sent", "throttled", "retried")},
+            stopped=row["stopped"],
+            translated=Translated(**json.loads(row["translated"])) if row["translated"] else None,
         )
 
     def counts(self, run: Run) -> dict[Status, int]:
-        """How many rows have which status, in the order of `Status`."""
-        found: dict[Status, int] = {}
+        """The number of rows by status, in the order of `Status`."""
+        counts: dict[Status, int] = {}
         with self.errors():
             rows = self.db.execute("SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,))
             for state, n in rows:
                 status = status_of(state)
-                found[status] = found.get(status, 0) + n
-        return in_order(found)
+                counts[status] = counts.get(status, 0) + n
+        return in_order(counts)
 
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for cells, state, source_row, monitor_id, error, columns, noted, attempts, named in self.db.execute(
+            for (
+                cells,
+                state,
+                source_row,
+                monitor_id,
+                error,
+                columns,
+                issues_json,
+                attempts,
+                given_id,
+            ) in self.db.execute(
                 "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names"
                 " FROM rows WHERE run = ? ORDER BY position",
                 (run.number,),
             ):
-                issues = tuple(Issue(**issue) for issue in json.loads(noted)) if noted else ()
+                issues = tuple(Issue(**issue) for issue in json.loads(issues_json)) if issues_json else ()
                 yield ReportRow(
                     source_row=source_row,
                     cells=tuple(pydantic_core.from_json(cells)),
                     status=status_of(state),
                     monitor_id=monitor_id or "",
-                    error=_told(error, issues) if noted else error,
+                    error=_shown_error(error, issues) if issues_json else error,
                     error_columns=(*(json.loads(columns) if columns else ()), *_columns_of(issues)),
                     attempts=attempts,
                     issues=issues,
-                    named=named or "",
+                    named=given_id or "",
                 )
 
-    def transaction(self, *, even_lost: bool = False) -> AbstractContextManager[None]:
-        """Everything inside becomes durable at its end, or nothing does.
+    def _repair(self, now: str) -> None:
+        """Put requests that were in flight in doubt, delete interrupted plans and merge duplicate accounts.
 
-        Raises `LockLost` at its begin if another run has taken over the store since it was locked; with `even_lost`
-        only `lost` says so.
+        When an interrupted request was sent is unknown, but it was not later than now. Neither was any request in
+        doubt, even if the clock that recorded it was ahead.
         """
-        return Transaction(self, even_lost)
-
-    @contextlib.contextmanager
-    def errors(self) -> Iterator[None]:
-        """Give SQLite's troubles a name and a sentence."""
-        try:
-            yield
-        except (sqlite3.Error, UnicodeEncodeError, pydantic_core.PydanticSerializationError) as error:
-            raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
-        except OSError as error:
-            raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
-
-    def _has_sent(self, account_id: int) -> bool:
-        """True if a monitor was made in an account, or may have been."""
-        sent = self.db.execute(
-            "SELECT 1 FROM monitors WHERE account = ?1 UNION ALL"
-            " SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run AND (state = 'doubt' OR state = 'sending')"
-            " WHERE account = ?1 LIMIT 1",
-            (account_id,),
+        self.db.execute(
+            "UPDATE rows SET state = 'doubt', at = ?, error = 'the run ended before the answer came'"
+            " WHERE state = 'sending' AND run IN (SELECT run FROM runs)",
+            (now,),
         )
-        return sent.fetchone() is not None
+        doubts = self.db.execute(
+            "SELECT run, position, at FROM rows WHERE state = 'doubt' AND run IN (SELECT run FROM runs)"
+        )
+        ahead = [(now, run, position) for run, position, at in doubts if clock.is_later(at, now)]
+        self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
+        for (run_number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
+            self._forget(run_number)  # a plan that was interrupted
+        merge_accounts(self.db)
 
-    def _unite_accounts(self) -> None:
-        """Make one account of those that an older version took for several because they were spelled differently.
-
-        A run of any of them is then a run of the first, and so is what is noted in any other table.
-        """
-        first: dict[tuple[str, str], int] = {}
-        for number, *names in self.db.execute("SELECT id, base_url, username FROM accounts ORDER BY id").fetchall():
-            kept = first.setdefault(canonical(*names), number)
-            if kept == number:
-                continue
-            for table, column in self.db.execute(
-                'SELECT tables.name, keys."from" FROM sqlite_schema AS tables'
-                " JOIN pragma_foreign_key_list(tables.name) AS keys"
-                " WHERE tables.type = 'table' AND keys.\"table\" = 'accounts'"
-            ).fetchall():
-                self.db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", (kept, number))
-                self.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))  # what the first knows already
-            self.db.execute("DELETE FROM accounts WHERE id = ?", (number,))
-
-    def _forget(self, number: int) -> None:
+    def _forget(self, run_number: int) -> None:
         for table in ("rows", "earlier", "gone", "runs"):
-            self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+            self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
 
-def _run(found: sqlite3.Row) -> Run:
+def _run(row: sqlite3.Row) -> Run:
     return Run(
-        number=found["run"],
-        id=found["id"],
-        account_id=found["account"],
-        base_url=found["base_url"],
-        username=found["username"],
-        command=found["command"],
-        input=found["input"],
-        header=tuple(json.loads(found["header"])),
-        read_whole=bool(found["read_whole"]),
-        finished=found["finished"] is not None,
-        exit_code=found["exit_code"],
+        number=row["run"],
+        id=row["id"],
+        account_id=row["account"],
+        base_url=row["base_url"],
+        username=row["username"],
+        command=row["command"],
+        input=row["input"],
+        header=tuple(json.loads(row["header"])),
+        read_whole=bool(row["read_whole"]),
+        finished=row["finished"] is not None,
+        exit_code=row["exit_code"],
     )
 
 
 def _columns_of(issues: Iterable[Issue]) -> tuple[str, ...]:
-    """The columns that the account has something else for."""
+    """The columns in which the account has a different value."""
     return tuple(issue.column for issue in issues if issue.code.startswith(ACCOUNT_ISSUE) and issue.column)
 
 
-def _told(error: str, issues: Iterable[Issue]) -> str:
-    """The error that people read: with what the account showed about the row."""
-    shown = [issue.message for issue in issues if issue.code.startswith(ACCOUNT_ISSUE)]
-    full_stop = "." if shown and error and not error.endswith((".", "!", "?")) else ""
-    return " ".join([error + full_stop, *shown]).strip()
+def _shown_error(error: str, issues: Iterable[Issue]) -> str:
+    """The error for the report: with the messages about differences in the account."""
+    messages = [issue.message for issue in issues if issue.code.startswith(ACCOUNT_ISSUE)]
+    full_stop = "." if messages and error and not error.endswith((".", "!", "?")) else ""
+    return " ".join([error + full_stop, *messages]).strip()
 
 
 def to_json(value: object) -> str:
-    """Compact JSON, as the store keeps it; every row passes here twice, so it is done by pydantic's Rust core."""
+    """Compact JSON, as the store keeps it. Every row is encoded twice, so pydantic's Rust core does it."""
     return pydantic_core.to_json(value, inf_nan_mode="constants").decode()

@@ -1,6 +1,7 @@
-"""The database below the run store: how it is opened, its tables, and how those of an older version become today's.
+"""The database of the run store: opening, tables, and migrations from older versions.
 
-It is in WAL mode with `synchronous=FULL`: what a committed transaction says is on disk before the next request leaves.
+In: a path. Out: a connection to a database with the current tables. It is in WAL mode with `synchronous=FULL`: a
+committed transaction is on disk before the next request is sent.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from bulkload.errors import StoreError
 
-BUSY = 10.0  # seconds to wait for a reader that holds the file
+BUSY_TIMEOUT = 10.0  # seconds to wait while another process uses the database
 
 MIGRATIONS = (
     """
@@ -46,7 +47,7 @@ MIGRATIONS = (
         ('rows', 'rows', '1000000 100000 1'), ('rows', 'rows_key', '1000000 2 1'),
         ('rows', 'rows_names', '1000000 2 1'), ('rows', 'rows_open', '100000 50000 10000 1');
     ANALYZE sqlite_schema;
-    """,  # the statistics are made up: without any, SQLite takes a run's rows for few and reads them all
+    """,  # the statistics are estimates: without any, SQLite assumes that a run has few rows and reads them all
     """
     ALTER TABLE runs ADD COLUMN arrival INTEGER;
     CREATE INDEX runs_arrival ON runs (arrival) WHERE arrival IS NOT NULL;
@@ -60,26 +61,26 @@ MIGRATIONS = (
         name TEXT NOT NULL, hostname TEXT NOT NULL, port TEXT NOT NULL, fate TEXT NOT NULL,
         PRIMARY KEY (run, monitor_id)) WITHOUT ROWID;
     CREATE TABLE unsettled (folder TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (folder, name));
-    """,  # what an inbox needs to know: its files, what is gone from a sheet, and files that are still being written
-    "ALTER TABLE runs ADD COLUMN translated TEXT",  # JSON: what became of another tool's objects
+    """,  # the inbox: its files, monitors that are no longer in a recurring file, files that are still being written
+    "ALTER TABLE runs ADD COLUMN translated TEXT",  # JSON: how many of another tool's objects were translated
     """
     ALTER TABLE accounts ADD COLUMN showing TEXT;
     CREATE TABLE lookalikes (
         account INTEGER NOT NULL REFERENCES accounts (id), key BLOB NOT NULL, monitor_id TEXT NOT NULL,
         PRIMARY KEY (account, key)) WITHOUT ROWID;
-    """,  # how an account shows its monitors, as far as it was seen, and which ones rows were taken for by that
-    "CREATE TABLE owner (token TEXT NOT NULL)",  # one row: whoever locked the store last
+    """,  # how an account displays monitors, and which rows were matched only because of that
+    "CREATE TABLE owner (token TEXT NOT NULL)",  # one row: the process that locked the store last
     """
     CREATE TABLE trials (
         account INTEGER NOT NULL REFERENCES accounts (id), token TEXT NOT NULL, at TEXT NOT NULL, monitor_id TEXT,
         seen INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, token)) WITHOUT ROWID;
-    """,  # monitors that doctor --try made and that may still be there
+    """,  # monitors that doctor --try created and that may still exist
 )
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database with all its tables. Raises `sqlite3.Error`, or `StoreError` if a newer version wrote it."""
-    database = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         database.row_factory = sqlite3.Row
         _use_wal(database)
@@ -88,21 +89,21 @@ def connect(path: Path) -> sqlite3.Connection:
         _migrate(database, path)
         database.execute("COMMIT")
     except BaseException:
-        database.close()  # what was begun is undone
+        database.close()  # rolls back an open transaction
         raise
     return database
 
 
 def _use_wal(database: sqlite3.Connection) -> None:
-    """Switch the journal; SQLite itself does not wait for another process that does so at the same moment."""
-    deadline = time.monotonic() + BUSY
+    """Switch to WAL mode, and wait for another process that does the same; SQLite itself does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(BUSY / 1000)
+            time.sleep(BUSY_TIMEOUT / 1000)
         else:
             return
 

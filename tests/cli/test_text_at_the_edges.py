@@ -235,7 +235,7 @@ def test_a_folder_whose_name_is_not_utf8_and_would_be_stored_is_refused(tmp_path
     for folder, name in ((box.parent, b"box"), (tmp_path, b"link")):
         code, told = run(folder, b"inbox", name, b"--sandbox", b"--output", os.fsencode(tmp_path / "store"))
         assert (code, told.count("\n")) == (2, 1)
-        assert "\\xfcll/box is not UTF-8, as every name has to be; rename it." in told
+        assert "\\xfcll/box is not valid UTF-8; rename it." in told
     assert (box / "a.csv").exists()
 
 

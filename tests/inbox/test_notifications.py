@@ -1,4 +1,4 @@
-"""Whoever set the inbox up is told the truth: by ping, webhook and metrics, and never at the cost of the run."""
+"""Pings, webhooks and metrics report every visit correctly, and never make a run fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import bulkload.inbox.notify
-from bulkload.inbox.notify import shown
+from bulkload.inbox.notify import redacted
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
 from tests.support.command_line import Desk, imap
@@ -27,7 +27,7 @@ def desk(desk: Desk) -> Desk:
 
 
 def metrics(path: Path) -> dict[str, float]:
-    """The samples of a metrics file, with the values of their labels behind a colon."""
+    """The samples of a metrics file, by name and label values, separated by colons."""
     return {
         ":".join([sample.name.removeprefix("bulkload_inbox_"), *sample.labels.values()]): sample.value
         for family in text_string_to_metric_families(path.read_text("utf-8"))
@@ -35,23 +35,23 @@ def metrics(path: Path) -> dict[str, float]:
     }
 
 
-def test_a_ping_tells_start_and_success_with_the_summary(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
+def test_pings_report_start_and_success_with_the_summary(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
     desk.sheet("box/mail.csv", [imap("a")])
     assert desk("inbox", "box", "--ping", f"{listener.address}/{TOKEN}").exit_code == 0
-    start, end = listener.taken()
+    start, end = listener.take_requests()
     assert (start.path, start.body) == (f"/{TOKEN}/start", "")
     assert (end.path, end.body) == (f"/{TOKEN}", "mail.csv: 1 created.")
 
 
-def test_a_night_without_files_is_a_success_too(desk: Desk, listener: Listener) -> None:
-    """Or the health check would complain about every quiet night."""
+def test_a_visit_without_files_is_a_success(desk: Desk, listener: Listener) -> None:
+    """Or the health check would report a failure after every night without files."""
     ended = desk("inbox", "box", "--ping", f"{listener.address}/{TOKEN}?rid=1")
     assert (ended.exit_code, ended.stderr) == (0, "")
-    assert [heard.path for heard in listener.taken()] == [f"/{TOKEN}/start?rid=1", f"/{TOKEN}?rid=1"]
+    assert [request.path for request in listener.take_requests()] == [f"/{TOKEN}/start?rid=1", f"/{TOKEN}?rid=1"]
 
 
 @pytest.mark.parametrize("trouble", ["row", "login", "folder", "credentials"])
-def test_a_ping_tells_of_every_failure(desk: Desk, sandbox: Sandbox, listener: Listener, trouble: str) -> None:
+def test_a_ping_reports_every_failure(desk: Desk, sandbox: Sandbox, listener: Listener, trouble: str) -> None:
     desk.sheet("box/mail.csv", [imap("a", port="0" if trouble == "row" else "143")])
     if trouble == "login":
         desk.log_in_at(sandbox.base_url, password="wrong")
@@ -61,59 +61,59 @@ def test_a_ping_tells_of_every_failure(desk: Desk, sandbox: Sandbox, listener: L
     assert desk("inbox", folder, "--ping", f"{listener.address}/{TOKEN}/").exit_code == {"row": 1, "login": 3}.get(
         trouble, 2
     )
-    start, end = listener.taken()
+    start, end = listener.take_requests()
     assert [start.path, end.path] == [f"/{TOKEN}/start", f"/{TOKEN}/fail"]
-    said = {"row": "1 invalid", "login": "refuses", "folder": "no folder bix", "credentials": "ALERTSITE_PASSWORD"}
-    assert said[trouble] in end.body
+    expected = {"row": "1 invalid", "login": "refuses", "folder": "no folder bix", "credentials": "ALERTSITE_PASSWORD"}
+    assert expected[trouble] in end.body
 
 
-def test_a_call_that_finds_the_store_in_use_pings_nobody(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
-    """The holder tells; a start without an end would look like a crash."""
+def test_a_call_that_finds_the_store_locked_sends_no_ping(desk: Desk, sandbox: Sandbox, listener: Listener) -> None:
+    """The process that holds the lock reports; a start without an end would look like a crash."""
     from bulkload.store.runs import Store
 
     desk.sheet("box/mail.csv", [imap("a")])
     with Store(desk.folder / "box") as store:
         store.lock()
         assert desk("inbox", "box", "--ping", listener.address, "--webhook", listener.address).exit_code == 5
-    assert listener.taken() == []
+    assert listener.take_requests() == []
 
 
-def test_a_webhook_gets_the_summary_as_json_if_there_is_something_to_tell(
+def test_a_webhook_gets_the_summary_as_json_unless_nothing_was_done(
     desk: Desk, sandbox: Sandbox, listener: Listener
 ) -> None:
     options = ("inbox", "box", "--json", "--webhook", f"{listener.address}/hook/{TOKEN}")
     desk(*options)
-    assert listener.taken() == []
+    assert listener.take_requests() == []
     desk.sheet("box/mail.csv", [imap("a"), imap("b", port="0")])
     ended = desk(*options)
-    (heard,) = listener.taken()
-    assert heard.path == f"/hook/{TOKEN}"
-    assert heard.json == ended.json
-    assert heard.json["counts"] == {"created": 1, "invalid": 1}
+    (request,) = listener.take_requests()
+    assert request.path == f"/hook/{TOKEN}"
+    assert request.json == ended.json
+    assert request.json["counts"] == {"created": 1, "invalid": 1}
 
 
 @pytest.mark.parametrize("trouble", ["status", "refused", "silent", "name"])
-def test_a_failing_ping_never_fails_or_holds_up_the_run_and_its_address_stays_a_secret(
+def test_a_failing_ping_neither_fails_nor_delays_the_run_and_its_address_is_not_logged(
     desk: Desk, sandbox: Sandbox, listener: Listener, trouble: str
 ) -> None:
-    desk.environment.setattr(bulkload.inbox.notify, "LONGEST_WAIT", 0.3)
+    desk.environment.setattr(bulkload.inbox.notify, "TIMEOUT", 0.3)
     address = listener.address
     if trouble == "status":
         listener.status = 500
     elif trouble == "silent":
-        listener.silent.set()
+        listener.is_silent.set()
     elif trouble == "name":
-        address = "http://nobody.invalid"
+        address = "http://unknown.invalid"
     else:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"http://127.0.0.1:{free.getsockname()[1]}"
     desk.sheet("box/mail.csv", [imap("a")])
-    begun = time.monotonic()
+    started = time.monotonic()
     ended = desk(
         "inbox", "box", "--log-level", "debug", "--ping", f"{address}/{TOKEN}", "--webhook", f"{address}/hook?{TOKEN}"
     )
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - started < 20
     assert ended.exit_code == 0
     assert ended.stderr.count("WARNING: the ping to ") == 2
     assert ended.stderr.count("WARNING: the webhook to ") == 1
@@ -124,7 +124,7 @@ def test_a_failing_ping_never_fails_or_holds_up_the_run_and_its_address_stays_a_
 @pytest.mark.parametrize(
     "value", [f"hc-ping.com/{TOKEN}", f"ftp://x/{TOKEN}", f"https:///{TOKEN}", f"https://a b/{TOKEN}"]
 )
-def test_a_wrong_address_is_refused_without_being_shown(desk: Desk, option: str, value: str) -> None:
+def test_an_invalid_address_is_rejected_and_not_shown(desk: Desk, option: str, value: str) -> None:
     ended = desk("inbox", "box", option, value)
     assert ended.exit_code == 2
     assert option in ended.stderr
@@ -132,33 +132,33 @@ def test_a_wrong_address_is_refused_without_being_shown(desk: Desk, option: str,
     assert TOKEN not in ended.stderr
 
 
-def test_an_address_is_shown_without_its_path_user_and_parameters() -> None:
-    assert shown("https://user:word@hc-ping.com:8443/token/x?key=1#f") == "https://hc-ping.com:8443/…"
+def test_a_redacted_address_has_no_path_user_or_parameters() -> None:
+    assert redacted("https://user:word@hc-ping.com:8443/token/x?key=1#f") == "https://hc-ping.com:8443/…"
 
 
 def test_addresses_can_come_from_the_environment(desk: Desk, listener: Listener) -> None:
-    """So that they need not be in the process list."""
+    """This keeps them out of the process list."""
     desk.environment.setenv("BULKLOAD_PING", f"{listener.address}/{TOKEN}")
     assert desk("inbox", "box").exit_code == 0
-    assert len(listener.taken()) == 2
+    assert len(listener.take_requests()) == 2
 
 
-def test_the_metrics_file_says_what_the_call_came_to(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_metrics_file_reports_the_call(desk: Desk, sandbox: Sandbox) -> None:
     path = desk.folder / "textfile" / "bulkload.prom"
     desk.sheet("box/mail.csv", [imap("a"), imap("b")])
     before = time.time()
     assert desk("inbox", "box", "--metrics", path).exit_code == 0
-    found = metrics(path)
-    assert found["rows:created"] == 2
-    assert found["files:done"] == 1
-    assert found["requests:sent"] == len(sandbox.requests())
-    assert (found["exit_code"], found["gone_rows"], found["requests:throttled"]) == (0, 0, 0)
-    assert before <= found["last_success_timestamp_seconds"] == found["last_run_timestamp_seconds"] <= time.time()
-    assert 0 < found["duration_seconds"] < 60
+    samples = metrics(path)
+    assert samples["rows:created"] == 2
+    assert samples["files:done"] == 1
+    assert samples["requests:sent"] == len(sandbox.requests())
+    assert (samples["exit_code"], samples["gone_rows"], samples["requests:throttled"]) == (0, 0, 0)
+    assert before <= samples["last_success_timestamp_seconds"] == samples["last_run_timestamp_seconds"] <= time.time()
+    assert 0 < samples["duration_seconds"] < 60
     assert [file.name for file in path.parent.iterdir()] == ["bulkload.prom"]
 
 
-def test_the_last_success_survives_nights_without_one(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_time_of_the_last_success_survives_failures(desk: Desk, sandbox: Sandbox) -> None:
     path = desk.folder / "bulkload.prom"
     options = ("inbox", "box", "--metrics", path)
     sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", on=("login",)),)))
@@ -170,9 +170,9 @@ def test_the_last_success_survives_nights_without_one(desk: Desk, sandbox: Sandb
     success = metrics(path)["last_success_timestamp_seconds"]
     desk.sheet("box/mail.csv", [imap("b", port="0")])
     assert desk(*options).exit_code == 1
-    found = metrics(path)
-    assert (found["last_success_timestamp_seconds"], found["exit_code"]) == (success, 1)
-    assert found["last_run_timestamp_seconds"] > success
+    samples = metrics(path)
+    assert (samples["last_success_timestamp_seconds"], samples["exit_code"]) == (success, 1)
+    assert samples["last_run_timestamp_seconds"] > success
     path.write_text("not metrics {", "utf-8")
     assert desk(*options).exit_code == 0
     assert metrics(path)["last_success_timestamp_seconds"] > success
@@ -182,11 +182,11 @@ def test_throttled_requests_are_counted(desk: Desk, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="throttle", on=("create",), at=(2,), seconds=0),)))
     desk.sheet("box/mail.csv", [imap("a"), imap("b")])
     desk("inbox", "box", "--metrics", "bulkload.prom")
-    found = metrics(desk.folder / "bulkload.prom")
-    assert found["requests:throttled"] == sandbox.counts()["throttled"] == 1
+    samples = metrics(desk.folder / "bulkload.prom")
+    assert samples["requests:throttled"] == sandbox.counts()["throttled"] == 1
 
 
-def test_a_metrics_file_that_node_exporter_does_not_read_is_warned_about(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_warning_is_logged_if_node_exporter_does_not_read_the_metrics_file(desk: Desk, sandbox: Sandbox) -> None:
     ended = desk("inbox", "box", "--metrics", "m.txt")
     assert (ended.exit_code, "m.txt does not end in .prom" in ended.stderr) == (0, True)
     assert metrics(desk.folder / "m.txt")["exit_code"] == 0

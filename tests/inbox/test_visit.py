@@ -1,4 +1,4 @@
-"""The inbox runs every waiting file once, finishes what was left, and says what became of each."""
+"""The inbox runs every waiting file once, resumes unfinished files, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def desk(desk: Desk) -> Desk:
 
 
 def drop(desk: Desk, name: str, monitors: Sequence[str | dict[str, object]]) -> Path:
-    """Put a sheet into the box; a text is a monitor's name."""
+    """Put a file into the inbox; a string is the name of a monitor."""
     rows = [imap(row, hostname=f"{row}.example.com") if isinstance(row, str) else row for row in monitors]
     return desk.sheet(f"box/{name}", rows or [dict.fromkeys(imap("x"), "")])
 
 
 def inside(desk: Desk) -> dict[str, list[str]]:
-    """The files of the box by what they are: waiting, working, done, failed; without ours."""
-    found: dict[str, list[str]] = {}
+    """The files of the inbox by subfolder, without the store: waiting, working, done, failed."""
+    names: dict[str, list[str]] = {}
     for path in sorted((desk.folder / "box").rglob("*")):
         if path.is_file() and "sqlite3" not in path.name:
-            place = path.relative_to(desk.folder / "box").parts
-            found.setdefault(place[0] if len(place) > 1 else "waiting", []).append(path.name)
-    return found
+            parts = path.relative_to(desk.folder / "box").parts
+            names.setdefault(parts[0] if len(parts) > 1 else "waiting", []).append(path.name)
+    return names
 
 
 def names(sandbox: Sandbox) -> list[str]:
@@ -57,15 +57,15 @@ def names(sandbox: Sandbox) -> list[str]:
 
 
 def statuses(desk: Desk, name: str) -> list[str]:
-    """The status column of a results file, wherever it is now."""
+    """The status column of a results file, in whatever subfolder."""
     (path,) = (desk.folder / "box").rglob(name)
-    sheet = openpyxl.load_workbook(path).worksheets[0]
-    header, *rows = sheet.iter_rows(values_only=True)
+    worksheet = openpyxl.load_workbook(path).worksheets[0]
+    header, *rows = worksheet.iter_rows(values_only=True)
     return [str(row[header.index("status")]) for row in rows]
 
 
 def make_older(desk: Desk, days: float) -> None:
-    """Let everything in the store have happened earlier, and files be taken then."""
+    """Make the files in the store older."""
     with sqlite3.connect(desk.folder / "box" / "bulkload.sqlite3") as db:
         db.execute("UPDATE arrivals SET arrived = arrived - ?1, closed = closed - ?1", (days * DAY,))
         db.execute("UPDATE unsettled SET since = since - ?", (days * DAY,))
@@ -75,7 +75,7 @@ def make_older(desk: Desk, days: float) -> None:
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_good_files_end_in_done_and_others_in_failed_with_what_a_person_needs(desk: Desk, sandbox: Sandbox) -> None:
+def test_good_files_end_in_done_and_others_in_failed_with_results_or_reason(desk: Desk, sandbox: Sandbox) -> None:
     drop(desk, "good.csv", ["a", "b"])
     drop(desk, "mixed.csv", ["c", imap("d", port="99999")])
     (desk.folder / "box" / "letter.pdf").write_bytes(b"%PDF-1.7\n")
@@ -93,7 +93,7 @@ def test_good_files_end_in_done_and_others_in_failed_with_what_a_person_needs(de
     assert "PDF" in why.read_text("utf-8")
 
 
-def test_the_line_reads_well_and_there_is_none_without_anything_to_do(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_summary_line_is_plain_and_missing_if_there_was_nothing_to_do(desk: Desk, sandbox: Sandbox) -> None:
     assert desk("inbox", "box") == desk("inbox", "box", "--quiet")
     drop(desk, GOOD, ["a", "b"])
     assert desk("inbox", "box").stderr == "bulkload: good.csv: 2 created.\n"
@@ -102,7 +102,8 @@ def test_the_line_reads_well_and_there_is_none_without_anything_to_do(desk: Desk
     drop(desk, GOOD, ["a", imap("b", port="0")])
     day = time.strftime("%Y-%m-%d")
     line = (
-        f"bulkload: good.csv needs attention: 1 already exists, 1 invalid; 1 no longer in the file; see failed/{day}/"
+        "bulkload: good.csv needs attention: 1 already exists, 1 invalid; 1 monitor no longer in the file; see"
+        f" failed/{day}/"
     )
     ended = desk("inbox", "box", "--quiet")
     assert (ended.exit_code, ended.stderr) == (1, line + "good-results.xlsx.\n")
@@ -113,7 +114,9 @@ def test_the_line_reads_well_and_there_is_none_without_anything_to_do(desk: Desk
     assert desk("inbox", "box", "--quiet").stderr == ""
 
 
-def test_the_same_name_on_the_same_day_gets_a_number_and_nothing_is_replaced(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_second_file_of_the_same_name_on_a_day_gets_a_number_and_replaces_nothing(
+    desk: Desk, sandbox: Sandbox
+) -> None:
     for night in "abc":
         drop(desk, "mail.csv", [night])
         assert desk("inbox", "box").exit_code == 0
@@ -125,12 +128,12 @@ def test_the_same_name_on_the_same_day_gets_a_number_and_nothing_is_replaced(des
         "mail-results.xlsx",
         "mail.csv",
     ]
-    found = [next((desk.folder / "box").rglob(name)).read_text("utf-8") for name in ("mail.csv", "mail-3.csv")]
-    assert ["imap,a," in found[0], "imap,c," in found[1]] == [True, True]
+    first, third = (next((desk.folder / "box").rglob(name)).read_text("utf-8") for name in ("mail.csv", "mail-3.csv"))
+    assert ["imap,a," in first, "imap,c," in third] == [True, True]
 
 
-def test_results_put_back_into_the_box_are_an_input_like_any_other(desk: Desk, sandbox: Sandbox) -> None:
-    """And do not meet the results of the file that they are the results of."""
+def test_results_put_back_into_the_inbox_are_run_like_any_other_file(desk: Desk, sandbox: Sandbox) -> None:
+    """They do not collide with the results of a file of the original name."""
     drop(desk, "mail.csv", ["a", "b"])
     desk("inbox", "box")
     (results,) = (desk.folder / "box").rglob("mail-results.xlsx")
@@ -141,8 +144,8 @@ def test_results_put_back_into_the_box_are_an_input_like_any_other(desk: Desk, s
     assert len(names(sandbox)) == 2
 
 
-def test_links_and_pipes_are_put_aside_unread(desk: Desk, sandbox: Sandbox) -> None:
-    """A link could lead to any file of the machine, and a pipe never ends."""
+def test_links_and_pipes_are_moved_to_failed_unread(desk: Desk, sandbox: Sandbox) -> None:
+    """A link may point to any file of the machine, and reading a pipe may never end."""
     secret = desk.sheet("outside.csv", [imap("outside")])
     (desk.folder / "box" / "link.csv").symlink_to(secret)
     (desk.folder / "box" / "broken.csv").symlink_to("nowhere")
@@ -158,7 +161,7 @@ def test_links_and_pipes_are_put_aside_unread(desk: Desk, sandbox: Sandbox) -> N
     assert secret.exists()
 
 
-def test_a_name_that_is_no_text_is_run_all_the_same(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_file_whose_name_is_not_valid_text_is_run(desk: Desk, sandbox: Sandbox) -> None:
     path = drop(desk, "mail.csv", ["a"])
     path.rename(os.fsdecode(os.fsencode(path.parent) + b"/m\xe4il\n.csv"))
     ended = desk("inbox", "box", "--json")
@@ -166,7 +169,7 @@ def test_a_name_that_is_no_text_is_run_all_the_same(desk: Desk, sandbox: Sandbox
     assert inside(desk)["done"] == ["m_il_-results.xlsx", "m_il_.csv"]
 
 
-def test_a_file_still_being_written_is_left_and_told(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_file_that_is_still_being_written_is_left_and_reported(desk: Desk, sandbox: Sandbox) -> None:
     drop(desk, "open.xlsx", ["a"])
     (desk.folder / "box" / "~$open.xlsx").write_text("lock")
     ended = desk("inbox", "box", "--json")
@@ -184,18 +187,18 @@ def test_a_file_still_being_written_is_left_and_told(desk: Desk, sandbox: Sandbo
     assert names(sandbox) == ["a"]
 
 
-def test_files_that_come_while_the_inbox_works_are_taken_too(desk: Desk, sandbox: Sandbox) -> None:
+def test_files_that_arrive_during_a_visit_are_taken_too(desk: Desk, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="slow", seconds=0.4),)))
     drop(desk, "first.csv", ["a"])
 
-    def bring() -> None:
+    def add_file() -> None:
         wait_until(lambda: bool(sandbox.monitors()))
         drop(desk, "second.csv", ["b"])
 
-    bringer = threading.Thread(target=bring)
-    bringer.start()
+    thread = threading.Thread(target=add_file)
+    thread.start()
     ended = desk("inbox", "box", "--json")
-    bringer.join()
+    thread.join()
     assert [file["name"] for file in ended.json["files"]] == ["first.csv", "second.csv"]
     assert names(sandbox) == ["a", "b"]
 
@@ -209,7 +212,7 @@ def test_without_credentials_nothing_is_touched(desk: Desk) -> None:
     assert inside(desk) == {"waiting": [GOOD]}
 
 
-def test_a_wrong_default_is_a_setting_to_mend_not_a_bad_file(desk: Desk, sandbox: Sandbox) -> None:
+def test_an_invalid_default_is_an_error_of_the_settings_not_of_the_file(desk: Desk, sandbox: Sandbox) -> None:
     drop(desk, GOOD, ["a"])
     assert desk("inbox", "box", "--set", "interval=often").exit_code == 2
     assert inside(desk) == {"working": [GOOD]}
@@ -217,23 +220,23 @@ def test_a_wrong_default_is_a_setting_to_mend_not_a_bad_file(desk: Desk, sandbox
     assert inside(desk) == {"done": ["good-results.xlsx", GOOD]}
 
 
-def test_a_missing_folder_is_a_mistake_and_is_not_made(desk: Desk) -> None:
+def test_a_missing_folder_is_an_error_and_is_not_created(desk: Desk) -> None:
     ended = desk("inbox", "bix")
     assert (ended.exit_code, ended.stderr) == (2, "bulkload: There is no folder bix.\n")
     assert not (desk.folder / "bix").exists()
 
 
-def test_an_idle_call_asks_nobody_and_writes_nothing(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_call_with_nothing_to_do_sends_and_writes_nothing(desk: Desk, sandbox: Sandbox) -> None:
     assert desk("inbox", "box").exit_code == 0
     assert list((desk.folder / "box").iterdir()) == []
     drop(desk, GOOD, ["a"])
     desk("inbox", "box")
-    asked = len(sandbox.requests())
+    sent = len(sandbox.requests())
     assert desk("inbox", "box").exit_code == 0
-    assert len(sandbox.requests()) == asked
+    assert len(sandbox.requests()) == sent
 
 
-def test_output_moves_the_store_and_each_folder_keeps_its_own_files(desk: Desk, sandbox: Sandbox) -> None:
+def test_with_output_folders_share_a_store_but_not_their_files(desk: Desk, sandbox: Sandbox) -> None:
     (desk.folder / "other").mkdir()
     for folder in ("box", "other"):
         desk.sheet(f"{folder}/mail.csv", [imap(folder)])
@@ -243,11 +246,11 @@ def test_output_moves_the_store_and_each_folder_keeps_its_own_files(desk: Desk, 
     assert names(sandbox) == ["box", "other"]
 
 
-# ── nights that go wrong ──────────────────────────────────────────────────────────────────────────────────
+# ── interrupted visits ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_night_with_the_api_down_is_finished_by_the_next_call(desk: Desk) -> None:
-    """What was sent counts, the rest waits, the other file is not even taken, and the order stays."""
+def test_a_run_stopped_by_the_api_is_resumed_by_the_next_call(desk: Desk) -> None:
+    """The other file is not taken meanwhile, and the order of the files is kept."""
     with running() as sandbox:
         desk.log_in_at(sandbox.base_url)
         sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", on=("login",)),)))
@@ -265,9 +268,9 @@ def test_a_night_with_the_api_down_is_finished_by_the_next_call(desk: Desk) -> N
         assert inside(desk) == {"done": ["mail-results.xlsx", "mail.csv", "more-results.xlsx", "more.csv"]}
 
 
-def test_rows_that_failed_are_tried_again_by_later_calls_up_to_an_age(desk: Desk) -> None:
-    hopeless = Faults(rules=(Rule(fault="error-before", names=("b",)),))
-    with running(faults=hopeless) as sandbox:
+def test_failed_rows_are_retried_by_later_calls_for_a_limited_time(desk: Desk) -> None:
+    permanent = Faults(rules=(Rule(fault="error-before", names=("b",)),))
+    with running(faults=permanent) as sandbox:
         desk.log_in_at(sandbox.base_url)
         drop(desk, "mail.csv", ["a", "b", imap("c", port="0")])
         ended = desk("inbox", "box", "--retry-for", "2")
@@ -284,7 +287,7 @@ def test_rows_that_failed_are_tried_again_by_later_calls_up_to_an_age(desk: Desk
         assert desk("inbox", "box").exit_code == 0
 
 
-def test_a_retry_that_works_makes_the_file_done(desk: Desk) -> None:
+def test_a_successful_retry_moves_the_file_to_done(desk: Desk) -> None:
     with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",), times=4),))) as sandbox:
         desk.log_in_at(sandbox.base_url)
         drop(desk, "mail.csv", ["a", "b"])
@@ -296,8 +299,8 @@ def test_a_retry_that_works_makes_the_file_done(desk: Desk) -> None:
         assert statuses(desk, "mail-results.xlsx")[0] == "created"
 
 
-def test_a_newer_version_of_the_sheet_ends_the_retries_of_the_older(desk: Desk) -> None:
-    """Or a row that the new sheet does not have any more would be created behind its back."""
+def test_a_newer_version_of_a_recurring_file_ends_the_retries_of_the_older(desk: Desk) -> None:
+    """Or a row that is no longer in the new version would still be created."""
     with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",)),))) as sandbox:
         desk.log_in_at(sandbox.base_url)
         drop(desk, "mail-2026-11-01.csv", ["a", "b"])
@@ -305,7 +308,7 @@ def test_a_newer_version_of_the_sheet_ends_the_retries_of_the_older(desk: Desk) 
         drop(desk, "mail-2026-11-02.csv", ["a"])
         desk("inbox", "box")
         sandbox.set_faults(Faults())
-        time.sleep(1.1)  # until no request of the first night can be in doubt any more, see HURRY
+        time.sleep(1.1)  # until no request of the first night can be in doubt, see HURRY
         assert desk("inbox", "box").exit_code in (0, 1)
         assert desk("inbox", "box").exit_code == 0
         assert names(sandbox) == ["a"]
@@ -317,7 +320,7 @@ def test_a_newer_version_of_the_sheet_ends_the_retries_of_the_older(desk: Desk) 
 @pytest.mark.parametrize(
     ("option", "code"), [(["--strict"], 1), (["--max-errors", "0"], 4), (["--on-existing", "fail"], 1)]
 )
-def test_what_the_users_own_limits_held_back_is_left_to_a_person(
+def test_rows_stopped_by_the_users_own_limits_are_not_retried(
     desk: Desk, sandbox: Sandbox, option: list[str], code: int
 ) -> None:
     drop(desk, "old.csv", ["a"])
@@ -329,7 +332,7 @@ def test_what_the_users_own_limits_held_back_is_left_to_a_person(
     assert names(sandbox) == ["a"]
 
 
-def test_another_account_does_not_go_on_with_this_ones_files(desk: Desk) -> None:
+def test_another_account_does_not_resume_files_of_this_one(desk: Desk) -> None:
     with running(faults=Faults(rules=(Rule(fault="error-before", names=("b",)),))) as first, running() as second:
         desk.log_in_at(first.base_url)
         drop(desk, "mail.csv", ["a", "b"])
@@ -337,16 +340,16 @@ def test_another_account_does_not_go_on_with_this_ones_files(desk: Desk) -> None
         desk.log_in_at(second.base_url)
         ended = desk("inbox", "box")
         assert ended.exit_code == 1
-        assert f"begun as sandbox@example.com at {first.base_url}, which is not the account of this" in ended.stderr
+        assert f"started as sandbox@example.com at {first.base_url}, which is not the account of this" in ended.stderr
         assert inside(desk) == {"failed": ["mail-results.xlsx", "mail.csv"]}
         assert second.requests() == []
 
 
-def test_a_night_with_a_wrong_address_that_sent_nothing_is_begun_anew(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_run_with_a_wrong_address_that_sent_nothing_is_restarted(desk: Desk, sandbox: Sandbox) -> None:
     right = sandbox.base_url
     with running() as other:
         desk.log_in_at(other.base_url)
-    drop(desk, "mail.csv", ["a", "b"])  # the other account does not answer any more
+    drop(desk, "mail.csv", ["a", "b"])  # the other server has stopped
     assert desk("inbox", "box").exit_code == 3
     desk.log_in_at(right)
     assert desk("inbox", "box").stderr == "bulkload: mail.csv: 2 created.\n"
@@ -354,12 +357,12 @@ def test_a_night_with_a_wrong_address_that_sent_nothing_is_begun_anew(desk: Desk
     assert [run["counts"] for run in desk("runs", "--output", "box", "--json").json] == [{"created": 2}]
 
 
-def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) -> None:
-    """A reader that never comes back would otherwise end every night the same way."""
-    drop(desk, "bomb.csv", ["a"])
+def test_a_file_that_kills_the_process_while_it_is_read_is_moved_to_failed(desk: Desk, sandbox: Sandbox) -> None:
+    """Otherwise it would kill the process every night."""
+    drop(desk, "crash.csv", ["a"])
     drop(desk, GOOD, ["b"])
     now = time.time()
-    os.utime(desk.folder / "box" / "bomb.csv", (now - 100, now - 100))
+    os.utime(desk.folder / "box" / "crash.csv", (now - 100, now - 100))
     code = (
         "import os, sys, bulkload.stages.intake\n"
         "import bulkload.readers.delimited as reader\n"
@@ -369,36 +372,34 @@ def test_a_file_that_kills_its_reader_is_given_up(desk: Desk, sandbox: Sandbox) 
     )
     for _ in range(3):
         assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == 9
-    assert inside(desk) == {"waiting": [GOOD], "working": ["bomb.csv"]}
+    assert inside(desk) == {"waiting": [GOOD], "working": ["crash.csv"]}
     assert desk("inbox", "box").exit_code == 2
-    assert inside(desk) == {"done": ["good-results.xlsx", GOOD], "failed": ["bomb-why.txt", "bomb.csv"]}
+    assert inside(desk) == {"done": ["good-results.xlsx", GOOD], "failed": ["crash-why.txt", "crash.csv"]}
     assert names(sandbox) == ["b"]
 
 
-# ── one at a time ─────────────────────────────────────────────────────────────────────────────────────────
+# ── locking ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
-def held(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
+def locked(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the store's lock."""
     code = (
         "import sys, time; from pathlib import Path; from bulkload.store.runs import Store\n"
-        "store = Store(Path('box')); store.lock(); print('held', flush=True); time.sleep(600)"
+        "store = Store(Path('box')); store.lock(); print('locked', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+        assert process.stdout.readline() == b"locked\n"
         try:
             yield process
         finally:
             process.kill()
 
 
-def test_a_second_call_exits_5_at_once_and_quietly_and_a_killed_holder_blocks_nobody(
-    desk: Desk, sandbox: Sandbox
-) -> None:
+def test_a_second_call_exits_5_silently_and_a_killed_process_leaves_no_lock(desk: Desk, sandbox: Sandbox) -> None:
     drop(desk, GOOD, ["a"])
-    with held(desk) as holder:
+    with locked(desk) as holder:
         ended = desk("inbox", "box")
         assert (ended.exit_code, ended.stdout, ended.stderr) == (5, "", "")
         assert inside(desk) == {"waiting": [GOOD]}
@@ -408,7 +409,7 @@ def test_a_second_call_exits_5_at_once_and_quietly_and_a_killed_holder_blocks_no
     assert names(sandbox) == ["a"]
 
 
-def test_sigterm_in_the_middle_leaves_the_file_to_the_next_call(desk: Desk) -> None:
+def test_after_sigterm_the_next_call_resumes_the_file(desk: Desk) -> None:
     with running(faults=Faults(rules=(Rule(fault="slow", seconds=0.2),))) as sandbox:
         desk.log_in_at(sandbox.base_url)
         drop(desk, "mail.csv", [f"m{number:02}" for number in range(30)])
@@ -424,25 +425,25 @@ def test_sigterm_in_the_middle_leaves_the_file_to_the_next_call(desk: Desk) -> N
         assert len(names(sandbox)) == len(set(names(sandbox))) == 30
 
 
-# ── the same sheet every night ────────────────────────────────────────────────────────────────────────────
+# ── recurring files and pruning ───────────────────────────────────────────────────────────────────────────
 
 
-def gone(desk: Desk) -> list[dict[str, str]]:
-    """What the newest file of gone monitors says."""
+def dropped(desk: Desk) -> list[dict[str, str]]:
+    """The rows of the newest list of dropped monitors."""
     path = max((desk.folder / "box").rglob("*-gone.csv"), key=lambda path: path.stat().st_mtime_ns)
     with path.open(encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
 def night(desk: Desk, monitors: Sequence[str | dict[str, object]], *options: str) -> tuple[int, Any]:
-    """Run a sheet of the same name; what is new is created in its order."""
+    """Run a version of the recurring file mail.csv; monitors are created in the order of its rows."""
     drop(desk, "mail.csv", monitors)
     ended = desk("inbox", "box", "--json", "--concurrency", "1", *options)
     (file,) = ended.json["files"]
     return ended.exit_code, file
 
 
-def test_an_unchanged_sheet_costs_a_login_and_one_listing(desk: Desk, sandbox: Sandbox) -> None:
+def test_an_unchanged_file_costs_a_login_and_one_list_request(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, list("abcdef"))
     sandbox.forget_requests()
     code, file = night(desk, list("abcdef"))
@@ -454,36 +455,40 @@ def test_new_rows_are_created_and_changed_rows_patched_on_request(desk: Desk, sa
     night(desk, [imap("a", interval=5), imap("b", interval=5)])
     code, file = night(desk, [imap("a", interval=9), imap("b", interval=5), "c"], "--on-existing", "update")
     assert (code, file["counts"]) == (0, {"created": 1, "updated": 1, "exists": 1})
-    assert {str(one["name"]): one["interval"] for one in sandbox.monitors()}["a"] == 9
+    assert {str(monitor["name"]): monitor["interval"] for monitor in sandbox.monitors()}["a"] == 9
 
 
-def test_rows_that_disappeared_are_named_every_night_and_stay(desk: Desk, sandbox: Sandbox) -> None:
+def test_monitors_no_longer_in_the_file_are_listed_every_night_and_kept(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, list("abc"))
     for _ in range(2):
         code, file = night(desk, ["a"])
         assert (code, file["gone"], file["deleted"]) == (0, 2, 0)
-        assert [(one["name"], one["made_here"], one["deleted"]) for one in gone(desk)] == [
+        assert [(monitor["name"], monitor["made_here"], monitor["deleted"]) for monitor in dropped(desk)] == [
             ("b", "yes", "no"),
             ("c", "yes", "no"),
         ]
     assert names(sandbox) == ["a", "b", "c"]
     (results,) = (desk.folder / "box").rglob("mail-2-results.xlsx")
     summary = openpyxl.load_workbook(results).worksheets[-1]
-    said = " ".join(str(cell) for row in summary.iter_rows(values_only=True) for cell in row)
-    assert "No longer in the file" in said
-    assert "b (email-imap b.example.com" in said
+    text = " ".join(str(cell) for row in summary.iter_rows(values_only=True) for cell in row)
+    assert "No longer in the file" in text
+    assert "b (email-imap b.example.com" in text
     code, file = night(desk, list("abc"))
     assert file["gone"] == 0
 
 
-def test_prune_deletes_only_what_this_folders_runs_of_the_sheet_created(desk: Desk, sandbox: Sandbox) -> None:
-    """Not what was there before, what another run made, or what the sheet only found."""
+def test_prune_deletes_only_monitors_created_by_runs_of_the_file_in_this_folder(desk: Desk, sandbox: Sandbox) -> None:
+    """Not those that existed before, that another run created, or that the file only matched."""
     desk.run(desk.sheet("elsewhere.csv", [imap("elsewhere"), imap("found", hostname="found.example.com")]))
     night(desk, ["found", *(f"m{number}" for number in range(20))])
     code, file = night(desk, [f"m{number}" for number in range(18)], "--prune")
     assert (code, file["gone"], file["deleted"]) == (0, 3, 2)
     assert names(sandbox) == sorted(["elsewhere", "found", *(f"m{number}" for number in range(18))])
-    assert {one["name"]: one["deleted"] for one in gone(desk)} == {"found": "no", "m18": "yes", "m19": "yes"}
+    assert {monitor["name"]: monitor["deleted"] for monitor in dropped(desk)} == {
+        "found": "no",
+        "m18": "yes",
+        "m19": "yes",
+    }
     code, file = night(desk, [f"m{number}" for number in range(18)], "--prune")
     assert (code, file["gone"]) == (0, 0)
 
@@ -493,18 +498,18 @@ def test_prune_deletes_only_what_this_folders_runs_of_the_sheet_created(desk: De
     [([], 18, 2), ([], 17, 0), (["--prune-limit", "3"], 17, 3), (["--prune-limit", "100%"], 1, 19),
      (["--prune-limit", "0"], 19, 0), (["--prune-limit", "9.9%"], 18, 0), (["--prune-limit", "4%"], 19, 0)],
 )  # fmt: skip
-def test_more_than_the_limit_is_not_deleted_at_all(
+def test_above_the_limit_nothing_is_deleted(
     desk: Desk, sandbox: Sandbox, limit: list[str], left: int, deleted: int
 ) -> None:
-    """A sheet that lost its lower half must not take the monitors along."""
+    """A file that lost its lower half must not delete half of the monitors."""
     night(desk, [f"m{number}" for number in range(20)])
     code, file = night(desk, [f"m{number}" for number in range(left)], "--prune", *limit)
     assert (code, file["deleted"], len(names(sandbox))) == (0 if deleted else 1, deleted, 20 - deleted)
     assert ("--prune-limit" in file["problem"]) == (not deleted)
 
 
-def test_a_share_of_a_small_sheet_is_rounded_down_to_none(desk: Desk, sandbox: Sandbox) -> None:
-    """Or five monitors would lose one every night."""
+def test_a_percentage_of_a_small_file_is_rounded_down_to_zero(desk: Desk, sandbox: Sandbox) -> None:
+    """Or one of five monitors could be deleted every night."""
     night(desk, list("abcde"))
     code, file = night(desk, list("abcd"), "--prune")
     assert (code, file["deleted"], len(names(sandbox))) == (1, 0, 5)
@@ -512,7 +517,7 @@ def test_a_share_of_a_small_sheet_is_rounded_down_to_none(desk: Desk, sandbox: S
     assert night(desk, list("abcd"), "--prune", "--prune-limit", "20%")[1]["deleted"] == 1
 
 
-def test_the_limit_is_a_share_of_what_the_account_still_has(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_limit_is_a_percentage_of_the_monitors_that_still_exist(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, [f"m{number:02}" for number in range(40)])
     for monitor in sandbox.monitors()[-15:]:
         by_hand(sandbox, "DELETE", monitor)
@@ -524,7 +529,7 @@ def test_the_limit_is_a_share_of_what_the_account_still_has(desk: Desk, sandbox:
 @pytest.mark.parametrize(
     "content", ["type,name,hostname,billing_plancode\n", "type,name,hostname,billing_plancode\n,,,\n"]
 )
-def test_a_sheet_without_a_row_prunes_nothing_and_is_a_failed_file(desk: Desk, sandbox: Sandbox, content: str) -> None:
+def test_a_file_without_rows_prunes_nothing_and_fails(desk: Desk, sandbox: Sandbox, content: str) -> None:
     night(desk, ["a"])
     (desk.folder / "box" / "mail.csv").write_text(content, "utf-8")
     ended = desk("inbox", "box", "--prune", "--prune-limit", "100%")
@@ -535,7 +540,7 @@ def test_a_sheet_without_a_row_prunes_nothing_and_is_a_failed_file(desk: Desk, s
 
 
 def test_nothing_is_pruned_while_a_row_is_invalid(desk: Desk, sandbox: Sandbox) -> None:
-    """A slip in one cell must not delete the monitor that the row means."""
+    """A mistake in one cell must not delete the monitor of the row."""
     night(desk, list("abcdefghijkl"))
     code, file = night(desk, [*"abcdefghijk", imap("l", hostname="l.example.com", port="99 3")], "--prune")
     assert (code, file["deleted"]) == (1, 0)
@@ -543,20 +548,20 @@ def test_nothing_is_pruned_while_a_row_is_invalid(desk: Desk, sandbox: Sandbox) 
     assert len(names(sandbox)) == 12
 
 
-def test_a_row_that_moved_to_another_sheet_keeps_its_monitor(desk: Desk, sandbox: Sandbox) -> None:
-    """Also if the other sheet comes later in the same call."""
+def test_a_row_that_moved_to_another_file_keeps_its_monitor(desk: Desk, sandbox: Sandbox) -> None:
+    """Also if the other file is run later in the same call."""
     drop(desk, "a.csv", list("abc"))
     drop(desk, "b.csv", ["z"])
     desk("inbox", "box")
     now = time.time()
     os.utime(drop(desk, "a.csv", list("ab")), (now - 100, now - 100))
     drop(desk, "b.csv", list("zc"))
-    before = {str(one["name"]): one["id"] for one in sandbox.monitors()}
+    before = {str(monitor["name"]): monitor["id"] for monitor in sandbox.monitors()}
     assert desk("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
-    assert {str(one["name"]): one["id"] for one in sandbox.monitors()} == before
+    assert {str(monitor["name"]): monitor["id"] for monitor in sandbox.monitors()} == before
 
 
-def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandbox) -> None:
+def test_an_edited_monitor_is_not_pruned(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, [imap("a", interval=5), imap("b", interval=5)])
     by_hand(sandbox, "PATCH", sandbox.monitors()[1], interval=60)
     code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
@@ -565,14 +570,14 @@ def test_a_monitor_that_somebody_edited_is_not_pruned(desk: Desk, sandbox: Sandb
     assert names(sandbox) == ["a", "b"]
 
 
-def test_a_monitor_that_the_sheet_itself_changed_is_pruned(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_monitor_that_was_updated_from_the_file_is_pruned(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, [imap("a", interval=5), imap("b", interval=5)])
     night(desk, [imap("a", interval=5), imap("b", interval=7)], "--on-existing", "update")
     code, file = night(desk, [imap("a", interval=5)], "--prune", "--prune-limit", "1")
     assert (code, file["deleted"], names(sandbox)) == (0, 1, ["a"])
 
 
-def test_a_stopped_pruning_is_gone_on_with(desk: Desk, sandbox: Sandbox) -> None:
+def test_interrupted_pruning_is_resumed(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, list("abcdefghijklmnopqrstuvwxyz"))
     sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("delete",)),)))
     code, file = night(desk, list("abcdefghijklmnopqrstuvwx"), "--prune")
@@ -612,7 +617,7 @@ define service {
 WITH_PLAN = ("--set", "billing_plancode=UBM - A/A")
 
 
-def test_what_could_not_be_translated_is_told_and_prunes_nothing(desk: Desk, sandbox: Sandbox) -> None:
+def test_objects_that_could_not_be_translated_are_reported_and_prevent_pruning(desk: Desk, sandbox: Sandbox) -> None:
     path = desk.folder / "box" / "nagios.cfg"
     path.write_text(NAGIOS % ("web.example.com", "mx"), "utf-8")
     assert desk("inbox", "box", *WITH_PLAN).stderr == "bulkload: nagios.cfg: 3 created.\n"
@@ -621,41 +626,41 @@ def test_what_could_not_be_translated_is_told_and_prunes_nothing(desk: Desk, san
     (file,) = ended.json["files"]
     assert (ended.exit_code, file["fate"], file["deleted"], len(names(sandbox))) == (1, "failed", 0, 3)
     assert file["source"] == {"objects": 4, "rows": 2, "skipped": 1, "errors": 1}
-    for said in (
+    for message in (
         "needs attention: 2 already exist",
         "1 of the source's 4 objects could not be translated",
-        "may mean them",
+        "may refer to them",
     ):
-        assert said in ended.stderr
+        assert message in ended.stderr
 
 
-def test_a_configuration_of_which_nothing_could_be_translated_fails(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_configuration_without_any_translated_object_fails(desk: Desk, sandbox: Sandbox) -> None:
     (desk.folder / "box" / "nagios.cfg").write_text((NAGIOS % ("$A$", "web")).replace("mx.ex", "$B$.ex"), "utf-8")
     ended = desk("inbox", "box", *WITH_PLAN)
     assert (ended.exit_code, inside(desk)["failed"]) == (2, ["nagios-why.txt", "nagios.cfg"])
     assert "nagios.cfg failed: none of its 4 objects becomes a row: 1 are skipped, 3 could not be" in ended.stderr
 
 
-# ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────
+# ── retention ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def store_size(desk: Desk) -> dict[str, int]:
     with sqlite3.connect(desk.folder / "box" / "bulkload.sqlite3") as db:
-        found = {
+        counts = {
             name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
             for name in ("runs", "rows", "arrivals", "earlier", "gone")
         }
     db.close()
-    return found
+    return counts
 
 
-def test_old_nights_are_cleared_out_and_the_store_stays_small(desk: Desk, sandbox: Sandbox) -> None:
+def test_old_files_and_runs_are_deleted_and_the_store_stays_small(desk: Desk, sandbox: Sandbox) -> None:
     night(desk, list("abcde"))
     for _ in range(6):
         night(desk, list("abcde"))
     make_older(desk, 8)
     mine = next((desk.folder / "box" / "done").iterdir()) / "mine.txt"
-    mine.write_text("put here by somebody")
+    mine.write_text("not a file of the inbox")
     night(desk, list("abcde"), "--keep", "7")
     assert inside(desk)["done"] == ["mail-8-results.xlsx", "mail-8.csv", "mine.txt"]
     assert store_size(desk)["runs"] == 2
@@ -666,8 +671,8 @@ def test_old_nights_are_cleared_out_and_the_store_stays_small(desk: Desk, sandbo
     assert store_size(desk) == {"runs": 2, "rows": 10, "arrivals": 2, "earlier": 0, "gone": 0}
 
 
-def test_what_undo_and_the_next_night_need_is_kept(desk: Desk, sandbox: Sandbox) -> None:
-    """The newest version of a sheet, rows whose monitor can be undone, and rows in doubt."""
+def test_records_that_undo_and_the_next_night_need_are_kept(desk: Desk, sandbox: Sandbox) -> None:
+    """The newest version of a recurring file, rows whose monitor can be undone, and rows in doubt."""
     _, first = night(desk, ["a", "b", imap("bad", port="0")])
     sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("c",)),)))
     night(desk, ["a", "b", "c"], "--retry-for", "0")
@@ -684,7 +689,7 @@ def test_what_undo_and_the_next_night_need_is_kept(desk: Desk, sandbox: Sandbox)
     assert names(sandbox) == []
 
 
-def test_a_failed_file_waits_for_a_person_until_a_newer_one_replaced_it(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_failed_file_is_kept_until_there_is_a_newer_version(desk: Desk, sandbox: Sandbox) -> None:
     (desk.folder / "box" / "mail.csv").write_bytes(b"%PDF-1.7\n")
     (desk.folder / "box" / "once.csv").write_bytes(b"%PDF-1.7\n")
     assert desk("inbox", "box").exit_code == 2
@@ -697,35 +702,39 @@ def test_a_failed_file_waits_for_a_person_until_a_newer_one_replaced_it(desk: De
     assert inside(desk) == {"failed": ["once-why.txt", "once.csv"]}
 
 
-# ── being told ────────────────────────────────────────────────────────────────────────────────────────────
+# ── output ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_json_is_one_object_with_every_run_in_it(desk: Desk, sandbox: Sandbox) -> None:
+def test_json_is_one_object_with_every_run(desk: Desk, sandbox: Sandbox) -> None:
     assert desk("inbox", "box", "--json").json["files"] == []
     drop(desk, GOOD, ["a", imap("b", port="0")])
-    found = desk("inbox", "box", "--json").json
-    assert found["exit_code"] == 1
-    assert found["counts"] == {"created": 1, "invalid": 1}
-    assert found["rows"] == 2
-    assert found["requests"]["sent"] == len(sandbox.requests())
-    (file,) = found["files"]
+    summary = desk("inbox", "box", "--json").json
+    assert summary["exit_code"] == 1
+    assert summary["counts"] == {"created": 1, "invalid": 1}
+    assert summary["rows"] == 2
+    assert summary["requests"]["sent"] == len(sandbox.requests())
+    (file,) = summary["files"]
     assert Path(file["file"]).is_file()
     assert Path(file["results"][0]).is_file()
     assert file["input"] == GOOD
-    json.dumps(found)
+    json.dumps(summary)
 
 
-@pytest.mark.parametrize(("port", "level"), [("143", "info"), ("0", "error")])
-def test_everything_on_stderr_is_a_json_line_if_wanted(desk: Desk, sandbox: Sandbox, port: str, level: str) -> None:
-    """The one line too, and at any level of the logs."""
+@pytest.mark.parametrize(
+    ("port", "level", "message"),
+    [("143", "info", "good.csv: 1 created."), ("0", "error", "good.csv needs attention: 1 invalid; ")],
+)
+def test_with_log_format_json_the_summary_line_is_json_too(
+    desk: Desk, sandbox: Sandbox, port: str, level: str, message: str
+) -> None:
     desk.sheet("box/good.csv", [imap("a", port=port)])
     ended = desk("inbox", "box", "--log-format", "json")
     (line,) = map(json.loads, ended.stderr.splitlines())
     assert line["level"] == level
-    assert line["message"].startswith("good.csv: ")
+    assert line["message"].startswith(message)
 
 
-def test_no_password_is_in_the_logs(desk: Desk) -> None:
+def test_the_password_is_not_in_the_logs(desk: Desk) -> None:
     options = SandboxOptions(password="correct-horse")
     with running(options) as sandbox:
         desk.log_in_at(sandbox.base_url, password=options.password)

@@ -21,8 +21,9 @@ from bulkload.monitors.identity import Identity
 from bulkload.operations.doctor.trial import awkward_name
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from bulkload.store.runs import STORE_NAME, Store
-from bulkload.store.trials import Trial, Trials
+from bulkload.store.database import STORE_NAME
+from bulkload.store.runs import Store
+from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 from tests.support.command_line import PLAN, Asked, Desk, Ended, Said, by_hand, imap, listed, scripted
 from tests.support.sandbox_caller import USER
 from tests.torture.points import Fuse
@@ -445,9 +446,9 @@ def test_only_what_shows_the_token_is_deleted(desk: Desk, sandbox: Sandbox) -> N
     desk.run(desk.sheet("hosts.csv", [imap("a")]))
     (monitor,) = sandbox.monitors()
     with Store(desk.folder / "output") as store:
-        trials = Trials(store, 1)
-        trials.note("0123456789ab")
-        trials.made("0123456789ab", str(monitor["id"]))
+        trials = TrialMonitors(store, 1)
+        trials.record("0123456789ab")
+        trials.record_id("0123456789ab", str(monitor["id"]))
     ended = desk("doctor")
     assert ended.exit_code == 1
     assert "does not contain the trial's token" in ended.stdout
@@ -464,7 +465,7 @@ def test_only_what_shows_the_token_is_deleted(desk: Desk, sandbox: Sandbox) -> N
     ],
 )
 def test_a_token_is_known_however_it_is_shown(fields: dict[str, object]) -> None:
-    trial = Trial(token="0123456789ab", at="|0|0", monitor_id=None, seen=False)
+    trial = TrialMonitor(token="0123456789ab", at="|0|0", monitor_id=None, seen=False)
     assert trial.is_shown_by(fields)
     assert not trial.is_shown_by({"name": None, "hostname": "doctor-0123456789a.example.com"})
 

@@ -41,7 +41,7 @@ HOMES = {  # library → the only modules that import it
     "openpyxl": {"operations/template"},
     "prometheus_client": {"inbox/metrics"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
-    "pydantic_core": {"store/runs"},
+    "pydantic_core": {"store/database", "store/runs"},
     "python_calamine": {"readers/workbook"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},
     "tqdm": {"cli/output"},

@@ -1,4 +1,4 @@
-"""An account is the same account, however its address and its user are spelled."""
+"""Different spellings of an address and a user name identify the same account."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from bulkload.errors import ExitCode
 from bulkload.model import State
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.account_record import AccountRecord
-from bulkload.store.accounts import canonical
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.accounts import canonical_account
+from bulkload.store.database import STORE_NAME
+from bulkload.store.runs import Store
 from tests.support.stores import begin_run, context_of, new_row
 from tests.torture.program import Place, place
 from tests.torture.scenario import Line, Scenario
@@ -24,7 +25,7 @@ SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(4)), co
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         (API, "HTTPS://API.Example.COM/api/v3"),
         (API, "https://api.example.com./api/v3"),
@@ -40,12 +41,12 @@ SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(4)), co
         ("sandbox", "sandbox"),
     ],
 )
-def test_addresses_that_mean_the_same(one: str, other: str) -> None:
-    assert canonical(one, "x") == canonical(other, "x")
+def test_spellings_of_the_same_address(first: str, second: str) -> None:
+    assert canonical_account(first, "x") == canonical_account(second, "x")
 
 
 @pytest.mark.parametrize(
-    "other",
+    "address",
     [
         "http://api.example.com/api/v3",
         "https://api.example.com:8443/api/v3",
@@ -57,33 +58,33 @@ def test_addresses_that_mean_the_same(one: str, other: str) -> None:
         "",
     ],
 )
-def test_addresses_that_mean_another(other: str) -> None:
-    assert canonical(API, "x") != canonical(other, "x")
+def test_different_addresses(address: str) -> None:
+    assert canonical_account(API, "x") != canonical_account(address, "x")
 
 
 @pytest.mark.parametrize(
-    "other", ["Probe@Example.com", " probe@example.com\t", "PROBE@EXAMPLE.COM", "probe@example.com"]
+    "username", ["Probe@Example.com", " probe@example.com\t", "PROBE@EXAMPLE.COM", "probe@example.com"]
 )
-def test_user_names_that_mean_the_same(other: str) -> None:
-    assert canonical(API, "probe@example.com") == canonical(API, other)
+def test_spellings_of_the_same_user_name(username: str) -> None:
+    assert canonical_account(API, "probe@example.com") == canonical_account(API, username)
 
 
-def test_user_names_are_told_apart_by_what_they_say() -> None:
-    assert canonical(API, "jo\u0308rg@example.com") == canonical(API, "J\u00d6RG@example.com")
-    assert canonical(API, "jorg@example.com") != canonical(API, "j\u00f6rg@example.com")
+def test_unicode_forms_are_the_same_user_name_and_accents_are_not() -> None:
+    assert canonical_account(API, "jo\u0308rg@example.com") == canonical_account(API, "J\u00d6RG@example.com")
+    assert canonical_account(API, "jorg@example.com") != canonical_account(API, "j\u00f6rg@example.com")
 
 
 def test_the_store_keeps_the_spelling_that_came_first(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        number = store.account_id("http://localhost:8080/api/v3", "Probe@example.com")
-        assert store.account_id("HTTP://127.0.0.1:8080/api/v3/", "probe@EXAMPLE.com") == number
-        assert store.account_id("http://127.0.0.1:8081/api/v3/", "probe@EXAMPLE.com") != number
-        run = begin_run(store, number, [new_row(0)])
+        account_id = store.account_id("http://localhost:8080/api/v3", "Probe@example.com")
+        assert store.account_id("HTTP://127.0.0.1:8080/api/v3/", "probe@EXAMPLE.com") == account_id
+        assert store.account_id("http://127.0.0.1:8081/api/v3/", "probe@EXAMPLE.com") != account_id
+        run = begin_run(store, account_id, [new_row(0)])
         assert (run.base_url, run.username) == ("http://localhost:8080/api/v3", "Probe@example.com")
 
 
-def _note_spellings(folder: Path) -> None:
-    """What an older version has made of one account that was spelled in three ways, and of another account."""
+def _store_spellings(folder: Path) -> None:
+    """Store one account in three spellings, as an older version did, and another account."""
     with closing(sqlite3.connect(folder / STORE_NAME)) as database, database:
         database.executescript(
             """
@@ -101,40 +102,40 @@ def _note_spellings(folder: Path) -> None:
         )
 
 
-def test_accounts_that_an_older_version_took_for_several_become_one(tmp_path: Path) -> None:
+def test_accounts_that_an_older_version_stored_several_times_are_merged(tmp_path: Path) -> None:
     with Store(tmp_path):
         pass
-    _note_spellings(tmp_path)
+    _store_spellings(tmp_path)
     with Store(tmp_path) as store:
         store.lock()
         assert store.account_id("https://api.example.com:443", "a ") == 2
-        assert [tuple(found) for found in store.db.execute("SELECT id, base_url FROM accounts ORDER BY id")] == [
+        assert [tuple(account) for account in store.db.execute("SELECT id, base_url FROM accounts ORDER BY id")] == [
             (1, "https://other.example.com"),
             (2, "https://API.example.com"),
         ]
         assert {run.number: run.account_id for run in store.runs()} == {1: 1, 2: 2, 3: 2, 4: 2}
-        made = store.db.execute("SELECT account, monitor_id, run FROM monitors ORDER BY account, monitor_id")
-        assert [tuple(found) for found in made] == [(1, "70", 1), (2, "70", 2), (2, "71", 3), (2, "72", 4)]
+        monitors = store.db.execute("SELECT account, monitor_id, run FROM monitors ORDER BY account, monitor_id")
+        assert [tuple(monitor) for monitor in monitors] == [(1, "70", 1), (2, "70", 2), (2, "71", 3), (2, "72", 4)]
         assert [doubt.run for doubt in AccountRecord(store, 2).rows_in_doubt()] == [2, 3, 4]
         assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_every_table_that_knows_accounts_says_so(tmp_path: Path) -> None:
-    """Or it would be left behind when several become one."""
+def test_every_table_with_an_account_column_has_a_foreign_key(tmp_path: Path) -> None:
+    """Or it would be left out when accounts are merged."""
     with Store(tmp_path) as store:
-        known = {
+        columns = {
             (table, column[1])
             for (table,) in store.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
             for column in store.db.execute(f"PRAGMA table_info({table})").fetchall()
             if column[1] == "account"
         }
-        said = {
+        foreign_keys = {
             (table, key["from"])
-            for table, _ in known
+            for table, _ in columns
             for key in store.db.execute(f"PRAGMA foreign_key_list({table})").fetchall()
             if key["table"] == "accounts"
         }
-        assert known == said
+        assert columns == foreign_keys
 
 
 # ── the program ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,11 +144,11 @@ def test_every_table_that_knows_accounts_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def where(tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with place(tmp_path, SCENARIO.environment) as found:
-        yield found
+    with place(tmp_path, SCENARIO.environment) as started_place:
+        yield started_place
 
 
-def _otherwise(where: Place) -> dict[str, str]:
+def _other_spelling(where: Place) -> dict[str, str]:
     address, user = where.environment["ALERTSITE_BASE_URL"], where.environment["ALERTSITE_USERNAME"]
     other = (
         address.replace("127.0.0.1", "LOCALHOST") if "127.0.0.1" in address else address.replace("localhost", "[::1]")
@@ -155,12 +156,12 @@ def _otherwise(where: Place) -> dict[str, str]:
     return {"ALERTSITE_BASE_URL": other.replace("http:", "HTTP:") + "/", "ALERTSITE_USERNAME": user}
 
 
-def test_a_doubt_is_remembered_under_another_spelling_of_the_account(where: Place) -> None:
-    """Its create lands late and the list lags, so a run that forgot the doubt would send the row again."""
+def test_a_row_in_doubt_is_known_by_another_spelling_of_the_account(where: Place) -> None:
+    """The create takes effect late, so a run that does not know the row in doubt would send it again."""
     where.sandbox.set_faults(Faults(rules=(Rule(fault="late", names=("m0",), seconds=0.3),)))
     first = where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0")
     assert first.exit_code == ExitCode.ROWS_LEFT, first
-    second = where.run("run", "hosts.csv", entered=None, **_otherwise(where))
+    second = where.run("run", "hosts.csv", entered=None, **_other_spelling(where))
     assert second.exit_code == ExitCode.DONE, second
     names = [monitor["name"] for monitor in where.sandbox.monitors()]
     assert sorted(map(str, names)) == [f"m{number}" for number in range(4)]
@@ -168,17 +169,17 @@ def test_a_doubt_is_remembered_under_another_spelling_of_the_account(where: Plac
 
 def test_resume_and_undo_know_the_account_by_another_spelling(where: Place) -> None:
     assert where.run("run", "hosts.csv", "--first", "2").exit_code == ExitCode.ROWS_LEFT
-    resumed = where.run("resume", entered=None, **_otherwise(where))
+    resumed = where.run("resume", entered=None, **_other_spelling(where))
     assert resumed.exit_code == ExitCode.DONE, resumed
     with Store(where.folder / "output") as store:
         run = store.run()
         assert context_of(store, run, 1).rows.count(State.PENDING) == 0
-    undone = where.run("undo", run.id, "--yes", entered=None, **_otherwise(where))
+    undone = where.run("undo", run.id, "--yes", entered=None, **_other_spelling(where))
     assert undone.exit_code == ExitCode.DONE, undone
     assert where.sandbox.monitors() == []
 
 
-def test_a_file_of_an_inbox_is_gone_on_with_under_another_spelling(where: Place) -> None:
+def test_a_file_of_an_inbox_is_resumed_by_another_spelling(where: Place) -> None:
     box = where.folder / "box"
     box.mkdir()
     (where.folder / "hosts.csv").rename(box / "hosts.csv")
@@ -188,7 +189,7 @@ def test_a_file_of_an_inbox_is_gone_on_with_under_another_spelling(where: Place)
     where.sandbox.set_faults(Faults())
     with Store(box) as store:
         before = store.run().id
-    again = where.run("inbox", "box", entered=None, BULKLOAD_UNCHANGED_FOR="0", **_otherwise(where))
+    again = where.run("inbox", "box", entered=None, BULKLOAD_UNCHANGED_FOR="0", **_other_spelling(where))
     assert again.exit_code == ExitCode.DONE, again
     with Store(box) as store:
         assert [run.id for run in store.runs()] == [before]

@@ -1,4 +1,4 @@
-"""One run at a time per store, whatever happens to its files and by whatever path it is reached."""
+"""One run at a time per store, whatever happens to its files and whatever path leads to it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from filelock import FileLock, Timeout
 from bulkload.errors import ExitCode, Locked, LockLost, StoreError
 from bulkload.model import State, Status
 from bulkload.sandbox import Faults, Rule
+from bulkload.store.database import STORE_NAME
 from bulkload.store.lock import LOCK_SUFFIX, WAL_SUFFIX
 from bulkload.store.row_records import RowChange
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.runs import Store
 from tests.support.stores import context_of, stored_run
 from tests.support.waiting import wait_until
 from tests.torture.program import Ended, Place, Process, place
 from tests.torture.scenario import Line, Scenario
 
 ROWS = 8
-HELD = 3  # the create that is under way while something happens
+HELD = 3  # the create request that is in flight while something happens
 SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=1, grace=0.4, after=1.0)
-SLOW = 1.0  # seconds until the answer of that create; by then, the process has been stopped
+SLOW = 1.0  # seconds until the response to that request; by then, the process has been stopped
 
 
 class _NoFolderLocks:
-    """The process runs on a file system that can lock files, but no folders, as many a network file system."""
+    """Make the process behave as on a file system that cannot lock folders, as many network file systems."""
 
     def __call__(self) -> None:
         import fcntl
@@ -60,16 +61,16 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("entered", [None, _NoFolderLocks()], 
 def where(tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
     faults = Faults(rules=(Rule(fault="slow", at=(HELD,), seconds=SLOW),))
-    with place(tmp_path, {**SCENARIO.environment, "BULKLOAD_REQUEST_TIMEOUT": "60"}, faults=faults) as found:
-        yield found
+    with place(tmp_path, {**SCENARIO.environment, "BULKLOAD_REQUEST_TIMEOUT": "60"}, faults=faults) as started_place:
+        yield started_place
 
 
-def _held_up(where: Place, *arguments: str, entered: Callable[[], None] | None = None) -> Process:
-    """A run in the middle: one create is carried out, its answer is on its way, and the process stands still."""
-    return _stand_still(where.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, entered=entered))
+def _start_and_stop(where: Place, *arguments: str, entered: Callable[[], None] | None = None) -> Process:
+    """A stopped process in the middle of a run: one create has taken effect, its response has not arrived."""
+    return _stop_in_create(where.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, entered=entered))
 
 
-def _stand_still(first: Process) -> Process:
+def _stop_in_create(first: Process) -> Process:
     monitors = first.place.sandbox.monitors
     wait_until(lambda: len(monitors()) == HELD or not first.alive)
     first.signal(signal.SIGSTOP)
@@ -78,31 +79,31 @@ def _stand_still(first: Process) -> Process:
     return first
 
 
-def _goes_on(first: Process) -> Ended:
+def _continue(first: Process) -> Ended:
     first.signal(signal.SIGCONT)
     return first.end()
 
 
-def _is_refused(ended: Ended, where: Place) -> None:
+def _assert_locked(ended: Ended, where: Place) -> None:
     assert ended.exit_code == ExitCode.LOCKED, ended
     assert "Another run is using" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(where.sandbox.monitors()) == HELD
 
 
-def _stops(first: Process, *words: str) -> None:
-    """The run that lost its store creates nothing more and says so, and what it knows is in its results."""
-    made = _names(first.place)
-    ended = _goes_on(first)
+def _assert_stops(first: Process, *messages: str) -> None:
+    """The run that lost its store creates nothing more, reports it, and writes the results it has."""
+    names = _names(first.place)
+    ended = _continue(first)
     assert ended.exit_code == ExitCode.LOCKED, ended
-    for word in (*words, "creates nothing more"):
-        assert word in ended.stdout + ended.stderr, ended
+    for message in (*messages, "creates nothing more"):
+        assert message in ended.stdout + ended.stderr, ended
     assert "Traceback" not in ended.stderr, ended
     assert "mistake" not in ended.stderr, ended
-    assert _names(first.place) == made
+    assert _names(first.place) == names
     rows = _rows(first.place.folder / "first.jsonl")
     assert [row["status"] for row in rows[:HELD]] == ["created"] * HELD
-    assert all(made[row["monitor_id"]] == row["row"]["name"] for row in rows[:HELD])
+    assert all(names[row["monitor_id"]] == row["row"]["name"] for row in rows[:HELD])
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -113,44 +114,44 @@ def _names(where: Place) -> dict[str, str]:
     return {str(monitor["id"]): str(monitor["name"]) for monitor in where.sandbox.monitors()}
 
 
-def _all_once(where: Place) -> None:
+def _assert_created_once(where: Place) -> None:
     assert Counter(_names(where).values()) == Counter(f"m{number}" for number in range(ROWS))
 
 
-def _in_the_end(where: Place, *arguments: str) -> None:
+def _run_to_the_end(where: Place, *arguments: str) -> None:
     where.sandbox.set_faults(Faults())
     ended = where.run("run", "hosts.csv", *arguments)
     assert ended.exit_code == ExitCode.DONE, ended
-    _all_once(where)
+    _assert_created_once(where)
 
 
 # ── the lock file ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_lock_file_that_is_deleted_lets_nobody_in_and_stops_the_run(where: Place) -> None:
-    first = _held_up(where)
+def test_after_its_lock_file_is_deleted_the_run_stops_and_no_other_can_start(where: Place) -> None:
+    first = _start_and_stop(where)
     (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    _is_refused(where.run("run", "hosts.csv"), where)
-    _stops(first, "The lock file", "resume")
-    _in_the_end(where)
+    _assert_locked(where.run("run", "hosts.csv"), where)
+    _assert_stops(first, "The lock file", "resume")
+    _run_to_the_end(where)
 
 
-def test_a_lock_file_that_is_deleted_stops_the_run_also_if_nobody_else_came(where: Place) -> None:
-    first = _held_up(where)
+def test_after_its_lock_file_is_deleted_the_run_stops_even_without_another_run(where: Place) -> None:
+    first = _start_and_stop(where)
     (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    _stops(first, "The lock file")
+    _assert_stops(first, "The lock file")
     where.sandbox.set_faults(Faults())
     assert where.run("resume").exit_code == ExitCode.DONE
-    _all_once(where)
+    _assert_created_once(where)
 
 
-def test_a_file_of_an_inbox_whose_run_lost_its_store_is_gone_on_with_by_the_next_call(where: Place) -> None:
+def test_a_file_of_an_inbox_whose_run_lost_its_store_is_resumed_by_the_next_call(where: Place) -> None:
     box = where.folder / "box"
     box.mkdir()
     (where.folder / "hosts.csv").rename(box / "hosts.csv")
-    first = _stand_still(where.start("inbox", "box", BULKLOAD_UNCHANGED_FOR="0"))
+    first = _stop_in_create(where.start("inbox", "box", BULKLOAD_UNCHANGED_FOR="0"))
     (box / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    ended = _goes_on(first)
+    ended = _continue(first)
     assert ended.exit_code == ExitCode.LOCKED, ended
     assert "The lock file" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -158,59 +159,59 @@ def test_a_file_of_an_inbox_whose_run_lost_its_store_is_gone_on_with_by_the_next
     where.sandbox.set_faults(Faults())
     again = where.run("inbox", "box", BULKLOAD_UNCHANGED_FOR="0")
     assert again.exit_code == ExitCode.DONE, again
-    _all_once(where)
+    _assert_created_once(where)
 
 
-def test_where_folders_cannot_be_locked_the_run_that_was_overtaken_stops(where: Place) -> None:
-    """The second takes the store over; the first records what came of its last create, and creates nothing more."""
-    first = _held_up(where, entered=_NoFolderLocks())
+def test_where_folders_cannot_be_locked_a_run_stops_when_another_takes_over(where: Place) -> None:
+    """The first run records the result of its last create, and creates nothing more."""
+    first = _start_and_stop(where, entered=_NoFolderLocks())
     (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
     second = where.run("run", "hosts.csv", "--results", "second.jsonl", entered=_NoFolderLocks())
     assert second.exit_code == ExitCode.DONE, second
-    _stops(first, "Another run has taken over")
-    _all_once(where)
+    _assert_stops(first, "Another run has taken over")
+    _assert_created_once(where)
     names = _names(where)
     assert all(names[row["monitor_id"]] == row["row"]["name"] for row in _rows(where.folder / "second.jsonl"))
-    _in_the_end(where)
+    _run_to_the_end(where)
 
 
-# ── other ways to the store ───────────────────────────────────────────────────────────────────────────────────
+# ── other paths to the store ──────────────────────────────────────────────────────────────────────────────────
 
 
 @WITH_AND_WITHOUT
-def test_a_store_reached_by_a_link_to_the_file_is_refused(entered: _NoFolderLocks | None, where: Place) -> None:
-    first = _held_up(where, entered=entered)
+def test_a_store_reached_by_a_link_to_the_file_assert_locked(entered: _NoFolderLocks | None, where: Place) -> None:
+    first = _start_and_stop(where, entered=entered)
     (where.folder / "elsewhere").mkdir()
     (where.folder / "elsewhere" / STORE_NAME).symlink_to(where.folder / "output" / STORE_NAME)
-    _is_refused(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
-    assert _goes_on(first).exit_code == ExitCode.DONE
-    _in_the_end(where, "--output", "elsewhere")
+    _assert_locked(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
+    assert _continue(first).exit_code == ExitCode.DONE
+    _run_to_the_end(where, "--output", "elsewhere")
 
 
 @WITH_AND_WITHOUT
-def test_a_run_that_came_by_a_link_keeps_others_out(entered: _NoFolderLocks | None, where: Place) -> None:
-    """A link to a store that is still to be made is one, too."""
+def test_a_run_that_uses_a_link_locks_out_others(entered: _NoFolderLocks | None, where: Place) -> None:
+    """Also by a link to a store that does not exist yet."""
     (where.folder / "elsewhere").mkdir()
     (where.folder / "output").mkdir()
     (where.folder / "elsewhere" / STORE_NAME).symlink_to(where.folder / "output" / STORE_NAME)
-    first = _held_up(where, "--output", "elsewhere", entered=entered)
-    _is_refused(where.run("run", "hosts.csv", entered=entered), where)
-    assert _goes_on(first).exit_code == ExitCode.DONE
-    _in_the_end(where)
+    first = _start_and_stop(where, "--output", "elsewhere", entered=entered)
+    _assert_locked(where.run("run", "hosts.csv", entered=entered), where)
+    assert _continue(first).exit_code == ExitCode.DONE
+    _run_to_the_end(where)
 
 
 @WITH_AND_WITHOUT
-def test_a_store_reached_by_a_link_to_the_folder_is_refused(entered: _NoFolderLocks | None, where: Place) -> None:
-    first = _held_up(where, entered=entered)
+def test_a_store_reached_by_a_link_to_the_folder_assert_locked(entered: _NoFolderLocks | None, where: Place) -> None:
+    first = _start_and_stop(where, entered=entered)
     (where.folder / "elsewhere").symlink_to("output", target_is_directory=True)
-    _is_refused(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
-    assert _goes_on(first).exit_code == ExitCode.DONE
-    _in_the_end(where)
+    _assert_locked(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
+    assert _continue(first).exit_code == ExitCode.DONE
+    _run_to_the_end(where)
 
 
-def test_a_store_with_a_second_name_is_refused_since_its_users_would_not_see_each_other(where: Place) -> None:
-    """SQLite keeps what was committed last beside the name by which a store was opened."""
-    first = _held_up(where)
+def test_a_store_with_a_second_name_is_refused(where: Place) -> None:
+    """SQLite keeps the latest commits in a file named after the path by which a store was opened."""
+    first = _start_and_stop(where)
     (where.folder / "elsewhere").mkdir()
     second_name = where.folder / "elsewhere" / STORE_NAME
     second_name.hardlink_to(where.folder / "output" / STORE_NAME)
@@ -218,13 +219,13 @@ def test_a_store_with_a_second_name_is_refused_since_its_users_would_not_see_eac
     assert refused.exit_code == ExitCode.USAGE, refused
     assert "hard link" in refused.stderr
     assert len(where.sandbox.monitors()) == HELD
-    assert _goes_on(first).exit_code == ExitCode.DONE
-    _all_once(where)
+    assert _continue(first).exit_code == ExitCode.DONE
+    _assert_created_once(where)
     second_name.unlink()
-    _in_the_end(where)
+    _run_to_the_end(where)
 
 
-def test_a_process_of_an_older_version_is_kept_out_and_keeps_others_out(tmp_path: Path) -> None:
+def test_the_lock_also_works_against_processes_of_an_older_version(tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(tmp_path, target_is_directory=True)
     older = FileLock(str(tmp_path / STORE_NAME) + LOCK_SUFFIX)
     with Store(tmp_path / "linked") as store:
@@ -237,7 +238,7 @@ def test_a_process_of_an_older_version_is_kept_out_and_keeps_others_out(tmp_path
         pass
 
 
-# ── a store that goes away ────────────────────────────────────────────────────────────────────────────────────
+# ── a store that is removed ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _delete(output: Path) -> None:
@@ -247,7 +248,7 @@ def _delete(output: Path) -> None:
 
 
 def _replace(output: Path) -> None:
-    """As a backup that is put back."""
+    """As if a backup was restored."""
     shutil.copy(output / STORE_NAME, output / "copy")
     (output / "copy").replace(output / STORE_NAME)
 
@@ -261,53 +262,53 @@ def _move(output: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [_delete, _replace, _delete_wal, _move])
-def test_a_store_that_goes_away_stops_the_run(what: Callable[[Path], None], where: Place) -> None:
-    first = _held_up(where)
+def test_removing_the_store_stops_the_run(what: Callable[[Path], None], where: Place) -> None:
+    first = _start_and_stop(where)
     what(where.folder / "output")
-    _stops(first, "moved, deleted or replaced")
-    _in_the_end(where, "--output", "another")
+    _assert_stops(first, "moved, deleted or replaced")
+    _run_to_the_end(where, "--output", "another")
 
 
 @pytest.mark.parametrize("second", [("run", "hosts.csv"), ("run", "hosts.csv", "--output", "moved")])
-def test_a_folder_that_is_moved_lets_a_second_run_make_the_rest_and_nothing_twice(
+def test_after_the_folder_is_moved_a_second_run_creates_the_rest_and_nothing_twice(
     second: Sequence[str], where: Place
 ) -> None:
-    """By the new name it is locked still; the old name is free, and what was made shows in the account."""
-    first = _held_up(where)
+    """Its new path is still locked. Its old path is free, and the account shows what was created."""
+    first = _start_and_stop(where)
     _move(where.folder / "output")
     ended = where.run(*second)
     if "moved" in second:
-        _is_refused(ended, where)
+        _assert_locked(ended, where)
     else:
         assert ended.exit_code == ExitCode.DONE, ended
-    _stops(first, "The run store", "moved")
-    _in_the_end(where)
+    _assert_stops(first, "The run store", "moved")
+    _run_to_the_end(where)
 
 
-def test_a_store_that_is_deleted_lets_nobody_in_while_the_run_lasts(where: Place) -> None:
-    first = _held_up(where)
+def test_a_deleted_store_stays_locked_during_the_run(where: Place) -> None:
+    first = _start_and_stop(where)
     _delete(where.folder / "output")
-    _is_refused(where.run("run", "hosts.csv"), where)
-    _stops(first, "The run store")
-    _in_the_end(where)
+    _assert_locked(where.run("run", "hosts.csv"), where)
+    _assert_stops(first, "The run store")
+    _run_to_the_end(where)
 
 
 # ── the owner in the store ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _taken_over(folder: Path) -> None:
-    """What another process does to the store when it locks it."""
+def _take_over(folder: Path) -> None:
+    """Change the store as another process does when it locks it."""
     with closing(sqlite3.connect(folder / STORE_NAME)) as database, database:
         database.execute("UPDATE owner SET token = 'another'")
         database.execute("UPDATE rows SET state = 'doubt', at = 'boot|5.0|5.0' WHERE state = 'sending'")
 
 
 @pytest.mark.parametrize("state", [State.SENDING, State.PENDING], ids=["create", "change"])
-def test_an_overtaken_run_marks_nothing_and_notes_only_what_its_doubts_became(state: State, tmp_path: Path) -> None:
+def test_after_a_takeover_a_run_stores_only_monitors_of_rows_in_doubt(state: State, tmp_path: Path) -> None:
     with stored_run(tmp_path, 4) as (store, run, context):
         context.rows.apply([RowChange(position=number, state=State.SENDING, attempt=True) for number in range(2)])
         context.rows.apply([RowChange(position=3, state=State.SENDING, attempt=True)])
-        _taken_over(tmp_path)
+        _take_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("UPDATE rows SET state = 'pending' WHERE position = 1")
         with pytest.raises(LockLost, match="taken over") as lost:
@@ -332,11 +333,11 @@ def test_an_overtaken_run_marks_nothing_and_notes_only_what_its_doubts_became(st
         assert not context.record.is_created("71")
 
 
-def test_a_doubt_that_the_other_run_settles_differently_stays_as_it_is(tmp_path: Path) -> None:
-    """The ID that the late answer names has become another row's meanwhile."""
+def test_a_row_that_the_other_run_settles_differently_is_unchanged(tmp_path: Path) -> None:
+    """The ID in the late response belongs to another row by then."""
     with stored_run(tmp_path) as (_, _run, context):
         context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
-        _taken_over(tmp_path)
+        _take_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("INSERT INTO monitors VALUES (1, '70', x'00', 9, 0, NULL)")
         with pytest.raises(LockLost):
@@ -344,18 +345,18 @@ def test_a_doubt_that_the_other_run_settles_differently_stays_as_it_is(tmp_path:
         assert [doubt.at for doubt in context.record.rows_in_doubt()] == ["boot|5.0|5.0"]
 
 
-def test_a_monitor_that_two_runs_find_for_the_same_row_is_the_rows(tmp_path: Path) -> None:
-    """The overtaken one has noted it between the other one's look and its note."""
+def test_two_runs_can_record_the_same_monitor_for_the_same_row(tmp_path: Path) -> None:
+    """The first run records it after the second has found it, and before the second records it."""
     with stored_run(tmp_path) as (_, _run, context):
-        found = RowChange(position=0, state=Status.CREATED, monitor_id="70")
-        assert context.rows.apply([found]) == []
-        assert context.rows.apply([found]) == []
-        assert context.rows.apply([found._replace(position=1)]) != []
+        change = RowChange(position=0, state=Status.CREATED, monitor_id="70")
+        assert context.rows.apply([change]) == []
+        assert context.rows.apply([change]) == []
+        assert context.rows.apply([change._replace(position=1)]) != []
 
 
-def test_an_overtaken_run_writes_nothing_else_into_the_store(tmp_path: Path) -> None:
+def test_after_a_takeover_a_run_writes_nothing_else_to_the_store(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
-        _taken_over(tmp_path)
+        _take_over(tmp_path)
         for change in (
             lambda: store.end(run, 0, None, 1.0, {}),
             lambda: store.note_setting(run, "a", "b"),
@@ -368,7 +369,7 @@ def test_an_overtaken_run_writes_nothing_else_into_the_store(tmp_path: Path) -> 
         assert store.run().exit_code is None
 
 
-def test_results_are_noted_and_marks_are_not_when_the_lock_file_is_gone(tmp_path: Path) -> None:
+def test_without_its_lock_file_a_run_stores_results_but_no_marks(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
         context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
         (tmp_path / (STORE_NAME + LOCK_SUFFIX)).unlink()
@@ -380,14 +381,14 @@ def test_results_are_noted_and_marks_are_not_when_the_lock_file_is_gone(tmp_path
         assert store.run().exit_code == ExitCode.LOCKED
 
 
-def test_a_store_that_was_never_locked_asks_for_no_owner(tmp_path: Path) -> None:
+def test_a_store_that_was_never_locked_is_not_checked_for_its_owner(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (_, run, _context):
         pass
     with Store(tmp_path) as store:
         context_of(store, run, 1).rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
 
 
-def test_a_program_that_the_run_started_does_not_keep_the_lock(tmp_path: Path) -> None:
+def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.lock()
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
@@ -398,7 +399,7 @@ def test_a_program_that_the_run_started_does_not_keep_the_lock(tmp_path: Path) -
         child.communicate(b"\n", timeout=60)
 
 
-def test_a_store_is_free_again_after_every_way_out(tmp_path: Path) -> None:
+def test_the_lock_is_released_after_success_and_errors(tmp_path: Path) -> None:
     for _ in range(2):
         with Store(tmp_path) as first:
             first.lock()

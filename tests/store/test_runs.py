@@ -1,4 +1,4 @@
-"""The store keeps every run and every row, whole or not at all, whoever else opens it."""
+"""The store keeps every run and every row, complete or not at all, even if several processes open it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from bulkload import clock
 from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
 from bulkload.model import Issue, State, Status
 from bulkload.store.account_record import AccountRecord
+from bulkload.store.database import STORE_NAME
 from bulkload.store.row_records import NewRow, RowChange
-from bulkload.store.runs import STORE_NAME, Store
+from bulkload.store.runs import Store
 from bulkload.store.schema import MIGRATIONS
 from tests.support.stores import ACCOUNT, begin_run, new_row, stored_run
 
@@ -27,7 +28,7 @@ CELLS = st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, 
 
 
 def test_a_new_store_is_durable_before_anything_is_sent(tmp_path: Path) -> None:
-    """WAL and synchronous=FULL: a committed mark survives also a power cut."""
+    """WAL and synchronous=FULL: a committed mark survives a power failure."""
     with Store(tmp_path) as store:
         assert store.db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert store.db.execute("PRAGMA synchronous").fetchone()[0] == 2
@@ -36,7 +37,7 @@ def test_a_new_store_is_durable_before_anything_is_sent(tmp_path: Path) -> None:
 
 @settings(max_examples=25)
 @given(rows=st.lists(CELLS, max_size=30))
-def test_rows_come_out_as_they_went_in_and_in_order(
+def test_rows_are_returned_unchanged_and_in_order(
     rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with Store(tmp_path_factory.mktemp("store")) as store:
@@ -46,26 +47,26 @@ def test_rows_come_out_as_they_went_in_and_in_order(
             for number, cells in enumerate(rows, 2)
         ]
         run = begin_run(store, store.account_id(*ACCOUNT), new)
-        found = list(store.report_rows(run))
-        assert [(one.source_row, one.cells) for one in found] == list(enumerate(rows, 2))
+        stored = list(store.report_rows(run))
+        assert [(row.source_row, row.cells) for row in stored] == list(enumerate(rows, 2))
         assert sum(store.counts(run).values()) == len(rows)
 
 
-def test_what_the_report_says_about_a_row_is_kept_whole(tmp_path: Path) -> None:
+def test_all_details_of_a_row_are_kept_for_the_report(tmp_path: Path) -> None:
     issue = Issue(code="port.range", message="70000 is too high.", column="Port", field="port", value="70000")
     with Store(tmp_path) as store:
         bad = NewRow(
             source_row=7, cells=("a", "b"), state=Status.INVALID, error="E.", error_columns=("Port",), issues=(issue,)
         )
-        (found,) = store.report_rows(begin_run(store, store.account_id(*ACCOUNT), [bad]))
-        assert found.issues == (issue,)
-        assert (found.error, found.error_columns, found.status) == ("E.", ("Port",), Status.INVALID)
+        (row,) = store.report_rows(begin_run(store, store.account_id(*ACCOUNT), [bad]))
+        assert row.issues == (issue,)
+        assert (row.error, row.error_columns, row.status) == ("E.", ("Port",), Status.INVALID)
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_transaction_writes_nothing(tmp_path: Path) -> None:
     def rows() -> object:
         yield new_row(0)
-        raise RuntimeError("the reader broke")
+        raise RuntimeError("the reader failed")
 
     with Store(tmp_path) as store:
         run = store.begin("run", "x", ("a", "b"), account_id=None, details={}, settings={})
@@ -78,23 +79,23 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_is_found_by_the_unmistakable_beginning_of_its_id(tmp_path: Path) -> None:
+def test_a_run_is_found_by_an_unambiguous_prefix_of_its_id(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         with pytest.raises(UsageError, match="no runs yet"):
             store.run()
         runs = [begin_run(store, store.account_id(*ACCOUNT), []) for _ in range(3)]
         assert store.run().id == runs[-1].id
-        assert [found.id for found in store.runs()] == [run.id for run in reversed(runs)]
+        assert [listed.id for listed in store.runs()] == [run.id for run in reversed(runs)]
         for run in runs:
             assert store.run(run.id).number == run.number
         with pytest.raises(UsageError, match="several run IDs"):
             store.run(runs[0].id[:8])
-        for odd in ("nothing", "%", "_", "*"):
+        for prefix in ("nothing", "%", "_", "*"):
             with pytest.raises(UsageError, match="no run"):
-                store.run(odd)
+                store.run(prefix)
 
 
-def test_sessions_of_a_run_add_up_and_the_last_word_is_kept(tmp_path: Path) -> None:
+def test_sessions_of_a_run_add_up_and_the_last_exit_code_is_kept(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, _):
         store.end(run, ExitCode.STOPPED, TooManyErrors("Too many."), 2.0, {"sent": 5, "retried": 1})
         store.end(run, ExitCode.DONE, None, 3.0, {"sent": 7, "throttled": 2})
@@ -110,23 +111,23 @@ def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: 
             [RowChange(position=0, state=Status.FAILED, attempt=True), RowChange(position=1, state=Status.REJECTED)]
         )
         store.reopen(run)
-        found = list(store.report_rows(run))
-        assert [one.status for one in found] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
-        assert found[0].attempts == 0
+        rows = list(store.report_rows(run))
+        assert [row.status for row in rows] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
+        assert rows[0].attempts == 0
 
 
-def test_accounts_are_told_apart_by_address_and_user(tmp_path: Path) -> None:
+def test_accounts_differ_by_address_and_user(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         names = [("https://a", "x"), ("https://a", "y"), ("https://b", "x")]
-        numbers = [store.account_id(*name) for name in names]
-        assert len(set(numbers)) == 3
-        assert [store.account_id(*name) for name in names] == numbers
+        account_ids = [store.account_id(*name) for name in names]
+        assert len(set(account_ids)) == 3
+        assert [store.account_id(*name) for name in names] == account_ids
 
 
 # ── lock ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_store_that_is_in_use_is_refused_at_once_and_free_afterwards(tmp_path: Path) -> None:
+def test_a_locked_store_is_refused_immediately_and_free_afterwards(tmp_path: Path) -> None:
     with Store(tmp_path) as first:
         first.lock()
         with Store(tmp_path) as second, pytest.raises(Locked):
@@ -146,7 +147,7 @@ def _open_with_others(folder: Path, start: Barrier, results: SimpleQueue[str]) -
             results.put(str(error))
 
 
-def test_processes_that_make_the_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+def test_processes_that_create_the_store_simultaneously_can_all_open_it(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(4), context.SimpleQueue()
     processes = [context.Process(target=_open_with_others, args=(tmp_path, start, results)) for _ in range(4)]
@@ -162,7 +163,7 @@ def _lock_and_die(folder: Path) -> None:
     os._exit(9)
 
 
-def test_a_process_that_dies_holds_no_lock(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_lock_and_die, args=(tmp_path,))
     process.start()
     process.join(60)
@@ -171,7 +172,7 @@ def test_a_process_that_dies_holds_no_lock(tmp_path: Path) -> None:
         store.lock()
 
 
-def test_requests_of_a_dead_process_are_in_doubt_from_the_moment_of_the_lock(tmp_path: Path) -> None:
+def test_requests_of_a_killed_process_are_in_doubt_from_the_time_of_the_lock(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (_, run, context):
         context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
         context.rows.apply([RowChange(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
@@ -180,12 +181,12 @@ def test_requests_of_a_dead_process_are_in_doubt_from_the_moment_of_the_lock(tmp
         store.lock()
         doubts = AccountRecord(store, 1).rows_in_doubt()
         assert [(doubt.position, doubt.attempts) for doubt in doubts] == [(0, 1), (1, 1)]
-        assert doubts[1].at == "boot|5.0000|5.0000", "what is known is kept"
+        assert doubts[1].at == "boot|5.0000|5.0000", "a known moment is kept"
         assert clock.seconds_between(before, doubts[0].at) > 0
         assert store.counts(run) == {Status.UNKNOWN: 2, Status.NOT_ATTEMPTED: 1}
 
 
-def test_a_plan_that_died_is_forgotten_by_the_next_process(tmp_path: Path) -> None:
+def test_an_interrupted_plan_is_deleted_by_the_next_process(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.lock()
         store.add(store.begin("plan", "x", ("a", "b"), account_id=None, details={}, settings={}), 0, [new_row(0)])
@@ -199,7 +200,7 @@ def test_a_plan_that_died_is_forgotten_by_the_next_process(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_a_store_of_every_older_version_is_read_and_loses_nothing(version: int, tmp_path: Path) -> None:
+def test_a_store_of_every_older_version_is_migrated_without_loss(version: int, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / STORE_NAME)) as database:
         for script in MIGRATIONS[:version]:
             database.executescript(script)
@@ -215,12 +216,12 @@ def test_a_store_of_every_older_version_is_read_and_loses_nothing(version: int, 
         )
     with Store(tmp_path) as store:
         store.lock()
-        (found,) = store.report_rows(store.run())
-        assert (found.cells, found.status, found.monitor_id) == (("m0",), Status.CREATED, "7")
+        (row,) = store.report_rows(store.run())
+        assert (row.cells, row.status, row.monitor_id) == (("m0",), Status.CREATED, "7")
         assert store.db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
 
 
-def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_store_of_a_newer_version_is_refused_and_unchanged(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(StoreError, match="newer bulkload"):
@@ -229,13 +230,13 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path)
         assert database.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
 
 
-def test_a_store_that_must_exist_is_not_made(tmp_path: Path) -> None:
+def test_a_store_that_must_exist_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no runs"):
         Store(tmp_path / "nothing", must_exist=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_does_not_wait_for_a_run_and_sees_only_what_is_committed(tmp_path: Path) -> None:
+def test_a_reader_does_not_wait_for_a_run_and_sees_only_committed_changes(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context), Store(tmp_path) as reader:
         with store.transaction():
             store.db.execute("UPDATE rows SET state = 'rejected' WHERE position = 0")

@@ -1,4 +1,4 @@
-"""A transaction of the store is whole or not there, also if a signal strikes between any two of its steps."""
+"""A transaction is committed or rolled back, even if a signal interrupts it between any two of its steps."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ import pytest
 
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
+from bulkload.store.database import STORE_NAME
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import NewRow, RowChange
-from bulkload.store.runs import STORE_NAME
 from tests.support.stores import new_row, stored_run
 
 
-class _Struck:
-    """A connection that is struck by a signal when a statement is done, before anything else is."""
+class _InterruptedConnection:
+    """A connection that sends a signal to the process right after a certain statement."""
 
-    def __init__(self, database: sqlite3.Connection, statement: str, number: int) -> None:
+    def __init__(self, database: sqlite3.Connection, statement: str, signal_number: int) -> None:
         self._database = database
         self._statement = statement
-        self._number = number
+        self._signal_number = signal_number
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        found = self._database.execute(sql, *values)
+        cursor = self._database.execute(sql, *values)
         if sql.startswith(self._statement):
-            self._statement = "never again"
-            os.kill(os.getpid(), self._number)
-        return found
+            self._statement = "no statement starts like this"
+            os.kill(os.getpid(), self._signal_number)
+        return cursor
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
@@ -44,10 +44,10 @@ class _Struck:
 
 @contextmanager
 def _signals_that_raise() -> Iterator[None]:
-    def strike(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(143)
 
-    before = {number: signal.signal(number, strike) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -55,25 +55,27 @@ def _signals_that_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+@pytest.mark.parametrize(
+    ("signal_number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
 @pytest.mark.parametrize("statement", ["BEGIN", "SELECT token", "UPDATE", "COMMIT"])
 def test_a_signal_between_two_steps_of_a_transaction_leaves_none_open(
-    statement: str, number: int, raised: type[BaseException], tmp_path: Path
+    statement: str, signal_number: int, raised: type[BaseException], tmp_path: Path
 ) -> None:
     with stored_run(tmp_path) as (store, run, _), _signals_that_raise():
-        whole = store.db
-        store.db = _Struck(whole, statement, number)  # type: ignore[assignment]
+        database = store.db
+        store.db = _InterruptedConnection(database, statement, signal_number)  # type: ignore[assignment]
         with pytest.raises(raised):
             store.reopen(run)
-        assert not whole.in_transaction
+        assert not database.in_transaction
         store.note_setting(run, "a", "b")
         with closing(sqlite3.connect(tmp_path / STORE_NAME, timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")  # nobody is kept out
+            other.execute("BEGIN IMMEDIATE")  # no lock is left
 
 
 @contextmanager
-def _strike_at(step: int) -> Iterator[Callable[[], bool]]:
-    """Raise `KeyboardInterrupt` before the n-th line or call of the store's module; tells whether that was reached."""
+def _interrupt_at(step: int) -> Iterator[Callable[[], bool]]:
+    """Raise `KeyboardInterrupt` before the n-th line or call of the store; yields whether it was reached."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -94,11 +96,11 @@ def _strike_at(step: int) -> Iterator[Callable[[], bool]]:
         sys.settrace(before)
 
 
-def test_wherever_a_signal_strikes_the_next_transaction_is_as_ever(tmp_path: Path) -> None:
-    """Also while the exception is still on its way, as in a `finally`."""
+def test_after_a_signal_at_any_step_the_next_transaction_works(tmp_path: Path) -> None:
+    """Also while the exception is still propagating, as in a `finally`."""
     with stored_run(tmp_path) as (store, run, _):
         for step in range(1, 1000):
-            with _strike_at(step) as reached:
+            with _interrupt_at(step) as reached:
                 try:
                     try:
                         store.reopen(run)
@@ -113,7 +115,7 @@ def test_wherever_a_signal_strikes_the_next_transaction_is_as_ever(tmp_path: Pat
         assert 20 < step < 900
 
 
-def test_a_transaction_in_a_transaction_is_a_mistake_that_does_not_go_unnoticed(tmp_path: Path) -> None:
+def test_a_nested_transaction_is_an_error(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, _):
 
         def nested() -> None:
@@ -128,18 +130,18 @@ def test_a_transaction_in_a_transaction_is_a_mistake_that_does_not_go_unnoticed(
 
 # ── text that cannot be stored ────────────────────────────────────────────────────────────────────────────────
 
-LONE = "half a character: \ud83d"
+LONE_SURROGATE = "half a character: \ud83d"
 
 
 @pytest.mark.parametrize(
     "new",
     [
-        NewRow(source_row=2, cells=(LONE,), state=State.PENDING),
-        NewRow(source_row=2, cells=("a",), state=State.PENDING, key=LONE),
-        NewRow(source_row=2, cells=("a",), state=State.PENDING, error=LONE),
+        NewRow(source_row=2, cells=(LONE_SURROGATE,), state=State.PENDING),
+        NewRow(source_row=2, cells=("a",), state=State.PENDING, key=LONE_SURROGATE),
+        NewRow(source_row=2, cells=("a",), state=State.PENDING, error=LONE_SURROGATE),
     ],
 )
-def test_a_row_with_text_that_cannot_be_stored_is_a_trouble_of_the_store(new: NewRow, tmp_path: Path) -> None:
+def test_a_row_with_text_that_cannot_be_stored_raises_a_store_error(new: NewRow, tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, _):
         with pytest.raises(StoreError, match="surrogates not allowed"):
             store.add(run, 3, [new_row(3), new])
@@ -149,15 +151,15 @@ def test_a_row_with_text_that_cannot_be_stored_is_a_trouble_of_the_store(new: Ne
 @pytest.mark.parametrize(
     "change",
     [
-        RowChange(position=0, state=Status.REJECTED, error=LONE),
-        RowChange(position=0, state=Status.REJECTED, error_columns=(LONE,)),
-        RowChange(position=0, state=Status.CREATED, monitor_id=LONE),
+        RowChange(position=0, state=Status.REJECTED, error=LONE_SURROGATE),
+        RowChange(position=0, state=Status.REJECTED, error_columns=(LONE_SURROGATE,)),
+        RowChange(position=0, state=Status.CREATED, monitor_id=LONE_SURROGATE),
     ],
 )
-async def test_a_change_with_text_that_cannot_be_stored_keeps_nobody_waiting(change: RowChange, tmp_path: Path) -> None:
+async def test_a_change_with_text_that_cannot_be_stored_blocks_no_worker(change: RowChange, tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
         commits = GroupCommit(context.rows)
         commits.record(change)
         with pytest.raises(StoreError, match="surrogates not allowed"):
             await asyncio.wait_for(commits.mark(RowChange(position=1, state=State.SENDING, attempt=True)), 10)
-        assert {found.status for found in store.report_rows(run)} == {Status.NOT_ATTEMPTED}
+        assert {row.status for row in store.report_rows(run)} == {Status.NOT_ATTEMPTED}

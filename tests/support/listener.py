@@ -1,4 +1,4 @@
-"""A real HTTP server that notes what it is told: pings and webhooks."""
+"""An HTTP server that records requests, for tests of pings and webhooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedRequest:
     """One request."""
 
     path: str
@@ -26,31 +26,31 @@ class Heard:
 
 @dataclass(slots=True)
 class Listener:
-    """What was heard so far, and how it is answered."""
+    """The requests so far, and how to answer them."""
 
     address: str
-    heard: list[Heard] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     status: int = 200
-    silent: threading.Event = field(default_factory=threading.Event)  # set: requests are never answered
+    is_silent: threading.Event = field(default_factory=threading.Event)  # set: requests get no response
 
-    def taken(self) -> list[Heard]:
-        """What was heard since the last time."""
-        found, self.heard[:] = list(self.heard), []
-        return found
+    def take_requests(self) -> list[ReceivedRequest]:
+        """The requests since the last call."""
+        requests, self.requests[:] = list(self.requests), []
+        return requests
 
 
 @contextmanager
 def listening() -> Iterator[Listener]:
-    """Listen while the block lasts."""
+    """Run the server during the block."""
     listener = Listener("")
-    over = threading.Event()
+    stopped = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            listener.heard.append(Heard(self.path, body.decode()))
-            if listener.silent.is_set():
-                over.wait()
+            listener.requests.append(ReceivedRequest(self.path, body.decode()))
+            if listener.is_silent.is_set():
+                stopped.wait()
                 return
             self.send_response(listener.status)
             self.send_header("Content-Length", "0")
@@ -67,6 +67,6 @@ def listening() -> Iterator[Listener]:
         try:
             yield listener
         finally:
-            over.set()
+            stopped.set()
             server.shutdown()
             thread.join()

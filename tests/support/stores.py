@@ -1,4 +1,4 @@
-"""Stores with a run in them, for tests of the store."""
+"""Stores that contain a run, for tests of the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCOUNT = ("https://api.example.com/v3", "probe@example.com")
 
 
 def new_row(number: int, *, key: str | None = None, state: State | Status = State.PENDING, **more: object) -> NewRow:
-    """A good row, as it comes from the file."""
+    """A valid row as it is read from a file."""
     name = key or f"m{number}"
     return NewRow(
         source_row=number + 2,
@@ -30,15 +30,15 @@ def new_row(number: int, *, key: str | None = None, state: State | Status = Stat
 
 
 def begin_run(store: Store, account_id: int, rows: list[NewRow], name: str = "hosts.csv") -> Run:
-    """Store a run with these rows."""
+    """Add a run with these rows to the store."""
     run = store.begin("run", name, ("name", "host"), account_id=account_id, details={}, settings={})
     store.add(run, 0, rows)
-    store.read_whole(run)
+    store.mark_read_whole(run)
     return run
 
 
 def context_of(store: Store, run: Run, account_id: int) -> RunContext:
-    """The context of a run, with all defaults."""
+    """The context of a run, with default options."""
     return RunContext(store=store, run=run, account_id=account_id, account=Account(), options=Options())
 
 

@@ -1,4 +1,4 @@
-"""Wait for what another process or thread does, and never for ever."""
+"""Wait for another process or thread, for a limited time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 60.0  # seconds until a process counts as stuck
+PATIENCE = 60.0  # seconds after which a process counts as stuck
 
 
-def wait_until(enough: Callable[[], bool], process: subprocess.Popen[Any] | None = None) -> None:
-    """Return when something has happened; fail if the process has ended without it, or nothing happens at all."""
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[Any] | None = None) -> None:
+    """Return when the condition is true; fail if the process ends or the time runs out before."""
     deadline = time.monotonic() + PATIENCE
-    while not enough():
-        ended = process is not None and process.poll() is not None
-        assert not ended or enough(), f"it ended with {process.returncode}" if process else ""
-        assert time.monotonic() < deadline, f"nothing in {PATIENCE:.0f} seconds"
+    while not condition():
+        has_ended = process is not None and process.poll() is not None
+        assert not has_ended or condition(), f"the process ended with {process.returncode}" if process else ""
+        assert time.monotonic() < deadline, f"not true after {PATIENCE:.0f} seconds"
         time.sleep(0.005)

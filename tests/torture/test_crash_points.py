@@ -15,7 +15,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from bulkload.store.runs import STORE_NAME
+from bulkload.store.database import STORE_NAME
 from tests.torture.play import play
 from tests.torture.points import Fuse
 from tests.torture.program import place

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bulkload.store.runs import STORE_NAME
+from bulkload.store.database import STORE_NAME
 from tests.torture.points import Fuse
 from tests.torture.program import Place, place
 from tests.torture.test_crash_points import ALL

@@ -19,7 +19,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from bulkload.store.runs import STORE_NAME
+from bulkload.store.database import STORE_NAME
 from bulkload.store.schema import MIGRATIONS
 from tests.torture.program import Ended, Place, place
 from tests.torture.scenario import Line, Scenario

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bulkload.errors import Forbidden, Rejected
 from bulkload.operations.doctor.findings import Finding, Item
 from bulkload.settings import Options
-from bulkload.store.trials import Trial, Trials
+from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -31,14 +31,14 @@ class Fate(enum.Enum):
     STILL_THERE = "it was deleted, but still exists"
 
 
-async def take_away(api: Api, trials: Trials, trial: Trial, monitor_id: str) -> tuple[Fate, str]:
+async def take_away(api: Api, trials: TrialMonitors, trial: TrialMonitor, monitor_id: str) -> tuple[Fate, str]:
     """Read a monitor, and delete it if it shows the trial's token. Returns also what the API said to a refusal."""
     item = await api.get(monitor_id)
     if item is None:
         return Fate.NOT_FOUND, ""
     if not trial.is_shown_by(item):
         return Fate.NOT_OURS, ""
-    trials.saw(trial.token)
+    trials.record_seen(trial.token)
     try:
         await api.delete(monitor_id)
     except (Forbidden, Rejected) as error:
@@ -47,7 +47,7 @@ async def take_away(api: Api, trials: Trials, trial: Trial, monitor_id: str) -> 
 
 
 async def clear(
-    api: Api, trials: Trials, trial: Trial, items: Iterable[Item], options: Options
+    api: Api, trials: TrialMonitors, trial: TrialMonitor, items: Iterable[Item], options: Options
 ) -> tuple[Mapping[str, tuple[Fate, str]], bool]:
     """Delete what a trial has made, which is known by its ID, or found in a list. Returns also if that is all of it."""
     found = [str(item["id"]) for item in trial.among(items)]
@@ -67,7 +67,7 @@ async def clear(
 
 
 async def clear_leftovers(
-    api: Api, trials: Trials, items: Iterable[Item], options: Options, tell: OnFinding
+    api: Api, trials: TrialMonitors, items: Iterable[Item], options: Options, tell: OnFinding
 ) -> set[str]:
     """Clear away what earlier trials have left, and say so. Returns the IDs of what is gone."""
     items = list(items)

@@ -25,7 +25,7 @@ from bulkload.settings import Account, Options
 from bulkload.stages.listing import Coverage, identify, profile_of
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.runs import Store
-from bulkload.store.trials import Trials, new_token
+from bulkload.store.trial_monitors import TrialMonitors, new_token
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -84,7 +84,7 @@ class _Examination:
         self, store: Store, account_id: int, account: Account, options: Options, on_finding: OnFinding
     ) -> None:
         self._record = AccountRecord(store, account_id)
-        self._trials = Trials(store, account_id)
+        self._trials = TrialMonitors(store, account_id)
         self._account = account
         self._options = options
         self._on_finding = on_finding

@@ -35,7 +35,7 @@ from bulkload.settings import Options
 from bulkload.stages.listing import profile_of
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.runs import to_json
-from bulkload.store.trials import Trial, Trials
+from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -100,7 +100,7 @@ class Attempt:
     """One trial."""
 
     def __init__(
-        self, record: AccountRecord, trials: Trials, token: str, plan: str, options: Options, tell: OnFinding
+        self, record: AccountRecord, trials: TrialMonitors, token: str, plan: str, options: Options, tell: OnFinding
     ) -> None:
         self._record = record
         self._trials = trials
@@ -176,7 +176,7 @@ class Attempt:
             except InDoubt as error:
                 return await self._look_up(error)
             else:
-                self._trials.made(self._token, created.monitor_id)
+                self._trials.record_id(self._token, created.monitor_id)
                 took = time.monotonic() - self._left
                 self._find("create", f"answered with an ID after {took:.1f} s", "a row that is answered is created")
                 self._give_way()
@@ -184,7 +184,7 @@ class Attempt:
         return None
 
     async def _note(self) -> None:
-        self._trials.note(self._token)
+        self._trials.record(self._token)
         self._left = time.monotonic()
 
     async def _look_up(self, error: InDoubt) -> str | None:
@@ -203,7 +203,7 @@ class Attempt:
                 problem=True,
             )
             return None
-        self._trials.made(self._token, monitor_id)
+        self._trials.record_id(self._token, monitor_id)
         account = f"the answer was lost ({error}); the list shows the monitor after {seconds:.1f} s"
         self._find("create", account, "a row whose answer is lost is looked up in the same way")
         return monitor_id
@@ -317,7 +317,7 @@ class Attempt:
             follows = "undo may not work here" + ("" if over else "; the next doctor looks for it again")
             self._find("delete", account, follows, problem=True)
             return
-        trial = Trial(token=self._token, at="", monitor_id=monitor_id, seen=True)
+        trial = TrialMonitor(token=self._token, at="", monitor_id=monitor_id, seen=True)
 
         async def look() -> bool | None:
             return None if trial.among(await self._api.list_mail_monitors()) else True
@@ -334,7 +334,7 @@ class Attempt:
     # ── helpers ──
 
     @property
-    def _trial(self) -> Trial:
+    def _trial(self) -> TrialMonitor:
         trial = self._trials.get(self._token)
         assert trial is not None  # it is noted as long as its monitor may be there
         return trial
@@ -353,7 +353,7 @@ class Attempt:
                 if item is not None and is_good(item):
                     looks.single, looks.until_single = item, time.monotonic() - began
                     if trial.is_shown_by(item):
-                        self._trials.saw(self._token)
+                        self._trials.record_seen(self._token)
             if looks.listed is None:
                 items = await self._api.list_mail_monitors()
                 self._twins = self._twins or len(trial.among(items)) > 1

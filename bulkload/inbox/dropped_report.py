@@ -1,7 +1,7 @@
-"""Monitors dropped from a recurring file: found in every version, listed in the report and in a CSV file.
+"""Find the monitors that are no longer in a recurring file, and list them in the report and in a CSV file.
 
-In: what earlier versions of the file had, the account's list, the present version. Out: `DroppedMonitor`s in the store,
-and a CSV file of them. Whether they are deleted is for `operations.prune`.
+In: the monitors of earlier versions of the file, the account's list, the current version. Out: `DroppedMonitor`s in the
+store, and a CSV file of them. `operations.prune` deletes them on request.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from bulkload.store.runs import Run, Store
 if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
 
-DETAIL = "no longer in the file"  # in the report of a run
-MOST_NAMED = 20  # monitors in that detail; the CSV file has all
+DETAIL = "no longer in the file"  # its name in the report of a run
+MAX_NAMED = 20  # monitors in that detail; the CSV file has all
 _COLUMNS = ("type", "name", "hostname", "port", "monitor_id", "made_here", "deleted")
 
 
-def note_dropped(store: Store, dropped: DroppedMonitors, arrival: Arrival, run: Run, listing: Listing) -> None:
-    """Store the monitors of the account that earlier versions of the file had and this one has not."""
+def record_dropped(store: Store, dropped: DroppedMonitors, arrival: Arrival, run: Run, listing: Listing) -> None:
+    """Store the monitors of the account that were in earlier versions of the file and are not in this one."""
     dropped.replace(run, _find(dropped, arrival, run, listing))
     if not (count := dropped.count(run)):
         return
-    named = [_name(monitor) for monitor in islice(dropped.of(run), MOST_NAMED)]
-    more = f" … and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
+    named = [_name(monitor) for monitor in islice(dropped.of(run), MAX_NAMED)]
+    more = f" … and {count - MAX_NAMED:,} more" if count > MAX_NAMED else ""
     store.note_detail(run, DETAIL, "; ".join(named) + more)
 
 
@@ -44,7 +44,7 @@ def write_dropped(path: Path, dropped: DroppedMonitors, run: Run) -> None:
         writer.writerow(_COLUMNS)
         for monitor in dropped.of(run):
             cells = (monitor.type, monitor.name, monitor.hostname, monitor.port, monitor.monitor_id)
-            created_here, deleted = monitor.fate != "theirs", monitor.fate == "deleted"
+            created_here, deleted = monitor.state != "theirs", monitor.state == "deleted"
             writer.writerow([*map(neutralise, cells), "yes" if created_here else "no", "yes" if deleted else "no"])
 
 
@@ -52,7 +52,7 @@ def _find(dropped: DroppedMonitors, arrival: Arrival, run: Run, listing: Listing
     matched = dropped.matched(run.number)
     for monitor_id, key, created_here in dropped.known_before(arrival, run):
         item, listed_key = listing.monitors.get(monitor_id), listing.key_of(monitor_id)
-        if item is None or monitor_id in matched or dropped.is_meant(run.number, monitor_id, (key, listed_key)):
+        if item is None or monitor_id in matched or dropped.is_in_run(run.number, monitor_id, (key, listed_key)):
             continue
         yield DroppedMonitor(
             monitor_id=monitor_id,
@@ -61,7 +61,7 @@ def _find(dropped: DroppedMonitors, arrival: Arrival, run: Run, listing: Listing
             name=_text(item.get("name")),
             hostname=_text(item.get("hostname") or item.get("smtp_hostname")),
             port=_text(item.get("port")),
-            fate="ours" if created_here else "theirs",
+            state="ours" if created_here else "theirs",
         )
 
 
@@ -70,5 +70,5 @@ def _text(value: object) -> str:
 
 
 def _name(monitor: DroppedMonitor) -> str:
-    place = f"{monitor.hostname}:{monitor.port}" if monitor.port else monitor.hostname
-    return f"{monitor.name} ({monitor.type} {place}, monitor {monitor.monitor_id})"
+    server = f"{monitor.hostname}:{monitor.port}" if monitor.port else monitor.hostname
+    return f"{monitor.name} ({monitor.type} {server}, monitor {monitor.monitor_id})"

@@ -1,0 +1,105 @@
+"""Move finished files to `done` or `failed`, with their results, and report what happened to them.
+
+In: a file at work, and the outcome of its run or the reason why it could not be read. Out: the file at its destination,
+and a `FileOutcome`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkload.errors import ExitCode
+from bulkload.inbox.moves import finish_move, move_to_destination, working_path, write_reason
+from bulkload.inbox.records import FileOutcome, Subfolder
+from bulkload.inbox.scan import DONE, DROPPED_SUFFIX, REASON_SUFFIX, RESULTS_SUFFIX
+from bulkload.store.arrivals import Arrival, Arrivals
+from bulkload.store.dropped import DroppedMonitors
+from bulkload.store.runs import Run, Store
+
+if TYPE_CHECKING:
+    from bulkload.operations.outcome import Outcome
+
+
+class Filing:
+    """Moves the files of one visit and collects their outcomes."""
+
+    def __init__(self, folder: Path, store: Store, arrivals: Arrivals, dropped: DroppedMonitors) -> None:
+        self.outcomes: list[FileOutcome] = []
+        self._folder = folder
+        self._store = store
+        self._arrivals = arrivals
+        self._dropped = dropped
+
+    def move(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
+        """Move a file, its results and the list of its dropped monitors to their destination."""
+        from bulkload.inbox.dropped_report import write_dropped
+
+        if self._dropped.count(run):
+            write_dropped(working_path(self._folder, arrival, DROPPED_SUFFIX), self._dropped, run)
+        subfolder: Subfolder = "done" if outcome.exit_code == ExitCode.DONE else "failed"
+        path = move_to_destination(self._folder, self._arrivals, arrival, subfolder)
+        self._report(arrival, outcome, subfolder, path, problem=problem, deleted=deleted)
+
+    def keep(self, arrival: Arrival, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
+        """Leave a file where it is, to be resumed by the next call."""
+        path = working_path(self._folder, arrival)
+        self._report(arrival, outcome, "working", path, problem=problem, deleted=deleted)
+
+    def reject(self, arrival: Arrival, problem: str) -> None:
+        """Move a file that cannot be read to `failed`, with the reason in a text file."""
+        write_reason(self._folder, arrival, problem)
+        path = move_to_destination(self._folder, self._arrivals, arrival, "failed")
+        self._report_unreadable(arrival, "failed", path, problem)
+
+    def finish(self, arrival: Arrival, run: Run | None) -> None:
+        """Finish a move that was interrupted."""
+        from bulkload.operations.results import write_results
+
+        path = finish_move(self._folder, self._arrivals, arrival)
+        subfolder: Subfolder = "done" if str(arrival.destination).startswith(DONE) else "failed"
+        if run is None:
+            reason = path.with_name(path.stem + REASON_SUFFIX)
+            self._report_unreadable(
+                arrival, subfolder, path, f"{arrival.name}: it could not be read; see {reason.name}."
+            )
+            return
+        results = path.with_name(path.stem + RESULTS_SUFFIX)
+        exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
+        outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
+        self._report(arrival, outcome, subfolder, path)
+
+    def _report(
+        self,
+        arrival: Arrival,
+        outcome: Outcome,
+        subfolder: Subfolder,
+        path: Path,
+        *,
+        problem: str = "",
+        deleted: int = 0,
+    ) -> None:
+        from bulkload.reports.summary import untranslated
+
+        run = self._store.run(outcome.info.run_id)
+        exit_code = outcome.exit_code
+        if subfolder == "failed" and exit_code == ExitCode.DONE:
+            exit_code = ExitCode.ROWS_LEFT
+        self.outcomes.append(
+            FileOutcome(
+                name=arrival.name,
+                subfolder=subfolder,
+                path=path,
+                exit_code=exit_code,
+                info=outcome.info,
+                results=path.with_name(path.stem + RESULTS_SUFFIX),
+                problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
+                dropped=self._dropped.count(run),
+                deleted=deleted,
+            )
+        )
+
+    def _report_unreadable(self, arrival: Arrival, subfolder: Subfolder, path: Path, problem: str) -> None:
+        self.outcomes.append(
+            FileOutcome(name=arrival.name, subfolder=subfolder, path=path, exit_code=ExitCode.USAGE, problem=problem)
+        )
