@@ -80,7 +80,7 @@ def _interrupt_at(step: int) -> Iterator[Callable[[], bool]]:
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal count
-        if not frame.f_code.co_filename.endswith(("store.py", "contextlib.py")):
+        if not frame.f_code.co_filename.endswith(("runs.py", "database.py", "transaction.py", "contextlib.py")):
             return None
         if event in ("call", "line"):
             count += 1
