@@ -133,7 +133,7 @@ def test_what_the_image_copies_is_enough_to_install(tmp_path: Path) -> None:
         for name in names:
             path = SAMPLES.parent / name
             if path.is_dir():
-                shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__", "README.md"))
             else:
                 shutil.copy(path, source)
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(where), str(source)]
