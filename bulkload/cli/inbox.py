@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
-from bulkload.cli.output import complain, progress, settings
+from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_message, progress
 from bulkload.errors import ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
     "metrics",
     "ping",
     "webhook",
-    *COLUMNS,
-    *ACTING,
+    *INPUT_OPTIONS,
+    *SENDING_OPTIONS,
     "strict",
     "output",
     "sandbox",
-    *SHOWING,
+    *OUTPUT_OPTIONS,
 )
 @click.pass_obj
 def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
@@ -51,7 +51,7 @@ def inbox(config: Path | None, /, folder: Path, **given: Any) -> int:
       bulkload inbox /srv/monitors --prune --ping https://hc-ping.com/your-uuid
       bulkload inbox /srv/monitors --watch
     """
-    account, options = settings(config, given)
+    account, options = load_settings(config, given)
     if "output" not in options.model_fields_set:
         options = options.model_copy(update={"output": folder})
     if not options.watch:
@@ -102,7 +102,7 @@ def _tell(found: Visit, options: Options) -> None:
 
         if not found.idle:
             if found.exit_code or not options.quiet:
-                complain(line(found), logging.ERROR if found.exit_code else logging.INFO)
+                print_message(line(found), logging.ERROR if found.exit_code else logging.INFO)
             post_json(options.webhook, visit_json(found))
         if options.json_:
             click.echo(json.dumps(visit_json(found)))
