@@ -38,7 +38,7 @@ HOMES = {  # library → the only modules that import it
     "filelock": {"store/lock"},
     "idna": {"monitors/hosts", "store/accounts"},
     "jinja2": {"reports/html_page"},
-    "openpyxl": {"operations/template"},
+    "openpyxl": {"operations/template_workbook"},
     "prometheus_client": {"inbox/metrics"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
     "pydantic_core": {"store/runs"},
