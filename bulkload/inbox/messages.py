@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bulkload.files.printable import one_line
 from bulkload.inbox.records import FileOutcome, Visit
 from bulkload.model import Status
-from bulkload.reports.summary import outcomes, run_json
+from bulkload.reports.summary import run_json, status_counts
 
 MOST_NAMED = 3  # files that the line names one by one
 
@@ -66,7 +66,7 @@ def _sentence(visit: Visit, file: FileOutcome) -> str:
         first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
         where = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
         return f"{file.name} failed: {first.rstrip('.:')}{where}."
-    what = "; ".join([_counts(dict(outcomes(file.info))), *_dropped(file)])
+    what = "; ".join([_counts(dict(status_counts(file.info))), *_dropped(file)])
     if file.place_name == "working":
         sentence = f"{file.name} will be resumed: {what}."
     elif file.place_name == "failed":
