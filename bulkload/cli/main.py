@@ -93,7 +93,7 @@ def _log_format(arguments: Sequence[str]) -> str:
 
 
 def _require_utf8(arguments: Sequence[str]) -> None:
-    """Raise `UsageError` for an argument that the store and the results cannot hold."""
+    """Raise `UsageError` for an argument that the store and the results cannot contain."""
     for argument in arguments:
         try:
             argument.encode()

@@ -105,7 +105,7 @@ def begin(
             settings=settings if command == "run" else {},
         )
     elif source.account_id != account_id:
-        raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in as that account.")
+        raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in to that account.")
     else:
         run = source
     return RunContext(store=store, run=run, account_id=account_id, account=account, options=options)

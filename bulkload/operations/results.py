@@ -25,7 +25,7 @@ def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
     """The results files of each input. Raises `UsageError` if one would replace an input or another results file."""
     check_results(paths, options)
     if options.results and len(paths) > 1:
-        raise UsageError("--results works with one input file only; omit it, or run each file by itself.")
+        raise UsageError("--results works with one input file only; omit it, or run the files one at a time.")
     return [list(options.results) for _ in paths] if options.results else default_results(paths, options)
 
 

@@ -100,8 +100,8 @@ def test_a_list_with_half_a_surrogate_pair_is_read_and_compared(desk: Desk) -> N
 
 
 async def test_a_long_refusal_is_cut() -> None:
-    said = Said(content={"errors": [{"message": "no " * 100_000}]}, status=400)
-    with scripted(lambda asked: said) as server:
+    refusal = Said(content={"errors": [{"message": "no " * 100_000}]}, status=400)
+    with scripted(lambda asked: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected) as caught:
                 await api.create("email-imap", b"{}", ready)
@@ -109,8 +109,8 @@ async def test_a_long_refusal_is_cut() -> None:
 
 
 async def test_a_refusal_with_several_lines_becomes_one_line() -> None:
-    said = Said(content={"errors": [{"message": "no\n\n name"}, {"message": "no\thost"}]}, status=400)
-    with scripted(lambda asked: said) as server:
+    refusal = Said(content={"errors": [{"message": "no\n\n name"}, {"message": "no\thost"}]}, status=400)
+    with scripted(lambda asked: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected, match=r"^no name; no host$"):
                 await api.create("email-imap", b"{}", ready)

@@ -106,8 +106,10 @@ def _account(*monitors: dict[str, object], **headers: str) -> Any:
 
     def answer(asked: Asked) -> Said:
         assert (asked.method, asked.path) == ("GET", "/monitors")
-        said = listed(*monitors)
-        return Said(content=said.content, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = listed(*monitors)
+        return Said(
+            content=response.content, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
     return scripted(answer)
 
@@ -282,14 +284,14 @@ def _creates(sandbox: Sandbox) -> int:
     return sum(entry.operation == "create" for entry in sandbox.requests())
 
 
-@pytest.mark.parametrize(("answer", "exit_code", "made"), [("y\n", 0, 1), ("n\n", 0, 0), ("", 2, 0)])
-def test_a_trial_asks_first(answer: str, exit_code: int, made: int, desk: Desk, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("answer", "exit_code", "creates"), [("y\n", 0, 1), ("n\n", 0, 0), ("", 2, 0)])
+def test_a_trial_asks_first(answer: str, exit_code: int, creates: int, desk: Desk, sandbox: Sandbox) -> None:
     desk.environment.setattr(sys, "stdin", io.StringIO(answer))
     ended = desk("doctor", "--try", "--set", f"plan={PLAN}")
-    assert (ended.exit_code, _creates(sandbox)) == (exit_code, made)
+    assert (ended.exit_code, _creates(sandbox)) == (exit_code, creates)
     assert "Create, update and delete this monitor? [y/N]" in ended.stderr
     assert re.search(r"name +bulkload doctor [0-9a-f]{12}  Aa", ended.stdout)
-    assert ("Nothing was created" in ended.stdout + ended.stderr) is not bool(made)
+    assert ("Nothing was created" in ended.stdout + ended.stderr) is not bool(creates)
 
 
 @pytest.mark.parametrize("silent", ["--json", "--quiet"])

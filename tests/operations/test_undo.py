@@ -274,16 +274,16 @@ def test_a_monitor_that_the_api_refuses_to_delete_is_kept_with_the_apis_message(
     monitors = {str(n): {"id": n, "type": "email-imap", **imap(name)} for n, name in ((1, "a"), (2, "b"))}
     for monitor in monitors.values():
         monitor["type"] = "email-imap"
-    made: list[str] = []
+    created_ids: list[str] = []
 
     def answer(asked: Asked) -> Said:
         last_part = asked.path.rpartition("/")[2]
         if asked.method == "POST":
-            made.append(str(len(made) + 1))
-            return Said(content={"id": made[-1]})
+            created_ids.append(str(len(created_ids) + 1))
+            return Said(content={"id": created_ids[-1]})
         if asked.method == "GET":
             return (
-                listed(*(monitors[monitor_id] for monitor_id in made))
+                listed(*(monitors[monitor_id] for monitor_id in created_ids))
                 if last_part == "monitors"
                 else Said(content=monitors[last_part])
             )

@@ -274,15 +274,15 @@ def test_the_summary_has_the_counts_and_the_facts_of_the_run(tmp_path: Path) -> 
     rows = one_of_each() * 3
     path = tmp_path / "out.xlsx"
     write(path, rows, run_of(rows, stopped="The login was refused."))
-    found = facts(path)
-    assert {found[status.value] for status in Status} == {3.0}
+    summary = facts(path)
+    assert {summary[status.value] for status in Status} == {3.0}
     assert [line[1] for line in values(path, "summary") if line[0] == "Rows"] == [
         3.0 * len(Status),
         str(3 * len(Status)),
     ]
-    assert "Stopped early: The login was refused." in found
+    assert "Stopped early: The login was refused." in summary
     assert {
-        name: found[name] for name in ("Run", "Input", "Account", "Started", "Finished", "Sent", "On existing")
+        name: summary[name] for name in ("Run", "Input", "Account", "Started", "Finished", "Sent", "On existing")
     } == {
         "Run": "r1",
         "Input": "hosts.csv",

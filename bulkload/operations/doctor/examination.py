@@ -48,7 +48,7 @@ class Proposal:
     hostname: str
     port: int
     plan: str
-    is_most_common_plan: bool  # it was not given, so it is that of most monitors in the account
+    is_most_common_plan: bool  # of the account; no plan code was specified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

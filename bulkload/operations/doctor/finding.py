@@ -20,7 +20,7 @@ class Finding:
     behaviour: str  # what the account does
     consequence: str  # what that means for bulkload
     is_problem: bool = False  # runs are unsafe or incomplete in this account
-    public_behaviour: str | None = None  # replaces `behaviour` in reports for others; None: the same
+    public_behaviour: str | None = None  # without private data, for `--json`; None: `behaviour` has none
 
 
 def counted(count: int, noun: str) -> str:
