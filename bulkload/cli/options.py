@@ -73,7 +73,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         help="Skip or update rows whose monitor already exists, or fail if there are any (default skip).",
     ),
     "trust-list": _flag(
-        "trust-list", "Continue even if monitors created by bulkload are missing from the account's list."
+        "trust-list", "Continue even if monitors that bulkload created are missing from the account's list."
     ),
     "create-lookalikes": _flag(
         "create-lookalikes", "Create a row's monitor even if an existing one may be the same, displayed differently."
