@@ -1,7 +1,7 @@
-"""Settings: option > environment > `bulkload.toml` > default.
+"""Load the settings: an option on the command line, else the environment, else `bulkload.toml`, else the default.
 
-In: the options that were given on the command line. Out: `Account` and `Options`, checked; a wrong value is a
-`UsageError` that says where it came from. A secret is never an option's value and never in `bulkload.toml`.
+In: the options on the command line. Out: validated `Account` and `Options`; an invalid value is a `UsageError` that
+says where it came from. Secrets are never options and never in `bulkload.toml`.
 """
 
 from __future__ import annotations
@@ -29,52 +29,52 @@ SETTINGS_FILE = "bulkload.toml"
 LARGEST_SECRET_FILE = 4096  # bytes
 CREDENTIALS = {"password": "alertsite-password", "token": "alertsite-token"}  # in systemd's CREDENTIALS_DIRECTORY
 FOREVER = float("inf")  # days
-NEAR = 0.75  # how alike two names are when one may be a slip of the pen: two letters of four swapped
+SIMILARITY = 0.75  # of a name and its misspelling, as difflib measures it: two of four letters swapped
 
 OnExisting = Literal["skip", "update", "fail"]
 
 
 def _rate(value: object) -> object:
-    """`5`, `5/s`, `300/min`, `unlimited` → requests a second, 0 for no limit."""
+    """Parse `5`, `5/s`, `300/min` or `unlimited` as requests per second; 0 is no limit."""
     text = str(value).strip().lower()
     if text in ("unlimited", "none", "0"):
         return 0.0
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|sec|second|min|m|minute|h|hour))?", text)
-    if not found or float(found[1]) <= 0:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|sec|second|min|m|minute|h|hour))?", text)
+    if not match or float(match[1]) <= 0:
         raise ValueError("a rate is a number above 0, alone or with /s or /min (5, 5/s, 300/min), or unlimited")
-    return float(found[1]) / {"m": 60, "h": 3600}.get((found[2] or "s")[0], 1)
+    return float(match[1]) / {"m": 60, "h": 3600}.get((match[2] or "s")[0], 1)
 
 
-def _errors(value: object) -> object:
+def _limit(value: object) -> object:
     text = str(value).strip()
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?%|[0-9]+", text):
-        raise ValueError("a number of rows (20) or a share of them (5%) is allowed")
+        raise ValueError("a number (20) or a percentage (5%) is allowed")
     return text
 
 
 def _pairs(form: str) -> BeforeValidator:
-    """`left=right` texts → a mapping; `form` says what stands on both sides."""
+    """Parse texts of the form `left=right` as a mapping; `form` names both sides in messages."""
 
-    def read(value: object) -> object:
+    def parse(value: object) -> object:
         if isinstance(value, Mapping):
             return _texts(value)
         texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
         pairs = {}
         for text in (str(text) for text in texts if str(text).strip()):
-            left, sign, right = text.partition("=")
-            if not sign or not left.strip():
+            left, separator, right = text.partition("=")
+            if not separator or not left.strip():
                 raise ValueError(f"{text!r} is not of the form {form}")
             pairs[left.strip()] = right.strip()
         return pairs
 
-    return BeforeValidator(read)
+    return BeforeValidator(parse)
 
 
 def _texts(table: Mapping[str, object]) -> dict[str, str]:
-    return {str(key): _plain(value) for key, value in table.items()}
+    return {str(key): _text(value) for key, value in table.items()}
 
 
-def _plain(value: object) -> str:
+def _text(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
@@ -94,23 +94,23 @@ def _lower(value: object) -> object:
 
 
 def _base_url(value: object) -> object:
-    """An https address without secrets in it; plain http only to this machine."""
+    """Accept an HTTPS URL without credentials; plain HTTP only to this machine."""
     text = str(value).strip().rstrip("/")
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable():
-        raise ValueError(f"an address like {BASE_URL} is allowed")
+        raise ValueError(f"a URL such as {BASE_URL} is allowed")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an address without user, password or parameters is allowed")
+        raise ValueError("a URL without user name, password, query or fragment is allowed")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("https is required; plain http is allowed only to this machine")
+        raise ValueError("https is required; http is allowed only for this machine")
     return text
 
 
-def _web_address(value: object) -> object:
+def _url(value: object) -> object:
     text = str(value).strip()
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable() or " " in text:
-        raise ValueError("an address that begins with https:// or http:// is allowed")
+        raise ValueError("a URL that begins with https:// or http:// is allowed")
     return text
 
 
@@ -130,15 +130,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _number(text: str, least: float, most: float, *, whole: bool) -> BeforeValidator:
+def _number(rule: str, least: float, most: float, *, whole: bool) -> BeforeValidator:
+    """Accept a number from `least` to `most`; `rule` completes "a number … is allowed"."""
+
     def check(value: object) -> object:
         try:
             number = int(str(value)) if whole else float(str(value))
         except ValueError:
             number = -1
         if not least <= number <= most:
-            kind = "a whole number" if whole else "a number"
-            raise ValueError(f"{kind} {text} is allowed")
+            noun = "a whole number" if whole else "a number"
+            raise ValueError(f"{noun} {rule} is allowed")
         return number
 
     return BeforeValidator(check)
@@ -148,15 +150,15 @@ Switch = Annotated[bool, BeforeValidator(_switch)]
 Count = Annotated[int, _number("above 0", 1, 10**9, whole=True)]
 Seconds = Annotated[float, _number("of seconds, 0 or more,", 0, 10**9, whole=False)]
 Days = Annotated[float, BeforeValidator(_days)]
-Share = Annotated[str, BeforeValidator(_errors)]  # a number or a percentage
-WebAddress = Annotated[SecretStr, BeforeValidator(_web_address)]  # its path may hold a token
+Limit = Annotated[str, BeforeValidator(_limit)]  # a number or a percentage
+Url = Annotated[SecretStr, BeforeValidator(_url)]  # secret: its path may contain a token
 
 
 class Account(BaseModel):
-    """Whom to log in as, and where. Secrets come from the environment or from a file that it names."""
+    """How to log in, and where. Secrets come from the environment, or from a file that it names."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
-    environment: ClassVar[str] = "ALERTSITE_"  # what its variables begin with
+    environment: ClassVar[str] = "ALERTSITE_"  # prefix of the variables
 
     base_url: Annotated[str, BeforeValidator(_base_url)] = BASE_URL
     username: str = ""
@@ -166,12 +168,12 @@ class Account(BaseModel):
 
 
 class Options(BaseModel):
-    """Everything else that can be set."""
+    """All other settings. A field is named as its option, its variable and its key in the file."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
-    environment: ClassVar[str] = "BULKLOAD_"  # what its variables begin with
+    environment: ClassVar[str] = "BULKLOAD_"  # prefix of the variables
 
-    rate: Annotated[float, BeforeValidator(_rate)] = 5.0  # requests a second; 0: no limit
+    rate: Annotated[float, BeforeValidator(_rate)] = 5.0  # requests per second; 0: no limit
     concurrency: Annotated[int, _number("from 1 to 1000", 1, 1000, whole=True)] = 10
     on_existing: OnExisting = "skip"
     trust_list: Switch = False
@@ -180,18 +182,18 @@ class Options(BaseModel):
     verify: Switch = False
     first: Count | None = None
     strict: Switch = False
-    max_errors: Share | None = None
+    max_errors: Limit | None = None
     set: Annotated[dict[str, str], _pairs("field=value")] = {}
     map: Annotated[dict[str, str], _pairs("column=field")] = {}
     sheet: str | None = None
     ignore_unknown: Switch = False
-    from_: Annotated[str | None, Field(alias="from")] = None  # the tool whose configuration the input is
+    from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False
     request_timeout: Annotated[float, _number("of seconds, from 0.1 to 3600,", 0.1, 3600, whole=False)] = 30.0
     output: Path = Path("output")
     results: Annotated[list[Path], BeforeValidator(_paths)] = []
     sandbox: Switch = False
-    json_: Annotated[Switch, Field(alias="json")] = False  # `json` is a method of pydantic's models
+    json_: Annotated[Switch, Field(alias="json")] = False  # pydantic's models have a method `json`
     quiet: Switch = False
     log_format: Literal["text", "json"] = "text"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "warning"
@@ -199,128 +201,135 @@ class Options(BaseModel):
     settle_after: Seconds = 600.0
     settle_timeout: Seconds = 90.0
 
-    # of an inbox
+    # of the inbox only
     watch: Switch = False
     keep: Days = 90.0
     retry_for: Days = 3.0
     prune: Switch = False
-    prune_limit: Share = "10%"
+    prune_limit: Limit = "10%"
     metrics: Path | None = None
-    ping: WebAddress | None = None
-    webhook: WebAddress | None = None
-    unchanged_for: Seconds = 5.0  # a file that changed less long ago is still being written
+    ping: Url | None = None
+    webhook: Url | None = None
+    unchanged_for: Seconds = 5.0  # a file that changed more recently may still be being written
 
 
 S = TypeVar("S", "Account", "Options")
-_NO_TOKEN = "it is too long, or has spaces or other characters that are not allowed in a header"
+_TOKEN_RULE = "it is too long, or contains characters that are not allowed in a header, such as spaces"
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
-_SECRET_ADDRESSES = frozenset({"ping", "webhook"})
-_ONE_LINE = frozenset({"username", "password_file", "output", "results", "metrics", "sheet"})  # names of something
-_SEVERAL = frozenset({"results"})  # of them, those that can be several, one a line
-_TABLES = {"defaults": "set", "map": "map"}  # tables of the file, and the options that they prepare
+_SECRET_URLS = frozenset({"ping", "webhook"})
+_ONE_LINE = frozenset({"username", "password_file", "output", "results", "metrics", "sheet"})  # without line breaks
+_ONE_PER_LINE = frozenset({"results"})  # lists of these
+_TABLES = {"defaults": "set", "map": "map"}  # tables of the file → the options that extend them
 
 
-def load(given: Mapping[str, Any], file: Path | None = None) -> tuple[Account, Options]:
-    """Settings from the given options (those that are not None), the environment, the settings file and defaults."""
-    in_file = _read_file(file or Path(SETTINGS_FILE), must_exist=file is not None)
-    tables = {option: _texts(in_file.pop(table, {})) for table, option in _TABLES.items()}
-    account = _build(Account, {}, {name: in_file.pop(name) for name in _ACCOUNT_IN_FILE & in_file.keys()})
-    options = _build(Options, {name: value for name, value in given.items() if value not in (None, ())}, in_file)
+def load(arguments: Mapping[str, Any], file: Path | None = None) -> tuple[Account, Options]:
+    """Load the settings from the command line, the environment and a file. Raises `UsageError`.
+
+    An argument that is None or empty counts as omitted. Without `file`, `SETTINGS_FILE` is read if it exists.
+    """
+    file_settings = _read_file(file or Path(SETTINGS_FILE), must_exist=file is not None)
+    tables = {option: _texts(file_settings.pop(table, {})) for table, option in _TABLES.items()}
+    account_settings = {name: file_settings.pop(name) for name in _ACCOUNT_IN_FILE & file_settings.keys()}
+    account = _build(Account, {}, account_settings)
+    present = {name: value for name, value in arguments.items() if value not in (None, ())}
+    options = _build(Options, present, file_settings)
     return _with_secrets(account), options.model_copy(
         update={option: table | getattr(options, option) for option, table in tables.items()}
     )
 
 
-def slips(others: Iterable[str] = ()) -> Iterator[str]:
-    """Give a sentence about each variable that is no setting and nearly one; `others` are known without being settings.
+def variable_warnings(option_variables: Iterable[str] = ()) -> Iterator[str]:
+    """Yield a warning for each environment variable whose name is similar to that of a setting, but not the same.
 
-    What is not so near may be another program's.
+    `option_variables` are the variables of options that are not settings. A name that is similar to none of these may
+    belong to another program.
     """
     prefix = Options.environment
-    known = {prefix + name.upper() for name in _names(Options)} | {*others}
-    meanings = [variable.removeprefix(prefix) for variable in sorted(known)]
+    known = {prefix + name.upper() for name in _names(Options)} | {*option_variables}
+    names = [variable.removeprefix(prefix) for variable in sorted(known)]
     for variable, value in sorted(os.environ.items()):
         if value and variable.startswith(prefix) and variable not in known:
-            for near in difflib.get_close_matches(variable.removeprefix(prefix), meanings, 1, NEAR):
-                yield f"{variable} in the environment is not a setting and has no effect; did you mean {prefix}{near}?"
+            for similar in difflib.get_close_matches(variable.removeprefix(prefix), names, 1, SIMILARITY):
+                yield f"The environment variable {variable} has no effect; did you mean {prefix}{similar}?"
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     if not must_exist and not path.is_file():
         return {}
     try:
-        found = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
+        settings = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UsageError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        raise UsageError(f"The settings file {path} is not text in UTF-8; save it as UTF-8.") from None
+        raise UsageError(f"The settings file {path} is not valid UTF-8; save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"The settings file {path} is not TOML: {error}.") from error
+        raise UsageError(f"The settings file {path} is not valid TOML: {error}.") from error
     known = {*_ACCOUNT_IN_FILE, *_TABLES, *_names(Options)} - {"set"}
-    for name in found:
+    for name in settings:
         if name in ("password", "token"):
             raise UsageError(
-                f"{path} holds a {name}. Take it out; set ALERTSITE_{name.upper()} or ALERTSITE_PASSWORD_FILE instead."
+                f"The settings file {path} contains a {name}. Remove it, and set ALERTSITE_{name.upper()} or"
+                " ALERTSITE_PASSWORD_FILE instead."
             )
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {close[0]}?" if close else f". Allowed are {', '.join(sorted(known))}."
-            raise UsageError(f"{path} has an unknown setting {name!r}{hint}")
+            raise UsageError(f"The settings file {path} has an unknown setting {name!r}{hint}")
     for table in _TABLES:
-        if not isinstance(found.get(table, {}), dict):
-            raise UsageError(f"{path}: {table} is a table, [{table}] and its lines below.")
-    return found
+        if not isinstance(settings.get(table, {}), dict):
+            raise UsageError(f"The settings file {path}: {table} must be a table, with a header line [{table}].")
+    return settings
 
 
-def _build(kind: type[S], given: Mapping[str, Any], in_file: Mapping[str, Any]) -> S:
-    """Settings of one kind; what is given goes before the environment, and that before the file."""
-    variables = {name: f"{kind.environment}{name.upper()}" for name in _names(kind)}
-    around = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
-    for name, text in around.items():
+def _build(model: type[S], arguments: Mapping[str, Any], file_settings: Mapping[str, Any]) -> S:
+    """Validate the settings of a model; arguments override the environment, which overrides the file."""
+    variables = {name: f"{model.environment}{name.upper()}" for name in _names(model)}
+    environment = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
+    for name, text in environment.items():
         _require_text(variables[name], name, text)
-    for name, found_there in in_file.items():
-        _require_text(f"{name} in {SETTINGS_FILE}", name, found_there)
+    for name, file_value in file_settings.items():
+        _require_text(f"{name} in {SETTINGS_FILE}", name, file_value)
     try:
-        return kind(**{**in_file, **around, **given})
+        return model(**{**file_settings, **environment, **arguments})
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        name = str(found["loc"][0])
-        if name in given:
-            place, value = f"--{name.replace('_', '-')}", given[name]
-        elif name in around:
-            place, value = variables[name], around[name]
+        details = error.errors(include_url=False)[0]
+        name = str(details["loc"][0])
+        if name in arguments:
+            origin, value = f"--{name.replace('_', '-')}", arguments[name]
+        elif name in environment:
+            origin, value = variables[name], environment[name]
         else:
-            place, value = f"{name} in {SETTINGS_FILE}", in_file.get(name)
-        context = found.get("ctx", {})
-        allowed = context.get("error") or f"{context.get('expected', found['msg'])} is allowed"
-        several = isinstance(value, tuple | list)
-        shown = ", ".join(map(repr, value)) if several else repr(value)
-        shown = "not an address" if name in _SECRET_ADDRESSES else shown
-        raise UsageError(f"{place} is {shown}; {allowed}.") from None
+            origin, value = f"{name} in {SETTINGS_FILE}", file_settings.get(name)
+        context = details.get("ctx", {})
+        allowed = context.get("error") or f"{context.get('expected', details['msg'])} is allowed"
+        is_list = isinstance(value, tuple | list)
+        shown = ", ".join(map(repr, value)) if is_list else repr(value)
+        shown = "not a URL" if name in _SECRET_URLS else shown
+        raise UsageError(f"{origin} is {shown}; {allowed}.") from None
 
 
-def _require_text(place: str, name: str, value: object) -> None:
-    """Refuse what no store, file name or request can hold; it is not shown, since it may be a secret."""
+def _require_text(origin: str, name: str, value: object) -> None:
+    """Reject what a store, a file name or a request cannot contain; it may be a secret, so it is not shown."""
     for text in value if isinstance(value, list | tuple) else [value]:
         if not isinstance(text, str):
             continue
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"{place} is not text in UTF-8, as every name and value has to be.") from None
-        lines = text.splitlines() if name in _SEVERAL else [text]
-        if name in _ONE_LINE and any(unicodedata.category(sign) == "Cc" for line in lines for sign in line):
-            raise UsageError(f"{place} has a control character, such as a line break; remove it.")
+            raise UsageError(f"{origin} is not valid UTF-8.") from None
+        lines = text.splitlines() if name in _ONE_PER_LINE else [text]
+        if name in _ONE_LINE and any(unicodedata.category(character) == "Cc" for line in lines for character in line):
+            raise UsageError(f"{origin} contains a control character, such as a line break; remove it.")
 
 
-def _names(kind: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in kind.model_fields.items()]
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _with_secrets(account: Account) -> Account:
-    """Read the password from its file, or what systemd handed over, unless it was given more directly."""
+    """Read the password from its file; without a password, a file or a token, read the credentials from systemd."""
     if (token := account.token.get_secret_value()) and not can_be_token(token):
-        raise UsageError(f"ALERTSITE_TOKEN is no token: {_NO_TOKEN}.")
+        raise UsageError(f"ALERTSITE_TOKEN is not a token: {_TOKEN_RULE}.")
     if account.password.get_secret_value():
         return account
     if account.password_file is not None:
@@ -328,28 +337,29 @@ def _with_secrets(account: Account) -> Account:
         return account.model_copy(update={"password": password})
     if account.token.get_secret_value() or not (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
         return account
-    handed = {kind: path for kind, name in CREDENTIALS.items() if (path := Path(folder, name)).is_file()}
-    found = {kind: _secret(path, kind) for kind, path in handed.items()}
-    return account.model_copy(update={**found, "password_file": handed.get("password")})
+    paths = {field: path for field, name in CREDENTIALS.items() if (path := Path(folder, name)).is_file()}
+    secrets = {field: _secret(path, field) for field, path in paths.items()}
+    return account.model_copy(update={**secrets, "password_file": paths.get("password")})
 
 
-def _secret(path: Path, kind: str) -> SecretStr:
+def _secret(path: Path, noun: str) -> SecretStr:
+    """Read a file with one line; `noun` says what it contains: a password or a token."""
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_SECRET_FILE + 1).decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
-        raise UsageError(f"The {kind} file {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"The {noun} file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        raise UsageError(f"The {kind} file {path} is not text in UTF-8; save it as UTF-8.") from None
+        raise UsageError(f"The {noun} file {path} is not valid UTF-8; save it as UTF-8.") from None
     if not text or len(text) > LARGEST_SECRET_FILE or "\n" in text:
-        raise UsageError(f"The {kind} file {path} must hold one line, the {kind}.")
-    if kind == "token" and not can_be_token(text):
-        raise UsageError(f"The {kind} file {path} does not hold a token: {_NO_TOKEN}.")
+        raise UsageError(f"The {noun} file {path} must contain one line, the {noun}.")
+    if noun == "token" and not can_be_token(text):
+        raise UsageError(f"The {noun} file {path} does not contain a token: {_TOKEN_RULE}.")
     return SecretStr(text)
 
 
-def exposed_secret(account: Account) -> str | None:
-    """A sentence about a password file that every user of this machine can read; None if there is no such file."""
+def password_file_warning(account: Account) -> str | None:
+    """A warning if every user of this machine can read the password file, else None."""
     path = account.password_file
     if path is None or os.name != "posix":
         return None
@@ -361,14 +371,14 @@ def exposed_secret(account: Account) -> str | None:
         return None
     if not (readable and reachable):
         return None
-    return f"Every user of this machine can read the password file {path}; chmod 600 it."
+    return f"Every user of this machine can read the password file {path}; restrict it with chmod 600."
 
 
 def check_credentials(account: Account) -> None:
-    """Refuse to go on without a way to log in, naming what to set."""
+    """Raise `UsageError` without credentials to log in, naming the variables to set."""
     if account.token.get_secret_value() or (account.username and account.password.get_secret_value()):
         return
     missing = [] if account.username else ["ALERTSITE_USERNAME"]
     if not account.password.get_secret_value():
         missing.append("ALERTSITE_PASSWORD (or ALERTSITE_PASSWORD_FILE)")
-    raise UsageError(f"Set {' and '.join(missing)} in the environment, or try --sandbox, which needs no account.")
+    raise UsageError(f"Set {' and '.join(missing)} in the environment, or use --sandbox, which needs no account.")

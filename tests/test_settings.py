@@ -1,4 +1,4 @@
-"""Secrets come from where they are safe, and a file that is not safe is named."""
+"""Secrets are read from safe places, and a password file that others can read is reported."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bulkload.errors import UsageError
-from bulkload.settings import exposed_secret, load
+from bulkload.settings import load, password_file_warning
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the world around."""
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings from outside of the test."""
     monkeypatch.chdir(tmp_path)
     for name in ("USERNAME", "PASSWORD", "PASSWORD_FILE", "TOKEN", "BASE_URL"):
         monkeypatch.delenv(f"ALERTSITE_{name}", raising=False)
@@ -26,33 +26,33 @@ def secret(path: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def open_to_all(folder: Path) -> bool:
+def is_open_to_all(folder: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
 
 
-def test_a_password_file_holds_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_file_contains_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(secret(tmp_path / "secret", "s3cret \n")))
     account, _ = load({})
     assert account.password.get_secret_value() == "s3cret "
     assert "s3cret" not in repr(account)
 
 
-def test_a_mark_at_the_beginning_is_no_part_of_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(secret(tmp_path / "secret", "\ufeffs3cret\n")))
     assert load({})[0].password.get_secret_value() == "s3cret"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "one\ntwo\n", "x" * 5000])
-def test_a_file_that_is_no_password_is_refused_without_being_shown(
+def test_an_invalid_password_file_is_refused_and_its_content_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(secret(tmp_path / "secret", text)))
-    with pytest.raises(UsageError, match="must hold one line, the password") as caught:
+    with pytest.raises(UsageError, match="must contain one line, the password") as caught:
         load({})
     assert "two" not in str(caught.value)
 
 
-def test_what_systemd_hands_over_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_of_systemd_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "run"))
     secret(tmp_path / "run" / "alertsite-password", "handed\n", 0o400)
     account, _ = load({})
@@ -61,51 +61,51 @@ def test_what_systemd_hands_over_is_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert load({})[0].token.get_secret_value() == "tok"
 
 
-@pytest.mark.parametrize("given", ["ALERTSITE_PASSWORD", "ALERTSITE_PASSWORD_FILE"])
-def test_what_is_given_more_directly_goes_before_what_systemd_hands_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+@pytest.mark.parametrize("variable", ["ALERTSITE_PASSWORD", "ALERTSITE_PASSWORD_FILE"])
+def test_a_variable_overrides_the_credentials_of_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "run"))
     secret(tmp_path / "run" / "alertsite-password", "handed")
-    monkeypatch.setenv(given, "mine" if given == "ALERTSITE_PASSWORD" else str(secret(tmp_path / "own", "mine")))
+    monkeypatch.setenv(variable, "mine" if variable == "ALERTSITE_PASSWORD" else str(secret(tmp_path / "own", "mine")))
     assert load({})[0].password.get_secret_value() == "mine"
 
 
-def test_a_service_without_credentials_of_ours_is_like_any_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_credentials_of_systemd_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert load({})[0].password.get_secret_value() == ""
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
-def test_a_password_that_every_user_can_read_is_warned_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, warned: bool
+@pytest.mark.parametrize(("mode", "is_reported"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
+def test_a_password_file_that_every_user_can_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_reported: bool
 ) -> None:
-    folder = Path("/tmp") / f"{tmp_path.name}-open"  # pytest's own folders are closed to others
+    folder = Path("/tmp") / f"{tmp_path.name}-open"  # other users cannot enter pytest's own folders
     path = secret(folder / "secret", "s3cret", mode)
     try:
         folder.chmod(0o755)
         monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(path))
         account, _ = load({})
-        assert open_to_all(folder)
-        assert (exposed_secret(account) is not None) == warned
+        assert is_open_to_all(folder)
+        assert (password_file_warning(account) is not None) == is_reported
         folder.chmod(0o700)
-        assert exposed_secret(account) is None  # nobody else gets that far
+        assert password_file_warning(account) is None  # other users cannot enter the folder
     finally:
         path.unlink()
         folder.rmdir()
 
 
-def test_a_link_to_an_exposed_password_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kubernetes mounts secrets as links."""
+def test_a_link_to_a_password_file_that_every_user_can_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts secrets as symbolic links."""
     folder = Path("/tmp") / f"{tmp_path.name}-open"
     path = secret(folder / "secret", "s3cret", 0o644)
     try:
         folder.chmod(0o755)
         (tmp_path / "link").symlink_to(path)
         monkeypatch.setenv("ALERTSITE_PASSWORD_FILE", str(tmp_path / "link"))
-        assert "chmod 600" in str(exposed_secret(load({})[0]))
+        assert "chmod 600" in str(password_file_warning(load({})[0]))
     finally:
         path.unlink()
         folder.rmdir()
@@ -117,16 +117,16 @@ def test_a_link_to_an_exposed_password_is_seen_through(tmp_path: Path, monkeypat
         ("keep", "soon", "a number of days or forever"),
         ("keep", "-1", "a number of days or forever"),
         ("retry_for", "1 week", "a number of days or forever"),
-        ("prune_limit", "ten", "a number of rows"),
+        ("prune_limit", "ten", r"a number \(20\) or a percentage"),
         ("watch", "perhaps", "true or false"),
     ],
 )
-def test_wrong_options_of_the_inbox_say_what_is_allowed(option: str, value: str, allowed: str) -> None:
+def test_an_invalid_option_of_the_inbox_says_what_is_allowed(option: str, value: str, allowed: str) -> None:
     with pytest.raises(UsageError, match=allowed):
         load({option: value})
 
 
-def test_options_of_the_inbox_come_from_the_settings_file_too(tmp_path: Path) -> None:
+def test_options_of_the_inbox_can_be_set_in_the_settings_file(tmp_path: Path) -> None:
     (tmp_path / "bulkload.toml").write_text(
         'keep = "forever"\nretry_for = 1.5\nprune = true\nprune_limit = "5%"\nping = "https://hc.example/x"\n', "utf-8"
     )

@@ -1,4 +1,4 @@
-"""`check`: name every bad cell of a file, offline."""
+"""`check`: report every invalid cell of a file, offline."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.options import COLUMNS, FILE, SHOWING, with_options
-from bulkload.cli.output import print_outcome, settings
+from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_outcome
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @FILE
-@with_options(*COLUMNS, "strict", "output", "results", *SHOWING)
+@with_options(*INPUT_OPTIONS, "strict", "output", "results", *OUTPUT_OPTIONS)
 @click.pass_obj
-def check(config: Path | None, /, file: Path, **given: Any) -> int:
-    """Name every bad cell of FILE, offline.
+def check(config: Path | None, /, file: Path, **arguments: Any) -> int:
+    """Check every row of FILE and report each invalid cell, offline.
 
-    --strict and --output are accepted as for run, and have no effect.
+    Needs no account and sends nothing. --strict and --output are accepted, as for run, but have no effect.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def check(config: Path | None, /, file: Path, **given: Any) -> int:
     from bulkload.model import Input
     from bulkload.operations.preview import check_file
 
-    _, options = settings(config, given)
+    _, options = load_settings(config, arguments)
     issues: list[dict[str, object]] = []
 
     def on_row(row: ReportRow) -> None:
@@ -48,21 +48,21 @@ def check(config: Path | None, /, file: Path, **given: Any) -> int:
 
 
 def _issue_lines(row: ReportRow, *, warnings: bool) -> list[str]:
-    where = f"row {row.source_row}"
+    location = f"row {row.source_row}"
     lines = []
     for issue in row.issues:
         if issue.severity == "warning" and not warnings:
             continue
-        kind = "warning: " if issue.severity == "warning" else ""
+        prefix = "warning: " if issue.severity == "warning" else ""
         column = f', column "{issue.column}"' if issue.column else ""
-        lines.append(f"{where}{column}: {kind}{issue.message}")
+        lines.append(f"{location}{column}: {prefix}{issue.message}")
     if row.error and not any(issue.severity == "error" for issue in row.issues):
-        lines.append(f"{where}: {row.error}")
+        lines.append(f"{location}: {row.error}")
     return lines
 
 
 def _issues_json(row: ReportRow) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = [{"row": row.source_row} | asdict(issue) for issue in row.issues]
+    issues: list[dict[str, object]] = [{"row": row.source_row} | asdict(issue) for issue in row.issues]
     if row.error and not any(issue.severity == "error" for issue in row.issues):
-        found.append({"row": row.source_row, "code": row.status.value, "message": row.error, "severity": "error"})
-    return found
+        issues.append({"row": row.source_row, "code": row.status.value, "message": row.error, "severity": "error"})
+    return issues

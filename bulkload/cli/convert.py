@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulkload.cli.options import own_option
+from bulkload.cli.options import command_option
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
-@own_option(
+@command_option(
     "--from", "tool", metavar="TOOL", help="The tool that the files are from (default: detected from the content)."
 )
-@own_option("--skip-private", is_flag=True, help="Skip hosts that AlertSite cannot reach.")
-@own_option(
+@command_option("--skip-private", is_flag=True, help="Skip hosts that AlertSite cannot reach.")
+@command_option(
     "--tcp-as",
     type=click.Choice(["mail", "tcp", "skip"]),
     default="mail",
     show_default=True,
     help="Treat plain TCP checks on mail ports as mail checks, keep them (run rejects them), or skip them.",
 )
-@own_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
-@own_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@command_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@command_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def convert(
     sources: tuple[Path, ...],
     out: Path,

@@ -1,4 +1,4 @@
-"""`export`: write the account's monitors to a file."""
+"""`export`: write the account's mail monitors to a file."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 
 import click
 
-from bulkload.cli.options import FILE, SHOWING, own_option, with_options
-from bulkload.cli.output import complain, settings
+from bulkload.cli.options import FILE, OUTPUT_OPTIONS, command_option, with_options
+from bulkload.cli.output import load_settings, print_message
 from bulkload.errors import ExitCode
 
-FIRST_NOTES = 20  # that are shown
+FIRST_NOTES = 20  # notes that are printed
 
 
 @click.command()
 @FILE
-@own_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
-@with_options("rate", "request-timeout", "output", "sandbox", *SHOWING)
+@command_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@with_options("rate", "request-timeout", "output", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def export(config: Path | None, /, file: Path, overwrite: bool, **given: Any) -> int:
-    """Export the account's mail monitors to a file that run accepts.
+def export(config: Path | None, /, file: Path, overwrite: bool, **arguments: Any) -> int:
+    """Export the account's mail monitors to FILE, for run.
 
-    Running it in the same account changes nothing, or with --on-existing update exactly what you edited; an empty cell
-    changes nothing. Running it in another account makes a copy. FILE ends in .xlsx or .csv.
+    FILE is an .xlsx or .csv file with one row per monitor. To change monitors, edit it and run it with --on-existing
+    update: only the cells that you edited are changed, and an empty cell leaves the field as it is. To copy the
+    monitors, run it in another account.
 
     \b
     Examples:
@@ -34,17 +35,19 @@ def export(config: Path | None, /, file: Path, overwrite: bool, **given: Any) ->
     """
     from bulkload.operations.export import export_file
 
-    account, options = settings(config, given)
-    found = export_file(file, account, options, overwrite=overwrite)
-    for note in found.notes[:FIRST_NOTES]:
-        complain(note, logging.WARNING)
-    if (more := len(found.notes) - FIRST_NOTES) > 0:
-        complain(f"… and {more:,} more notes; --json has all.", logging.WARNING)
+    account, options = load_settings(config, arguments)
+    exported = export_file(file, account, options, overwrite=overwrite)
+    for note in exported.notes[:FIRST_NOTES]:
+        print_message(note, logging.WARNING)
+    if (more := len(exported.notes) - FIRST_NOTES) > 0:
+        print_message(f"… and {more:,} more; --json prints all.", logging.WARNING)
     if options.json_:
-        facts = {"file": str(found.path), "monitors": found.monitors, "notes": list(found.notes)}
-        requests = {kind: found.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
-        ending = {"seconds": round(found.seconds, 3), "requests": requests, "exit_code": 0, "stopped": None}
-        click.echo(json.dumps(facts | ending))
+        summary = {"file": str(exported.path), "monitors": exported.monitors, "notes": list(exported.notes)}
+        requests = {kind: exported.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
+        ending = {"seconds": round(exported.seconds, 3), "requests": requests, "exit_code": 0, "stopped": None}
+        click.echo(json.dumps(summary | ending))
     elif not options.quiet:
-        click.echo(f"Wrote {found.path}: {found.monitors:,} {'monitor' if found.monitors == 1 else 'monitors'}.")
+        click.echo(
+            f"Wrote {exported.path}: {exported.monitors:,} {'monitor' if exported.monitors == 1 else 'monitors'}."
+        )
     return ExitCode.DONE

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
-from bulkload.cli.output import complain, progress, settings
+from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_message, progress
 from bulkload.errors import ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
     "metrics",
     "ping",
     "webhook",
-    *COLUMNS,
-    *ACTING,
+    *INPUT_OPTIONS,
+    *SENDING_OPTIONS,
     "strict",
     "output",
     "sandbox",
-    *SHOWING,
+    *OUTPUT_OPTIONS,
 )
 @click.pass_obj
 def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
@@ -54,7 +54,7 @@ def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
       bulkload inbox /srv/monitors --prune --ping https://hc-ping.com/your-uuid
       bulkload inbox /srv/monitors --watch
     """
-    account, options = settings(config, cli_options)
+    account, options = load_settings(config, cli_options)
     if "output" not in options.model_fields_set:
         options = options.model_copy(update={"output": folder})
     if not options.watch:
@@ -105,7 +105,7 @@ def _report(result: Visit, options: Options) -> None:
 
         if not result.is_idle:
             if result.exit_code or not options.quiet:
-                complain(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
+                print_message(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
             post_json(options.webhook, visit_json(result))
         if options.json_:
             click.echo(json.dumps(visit_json(result)))

@@ -1,6 +1,6 @@
-"""Logs on stderr, as text or as JSON lines.
+"""Log to stderr, as text or as JSON lines.
 
-In: the level and the format. Out: the `bulkload` logger set up. Secrets never reach a log call, so nothing is filtered.
+In: the level and the format. Out: the configured `bulkload` logger. Secrets are never logged, so nothing is filtered.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from bulkload import clock
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give time, level, logger and message."""
-        found = {
+        """Format time, level, logger and message."""
+        entry = {
             "time": clock.utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        return json.dumps(found, ensure_ascii=False)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def log_line(message: str, level: int) -> bool:
-    """Log a message, whatever the log level, if the format is JSON; returns False if it is text."""
+    """If the format is JSON, log a message regardless of the log level; return False if the format is text."""
     log = logging.getLogger("bulkload")
     if not any(isinstance(handler.formatter, JsonLines) for handler in log.handlers):
         return False
@@ -35,10 +35,10 @@ def log_line(message: str, level: int) -> bool:
     return True
 
 
-def set_up(level: str, style: str) -> None:
-    """Send the program's logs to stderr; other libraries' stay silent."""
+def set_up(level: str, log_format: str) -> None:
+    """Send the program's log to stderr; libraries are not logged."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if style == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter("%(levelname)s: %(message)s"))
     log = logging.getLogger("bulkload")
     log.handlers = [handler]
     log.setLevel(level.upper())

@@ -1,7 +1,7 @@
-"""The command line: parse arguments, run a command, exit.
+"""Parse the command line, run a command, and exit with its code.
 
-In: arguments. Out: results on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported
-where they are used, so that a command starts as fast as it can.
+In: arguments. Out: output on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported where they are
+used, so that a command starts quickly.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from bulkload.cli import (
     undo,
 )
 from bulkload.cli.logs import log_line, set_up
-from bulkload.cli.options import own_option
-from bulkload.cli.output import complain
+from bulkload.cli.options import command_option
+from bulkload.cli.output import print_message
 from bulkload.cli.signals import Interrupts
 from bulkload.cli.streams import DurableStream
 from bulkload.errors import BulkloadError, ExitCode, UsageError
 
 
 def entry() -> None:
-    """Run the program; the process ends with its exit code."""
+    """Run the program and end the process with its exit code."""
     if "_BULKLOAD_COMPLETE" in os.environ:
         cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
     sys.excepthook = _report_bug
     stdout, stderr = (None if stream is None else DurableStream(stream) for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
-    gc.set_threshold(20_000, 20, 100)  # rows make few cycles; looking for them as often as usual takes a tenth of a run
-    code = main(sys.argv[1:], last=True)
+    gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
+    exit_code = main(sys.argv[1:], last=True)
     if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
-        complain(f"stdout cannot be written to: {stdout.failure.strerror}. Everything else was done.")
-        code = max(code, ExitCode.USAGE)  # a closed pipe is no error: its reader has seen enough
-    sys.exit(code)
+        print_message(f"Cannot write to stdout: {stdout.failure.strerror}. Everything else was done.")
+        exit_code = max(exit_code, ExitCode.USAGE)  # a closed pipe is not an error: its reader has seen enough
+    sys.exit(exit_code)
 
 
 def main(arguments: Sequence[str], *, last: bool = False) -> int:
-    """Run one command, `last` says whether the process ends after it. No traceback reaches a user."""
+    """Run one command; `last` says that the process ends after it. Users never see a traceback."""
     interrupts = Interrupts(last=last)
     try:
         with interrupts:
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str], *, last: bool = False) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if interrupts.code is None and not isinstance(error, click.Abort | KeyboardInterrupt):
             raise
-        complain("Interrupted. What was done is in the store: see bulkload runs.")
+        print_message("Interrupted. To see what was done, run: bulkload runs")
         return interrupts.code or ExitCode.INTERRUPTED
 
 
@@ -76,7 +76,7 @@ def _run(arguments: Sequence[str]) -> int:
         _require_utf8(arguments)
         return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
     except BulkloadError as error:
-        complain(str(error))
+        print_message(str(error))
         return error.exit_code
     except click.UsageError as error:
         if not log_line(error.format_message(), logging.ERROR):
@@ -85,38 +85,43 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _log_format(arguments: Sequence[str]) -> str:
-    """The log format before all settings are known, or if they are invalid."""
-    found = os.environ.get("BULKLOAD_LOG_FORMAT", "")
-    for option, value in pairwise(word for argument in arguments for word in argument.split("=", 1)):
-        found = value if option == "--log-format" else found
-    return found
+    """The log format until all settings are loaded, or if they are invalid."""
+    log_format = os.environ.get("BULKLOAD_LOG_FORMAT", "")
+    for option, value in pairwise(part for argument in arguments for part in argument.split("=", 1)):
+        log_format = value if option == "--log-format" else log_format
+    return log_format
 
 
 def _require_utf8(arguments: Sequence[str]) -> None:
-    """Refuse a name that the store and the results could not hold. Raises `UsageError`."""
+    """Raise `UsageError` for an argument that the store and the results cannot contain."""
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
             shown = os.fsencode(argument).decode(errors="backslashreplace")
-            raise UsageError(f"{shown} is not UTF-8, as every name and value has to be; rename the file.") from None
+            raise UsageError(f"{shown} is not valid UTF-8; rename the file.") from None
 
 
-def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Report a bug of ours in one line; the traceback is for `--log-level debug`."""
-    complain(f"This is a bug in bulkload, not in your file: {kind.__name__}: {error}. What was done is in the store.")
-    logging.getLogger("bulkload").debug("the traceback", exc_info=(kind, error, trace))
+def _report_bug(error_type: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report an unexpected exception in one line; `--log-level debug` shows the traceback."""
+    print_message(
+        f"This is a bug in bulkload, not in your file: {error_type.__name__}: {error}."
+        " To see what was done, run: bulkload runs"
+    )
+    logging.getLogger("bulkload").debug("the traceback", exc_info=(error_type, error, trace))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bulkload")
-@own_option("--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if there).")
+@command_option(
+    "--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if it exists)."
+)
 @click.pass_context
 def cli(context: click.Context, config: Path | None) -> None:
     """Create AlertSite mail monitors in bulk from a spreadsheet: never twice, every row accounted for.
 
     \b
-    Try it without an account:
+    To try it without an account:
       bulkload template hosts.xlsx
       bulkload run hosts.xlsx --sandbox
     """

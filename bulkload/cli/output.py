@@ -1,4 +1,4 @@
-"""What the commands share: settings, a progress bar, printing an outcome, messages on stderr, questions."""
+"""Load settings, show progress, print outcomes and messages, and ask questions, for all commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.logs import log_line, set_up
-from bulkload.cli.options import VARIABLES
+from bulkload.cli.options import OPTION_VARIABLES
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ WIDEST_BAR = 100  # columns
 ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
-def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Options]:
-    """Load the settings from all their sources, and set up logs."""
-    from bulkload.settings import exposed_secret, load, slips
+def load_settings(config: Path | None, arguments: dict[str, Any]) -> tuple[Account, Options]:
+    """Load the settings from all their sources, set up the log, and log warnings about the settings."""
+    from bulkload.settings import load, password_file_warning, variable_warnings
 
-    account, options = load(given, config)
+    account, options = load(arguments, config)
     set_up(options.log_level, options.log_format)
-    for warning in (exposed_secret(account), *slips(VARIABLES)):
+    for warning in (password_file_warning(account), *variable_warnings(OPTION_VARIABLES)):
         if warning is not None:
             logging.getLogger(__name__).warning("%s", warning)
     return account, options
@@ -41,7 +41,7 @@ def settings(config: Path | None, given: dict[str, Any]) -> tuple[Account, Optio
 
 @contextmanager
 def progress(options: Options) -> Iterator[OnStart]:
-    """A progress bar on a terminal, nothing elsewhere."""
+    """Show a progress bar if stderr is a terminal."""
     with ExitStack() as stack:
 
         def on_start(rows: int) -> Callable[[int], None]:
@@ -63,49 +63,52 @@ def progress(options: Options) -> Iterator[OnStart]:
 def print_outcome(
     outcome: Outcome, options: Options, more: dict[str, object] | None = None, *, resumable: bool = True
 ) -> None:
-    """Print how a run ended: a table or an object on stdout, and on stderr what a person should know."""
+    """Print how a run ended: a table or a JSON object on stdout, and messages on stderr.
+
+    `more` is added to the JSON object.
+    """
     from bulkload.reports.summary import run_json, summary_table, untranslated
 
     info, verified = outcome.info, outcome.verified
     if options.json_:
-        found = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
-        click.echo(json.dumps(found | ({"verify": verified.as_json()} if verified else {})))
+        run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
+        click.echo(json.dumps(run | ({"verify": verified.as_json()} if verified else {})))
     elif not options.quiet:
-        remark(f"{info.input}, read as {', '.join(info.details.values())}")
+        print_note(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
         if verified:
             click.echo(f"Verified: {verified}")
-    if lost := untranslated(info):
-        complain(f"{info.input}: {lost}")
+    if sentence := untranslated(info):
+        print_message(f"{info.input}: {sentence}")
     if info.stopped and (options.json_ or options.quiet):
-        complain(info.stopped)
+        print_message(info.stopped)
     if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
-        complain(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
+        print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
-def complain(message: str, level: int = logging.ERROR) -> None:
-    """Print an error on stderr; as a line of the log if the log format is JSON."""
+def print_message(message: str, level: int = logging.ERROR) -> None:
+    """Print a message of the program on stderr; if the log format is JSON, as a log line of this level."""
     if not log_line(message, level):
         click.echo(f"bulkload: {message}", err=True)
 
 
-def remark(message: str) -> None:
-    """Print a note on stderr."""
+def print_note(message: str) -> None:
+    """Print a note on stderr, without the program's name."""
     if not log_line(message, logging.INFO):
         click.echo(message, err=True)
 
 
-def ask(question: str) -> bool | None:
-    """Ask on stderr; the answer is a line of stdin. None: there is no answer."""
-    for_people = not log_line(question, logging.INFO)
-    if for_people:
+def confirm(question: str) -> bool | None:
+    """Ask on stderr, and read the answer from stdin; None if stdin has no line."""
+    is_text = not log_line(question, logging.INFO)
+    if is_text:
         click.echo(f"{question} [y/N]: ", nl=False, err=True)
     try:
         answer = sys.stdin.readline() if sys.stdin is not None else ""
     except (OSError, UnicodeDecodeError):
         answer = ""
-    if for_people and not (answer and sys.stdin.isatty()):
-        click.echo(err=True)  # on a terminal, the answer has ended the line
+    if is_text and not (answer and sys.stdin.isatty()):
+        click.echo(err=True)  # on a terminal, the user's Enter has ended the line
     return answer.strip().lower() in ("y", "yes") if answer else None

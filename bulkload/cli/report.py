@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from bulkload.cli.options import SHOWING, with_options
-from bulkload.cli.output import print_outcome, settings
+from bulkload.cli.options import OUTPUT_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_outcome
 from bulkload.errors import ExitCode
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@with_options("output", "results", *SHOWING)
+@with_options("output", "results", *OUTPUT_OPTIONS)
 @click.pass_obj
-def report(config: Path | None, /, run_id: str, **given: Any) -> int:
+def report(config: Path | None, /, run_id: str, **arguments: Any) -> int:
     """Write the results of RUN again, in any format.
+
+    RUN is the ID of a run, or the beginning of one.
 
     \b
     Example:
@@ -25,7 +27,7 @@ def report(config: Path | None, /, run_id: str, **given: Any) -> int:
     """
     from bulkload.operations.history import write_results_again
 
-    _, options = settings(config, given)
+    _, options = load_settings(config, arguments)
     outcome = write_results_again(run_id, options)
     print_outcome(outcome, options)
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""`resume`: finish an interrupted run."""
+"""`resume`: resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from bulkload.cli.options import ACTING, SHOWING, with_options
-from bulkload.cli.output import print_outcome, progress, settings
+from bulkload.cli.options import OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_outcome, progress
 
 
 @click.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
-@with_options(*ACTING, "strict", "output", "results", "sandbox", *SHOWING)
+@with_options(*SENDING_OPTIONS, "strict", "output", "results", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
+def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
     """Resume an interrupted run, without its file.
 
-    RUN is the ID of a run, or the beginning of one (default: the newest run that is not done).
+    RUN is the ID of a run, or the beginning of one (default: the newest run with rows to run again).
 
     \b
     Example:
@@ -26,7 +26,7 @@ def resume(config: Path | None, /, run_id: str | None, **given: Any) -> int:
     """
     from bulkload.operations import pipeline
 
-    account, options = settings(config, given)
+    account, options = load_settings(config, arguments)
     with progress(options) as on_start:
         outcome = pipeline.resume(run_id, account, options, on_start)
     print_outcome(outcome, options)

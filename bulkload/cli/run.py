@@ -1,4 +1,4 @@
-"""`run`: create the monitors of one or several files."""
+"""`run`: create one monitor per row of one or several files."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import Any
 
 import click
 
-from bulkload.cli.options import ACTING, COLUMNS, SHOWING, with_options
-from bulkload.cli.output import complain, print_outcome, progress, settings
+from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
+from bulkload.cli.output import load_settings, print_message, print_outcome, progress
 from bulkload.errors import BulkloadError, ExitCode
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@with_options(*COLUMNS, *ACTING, "strict", "output", "results", "sandbox", *SHOWING)
+@with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
+def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> int:
     """Create one monitor per row of FILE.
 
-    The results go to output/<name>-results.xlsx.
+    Rows whose monitor already exists are skipped. The results are written to output/<name>-results.xlsx: your rows,
+    each with its monitor ID or its error. Fix the errors in that file and run it: rows that are done are not sent
+    again.
 
     \b
     Examples:
       bulkload run hosts.xlsx
       bulkload run hosts.csv --set billing_plancode="UBM - A/A" --rate 2/s --results done.csv
-      bulkload run output/hosts-results.xlsx        sends only what is not done yet
+      bulkload run output/hosts-results.xlsx        sends only rows that are not done
     """
     from bulkload.model import Input
     from bulkload.operations.pipeline import run_file
     from bulkload.operations.results import results_for
 
-    account, options = settings(config, given)
-    worst = ExitCode.DONE
+    account, options = load_settings(config, arguments)
+    exit_code = ExitCode.DONE
     for file, results in zip(files, results_for(files, options), strict=True):
         try:
             with progress(options) as on_start:
@@ -41,11 +43,11 @@ def run(config: Path | None, /, files: tuple[Path, ...], **given: Any) -> int:
             if len(files) == 1:
                 raise
             problem = str(error).removeprefix(f"{file}: ").removeprefix(f"{file.name}: ")
-            complain(f"{file}: {problem}")
-            worst = max(worst, error.exit_code)
+            print_message(f"{file}: {problem}")
+            exit_code = max(exit_code, error.exit_code)
             continue
         print_outcome(outcome, options)
-        worst = max(worst, outcome.exit_code)
+        exit_code = max(exit_code, outcome.exit_code)
         if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             break
-    return worst
+    return exit_code

@@ -1,7 +1,7 @@
-"""Signals outside of a session with the account: the command ends at once.
+"""End the command at once on a signal outside of a session with the account.
 
-A signal can interrupt any statement, also in an import or a destructor, where the exception that it raises is wrapped
-in another or dropped. So the signal is remembered, and one that was dropped is sent again.
+A signal can interrupt any statement, even in an import or a destructor, where the exception that it raises is wrapped
+in another one or dropped. So the signal is recorded, and sent again if its exception was dropped.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 
 from bulkload.errors import ExitCode
 
-SOON = 0.01  # seconds
+RESEND_AFTER = 0.01  # seconds
 
 
 class Interrupts:
-    """While this lasts, SIGINT and SIGTERM raise `KeyboardInterrupt`, and `code` says which came last.
+    """A context in which SIGINT and SIGTERM raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
 
-    Afterwards they do what they did before, or nothing if it is the `last` that the process does.
+    At the end, the former handlers are restored; if the process ends then (`last`), signals are ignored instead.
     """
 
     def __init__(self, *, last: bool) -> None:
-        self._number: int | None = None  # of the signal that came last
+        self._signal_number: int | None = None  # of the newest signal
         self._last = last
         self._dropping = False
 
@@ -36,7 +36,7 @@ class Interrupts:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, before in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._last else before)
@@ -44,25 +44,25 @@ class Interrupts:
 
     @property
     def code(self) -> ExitCode | None:
-        """What the process ends with after the signal that came last; None: none came."""
-        return None if self._number is None else ExitCode.after(self._number)
+        """The exit code after the newest signal; None without a signal."""
+        return None if self._signal_number is None else ExitCode.after(self._signal_number)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._number = number
+        self._signal_number = number
         raise KeyboardInterrupt  # libraries catch every `Exception` that passes through them
 
-    def _dropped(self, found: Any) -> None:
+    def _dropped(self, unraisable: Any) -> None:
         """Handle an exception that cannot be raised where it occurred."""
-        if not isinstance(found.exc_value, KeyboardInterrupt) or self._number is None:
-            self._hook(found)
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt) or self._signal_number is None:
+            self._hook(unraisable)
             return
         self._dropping = True
         try:
-            threading.Timer(SOON, self._send_again, (self._number,)).start()
+            threading.Timer(RESEND_AFTER, self._send_again, (self._signal_number,)).start()
         finally:
             self._dropping = False
 
     def _send_again(self, number: int) -> None:
-        while self._dropping:  # in there, it would be dropped once more
-            time.sleep(SOON)
+        while self._dropping:  # a signal now would be dropped again
+            time.sleep(RESEND_AFTER)
         os.kill(os.getpid(), number)

@@ -1,8 +1,7 @@
-"""stdout and stderr that never fail in the middle of a command.
+"""Wrap stdout and stderr so that writing to them never stops a command.
 
-In: stdout and stderr as the process was given them. Out: streams that accept everything: a character that cannot be
-encoded is replaced; after a write has failed, the rest is dropped and the reason kept. So every command runs to its
-end.
+In: stdout or stderr of the process. Out: a stream that accepts everything: a character that cannot be encoded is
+replaced; after a failed write, the rest is discarded and the reason is kept.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ class DurableStream:
     """A stream whose failure is reported at the end of the process."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.failure: OSError | None = None  # of the first write that failed
+        self.failure: OSError | None = None  # the first one
         self._stream = stream
         if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
             stream.reconfigure(errors="replace")
 
     def __getattr__(self, name: str) -> Any:
         if name == "buffer":
-            raise AttributeError(name)  # click would write past this if the encoding is ASCII
+            raise AttributeError(name)  # or click would bypass this class if the encoding is ASCII
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, or drop it."""
+        """Write a text, or discard it."""
         try:
             self._stream.write(text)
         except OSError as error:
@@ -35,15 +34,15 @@ class DurableStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, or drop it."""
+        """Write what is buffered, or discard it."""
         try:
             self._stream.flush()
         except OSError as error:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Discard the rest, also what the stream has buffered and the interpreter flushes at exit."""
+        """Discard the rest, including what is buffered and would be flushed at exit."""
         self.failure = self.failure or error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, self._stream.fileno())
+        os.close(null_device)

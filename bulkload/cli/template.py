@@ -1,4 +1,4 @@
-"""`template`: write an empty workbook to fill in."""
+"""`template`: write a workbook to fill in."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from bulkload.cli.options import FILE, own_option
+from bulkload.cli.options import FILE, command_option
 from bulkload.errors import ExitCode
 
 
 @click.command()
 @FILE
-@own_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
+@command_option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 def template(file: Path, overwrite: bool) -> int:
-    """Write an empty workbook to fill in.
+    """Create FILE, a workbook to fill in.
 
-    It has drop-downs, a comment per column, and one example per type. A name that ends in .csv writes a CSV file.
+    It has every column with a comment and drop-down lists, and an example row of each type. FILE is .xlsx, or .csv for
+    the columns and examples alone.
 
     \b
     Example:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bulkload.files.printable import one_line
 from bulkload.inbox.records import FileOutcome, Visit
 from bulkload.model import Status
-from bulkload.reports.summary import outcomes, run_json
+from bulkload.reports.summary import run_json, status_counts
 
 MAX_NAMED = 3  # files that the line names one by one
 
@@ -66,7 +66,7 @@ def _sentence(visit: Visit, file: FileOutcome) -> str:
         first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
         location = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
         return f"{file.name} failed: {first.rstrip('.:')}{location}."
-    rows = "; ".join([_counts_text(dict(outcomes(file.info))), *_dropped_text(file)])
+    rows = "; ".join([_counts_text(dict(status_counts(file.info))), *_dropped_text(file)])
     if file.subfolder == "working":
         sentence = f"{file.name} will be resumed: {rows}."
     elif file.subfolder == "failed":

@@ -1,5 +1,5 @@
-"""What a user asks for, one file each: check, plan, run, resume, report, undo, export, convert, template, doctor.
+"""Carry out what a user requests, one file per operation: run, check, plan, undo, export, convert, template, doctor.
 
-In: an input, an account, options. Out: an `Outcome`. `pipeline` alone knows the order of the stages. May import:
-everything but the doors (cli, inbox).
+In: an input, an account and options. Out: an `Outcome`. Only `pipeline` knows the order of the stages. May import:
+everything but cli and inbox.
 """

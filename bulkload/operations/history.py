@@ -1,4 +1,7 @@
-"""The runs in the store: list them, and write the results of one again."""
+"""List the runs in the store, and write the results of one again.
+
+In: an output folder with a store. Out: its runs, or results files.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from bulkload.store.runs import Run, Store
 
 
 def list_runs(options: Options) -> list[tuple[Run, RunInfo]]:
-    """All runs of the store, the newest first."""
+    """All runs in the store, newest first."""
     with Store(options.output, must_exist=True) as store:
         return [(run, store.info(run)) for run in store.runs()]
 
 
 def write_results_again(run_id: str | None, options: Options) -> Outcome:
-    """Write the results of a run again."""
+    """Write the results of a run again, as it stands in the store."""
     with Store(options.output, must_exist=True) as store:
         run = store.run(run_id)
         results = options.results or default_results([Path(run.input)], options)[0]

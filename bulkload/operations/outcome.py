@@ -1,4 +1,7 @@
-"""How a run, a check or a plan ended."""
+"""Define how a run, a check or a plan ended.
+
+In: a run, and what stopped it. Out: an `Outcome`, and an exit code.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from bulkload.model import RunInfo, Status
 if TYPE_CHECKING:
     from bulkload.stages.verify import Verified
 
-_GOOD = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
+_SUCCESSFUL = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +29,9 @@ class Outcome:
 
 
 def exit_code_of(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:
-    """The exit code that follows from what stopped a run, or else from its rows."""
+    """The exit code of what stopped the run, or else of its rows."""
     if stopped is not None:
         return stopped.exit_code
     if info.translated is not None and not info.translated.good:
         return ExitCode.ROWS_LEFT
-    return ExitCode.DONE if all(status in _GOOD for status in info.counts) else ExitCode.ROWS_LEFT
+    return ExitCode.DONE if all(status in _SUCCESSFUL for status in info.counts) else ExitCode.ROWS_LEFT

@@ -1,10 +1,10 @@
-"""The stages in their order: the one place that knows it.
+"""Run the stages in order; no other module knows the order.
 
     read (intake) ─▶ plan ─▶ execute and settle ─▶ verify ─▶ report
 
-In: an `Input`, or a run in the store. Out: an `Outcome`. Every door begins a run with `begin` and takes it through with
-`carry_out`. Whatever stops a run, the report of what happened so far is written. Nothing here knows whether it talks to
-AlertSite or to the sandbox.
+In: an `Input`, or a run in the store. Out: an `Outcome`. Command line and inbox begin a run with `begin` and finish it
+with `carry_out`. Whatever stops a run, its results so far are written. Nothing here depends on whether the account is
+at AlertSite or in the sandbox.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
     from bulkload.stages.verify import Verified
 
-SANDBOX = "sandbox"  # the sandbox's address and user in the store; its port changes from run to run
-FINGERPRINT = "sha256"  # setting of a run in the store: of the input's content
-BAD = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
+SANDBOX = "sandbox"  # address and user of the sandbox in the store; its port differs between runs
+FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
+ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
     *("request_timeout", "set", "map", "sheet"),
@@ -42,9 +42,9 @@ SETTINGS_IN_REPORTS = (
 
 log = logging.getLogger(__name__)
 
-OnStart = Callable[[int], "OnProgress"]  # rows to be sent
-OnProgress = Callable[[int], None]  # rows that became final just now
-OnListing = Callable[["Listing"], None]  # the account's monitors, as the plan lists them
+OnStart = Callable[[int], "OnProgress"]  # gets the number of rows to send
+OnProgress = Callable[[int], None]  # gets the number of rows that have just become final
+OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
 
 
 def run_file(source: Input, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
@@ -54,22 +54,24 @@ def run_file(source: Input, account: Account, options: Options, results: Sequenc
 
 
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
-    """Resume a run in the store, without its file; without an ID, the newest that is not done."""
+    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
     with locked_store(options, must_exist=True) as store:
         context = begin(store, store.run(run_id) if run_id is not None else _unfinished(store), account, options)
         run = context.run
         if not run.read_whole:
-            raise UsageError(f"Run {run.id} ended before {run.input} was read; run the file again.")
+            raise UsageError(f"Run {run.id} ended before {run.input} was read completely; run the file again.")
         before, now = store.info(run).settings.get(FINGERPRINT), _fingerprint(Path(run.input))
         if before and now and before != now:
-            log.warning("%s has changed since run %s read it; the run continues with what it read", run.input, run.id)
+            log.warning(
+                "%s has changed since run %s read it; the run continues with the rows that it read", run.input, run.id
+            )
         store.reopen(run)
         return carry_out(context, results_of(store, run, options), on_start)
 
 
 @contextmanager
 def locked_store(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
-    """The store of the output folder, locked for this process. Raises `Locked` if another one has locked it."""
+    """The store of the output folder, locked. Raises `Locked` if another process holds the lock."""
     with Store(options.output, must_exist=must_exist) as store:
         store.lock()
         yield store
@@ -84,15 +86,15 @@ def begin(
     command: str = "run",
     results: Sequence[Path] = (),
 ) -> RunContext:
-    """Begin with an input, which is read into the locked store as a new run; or with a run that the store has.
+    """Read an input into the locked store as a new run, or continue a run in the store.
 
-    Raises `InputError` if the input cannot be read; `UsageError` if there is no way to log in, or the run belongs to
-    another account.
+    Raises `InputError` if the input cannot be read; `UsageError` without credentials, or if the run belongs to another
+    account.
     """
     account_id = account_id_of(store, account, options)
     if isinstance(source, Input):
         settings = _settings_in_reports(options)
-        if command == "run" and source.arrival is None:  # a file of an inbox has its results beside it
+        if command == "run" and source.arrival is None:  # the inbox chooses the results of its files itself
             settings |= results_setting(results) | {FINGERPRINT: _fingerprint(source.path)}
         run = read_into(
             store,
@@ -103,14 +105,14 @@ def begin(
             settings=settings if command == "run" else {},
         )
     elif source.account_id != account_id:
-        raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in as that account.")
+        raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in to that account.")
     else:
         run = source
     return RunContext(store=store, run=run, account_id=account_id, account=account, options=options)
 
 
 def account_id_of(store: Store, account: Account, options: Options) -> int:
-    """The account's ID in the store. Raises `UsageError` if there is no way to log in."""
+    """The account's ID in the store. Raises `UsageError` without credentials."""
     if options.sandbox:
         return store.account_id(SANDBOX, SANDBOX)
     check_credentials(account)
@@ -118,7 +120,7 @@ def account_id_of(store: Store, account: Account, options: Options) -> int:
 
 
 def plan_run(context: RunContext) -> Session:
-    """Settle the rows that need no request, unless its bad rows alone stop the run; only a login and GETs are sent."""
+    """Compare the rows with the account, unless rows with errors stop the run; sends only a login and GET requests."""
     from bulkload.operations.session import Session, run_session, unless_stopped
     from bulkload.stages.plan import plan
 
@@ -138,10 +140,7 @@ def carry_out(
     on_start: OnStart,
     on_listing: OnListing = lambda listing: None,
 ) -> Outcome:
-    """Take a run through all stages after reading, as far as possible, and write its results.
-
-    `on_listing` gets the list that the plan is based on.
-    """
+    """Carry out all stages after reading, as far as possible, and write the results."""
     store, run = context.store, context.run
     session, verified = _send(context, on_start, on_listing)
     exit_code = exit_code_of(store.info(run), session.stopped)
@@ -149,9 +148,9 @@ def carry_out(
         exit_code = ExitCode.ROWS_LEFT
     try:
         if context.options.verify:
-            store.note_setting(run, "verify", str(verified or "Not done, since the run stopped."))
+            store.note_setting(run, "verify", str(verified or "Not done, because the run stopped."))
         store.end(run, exit_code, session.stopped, session.seconds, session.requests)
-    except StoreError as error:  # what can be read may still be written elsewhere
+    except StoreError as error:  # the results may be on another disk
         if isinstance(error, LockLost):
             return write_results(store, run, results, error.exit_code, stopped=str(error))
         write_results(store, run, results, exit_code)
@@ -186,9 +185,12 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
 
 
 def _check_bad_rows(context: RunContext) -> tuple[int, int | None]:
-    """How many rows are bad, and how many may be. Raises `StoppedByOption` or `TooManyErrors` if that stops the run."""
+    """The number of rows with errors, and its limit.
+
+    Raises `StoppedByOption` or `TooManyErrors` if they stop the run.
+    """
     counts = context.store.counts(context.run)
-    bad_rows = sum(counts.get(status, 0) for status in BAD)
+    bad_rows = sum(counts.get(status, 0) for status in ERROR_STATUSES)
     subject = "1 row has errors" if bad_rows == 1 else f"{bad_rows:,} rows have errors"
     if context.options.strict and bad_rows:
         raise StoppedByOption(f"{subject}, so --strict sends nothing.")
@@ -210,7 +212,7 @@ def _settings_in_reports(options: Options) -> dict[str, str]:
 
 
 def _fingerprint(path: Path) -> str:
-    """A hash of a file's content; empty if there is no such file."""
+    """A hash of a file's content; empty if the file cannot be read."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -222,4 +224,4 @@ def _unfinished(store: Store) -> Run:
     for run in store.runs():
         if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
             return run
-    raise UsageError("There is no run to resume: every row of every run is done or has to be fixed.")
+    raise UsageError("There is no run to resume: every row of every run is done or must be fixed.")

@@ -1,9 +1,7 @@
-"""Check and plan: what a run would do, without doing it.
+"""Check and plan: show what a run would do, without doing it.
 
-In: an input. Out: an `Outcome` whose rows speak of the future. A check sends nothing; a plan sends a login and GETs.
+In: an input. Out: an `Outcome` with predicted statuses. A check sends nothing; a plan sends a login and GET requests.
 """
-
-from __future__ import annotations
 
 import tempfile
 import time
@@ -27,10 +25,10 @@ OnRow = Callable[[ReportRow], None]
 
 
 def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
-    """Check a file offline; `on_row` gets every row with an issue or an error. Nothing is sent or kept."""
+    """Check a file offline; `on_row` gets every row with an issue or an error. Nothing is sent or stored."""
     check_results([source.path], options)
     began = time.time()
-    if options.results:  # they begin with counts, so all rows have to be known before the first is written
+    if options.results:  # they begin with counts, so all rows must be read before the first is written
         with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
             run = read_into(store, source, options, command="check", account_id=None, settings={})
             store.end(run, ExitCode.DONE, None, time.time() - began, {})
@@ -65,7 +63,7 @@ def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
 
 
 def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
-    """Say what a run would do in this account now."""
+    """Predict what a run would do in this account now; `on_row` gets every row."""
     check_results([source.path], options)
     with locked_store(options) as store:
         context = begin(store, source, account, options, command="plan")
@@ -78,24 +76,24 @@ def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) 
 
 
 def _outcome(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:
-    """The outcome in terms of the future, unless something stopped the plan before it could see that."""
+    """The outcome with predicted statuses, unless the plan was stopped before it could predict them."""
     info = store.info(run)
     counts: Counter[Status] = Counter()
 
-    def future_rows() -> Iterator[ReportRow]:
+    def predicted_rows() -> Iterator[ReportRow]:
         rows = store.report_rows(run)
-        return map(_future, rows) if stopped is None else rows
+        return map(_predicted, rows) if stopped is None else rows
 
-    for row in future_rows():
+    for row in predicted_rows():
         counts[row.status] += 1
         on_row(row)
     info = replace(info, counts=in_order(counts))
     for path in options.results:
-        formats.write(path, info, future_rows())
+        formats.write(path, info, predicted_rows())
     return Outcome(info=info, results=tuple(options.results), exit_code=exit_code_of(info, stopped))
 
 
-def _future(row: ReportRow) -> ReportRow:
+def _predicted(row: ReportRow) -> ReportRow:
     if row.status is not Status.NOT_ATTEMPTED:
         return row
     return row._replace(status=Status.WILL_UPDATE if row.monitor_id else Status.WILL_CREATE)

@@ -21,8 +21,8 @@ class RemovalResult(enum.StrEnum):
     """What happened to a monitor, or would happen."""
 
     DELETED = "deleted"
-    GONE = "gone"  # it did not exist any more
-    EDITED = "edited"  # kept, because it is not as requested any more
+    GONE = "gone"  # it no longer existed
+    EDITED = "edited"  # kept, because it is no longer as requested
     REFUSED = "refused"  # kept, because the API refuses to delete it
 
 
@@ -49,7 +49,7 @@ async def remove_unless_edited(
     *,
     include_edited: bool = False,
 ) -> Removal:
-    """Read a monitor, and delete it if it still is as requested. Safe to repeat. May raise `Forbidden`."""
+    """Read a monitor, and delete it if it is still as requested. Safe to repeat. May raise `Forbidden`."""
     item = await api.get(monitor_id)
     if item is None:
         return Removal(result=RemovalResult.GONE)

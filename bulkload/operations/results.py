@@ -1,7 +1,6 @@
-"""Results files: which ones a run has, and writing them.
+"""Choose the results files of a run, and write them.
 
-In: the input files and options, or a run in the store. Out: paths that overwrite neither an input nor each other, and
-the files.
+In: the input files and options, or a run in the store. Out: the files, which replace neither an input nor each other.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from bulkload.settings import Options
 from bulkload.store.runs import Run, Store
 
 RESULTS_SETTING = "results"  # of a run in the store
-_BETWEEN_PATHS = "\n"  # in that setting
+_PATH_SEPARATOR = "\n"  # in that setting
 
 
 def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
-    """The results files of each input. Raises `UsageError` if one would overwrite another's or an input."""
+    """The results files of each input. Raises `UsageError` if one would replace an input or another results file."""
     check_results(paths, options)
     if options.results and len(paths) > 1:
-        raise UsageError("--results names the results of one file; omit it when several files are run.")
+        raise UsageError("--results works with one input file only; omit it, or run the files one at a time.")
     return [list(options.results) for _ in paths] if options.results else default_results(paths, options)
 
 
 def results_of(store: Store, run: Run, options: Options) -> list[Path]:
-    """The results files of a run in the store: those requested now, else those that it began with."""
+    """The results files of a run in the store: those requested now, else those requested when it began."""
     paths = store.info(run).settings.get(RESULTS_SETTING, "")
-    return options.results or [Path(path) for path in paths.split(_BETWEEN_PATHS) if path]
+    return options.results or [Path(path) for path in paths.split(_PATH_SEPARATOR) if path]
 
 
 def results_setting(results: Sequence[Path]) -> dict[str, str]:
     """The setting from which `results_of` reads the results files of a run."""
-    return {RESULTS_SETTING: _BETWEEN_PATHS.join(str(path) for path in results)}
+    return {RESULTS_SETTING: _PATH_SEPARATOR.join(str(path) for path in results)}
 
 
 def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
-    """`<output>/<stem>-results.xlsx`; if that belongs to another input, with the suffix in the name, then a number."""
+    """`<output>/<stem>-results.xlsx` for each input; for equal stems, with the suffix or a number in the name."""
     stems = Counter(path.stem.casefold() for path in paths)
     taken: set[str] = set()
     results = []
@@ -60,15 +59,15 @@ def check_results(paths: Sequence[Path], options: Options) -> None:
     for results in options.results:
         formats.check_format(results)
         if any(results.resolve() == path.resolve() for path in paths):
-            raise UsageError(f"--results {results} would replace the input itself; give it another name.")
+            raise UsageError(f"--results {results} would replace the input; choose another name.")
 
 
 def write_results(
     store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None, *, stopped: str = ""
 ) -> Outcome:
-    """Write the results of a run as it stands in the store. One file that cannot be written costs no other.
+    """Write the results of a run from the store. If a file cannot be written, the others are written nevertheless.
 
-    `stopped` is why the run ended, if the store could not record that.
+    `stopped` is why the run ended, if the store could not record it.
     """
     info = store.info(run)
     if stopped:

@@ -1,8 +1,8 @@
-"""One session with the account: connect, work, and stop when asked.
+"""Connect to the account, do some work, and stop on request.
 
-In: work to be done with the API client. Out: why it stopped early, the time and the requests it took. The first Ctrl-C
-or SIGTERM asks the work to stop, so that requests in flight finish; the second cancels it, and still loses nothing,
-because everything that matters is in the store.
+In: work to be done with the API client. Out: why it stopped early, its duration and its requests. The first Ctrl-C or
+SIGTERM requests the work to stop, so that requests in flight finish; the second cancels it. No state is lost, because
+all of it is in the store.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Session:
 
 
 class StopRequest:
-    """A request to stop, once there is one: work is notified of it, or checks it. A second one cancels the work."""
+    """Tells the work that a stop is requested, by `on_stop` and `reason`. A second request cancels the work."""
 
     def __init__(self) -> None:
         self.reason: Interrupted | None = None
         self.on_stop: Callable[[Interrupted], None] = lambda reason: None
         self.cancel: Callable[[], object] = lambda: None
-        self.loop: asyncio.AbstractEventLoop | None = None  # in which the work runs
+        self.loop: asyncio.AbstractEventLoop | None = None  # that runs the work
 
     def stop(self, reason: Interrupted) -> None:
         """Request a stop."""
@@ -53,7 +53,7 @@ class StopRequest:
         self.on_stop(reason)
 
     def stop_from_signal(self, reason: Interrupted) -> None:
-        """Request a stop from a signal handler, which may interrupt any statement."""
+        """Request a stop from a signal handler, which can interrupt any statement."""
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self.stop, reason)
         else:
@@ -63,7 +63,7 @@ class StopRequest:
 def run_session(
     account: Account, options: Options, work: Callable[[Api, StopRequest], Coroutine[None, None, None]]
 ) -> Session:
-    """Do some work with the account; what stops it is in the session, not raised."""
+    """Do some work with the account; an error that stops it is returned in the session, not raised."""
     began = time.monotonic()
     pace = Pace(options.rate or None)
     counts: dict[str, int] = {}
@@ -93,12 +93,12 @@ def run_session(
                 runner.run(main())
         except BulkloadError as error:
             stopped = error
-    stopped = stopped or stop.reason  # a stop that was requested when the work was done concerns what comes next
+    stopped = stopped or stop.reason  # requested after the work was done: the caller must stop
     return Session(stopped=stopped, seconds=time.monotonic() - began, requests=counts)
 
 
 async def unless_stopped(work: Coroutine[None, None, T], stop: StopRequest) -> T:
-    """Wait for work that can be cancelled without loss; a request to stop ends it at once."""
+    """Wait for work that can be cancelled safely; a request to stop cancels it at once."""
     task = asyncio.create_task(work)
 
     def cancel(_: Interrupted) -> None:
@@ -141,16 +141,16 @@ async def _connect(account: Account, options: Options, pace: Pace) -> AsyncItera
 
 @contextlib.contextmanager
 def _signals(stop: StopRequest) -> Iterator[None]:
-    """Turn signals into requests to stop. None may raise while the event loop runs, since it would raise inside it.
+    """Turn signals into requests to stop; an exception from a handler would be raised inside the event loop.
 
-    Only the main thread gets signals.
+    Only the main thread receives signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def on_signal(number: int, _: object) -> None:
-        stop.stop_from_signal(Interrupted(ExitCode.after(number)))
+    def on_signal(signal_number: int, _: object) -> None:
+        stop.stop_from_signal(Interrupted(ExitCode.after(signal_number)))
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -161,7 +161,7 @@ def _signals(stop: StopRequest) -> Iterator[None]:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it is available; it is about a quarter faster."""
+    """uvloop if it is available; it is about a quarter faster."""
     if sys.platform == "win32":
         return None
     try:

@@ -1,8 +1,8 @@
-"""Undo: delete what one run created, and nothing else.
+"""Delete the monitors that one run created, and no others.
 
-In: a run in the store. Out: its monitors deleted, except those that were edited since, and its results written again
+In: a run in the store. Out: its monitors are deleted, except those that were edited, and its results are written again
 with `removed` rows. First the account is listed once, to show what would happen; then, if the user agrees, each monitor
-is read and deleted, and each deletion is recorded at once. So an interrupted undo is simply done again.
+is read and deleted, and each deletion is recorded at once. So an interrupted undo can be repeated.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Undone:
     """How an undo ended."""
 
     outcome: Outcome
-    counts: Mapping[RemovalResult, int] = field(default_factory=dict)  # of monitors; not done: what would happen
-    done: bool = True  # False: it was only shown
+    counts: Mapping[RemovalResult, int] = field(default_factory=dict)  # of monitors; if not `done`, what would happen
+    done: bool = True  # False: it was only previewed
     in_doubt: int = 0  # rows of the run that may still turn out to have created a monitor
     session: Session = field(default_factory=Session)
 
@@ -73,8 +73,8 @@ def undo_run(
 ) -> Undone:
     """Show every monitor that a run created; delete them if `agree` returns True.
 
-    Exit code 0: none of them is left, or it was a dry run. 1: some are, because they were kept, may still appear, or
-    the user did not agree.
+    Exit code 0: none of them is left, or it was a dry run. 1: some are left or may still appear, or the user did not
+    agree.
     """
     with locked_store(options, must_exist=True) as store:
         context = begin(store, store.run(run_id), account, options)
@@ -151,7 +151,7 @@ class _Undo:
         self._stopped: BulkloadError | None = None
 
     async def run(self, api: Api, stop: StopRequest, on_start: OnStart) -> None:
-        """Delete all that the run created. Raises what stopped it; what was done by then is in the store."""
+        """Delete the monitors that the run created. Raises what stops it; deletions until then are in the store."""
         rows, record = self._context.rows, self._context.record
         stop.on_stop = self._stop
         rows.replace_warnings(KEPT, ())

@@ -1,5 +1,5 @@
-"""Results: a workbook, CSV, JSON lines, a page, and a few lines of text.
+"""Write the results of a run: a workbook, CSV, JSON lines, an HTML page, and a summary as text.
 
-In: a `RunInfo` and `ReportRow`s. Out: files that appear whole or not at all. May import: files and
+In: a `RunInfo` and `ReportRow`s. Out: complete files or none. May import: files and
 `monitors.result_columns`.
 """

@@ -1,7 +1,7 @@
-"""The report of a run as a file.
+"""Write the results of a run to a file, in the format of its suffix.
 
-In: a `RunInfo` and the run's `ReportRow`s in input order, as a stream that is read once. Out: one file, whole or
-not at all, in the format that its suffix names.
+In: a `RunInfo`, and the run's `ReportRow`s in input order, as a stream that is read once. Out: one complete file or
+none.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ FORMATS = (".xlsx", ".csv", ".jsonl", ".html")
 
 
 def write(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
-    """Write a run's report; an existing file is replaced only by a finished one.
+    """Write a run's results; an existing file is replaced only by a complete one.
 
-    Raises `UsageError` for a suffix that is not in `FORMATS`, and `StoreError` when the file cannot be written.
+    Raises `UsageError` for a suffix that is not in `FORMATS`, and `StoreError` if the file cannot be written.
     """
     check_format(path)
-    advice = f'; "bulkload report {run.run_id}" writes it again' if run.run_id else ""
+    advice = f"; to write it again, run: bulkload report {run.run_id}" if run.run_id else ""
     with atomic_write(path, advice=advice) as draft:
         _write_as(path.suffix.lower(), draft, run, rows)
 
 
 def check_format(path: Path) -> None:
-    """Refuse a results file whose suffix names no format, before any work is done."""
+    """Raise `UsageError` unless the suffix of a results file is in `FORMATS`."""
     if path.suffix.lower() not in FORMATS:
-        found = f"ends in {path.suffix}" if path.suffix else "has no suffix"
+        suffix = f"has the suffix {path.suffix}" if path.suffix else "has no suffix"
         allowed = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
-        raise UsageError(f"The results file {path} {found}; allowed are {allowed}.")
+        raise UsageError(f"The results file {path} {suffix}; allowed are {allowed}.")
 
 
 def _write_as(suffix: str, draft: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
-    """Hand over to the one module that knows the format; each is loaded only when it is wanted."""
+    """Call the module of the format, which is imported only if it is used."""
     if suffix == ".xlsx":
         from bulkload.reports.results_workbook import write_workbook
 

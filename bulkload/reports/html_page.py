@@ -1,6 +1,7 @@
-"""The report as one HTML page that needs nothing else: no script, no other file, no network.
+"""Write results as one HTML page without scripts, other files or network requests.
 
-In: the run and its rows, read once. Out: UTF-8 HTML, written while it is made, so memory stays flat.
+In: the run and its rows, read once. Out: UTF-8 HTML, written as it is rendered, so that memory does not grow with the
+rows.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE, Colours
-from bulkload.reports.summary import headline, outcomes, sections
+from bulkload.reports.summary import headline, sections, status_counts
 
 _TEMPLATE = "page.html"
-_BUFFERED_PIECES = 500  # of the page, written together
-_CHART_WIDTH = 1000  # user units of the drawing
-_NARROWEST_BAR = 6.0  # user units; a single row among a million stays visible
-_PRINTED_COLUMNS = 5  # of the user's; paper is not wider
+_BUFFERED_CHUNKS = 500  # of the rendered page, written together
+_CHART_WIDTH = 1000  # SVG user units
+_NARROWEST_BAR = 6.0  # SVG user units, so that one row in a million is visible
+_PRINTED_COLUMNS = 5  # columns of the user that fit on paper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,31 +62,31 @@ def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
         total=f"{run.rows:,}",
         rows=_rows(run, rows),
     )
-    page.enable_buffering(_BUFFERED_PIECES)
+    page.enable_buffering(_BUFFERED_CHUNKS)
     with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
         stream.writelines(page)
 
 
 def bars(run: RunInfo) -> list[Bar]:
-    """Share the width of the chart among the statuses; the smallest ones get a little more than is theirs."""
-    found = outcomes(run)
-    wanted = [max(n / run.rows * _CHART_WIDTH, _NARROWEST_BAR) for _, n in found]
-    scale = _CHART_WIDTH / sum(wanted) if wanted else 0.0
-    drawn, x = [], 0.0
-    for (status, n), width in zip(found, wanted, strict=True):
-        drawn.append(
+    """Divide the width of the chart among the statuses; the smallest ones get a minimum width."""
+    counts = status_counts(run)
+    widths = [max(count / run.rows * _CHART_WIDTH, _NARROWEST_BAR) for _, count in counts]
+    scale = _CHART_WIDTH / sum(widths) if widths else 0.0
+    chart, x = [], 0.0
+    for (status, count), width in zip(counts, widths, strict=True):
+        chart.append(
             Bar(
                 status=status,
                 css=_css(status),
-                rows=n,
-                share=_percent(n, run.rows),
+                rows=count,
+                share=_percent(count, run.rows),
                 x=round(x * scale, 2),
                 width=round(width * scale, 2),
                 colours=PALETTE[status],
             )
         )
         x += width
-    return drawn
+    return chart
 
 
 def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, object]]:
@@ -108,26 +109,26 @@ def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, obje
 
 
 def _cells(cells: Sequence[str], marked: Mapping[int | None, Mark]) -> list[tuple[str, str, str]]:
-    """Give each cell with the class and the words of its mark."""
-    found = []
+    """Each cell with the CSS class and the sentences of its mark."""
+    marked_cells = []
     for column, cell in enumerate(cells):
         mark = marked.get(column)
         if mark is None:
-            found.append((printable(cell), "", ""))
+            marked_cells.append((printable(cell), "", ""))
         else:
-            found.append((printable(cell), mark.severity, printable("\n".join(mark.sentences))))
-    return found
+            marked_cells.append((printable(cell), mark.severity, printable("\n".join(mark.sentences))))
+    return marked_cells
 
 
 def _css(status: Status) -> str:
     return "s-" + status.value.replace(" ", "-").replace("_", "-")
 
 
-def _percent(n: int, total: int) -> str:
-    """Show a share so that few is never shown as none, nor nearly all as all."""
-    share = 100 * n / total
+def _percent(count: int, total: int) -> str:
+    """Format a share; a few rows are never 0 %, and nearly all rows never 100 %."""
+    share = 100 * count / total
     if share < 0.1:
         return "< 0.1 %"
-    if n < total and share > 99.9:
+    if count < total and share > 99.9:
         return "> 99.9 %"
     return f"{share:.1f} %".replace(".0 %", " %")

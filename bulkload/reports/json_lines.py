@@ -1,7 +1,7 @@
-"""The report as JSON lines, for programs.
+"""Write results as JSON lines, for programs.
 
-In: the run and its rows. Out: UTF-8, one object per row, in input order. The user's cells are under `row` by
-column name; a name that occurs again gets " (2)", " (3)" … so that no cell is lost.
+In: the run and its rows. Out: UTF-8, one object per row, in input order. `row` has the user's cells by column name; a
+repeated name gets " (2)", " (3)" … so that no cell is lost.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from bulkload.model import ReportRow, RunInfo
 
 def write_jsonl(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
     """Write one object per line."""
-    keys = distinct(run.header)
+    keys = unique_names(run.header)
     encode = json.JSONEncoder(ensure_ascii=False).encode
-    # "backslashreplace" turns half of a surrogate pair into \udXXX, which is how JSON itself writes it
+    # "backslashreplace" writes half a surrogate pair as \udXXX, as JSON does
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
         stream.writelines(f"{encode(_record(run.run_id, keys, row))}\n" for row in rows)
 
 
-def distinct(header: Sequence[str]) -> tuple[str, ...]:
-    """Number the names that occur again; a name that occurs once is never changed."""
-    used = set(header)
+def unique_names(header: Sequence[str]) -> tuple[str, ...]:
+    """Add numbers to repeated names; a name that occurs once is never changed."""
+    originals = set(header)
     seen: set[str] = set()
     names: list[str] = []
     for name in header:
-        chosen, number = name, 1
-        while chosen in seen or (number > 1 and chosen in used):
+        unique_name, number = name, 1
+        while unique_name in seen or (number > 1 and unique_name in originals):
             number += 1
-            chosen = f"{name} ({number})"
-        seen.add(chosen)
-        names.append(chosen)
+            unique_name = f"{name} ({number})"
+        seen.add(unique_name)
+        names.append(unique_name)
     return tuple(names)
 
 

@@ -1,6 +1,6 @@
-"""Our part of a results file: the names of the columns that are added, and their values.
+"""Build the columns that results files add to the user's.
 
-In: the user's header and a `ReportRow`. Out: the header of our columns, and what stands in them for a row.
+In: the user's header, and a `ReportRow`. Out: the header of the result columns, and their values for the row.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from bulkload.model import ReportRow
 from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX, normalise
 
-COLUMN_SEPARATOR = "; "  # between the names in error_columns; a comma is more likely to be part of a name
+COLUMN_SEPARATOR = "; "  # in error_columns; names are more likely to contain a comma
 
 
 def result_header(user_header: Sequence[str]) -> tuple[str, ...]:
-    """Name our columns; all get a prefix if one of them could be taken for a column of the user's.
+    """The names of the result columns; all have a prefix if the user has a column of one of these names.
 
-    A user's column that has the prefixed name too is no trouble: ours stand behind the user's, and whoever
-    reads the file takes the last of equal names for ours.
+    The user may even have a column with the prefixed name: of equal names, the last one is the result column.
     """
     if {normalise(name) for name in user_header}.isdisjoint(map(normalise, RESULT_COLUMNS)):
         return RESULT_COLUMNS
@@ -25,7 +24,7 @@ def result_header(user_header: Sequence[str]) -> tuple[str, ...]:
 
 
 def result_cells(row: ReportRow, run_id: str) -> tuple[str | int, ...]:
-    """Give what became of a row in the order of `RESULT_COLUMNS`."""
+    """The result of a row, in the order of `RESULT_COLUMNS`."""
     return (
         row.status.value,
         row.id_to_keep,

@@ -1,6 +1,7 @@
-"""The report as CSV that Excel opens rightly.
+"""Write results as CSV that Excel opens correctly.
 
-In: the run and its rows. Out: UTF-8 with BOM, CRLF, the user's columns and then ours, no cell a live formula.
+In: the run and its rows. Out: UTF-8 with a byte order mark and CRLF: the user's columns, then the result columns. No
+cell is a formula.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from bulkload.reports.result_cells import result_cells, result_header
 
 
 def write_csv(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
-    """Write one line per row; `bulkload.files.formulas.restore` gives every cell back as it was."""
-    # "replace": half of a surrogate pair is the one thing UTF-8 cannot carry, and no reason to lose a report
+    """Write one line per row; `bulkload.files.formulas.restore` restores the original cells."""
+    # "replace": half a surrogate pair cannot be encoded in UTF-8, and must not stop the report
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
-        lines = csv.writer(stream)
-        lines.writerow([neutralise(name) for name in (*run.header, *result_header(run.header))])
-        lines.writerows(
+        writer = csv.writer(stream)
+        writer.writerow([neutralise(name) for name in (*run.header, *result_header(run.header))])
+        writer.writerows(
             [neutralise(str(cell)) for cell in (*row.cells, *result_cells(row, run.run_id))] for row in rows
         )

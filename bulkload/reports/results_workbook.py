@@ -1,10 +1,11 @@
-"""The report as an Excel workbook: the rows on the first sheet, the summary on the second.
+"""Write results as an Excel workbook: the rows in the first worksheet, the summary in the second.
 
-In: the run and its rows, read once. Out: an .xlsx file. Memory stays flat: a row leaves for the disk when the next
-one begins, and the number of comments is bounded. More rows than a sheet holds go on in `results (2)`, `results (3)` …
+In: the run and its rows, read once. Out: an .xlsx file. Memory does not grow with the rows: each row is written to disk
+when the next one begins, and the number of comments is limited. Rows that do not fit in one worksheet continue in
+`results (2)`, `results (3)` …
 
-Writers with a core in Rust are several times faster than XlsxWriter, but those there are (rustpy-xlsxwriter, wolfxl)
-put no comment on a cell below the header while they stream.
+Writers in Rust are several times faster than XlsxWriter, but the available ones (rustpy-xlsxwriter, wolfxl) cannot add
+comments to cells below the header while they stream.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from bulkload.reports.palette import PALETTE
 from bulkload.reports.result_cells import result_cells, result_header
 from bulkload.reports.summary_sheet import write_summary
 
-SHEET_ROWS = 1_048_576  # what Excel holds, the header included
-SHEET_COLUMNS = 16_384  # what Excel holds
-MOST_COMMENTS = 10_000  # per workbook; comments stay in memory until the end, and Excel gets slow with more
+SHEET_ROWS = 1_048_576  # of an Excel worksheet, with the header
+SHEET_COLUMNS = 16_384  # of an Excel worksheet
+MOST_COMMENTS = 10_000  # per workbook; comments are kept in memory, and Excel is slow with more
 RESULTS_SHEET = "results"
 SUMMARY_SHEET = "summary"
 
-_MEASURED_ROWS = 1_000  # per sheet; enough to choose widths
+_MEASURED_ROWS = 1_000  # per worksheet; rows that determine the widths of columns
 _NARROWEST, _WIDEST, _WIDEST_ERROR = 7, 44, 64  # column widths in characters
-_FILTER_BUTTON = 4  # characters that the button of the autofilter and the bold face cost
-_MOST_LINES = 6  # in a row that is made taller; a longer text is cut by the cell's edge, not in the cell
-_LINE_POINTS = 15
-_MOST_TALL_ROWS = 20_000  # per sheet; XlsxWriter keeps every height in memory
-_COLUMNS_PER_PAGE = 11  # printed side by side, still printable
+_FILTER_BUTTON = 4  # characters, for the filter button and the bold font
+_MOST_LINES = 6  # that are visible in a taller row; the cell contains the whole text
+_LINE_HEIGHT = 15  # points
+_MOST_TALL_ROWS = 20_000  # per worksheet; XlsxWriter keeps their heights in memory
+_COLUMNS_PER_PAGE = 11  # that are readable in print
 _COMMENT_WIDTH, _COMMENT_LINE = 300, 17  # pixels
 _COMMENT_LINE_CHARACTERS = 46
 _COMMENT_CHARACTERS = 2_000
@@ -52,190 +53,192 @@ def write_workbook(
     sheet_rows: int = SHEET_ROWS,
     most_comments: int = MOST_COMMENTS,
 ) -> None:
-    """Write the workbook; `path` stands in a folder that may take scratch files."""
-    import xlsxwriter  # type: ignore[import-untyped]  # it has annotations, but does not declare them
+    """Write the workbook; temporary files are written to the folder of `path`."""
+    import xlsxwriter  # type: ignore[import-untyped]  # it does not declare its annotations
 
     header = (*run.header, *result_header(run.header))
     if len(header) > SHEET_COLUMNS:
         raise UsageError(
-            f"The report has {len(header):,} columns; an Excel sheet holds {SHEET_COLUMNS:,}, so write .csv instead."
+            f"The results have {len(header):,} columns; an Excel worksheet holds {SHEET_COLUMNS:,}. Use .csv instead."
         )
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "use_zip64": True, "tmpdir": str(path.parent)})
+    workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True, "use_zip64": True, "tmpdir": str(path.parent)})
     try:
-        book.set_properties({"title": one_line(f"Results of {run.input}")})
-        looks = _Looks(book)
-        counter = _Notes(most_comments)
-        sheet = _ResultsSheet(book, RESULTS_SHEET, run, header, looks, counter)
-        summary = book.add_worksheet(SUMMARY_SHEET)
-        pages = 1
+        workbook.set_properties({"title": one_line(f"Results of {run.input}")})
+        formats = _CellFormats(workbook)
+        notes = _Notes(most_comments)
+        results = _ResultsSheet(workbook, RESULTS_SHEET, run, header, formats, notes)
+        summary = workbook.add_worksheet(SUMMARY_SHEET)
+        worksheets = 1
         for row in rows:
-            if sheet.next_row >= sheet_rows:
-                sheet.finish()
-                pages += 1
-                sheet = _ResultsSheet(book, f"{RESULTS_SHEET} ({pages})", run, header, looks, counter)
-            sheet.write(row)
-        sheet.finish()
-        write_summary(book, summary, run, notes=counter.sentences(pages))
-        book.close()
+            if results.next_row >= sheet_rows:
+                results.finish()
+                worksheets += 1
+                results = _ResultsSheet(workbook, f"{RESULTS_SHEET} ({worksheets})", run, header, formats, notes)
+            results.write(row)
+        results.finish()
+        write_summary(workbook, summary, run, notes=notes.sentences(worksheets))
+        workbook.close()
     except xlsxwriter.exceptions.FileCreateError as error:
         raise error.args[0] from error  # the OSError that it wraps
     finally:
-        for page in book.worksheets():
-            page._opt_close()  # a failure would leave the scratch files open
+        for worksheet in workbook.worksheets():
+            worksheet._opt_close()  # or an error would leave temporary files open
 
 
-class _Looks:
+class _CellFormats:
     """The cell formats of one workbook."""
 
-    def __init__(self, book: Any) -> None:
-        # "@" keeps a cell text when a person edits it; without it an edited +1 or =x comes alive
+    def __init__(self, workbook: Any) -> None:
+        # with "@", an edited cell stays text; otherwise, an edited +1 or =x would become a formula
         text = {"num_format": "@", "valign": "top"}
-        self.user_head = book.add_format(
+        self.user_header = workbook.add_format(
             {"bold": True, "bg_color": "#E8EAED", "bottom": 1, "valign": "top", "num_format": "@"}
         )
-        self.our_head = book.add_format(
+        self.result_header = workbook.add_format(
             {"bold": True, "bg_color": "#37474F", "font_color": "#FFFFFF", "bottom": 1, "valign": "top"}
         )
-        self.wrong = book.add_format(
+        self.error = workbook.add_format(
             text | {"bg_color": "#FFD5BF", "font_color": "#6B2400", "border": 1, "border_color": "#D55E00"}
         )
-        self.doubtful = book.add_format(
+        self.warning = workbook.add_format(
             text | {"bg_color": "#FFF3C4", "font_color": "#5C4300", "border": 1, "border_color": "#E69F00"}
         )
         self.user: dict[Status, Any] = {}
         self.user_wrapped: dict[Status, Any] = {}
-        self.result: dict[Status, tuple[Any, ...]] = {}  # one format per result column
-        self.wrapped: dict[Status, tuple[Any, ...]] = {}  # the same for a row that is made taller
+        self.result: dict[Status, tuple[Any, ...]] = {}  # a format for each result column
+        self.result_wrapped: dict[Status, tuple[Any, ...]] = {}  # the same for a taller row
         for status, colours in PALETTE.items():
             tint = text | {"bg_color": colours.fill}
-            self.user[status] = book.add_format(tint)
-            self.user_wrapped[status] = book.add_format(tint | {"text_wrap": True})
-            look = {"bg_color": colours.fill, "font_color": colours.ink, "valign": "top"}
-            plain = book.add_format(look | {"num_format": "@"})
-            number = book.add_format(look | {"align": "center"})
+            self.user[status] = workbook.add_format(tint)
+            self.user_wrapped[status] = workbook.add_format(tint | {"text_wrap": True})
+            style = {"bg_color": colours.fill, "font_color": colours.ink, "valign": "top"}
+            plain = workbook.add_format(style | {"num_format": "@"})
+            number = workbook.add_format(style | {"align": "center"})
             formats = [plain] * len(RESULT_COLUMNS)
-            formats[0] = book.add_format(look | {"num_format": "@", "bold": True})
+            formats[0] = workbook.add_format(style | {"num_format": "@", "bold": True})
             for column in _NUMBERS:
                 formats[column] = number
             self.result[status] = tuple(formats)
-            formats[_ERROR] = book.add_format(look | {"num_format": "@", "text_wrap": True})
-            self.wrapped[status] = tuple(formats)
+            formats[_ERROR] = workbook.add_format(style | {"num_format": "@", "text_wrap": True})
+            self.result_wrapped[status] = tuple(formats)
 
 
 class _Notes:
-    """What the summary has to admit about the results sheets, counted while they are written."""
+    """Counts what the summary notes about the results worksheets."""
 
     def __init__(self, most_comments: int) -> None:
         self.most_comments = most_comments
         self.comments = 0
-        self.uncommented = 0
-        self.cut = 0
+        self.omitted_comments = 0
+        self.cut_cells = 0
 
-    def sentences(self, pages: int) -> list[str]:
-        """Say what a reader of the workbook would not expect."""
-        said = []
-        if pages > 1:
-            said.append(f"The rows go on over {pages:,} sheets, because one sheet holds no more.")
-        if self.uncommented:
-            said.append(
-                f"Only the first {self.most_comments:,} marked cells have a comment; {self.uncommented:,} more are "
-                "coloured, and their sentences are in the error column."
+    def sentences(self, worksheets: int) -> list[str]:
+        """Notes about what a reader of the workbook may not expect."""
+        sentences = []
+        if worksheets > 1:
+            sentences.append(f"The rows continue on {worksheets:,} worksheets, because they do not fit in one.")
+        if self.omitted_comments:
+            sentences.append(
+                f"Only the first {self.most_comments:,} marked cells have a comment; {self.omitted_comments:,} more are"
+                " only coloured, and their messages are in the error column."
             )
-        if self.cut:
-            said.append(
-                f"Cells cut because Excel holds {CELL_UNITS:,} characters in one: {self.cut:,}; "
-                "the .csv and .jsonl reports have them whole."
+        if self.cut_cells:
+            sentences.append(
+                f"Cells cut to the {CELL_UNITS:,} characters that an Excel cell holds: {self.cut_cells:,}."
+                " Results as .csv or .jsonl contain the whole text."
             )
-        return said
+        return sentences
 
 
 class _ResultsSheet:
-    """One sheet of rows, written from top to bottom."""
+    """One worksheet of rows, written from top to bottom."""
 
-    def __init__(self, book: Any, name: str, run: RunInfo, header: Sequence[str], looks: _Looks, notes: _Notes) -> None:
-        self._sheet = book.add_worksheet(name)
+    def __init__(
+        self, workbook: Any, name: str, run: RunInfo, header: Sequence[str], formats: _CellFormats, notes: _Notes
+    ) -> None:
+        self._worksheet = workbook.add_worksheet(name)
         self._run_id = run.run_id
         self._header = header
         self._user_columns = len(run.header)
         self._column_of = columns_by_name(run.header)
-        self._looks = looks
+        self._formats = formats
         self._notes = notes
         self._widths = [display_width(name) + _FILTER_BUTTON for name in header]
         self._tall_rows = 0
         self.next_row = 1
-        self._sheet.freeze_panes(1, 0)
+        self._worksheet.freeze_panes(1, 0)
         for column, title in enumerate(header):
-            look = looks.user_head if column < self._user_columns else looks.our_head
-            self._text(0, column, title, look)
+            header_format = formats.user_header if column < self._user_columns else formats.result_header
+            self._write_text(0, column, title, header_format)
 
     def write(self, row: ReportRow) -> None:
-        """Add one row: the user's cells, then ours."""
-        at, looks = self.next_row, self._looks
+        """Add one row: the user's cells, then the result."""
+        row_index, formats = self.next_row, self._formats
         marked = marks(row, self._column_of) if row.issues or row.error_columns else {}
-        tall = self._make_tall(row)
-        user, wrapped = looks.user[row.status], looks.user_wrapped[row.status]
+        is_tall = self._make_tall(row)
+        user, wrapped = formats.user[row.status], formats.user_wrapped[row.status]
         for column, cell in enumerate(row.cells):
             if cell:
-                self._text(at, column, cell, wrapped if tall and "\n" in cell else user)
+                self._write_text(row_index, column, cell, wrapped if is_tall and "\n" in cell else user)
             else:
-                self._sheet.write_blank(at, column, None, user)
-        for place, mark in marked.items():
-            if place is None:  # about the whole row
-                self._comment(at, self._user_columns + _ERROR, mark)
+                self._worksheet.write_blank(row_index, column, None, user)
+        for marked_column, mark in marked.items():
+            if marked_column is None:  # the whole row
+                self._comment(row_index, self._user_columns + _ERROR, mark)
                 continue
-            look = looks.wrong if mark.severity == "error" else looks.doubtful
-            self._text(at, place, row.cells[place], look)
-            self._comment(at, place, mark)
+            mark_format = formats.error if mark.severity == "error" else formats.warning
+            self._write_text(row_index, marked_column, row.cells[marked_column], mark_format)
+            self._comment(row_index, marked_column, mark)
         cells = result_cells(row, self._run_id)
-        formats = looks.wrapped if tall else looks.result
-        for column, (value, look) in enumerate(zip(cells, formats[row.status], strict=True), self._user_columns):
+        result_formats = (formats.result_wrapped if is_tall else formats.result)[row.status]
+        for column, (value, cell_format) in enumerate(zip(cells, result_formats, strict=True), self._user_columns):
             if isinstance(value, int):
-                self._sheet.write_number(at, column, value, look)
+                self._worksheet.write_number(row_index, column, value, cell_format)
             else:
-                self._text(at, column, value, look)
-        if at <= _MEASURED_ROWS:
+                self._write_text(row_index, column, value, cell_format)
+        if row_index <= _MEASURED_ROWS:
             texts = (*row.cells, *map(str, cells))
-            self._widths = [max(w, display_width(text)) for w, text in zip(self._widths, texts, strict=True)]
+            self._widths = [max(width, display_width(text)) for width, text in zip(self._widths, texts, strict=True)]
         self.next_row += 1
 
     def finish(self) -> None:
-        """Set what needs the whole sheet to be known: widths, filter, printing."""
-        sheet, last_row, last_column = self._sheet, self.next_row - 1, len(self._header) - 1
+        """Set what depends on all rows: widths, filter, printing."""
+        worksheet, last_row, last_column = self._worksheet, self.next_row - 1, len(self._header) - 1
         for column, width in enumerate(self._widths):
             widest = _WIDEST_ERROR if column == self._user_columns + _ERROR else _WIDEST
-            sheet.set_column(column, column, min(max(width + 1, _NARROWEST), widest))
-        sheet.autofilter(0, 0, last_row, last_column)
-        sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # text is meant
-        sheet.repeat_rows(0)
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.set_footer("&L&A&RPage &P of &N")
-        sheet.fit_to_pages(-(-len(self._header) // _COLUMNS_PER_PAGE), 0)  # rounded up
+            worksheet.set_column(column, column, min(max(width + 1, _NARROWEST), widest))
+        worksheet.autofilter(0, 0, last_row, last_column)
+        worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # these are meant to be text
+        worksheet.repeat_rows(0)
+        worksheet.set_landscape()
+        worksheet.set_paper(9)  # A4
+        worksheet.set_footer("&L&A&RPage &P of &N")
+        worksheet.fit_to_pages(-(-len(self._header) // _COLUMNS_PER_PAGE), 0)  # rounded up
 
     def _make_tall(self, row: ReportRow) -> bool:
-        """Give the next row the height its text needs; LibreOffice does not do so by itself."""
+        """Make the next row as tall as its text; LibreOffice does not adjust it. Returns False if it is one line."""
         lines = sum(1 + display_width(line) // _WIDEST_ERROR for line in row.error.split("\n"))
         lines = max(lines, 1, *(1 + cell.count("\n") for cell in row.cells))
         if lines == 1 or self._tall_rows >= _MOST_TALL_ROWS:
             return False
         self._tall_rows += 1
-        self._sheet.set_row(self.next_row, _LINE_POINTS * min(lines, _MOST_LINES))
+        self._worksheet.set_row(self.next_row, _LINE_HEIGHT * min(lines, _MOST_LINES))
         return True
 
-    def _text(self, row: int, column: int, text: str, look: Any) -> None:
-        """Write a cell; if its text is too long, cut it and say so."""
-        shown = truncate_to_cell(text)
-        if shown != text:
-            self._notes.cut += 1
-            sentence = f"This text has {len(text):,} characters; only the first {len(shown):,} fit in a cell of Excel."
+    def _write_text(self, row: int, column: int, text: str, cell_format: Any) -> None:
+        """Write a cell; a text that is too long is cut, with a comment."""
+        cut_text = truncate_to_cell(text)
+        if cut_text != text:
+            self._notes.cut_cells += 1
+            sentence = f"This text has {len(text):,} characters; only the first {len(cut_text):,} fit in an Excel cell."
             self._comment(row, column, Mark(severity="warning", sentences=(sentence,)))
-        write_text(self._sheet, row, column, shown, look)
+        write_text(self._worksheet, row, column, cut_text, cell_format)
 
     def _comment(self, row: int, column: int, mark: Mark) -> None:
         if not mark.sentences:
             return
         if self._notes.comments >= self._notes.most_comments:
-            self._notes.uncommented += 1
+            self._notes.omitted_comments += 1
             return
         self._notes.comments += 1
         text = printable("\n".join(mark.sentences))
@@ -243,4 +246,4 @@ class _ResultsSheet:
             text = text[: _COMMENT_CHARACTERS - 1] + "…"
         lines = sum(1 + len(line) // _COMMENT_LINE_CHARACTERS for line in text.splitlines())
         size = {"width": _COMMENT_WIDTH, "height": _COMMENT_LINE * (min(lines, 20) + 1)}
-        self._sheet.write_comment(row, column, text, size | {"author": "bulkload", "font_size": 9})
+        self._worksheet.write_comment(row, column, text, size | {"author": "bulkload", "font_size": 9})

@@ -1,6 +1,6 @@
-"""The run in a few lines: for the terminal, for machines, and for the workbook and the page.
+"""Summarise a run for the terminal, for programs, and for the workbook and the page.
 
-In: a `RunInfo`. Out: a plain-text table, the object of `--json`, or the facts under their headings.
+In: a `RunInfo`. Out: a plain-text table, the object of `--json`, or sections of facts.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Some facts about the run under one heading."""
+    """Facts about the run under one heading."""
 
     title: str
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]  # label, text
 
 
 def summary_table(run: RunInfo, results: Sequence[Path] = ()) -> str:
-    """Draw the table that a run ends with: rows by status with what to do, time, requests, files written."""
-    rows = [(status.value, f"{n:,}", status.next_step) for status, n in outcomes(run)]
+    """The table that a run ends with: rows by status with the next step, time, requests, and results files."""
+    rows = [(status.value, f"{n:,}", status.next_step) for status, n in status_counts(run)]
     total = ("rows", f"{run.rows:,}", f"in {duration(run.seconds)}{_requests(run.requests)}")
     label_width = max(len(row[0]) for row in [*rows, total])
     number_width = max(len(row[1]) for row in [*rows, total])
@@ -49,12 +49,12 @@ def summary_table(run: RunInfo, results: Sequence[Path] = ()) -> str:
 
 
 def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) -> dict[str, object]:
-    """Build the object that `--json` prints."""
+    """The object that `--json` prints."""
     return {
         "run_id": run.run_id,
         "input": run.input,
         "results": [str(path) for path in results],
-        "counts": {status.value: n for status, n in outcomes(run)},
+        "counts": {status.value: n for status, n in status_counts(run)},
         "rows": run.rows,
         "seconds": round(run.seconds, 3),
         "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
@@ -63,36 +63,36 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
     } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
 
 
-def outcomes(run: RunInfo) -> list[tuple[Status, int]]:
-    """List the statuses that occur, in the order in which people read them."""
+def status_counts(run: RunInfo) -> list[tuple[Status, int]]:
+    """The statuses that occur, with their numbers of rows, in the order of `Status`."""
     return [(status, run.counts[status]) for status in Status if run.counts.get(status)]
 
 
 def headline(run: RunInfo) -> str:
-    """Say in one sentence how the run went."""
-    lost = untranslated(run)
+    """One sentence about how the run ended."""
+    untranslated_sentence = untranslated(run)
     if not run.rows:
-        return lost or "The input has no rows."
+        return untranslated_sentence or "The input has no rows."
 
     def count(statuses: Sequence[Status]) -> int:
         return sum(run.counts.get(status, 0) for status in statuses)
 
     done = count([status for status in Status if status.done])
-    if done == run.rows and not lost:
-        return f"All {run.rows:,} rows are done." if run.rows > 1 else "The one row is done."
+    if done == run.rows and not untranslated_sentence:
+        return f"All {run.rows:,} rows are done." if run.rows > 1 else "The only row is done."
     parts = [
         (count(_PLANNED), "to be sent"),
-        (done, "done" if not count(_PLANNED) else "there already"),
+        (done, "done" if not count(_PLANNED) else "already done"),
         (count(_TO_FIX), "to fix"),
         (count(_TO_REPEAT), "to run again"),
         (count([Status.REMOVED]), "removed"),
     ]
-    found = ", ".join(f"{n:,} {what}" for n, what in parts if n)
-    return f"Of {run.rows:,} {'rows' if run.rows > 1 else 'row'}: {found}. {lost}".rstrip()
+    phrases = ", ".join(f"{n:,} {phrase}" for n, phrase in parts if n)
+    return f"Of {run.rows:,} {'rows' if run.rows > 1 else 'row'}: {phrases}. {untranslated_sentence}".rstrip()
 
 
 def untranslated(run: RunInfo) -> str:
-    """Say how much of another tool's configuration has no row and needs a look; empty if nothing does."""
+    """A sentence about the objects of another tool's configuration that have no row and need attention; else empty."""
     source = run.translated
     if source is None or source.good:
         return ""
@@ -105,8 +105,8 @@ def untranslated(run: RunInfo) -> str:
 
 
 def sections(run: RunInfo) -> list[Section]:
-    """Gather the facts of the run under their headings; empty facts and empty sections are left out."""
-    found = [
+    """The facts about the run by heading, without empty facts and sections."""
+    all_sections = [
         Section(
             title="Run",
             facts=(
@@ -117,19 +117,22 @@ def sections(run: RunInfo) -> list[Section]:
                 ("Address", run.base_url),
                 ("Started", moment(run.started)),
                 ("Finished", moment(run.finished)),
-                ("Time taken", duration(run.seconds) if run.seconds else ""),
+                ("Duration", duration(run.seconds) if run.seconds else ""),
             ),
         ),
         Section(title="Requests", facts=tuple((_label(kind), f"{n:,}") for kind, n in run.requests.items())),
         Section(title="How the input was read", facts=tuple(_labelled(run.details))),
         Section(title="Settings", facts=tuple(_labelled(run.settings))),
     ]
-    kept = [Section(title=section.title, facts=tuple(fact for fact in section.facts if fact[1])) for section in found]
-    return [section for section in kept if section.facts]
+    filled = [
+        Section(title=section.title, facts=tuple((label, text) for label, text in section.facts if text))
+        for section in all_sections
+    ]
+    return [section for section in filled if section.facts]
 
 
 def moment(text: str) -> str:
-    """Show an ISO 8601 time to the second in UTC; anything else stays as it is."""
+    """Format an ISO 8601 time as UTC, to the second; any other text is returned unchanged."""
     try:
         parsed = datetime.fromisoformat(text)
         if parsed.tzinfo is None:
@@ -140,7 +143,7 @@ def moment(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Show a length of time as people say it: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    """Format a number of seconds: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -165,6 +168,6 @@ def _labelled(facts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _label(key: str) -> str:
-    """Turn a setting's key into words: `on_existing` becomes `On existing`."""
-    words = key.replace("_", " ").replace("-", " ").strip()
-    return words[:1].upper() + words[1:]
+    """Convert a setting's key to a label: `on_existing` becomes `On existing`."""
+    label = key.replace("_", " ").replace("-", " ").strip()
+    return label[:1].upper() + label[1:]

@@ -1,4 +1,4 @@
-"""`check` and `plan` tell what would happen, and never more than they know."""
+"""`check` and `plan` report what would happen, but never more than they know."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ BAD = [*GOOD, imap("a"), imap("d", port="many")]
 
 
 @pytest.mark.parametrize("fault", ["login-refused", "list-shape"])
-def test_a_plan_that_did_not_see_the_account_foretells_nothing(desk: Desk, sandbox: Sandbox, fault: str) -> None:
+def test_a_plan_that_could_not_list_the_account_predicts_nothing(desk: Desk, sandbox: Sandbox, fault: str) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault=fault),)))
     sheet = desk.sheet("hosts.csv", BAD)
     planned, as_json = desk("plan", sheet, "--results", "planned.csv"), desk("plan", sheet, "--json")
     assert (planned.exit_code, as_json.exit_code) == (3, 3)
     assert "will create" not in planned.stdout
-    assert "expect" not in planned.stdout
-    assert "What run would send is unknown." in planned.stdout
+    assert "A run would send" not in planned.stdout
+    assert "The plan stopped too early to know what a run would send." in planned.stdout
     assert as_json.json["counts"] == {"invalid": 1, "duplicate": 1, "not_attempted": 3}
     assert as_json.json["expected_seconds"] is None
     assert f"Stopped early: {as_json.json['stopped']}" in planned.stdout
     assert [row["status"] for row in desk.results("planned.csv")] == [*["not_attempted"] * 3, "duplicate", "invalid"]
 
 
-def test_a_plan_of_what_may_not_exist_knows_that_nothing_is_sent(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_plan_with_on_existing_fail_sends_nothing_if_a_monitor_exists(desk: Desk, sandbox: Sandbox) -> None:
     desk.run(desk.sheet("a.csv", [imap("a")]))
     planned = desk("plan", desk.sheet("hosts.csv", GOOD), "--on-existing", "fail")
-    assert (planned.exit_code, "Run will send nothing." in planned.stdout) == (1, True)
+    assert (planned.exit_code, "A run would send nothing." in planned.stdout) == (1, True)
     assert "will create" not in planned.stdout
 
 
-def test_what_stopped_a_run_is_in_its_object(desk: Desk, sandbox: Sandbox) -> None:
-    """Of run, of the history, of a report and of an undo; null where nothing did."""
+def test_the_json_object_says_what_stopped_a_run(desk: Desk, sandbox: Sandbox) -> None:
+    """That of run, runs and report; null if nothing did."""
     sheet = desk.sheet("hosts.csv", [imap("a")])
     assert desk("run", sheet, "--json").json["stopped"] is None
     assert desk("check", sheet, "--json").json["stopped"] is None
@@ -49,31 +49,34 @@ def test_what_stopped_a_run_is_in_its_object(desk: Desk, sandbox: Sandbox) -> No
     assert desk("report", stopped["run_id"], "--json").json["stopped"] == stopped["stopped"]
 
 
-def test_plan_takes_every_option_of_run() -> None:
+def test_plan_accepts_all_options_of_run() -> None:
     options = {name: {parameter.name for parameter in cli.commands[name].params} for name in ("run", "plan", "resume")}
     assert options["run"] - {"files"} == options["plan"] - {"file"}
     assert "strict" in options["resume"]
 
 
-def test_a_plan_of_the_first_rows_says_how_many_would_be_sent_now(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_plan_with_first_counts_only_those_rows(desk: Desk, sandbox: Sandbox) -> None:
     sheet = desk.sheet("hosts.csv", GOOD)
     planned = desk("plan", sheet, "--first", "2", "--rate", "1/s")
-    assert "Run will send 2 requests (--first 2); expect 2.0 s at 1 request a second." in planned.stdout
+    assert "A run would send 2 requests (--first 2) and take about 2.0 s at 1 request per second." in planned.stdout
     assert desk("plan", sheet, "--first", "1", "--rate", "1/s", "--json").json["expected_seconds"] == 1
-    assert "Run will send 3 requests; expect 3.0 s" in desk("plan", sheet, "--first", "9", "--rate", "1/s").stdout
+    assert (
+        "A run would send 3 requests and take about 3.0 s"
+        in desk("plan", sheet, "--first", "9", "--rate", "1/s").stdout
+    )
 
 
 @pytest.mark.parametrize(("option", "exit_code"), [(("--strict",), 1), (("--max-errors", "1"), 4)])
-def test_a_plan_stops_at_bad_rows_where_the_run_would(
+def test_a_plan_stops_at_invalid_rows_where_the_run_would(
     desk: Desk, sandbox: Sandbox, option: tuple[str, ...], exit_code: int
 ) -> None:
     planned = desk("plan", desk.sheet("bad.csv", BAD), *option)
-    assert (planned.exit_code, "Run will send nothing." in planned.stdout) == (exit_code, True)
+    assert (planned.exit_code, "A run would send nothing." in planned.stdout) == (exit_code, True)
     assert planned.exit_code == desk("run", desk.folder / "bad.csv", *option).exit_code
-    assert "Run will send 3 requests" in desk("plan", desk.sheet("good.csv", GOOD), *option).stdout
+    assert "A run would send 3 requests" in desk("plan", desk.sheet("good.csv", GOOD), *option).stdout
 
 
-def test_resume_sends_nothing_beside_bad_rows_if_told_so(desk: Desk, sandbox: Sandbox) -> None:
+def test_resume_with_strict_sends_nothing_if_rows_are_invalid(desk: Desk, sandbox: Sandbox) -> None:
     desk("run", desk.sheet("bad.csv", BAD), "--strict")
     assert desk("resume", "--strict").exit_code == 1
     assert sandbox.monitors() == []
@@ -81,7 +84,7 @@ def test_resume_sends_nothing_beside_bad_rows_if_told_so(desk: Desk, sandbox: Sa
     assert len(sandbox.monitors()) == 3
 
 
-def test_check_takes_the_folder_and_strictness_of_run_and_minds_neither(desk: Desk) -> None:
+def test_check_accepts_and_ignores_the_options_strict_and_output_of_run(desk: Desk) -> None:
     sheet = desk.sheet("bad.csv", BAD)
     plain, same = desk("check", sheet), desk("check", sheet, "--strict", "--output", "elsewhere")
     assert (plain.exit_code, same.exit_code) == (1, 1)
@@ -89,7 +92,7 @@ def test_check_takes_the_folder_and_strictness_of_run_and_minds_neither(desk: De
     assert not (desk.folder / "elsewhere").exists()
 
 
-def test_a_quiet_check_names_the_bad_cells_and_says_nothing_else(desk: Desk) -> None:
+def test_a_quiet_check_prints_only_the_invalid_cells(desk: Desk) -> None:
     sheet = desk.sheet("bad.csv", [*BAD, imap("e", port=110)])
     lines = desk("check", sheet).stdout.splitlines()
     assert any("warning" in line for line in lines)
@@ -99,10 +102,10 @@ def test_a_quiet_check_names_the_bad_cells_and_says_nothing_else(desk: Desk) -> 
     assert len(bad) == 2
 
 
-def test_one_row_is_spoken_of_as_one(desk: Desk, sandbox: Sandbox) -> None:
+def test_messages_about_one_row_are_in_the_singular(desk: Desk, sandbox: Sandbox) -> None:
     bad = desk.sheet("bad.csv", [imap("a"), imap("b", port="many")])
     assert "Stopped early: 1 row has errors, so --strict" in desk("plan", bad, "--strict").stdout
     assert "Stopped early: 1 row has errors; --max-errors" in desk("plan", bad, "--max-errors", "0").stdout
-    assert "Run will send 1 request; expect" in desk("plan", bad).stdout
+    assert "A run would send 1 request and take" in desk("plan", bad).stdout
     desk("run", bad)
     assert "Stopped early: 1 row already has its monitor" in desk("plan", bad, "--on-existing", "fail").stdout

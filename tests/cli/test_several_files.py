@@ -1,4 +1,4 @@
-"""Several files in one command are several runs, and each has results of its own."""
+"""Several files in one command are several runs, each with its own results."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def names_in(results: str) -> list[object]:
     return [row[header.index("name")].value for row in sheet.iter_rows(min_row=2)]
 
 
-def test_files_of_equal_names_have_results_of_their_own(desk: Desk, sandbox: Sandbox) -> None:
+def test_files_with_the_same_name_have_their_own_results(desk: Desk, sandbox: Sandbox) -> None:
     names = ["a/hosts.csv", "b/hosts.csv", "c/HOSTS.csv", "hosts.tsv", "d/hosts-csv.csv", "e/other.csv"]
     for number, name in enumerate(names):
         (desk.folder / name).parent.mkdir(exist_ok=True)
         desk.sheet(name, [imap(f"m{number}")])
     ended = desk("run", *names, "--json")
     assert ended.exit_code == ExitCode.DONE, ended
-    told = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert [one["input"] for one in told] == names
-    results = [path for one in told for path in one["results"]]
+    runs = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [run["input"] for run in runs] == names
+    results = [path for run in runs for path in run["results"]]
     assert len({path.casefold() for path in results}) == len(names)
     assert [names_in(path) for path in results] == [[f"m{number}"] for number in range(len(names))]
     assert Path(results[-1]) == Path("output/other-results.xlsx")

@@ -1,4 +1,4 @@
-"""A signal that strikes where an exception cannot be raised, or is wrapped, ends the command all the same."""
+"""A signal ends the command, even where its exception is dropped or wrapped."""
 
 from __future__ import annotations
 
@@ -17,35 +17,40 @@ SIGNALS = pytest.mark.parametrize(
 
 
 @SIGNALS
-def test_one_that_is_dropped_by_a_destructor_is_sent_again(number: signal.Signals, code: ExitCode) -> None:
-    class Falling:
+def test_a_signal_whose_exception_is_dropped_in_a_destructor_is_sent_again(
+    number: signal.Signals, code: ExitCode
+) -> None:
+    class SignalInDestructor:
         def __del__(self) -> None:
             signal.raise_signal(number)
 
-    def fall_and_wait() -> bool:
-        Falling()
+    def destroy_and_wait() -> bool:
+        SignalInDestructor()
         return threading.Event().wait(PATIENCE)
 
     interrupts = Interrupts(last=False)
     with pytest.raises(KeyboardInterrupt), interrupts:
-        fall_and_wait()
+        destroy_and_wait()
     assert interrupts.code is code
 
 
 @SIGNALS
-def test_one_that_is_wrapped_is_remembered(number: signal.Signals, code: ExitCode) -> None:
-    class Named:
+def test_a_signal_whose_exception_is_wrapped_is_recorded(number: signal.Signals, code: ExitCode) -> None:
+    class SignalInSetName:
         def __set_name__(self, owner: type, name: str) -> None:
             signal.raise_signal(number)
 
     interrupts = Interrupts(last=False)
     with pytest.raises((RuntimeError, KeyboardInterrupt)), interrupts:
-        type("Owner", (), {"member": Named()})
+        type("Owner", (), {"member": SignalInSetName()})
     assert interrupts.code is code
 
 
-def test_afterwards_signals_do_what_they_did_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+def test_the_former_handlers_are_restored() -> None:
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    before = handlers()
     with Interrupts(last=False):
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        assert handlers() != before
+    assert handlers() == before

@@ -71,7 +71,7 @@ def test_what_could_not_be_translated_is_told_by_every_command(
     desk("run", "mail.cfg", *WITH_PLAN, "--results", "run.html")
     page = (desk.folder / "run.html").read_text("utf-8")
     assert "rows are done" not in page
-    assert "one row is done" not in page
+    assert "only row is done" not in page
     assert words in html.unescape(page)
     assert desk("report", desk("runs", "--json").json[0]["run_id"], "--json").json["source"]["errors"] == errors
 

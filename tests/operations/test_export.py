@@ -1,4 +1,4 @@
-"""An export is accepted by run as it is: it changes nothing, changes one cell, or makes a copy."""
+"""run accepts an export: it changes nothing, only the edited fields, or creates a copy in another account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bulkload.monitors.header import map_header
 from bulkload.monitors.identity import differences
 from bulkload.monitors.validate import Valid, Validator
-from bulkload.operations.export import write_sheet
+from bulkload.operations.export import write_export
 from bulkload.readers.opening import open_source
 from bulkload.sandbox import SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
@@ -53,7 +53,7 @@ def edit(path: Path, row: int, column: str, text: str) -> None:
         assert sheet is not None
         (index,) = (cell.column for cell in sheet[1] if cell.value == column)
         cell = sheet.cell(row=row, column=index)
-        cell.value, cell.data_type = text, "s"  # text, as in a cell that has the format of text
+        cell.value, cell.data_type = text, "s"  # text, as in a cell formatted as text
         book.save(path)
         return
     import csv
@@ -67,8 +67,8 @@ def edit(path: Path, row: int, column: str, text: str) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("output", ["output", "elsewhere"])
-def test_an_export_says_exists_for_all(desk: Desk, suffix: str, output: str) -> None:
-    """Also in a folder that has never heard of these monitors, and with nothing named as different."""
+def test_every_row_of_an_export_exists(desk: Desk, suffix: str, output: str) -> None:
+    """Without a difference, and even if the folder's store does not know the monitors."""
     with running() as sandbox:
         before = fill(desk, sandbox)
         exported = desk("export", f"e{suffix}", "--json")
@@ -95,7 +95,7 @@ def test_an_export_says_exists_for_all(desk: Desk, suffix: str, output: str) -> 
         (9, "email", "other@example.com", {"email": "other@example.com"}),
     ],
 )
-def test_one_edited_cell_patches_that_field(
+def test_an_edited_cell_updates_only_that_field(
     desk: Desk, suffix: str, row: int, column: str, text: str, change: dict[str, object]
 ) -> None:
     with running() as sandbox:
@@ -107,11 +107,11 @@ def test_one_edited_cell_patches_that_field(
         before[row - 2] |= change
         assert list(sandbox.monitors()) == before
         assert sandbox.counts().get("patch", 0) == bool(change)
-        assert [one["status"] for one in results].count("updated") == bool(change)
+        assert [result["status"] for result in results].count("updated") == bool(change)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_export_makes_a_copy_in_another_account(desk: Desk, suffix: str) -> None:
+def test_an_export_creates_a_copy_in_another_account(desk: Desk, suffix: str) -> None:
     with running() as sandbox, running(SandboxOptions(user="copy@example.com", first_id=900_001)) as other:
         before = fill(desk, sandbox)
         desk("export", f"e{suffix}")
@@ -128,10 +128,10 @@ def test_an_export_makes_a_copy_in_another_account(desk: Desk, suffix: str) -> N
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_equal_monitors_are_told_apart_by_their_ids(desk: Desk, suffix: str) -> None:
-    """Here each row keeps its own monitor; in another account there is one of them, and the row that repeats it."""
-    twins = [{**imap("twin"), "type": "email-imap", "id": n, "interval": 15} for n in (5, 6, 7)]
-    with scripted(lambda asked: listed(*twins)) as server:
+def test_identical_monitors_are_distinguished_by_their_ids(desk: Desk, suffix: str) -> None:
+    """In the same account, each row has its own monitor; in another one, the repeated rows are duplicates."""
+    monitors = [{**imap("same"), "type": "email-imap", "id": n, "interval": 15} for n in (5, 6, 7)]
+    with scripted(lambda asked: listed(*monitors)) as server:
         desk.log_in_at(server.base_url)
         desk("export", f"e{suffix}")
         ended, results = desk.run(desk.folder / f"e{suffix}")
@@ -140,7 +140,7 @@ def test_equal_monitors_are_told_apart_by_their_ids(desk: Desk, suffix: str) -> 
         edit(desk.folder / f"e{suffix}", 3, "interval", "60")
         ended, results = desk.run(desk.folder / f"e{suffix}", "--on-existing", "update")
         assert [row["status"] for row in results] == ["exists", "updated", "exists"]
-        assert [(one.path, one.body) for one in server.asked if one.method == "PATCH"] == [
+        assert [(request.path, request.body) for request in server.asked if request.method == "PATCH"] == [
             ("/monitors/email-imap/6", {"interval": 60})
         ]
     with running() as other:
@@ -150,7 +150,7 @@ def test_equal_monitors_are_told_apart_by_their_ids(desk: Desk, suffix: str) -> 
         assert (results[1]["error"], len(other.monitors())) == ("Repeats row 2.", 1)
 
 
-def test_unknown_fields_are_passed_on_and_what_cannot_be_set_is_not(desk: Desk) -> None:
+def test_unknown_fields_are_exported_and_read_only_fields_are_not(desk: Desk) -> None:
     stored = {
         **{"type": "email-imap", "id": 5, **imap("a"), "access_type": "Edit", "has_sla": True, "sla_id": 4},
         **{"tls": True, "greeting": "* OK", "number_like": "7", "deep": {"a": [1, None]}, "nothing": None, "no": ""},
@@ -166,14 +166,14 @@ def test_unknown_fields_are_passed_on_and_what_cannot_be_set_is_not(desk: Desk) 
         desk.log_in_at(server.base_url)
         ended = desk("export", "e.csv")
         (row,) = desk.results("e.csv")
-        passed_on = {column: cell for column, cell in row.items() if column.startswith("api:")}
-        assert passed_on == {
+        api_cells = {column: cell for column, cell in row.items() if column.startswith("api:")}
+        assert api_cells == {
             **{"api:tls": "true", "api:greeting": "* OK", "api:number_like": '"7"', "api:deep": '{"a":[1,null]}'},
             **{"api:list": "[]", "api:spaced": '" x "', "api:lines": '"a\\r\\nb"'},
         }
         assert "s3cret" not in str(row)
         assert "t0ken" not in str(row)
-        assert "pop3_password is left out" in ended.stderr
+        assert "pop3_password is omitted" in ended.stderr
         assert desk.run(desk.folder / "e.csv", "--on-existing", "update")[1][0]["status"] == "exists"
         assert server.count("PATCH") == 0
     with running() as other:
@@ -181,8 +181,8 @@ def test_unknown_fields_are_passed_on_and_what_cannot_be_set_is_not(desk: Desk) 
         assert desk.run(desk.folder / "e.csv")[0].exit_code == 0
 
 
-def test_what_run_would_not_take_is_written_and_named(desk: Desk) -> None:
-    """The row does not vanish, and the others are as good as ever."""
+def test_values_that_run_would_reject_are_exported_and_reported(desk: Desk) -> None:
+    """The row is not omitted, and other rows are not affected."""
     bad = {**imap("b"), "type": "email-imap", "id": 6, "mode": "Q", "interval": 0}
     good = {**imap("a"), "type": "email-imap", "id": 5}
     with scripted(lambda asked: listed(bad, good)) as server:
@@ -209,7 +209,7 @@ def test_no_cell_is_a_formula(desk: Desk) -> None:
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
-def test_a_file_that_exists_is_left_alone_unless_told_otherwise(desk: Desk) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(desk: Desk) -> None:
     with running() as sandbox:
         fill(desk, sandbox)
         (desk.folder / "e.csv").write_text("mine")
@@ -231,14 +231,14 @@ def test_a_file_that_exists_is_left_alone_unless_told_otherwise(desk: Desk) -> N
         (Said(status=403, content={"errors": []}), 3),
     ],
 )
-def test_an_account_that_cannot_be_listed_leaves_no_file(desk: Desk, answer: Said, exit_code: int) -> None:
+def test_no_file_is_written_if_the_account_cannot_be_listed(desk: Desk, answer: Said, exit_code: int) -> None:
     with scripted(lambda asked: answer) as server:
         desk.log_in_at(server.base_url)
         assert desk("export", "e.csv").exit_code == exit_code
     assert not (desk.folder / "e.csv").exists()
 
 
-def test_an_empty_account_is_a_header(desk: Desk) -> None:
+def test_the_export_of_an_empty_account_has_only_a_header(desk: Desk) -> None:
     with running() as sandbox:
         desk.log_in_at(sandbox.base_url)
         for suffix in SUFFIXES:
@@ -247,8 +247,8 @@ def test_an_empty_account_is_a_header(desk: Desk) -> None:
             assert (ended.exit_code, ended.json["rows"]) == (0, 0)
 
 
-def test_numbers_as_strings_and_a_monitor_changed_by_hand(desk: Desk) -> None:
-    """What the list spells otherwise is no change; what somebody changed in between is, and is changed back."""
+def test_a_monitor_that_was_edited_after_the_export_is_changed_back(desk: Desk) -> None:
+    """The other monitors are not updated."""
     with running() as sandbox:
         before = fill(desk, sandbox)
         desk("export", "e.csv")
@@ -310,22 +310,22 @@ MONITOR = st.fixed_dictionaries(
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=60)
 @given(st.lists(MONITOR, max_size=4))
-def test_any_monitor_is_read_back_as_it_was_or_named(
+def test_every_monitor_is_read_back_unchanged_or_reported(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, monitors: list[dict[str, Any]]
 ) -> None:
-    """Every monitor has its row; a row without a note is valid, and differs from its monitor in nothing."""
+    """Every monitor has a row; a row without a note is valid and does not differ from its monitor."""
     items = [{"id": number, **monitor} for number, monitor in enumerate(monitors, 1)]
     path = tmp_path_factory.mktemp("export") / f"e{suffix}"
-    notes = write_sheet(path, items)
+    notes = write_export(path, items)
     with open_source(path, sheet=None, is_header=lambda cells: "run_id" in cells) as source:
         layout = map_header(source.header)
-        found = list(source.rows)
-    assert len(found) == len(items)
+        rows = list(source.rows)
+    assert len(rows) == len(items)
     validator = Validator(layout)
-    for row, item in zip(found, items, strict=True):
+    for row, item in zip(rows, items, strict=True):
         if any(note.startswith(f"Row {row.number}, ") for note in notes):
             continue
-        valid = validator.check(row)
-        assert isinstance(valid, Valid), (valid, item)
-        assert valid.monitor_id == str(item["id"])
-        assert differences(valid.config.body(), item) == {}, json.dumps(item)
+        result = validator.check(row)
+        assert isinstance(result, Valid), (result, item)
+        assert result.monitor_id == str(item["id"])
+        assert differences(result.config.body(), item) == {}, json.dumps(item)

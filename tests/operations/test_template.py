@@ -1,4 +1,4 @@
-"""The template is a file that bulkload itself accepts, and that helps whoever fills it in."""
+"""bulkload accepts the template, and the template explains every column."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows_of(path: Path) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv", "T.XLSX"])
-def test_the_examples_are_one_good_row_of_each_type(tmp_path: Path, name: str) -> None:
+def test_the_examples_are_one_valid_row_of_each_type(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     write_template(path)
     header, *rows = rows_of(path.rename(path.with_suffix(path.suffix.lower())))
@@ -54,7 +54,7 @@ def test_every_column_has_a_comment_and_every_choice_a_drop_down(tmp_path: Path)
     assert sheet.freeze_panes == "C2"
 
 
-def test_the_second_sheet_explains_every_column_and_alias(tmp_path: Path) -> None:
+def test_the_second_worksheet_explains_every_column_and_alias(tmp_path: Path) -> None:
     write_template(tmp_path / "t.xlsx")
     sheet = load_workbook(tmp_path / "t.xlsx")["columns"]
     explained = {row[0]: row for row in sheet.iter_rows(min_row=2, values_only=True)}
@@ -64,20 +64,20 @@ def test_the_second_sheet_explains_every_column_and_alias(tmp_path: Path) -> Non
 
 def test_every_example_in_the_table_of_columns_is_accepted() -> None:
     for field in FIELDS.values():
-        kind = "imap" if "email-imap" in field.types else "round-trip"
-        base = {"type": kind, "name": "x", "billing_plancode": "P"}
-        base |= {f.name: f.example for f in FIELDS.values() if f.required and f"email-{kind}" in f.types} | {
-            "type": kind
+        monitor_type = "imap" if "email-imap" in field.types else "round-trip"
+        base = {"type": monitor_type, "name": "x", "billing_plancode": "P"}
+        base |= {f.name: f.example for f in FIELDS.values() if f.required and f"email-{monitor_type}" in f.types} | {
+            "type": monitor_type
         }
         base[field.name] = field.example
         result = Validator(map_header(tuple(base))).check(RawRow(number=2, cells=tuple(base.values())))
         assert isinstance(result, Valid), result
 
 
-def test_a_file_that_exists_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     path = tmp_path / "mine.xlsx"
     path.write_bytes(b"mine")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_template(path)
     assert path.read_bytes() == b"mine"
     write_template(path, overwrite=True)
@@ -85,6 +85,6 @@ def test_a_file_that_exists_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.ods", "t", "no/such/folder/t.csv"])
-def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"\.$"):
         write_template(tmp_path / name)

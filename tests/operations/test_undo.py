@@ -1,4 +1,4 @@
-"""Undo takes back what one run created, nothing else, and can be cut short anywhere."""
+"""Undo deletes the monitors that one run created and no others, and can be interrupted at any time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.command_line import Asked, Desk, Said, by_hand, imap, listed,
 from tests.support.waiting import PATIENCE, wait_until
 
 
-def make(desk: Desk, sandbox: Sandbox, names: str, *arguments: object) -> str:
-    """Create one monitor per letter, in their order, and return the run's ID."""
+def run_rows(desk: Desk, sandbox: Sandbox, names: str, *arguments: object) -> str:
+    """Create one monitor per letter, in this order, and return the run's ID."""
     desk.log_in_at(sandbox.base_url)
     sheet = desk.sheet(f"{names}.csv", [imap(name, interval=15) for name in names])
     ended = desk("run", sheet, "--results", "results.csv", "--json", "--concurrency", "1", *arguments)
@@ -33,12 +33,12 @@ def names(sandbox: Sandbox) -> list[Any]:
     return sorted(str(monitor["name"]) for monitor in sandbox.monitors())
 
 
-def test_only_what_the_run_created_is_deleted(desk: Desk) -> None:
-    """Not what was there before, what another run created, what somebody else did, or what the run only found."""
+def test_only_monitors_that_the_run_created_are_deleted(desk: Desk) -> None:
+    """Monitors that existed before, and those of other runs, are kept."""
     with running() as sandbox:
-        first = make(desk, sandbox, "ab")
-        second = make(desk, sandbox, "bcd")
-        third = make(desk, sandbox, "e")
+        first = run_rows(desk, sandbox, "ab")
+        second = run_rows(desk, sandbox, "bcd")
+        third = run_rows(desk, sandbox, "e")
         ended = desk("undo", second, "--yes", "--json")
         assert (ended.exit_code, names(sandbox)) == (0, ["a", "b", "e"])
         assert (ended.json["undo"]["deleted"], ended.json["counts"]) == (2, {"exists": 1, "removed": 2})
@@ -49,9 +49,9 @@ def test_only_what_the_run_created_is_deleted(desk: Desk) -> None:
         assert names(sandbox) == []
 
 
-def test_undo_is_safe_to_repeat_and_the_sheet_can_be_run_again(desk: Desk) -> None:
+def test_undo_is_safe_to_repeat_and_the_file_can_be_run_again(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "abc")
+        run = run_rows(desk, sandbox, "abc")
         results = (desk.folder / "results.csv").read_bytes()
         assert desk("undo", run, "--yes").exit_code == 0
         removed = (desk.folder / "results.csv").read_bytes()
@@ -67,15 +67,15 @@ def test_undo_is_safe_to_repeat_and_the_sheet_can_be_run_again(desk: Desk) -> No
         assert names(sandbox) == ["a", "b", "c"]
 
 
-def test_what_was_edited_since_is_kept_and_its_fields_named(desk: Desk) -> None:
-    """In the preview, in the results and in JSON; and it goes once the edit is taken back."""
+def test_an_edited_monitor_is_kept_and_its_edited_fields_are_reported(desk: Desk) -> None:
+    """In the preview, in the results and in JSON; once the edit is reverted, the monitor is deleted."""
     with running() as sandbox:
-        run = make(desk, sandbox, "abc")
+        run = run_rows(desk, sandbox, "abc")
         edited = sandbox.monitors()[1]
         by_hand(sandbox, "PATCH", edited, interval=60, name="mine now")
-        seen = desk("undo", run, "--dry-run")
+        preview = desk("undo", run, "--dry-run")
         reason = "Edited since: name b → mine now; interval 15 → 60."
-        assert f"keep    row 3: {edited['id']}  imap  b  mx1.example.com  ({reason})" in seen.stdout
+        assert f"keep    row 3: {edited['id']}  imap  b  mx1.example.com  ({reason})" in preview.stdout
         for _ in range(2):
             ended = desk("undo", run, "--yes", "--json")
             assert (ended.exit_code, names(sandbox)) == (1, ["mine now"])
@@ -89,19 +89,19 @@ def test_what_was_edited_since_is_kept_and_its_fields_named(desk: Desk) -> None:
         assert {row["error"] for row in desk.results("results.csv")} == {""}
 
 
-def test_what_was_edited_since_goes_on_request(desk: Desk) -> None:
-    """The preview still names what was edited."""
+def test_an_edited_monitor_is_deleted_with_include_edited(desk: Desk) -> None:
+    """The preview still reports the edited fields."""
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         by_hand(sandbox, "PATCH", sandbox.monitors()[0], interval=60)
-        seen = desk("undo", run, "--include-edited", "--dry-run").stdout
-        assert "delete  row 2: 100001  imap  a  mx1.example.com  (Edited since: interval 15 → 60.)" in seen
+        preview = desk("undo", run, "--include-edited", "--dry-run").stdout
+        assert "delete  row 2: 100001  imap  a  mx1.example.com  (Edited since: interval 15 → 60.)" in preview
         ended = desk("undo", run, "--include-edited", "--yes")
         assert (ended.exit_code, names(sandbox)) == (0, [])
 
 
-def test_an_edit_between_the_preview_and_the_deletion_is_seen(desk: Desk) -> None:
-    """The list still shows what was asked for; the monitor itself does not, and is kept."""
+def test_a_monitor_that_is_edited_after_the_preview_is_kept(desk: Desk) -> None:
+    """The list still displays it as requested; the monitor that GET returns is edited."""
     state: dict[str, dict[str, object]] = {}
 
     def answer(asked: Asked) -> Said:
@@ -121,9 +121,9 @@ def test_an_edit_between_the_preview_and_the_deletion_is_seen(desk: Desk) -> Non
         assert "Deleted 0; gone already 0; kept 1." in ended.stdout
 
 
-def test_what_is_gone_counts_as_removed(desk: Desk) -> None:
+def test_a_monitor_that_no_longer_exists_counts_as_removed(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "abc")
+        run = run_rows(desk, sandbox, "abc")
         by_hand(sandbox, "DELETE", sandbox.monitors()[1])
         ended = desk("undo", run, "--yes", "--json")
         assert (ended.exit_code, names(sandbox)) == (0, [])
@@ -132,10 +132,10 @@ def test_what_is_gone_counts_as_removed(desk: Desk) -> None:
         assert ended.json["counts"] == {"removed": 3}
 
 
-def test_updated_rows_are_not_undone(desk: Desk) -> None:
-    """A run that changed another run's monitor did not create it."""
+def test_the_monitors_of_updated_rows_are_kept(desk: Desk) -> None:
+    """The run did not create them."""
     with running() as sandbox:
-        make(desk, sandbox, "a")
+        run_rows(desk, sandbox, "a")
         sheet = desk.sheet("b.csv", [imap("a", interval=5)])
         run = desk("run", sheet, "--on-existing", "update", "--json").json["run_id"]
         ended = desk("undo", run, "--yes")
@@ -143,9 +143,9 @@ def test_updated_rows_are_not_undone(desk: Desk) -> None:
         assert sandbox.counts().get("delete", 0) == 0
 
 
-def test_another_account_is_refused(desk: Desk) -> None:
+def test_undo_of_a_run_of_another_account_is_refused(desk: Desk) -> None:
     with running() as sandbox, running(SandboxOptions(user="other@example.com")) as other:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         desk.log_in_at(other.base_url, "other@example.com")
         ended = desk("undo", run, "--yes")
         assert ended.exit_code == 2
@@ -153,14 +153,14 @@ def test_another_account_is_refused(desk: Desk) -> None:
         assert (names(sandbox), other.counts()) == (["a", "b"], {})
 
 
-def test_where_nobody_answers_nothing_is_deleted(desk: Desk) -> None:
-    """It is shown all the same; machines, to which nothing is shown, have to say yes beforehand."""
+def test_without_an_answer_nothing_is_deleted(desk: Desk) -> None:
+    """The preview is printed nevertheless; with --json or --quiet, which print none, --yes is required."""
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         sandbox.forget_requests()
         ended = piped(run, "")
         assert (ended.returncode, ended.stdout.count("delete  row")) == (2, 2)
-        assert "Nothing was deleted, because there was no answer; add --yes" in ended.stderr
+        assert "Nothing was deleted, because the question was not answered; add --yes" in ended.stderr
         for silent in ("--json", "--quiet"):
             ended = piped(run, "y\n", silent)
             assert (ended.returncode, ended.stdout, "--yes" in ended.stderr) == (2, "", True)
@@ -173,15 +173,15 @@ def test_where_nobody_answers_nothing_is_deleted(desk: Desk) -> None:
     ("answer", "exit_code", "left"), [("y\n", 0, []), ("YES", 0, []), ("n\n", 1, ["a", "b"]), ("\ny\n", 1, ["a", "b"])]
 )
 @pytest.mark.parametrize("logs", ["text", "json"])
-def test_a_pipe_may_answer(desk: Desk, answer: str, exit_code: int, left: list[str], logs: str) -> None:
+def test_the_answer_can_come_from_a_pipe(desk: Desk, answer: str, exit_code: int, left: list[str], logs: str) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         ended = piped(run, answer, "--log-format", logs)
         assert (ended.returncode, names(sandbox)) == (exit_code, left)
         assert ended.stdout.count("delete  row") == 2
         (line,) = ended.stderr.splitlines()
-        said = line if logs == "text" else json.loads(line)["message"]
-        assert said.startswith("Delete 2 monitors? This cannot be undone.")
+        message = line if logs == "text" else json.loads(line)["message"]
+        assert message.startswith("Delete 2 monitors? This cannot be undone.")
 
 
 def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -191,17 +191,19 @@ def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize(("answer", "exit_code", "left"), [("n", 1, ["a", "b"]), ("y", 0, [])])
-def test_a_terminal_is_asked_after_it_was_shown(desk: Desk, answer: str, exit_code: int, left: list[str]) -> None:
+def test_on_a_terminal_the_question_follows_the_preview(
+    desk: Desk, answer: str, exit_code: int, left: list[str]
+) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         master, slave = pty.openpty()
         command = [sys.executable, "-m", "bulkload", "undo", run]
         process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
         os.close(slave)
-        seen = b""
-        while b"cannot be undone" not in seen and select.select([master], [], [], PATIENCE)[0]:
-            seen += os.read(master, 4096)
-        assert seen.count(b"delete  row") == 2
+        output = b""
+        while b"cannot be undone" not in output and select.select([master], [], [], PATIENCE)[0]:
+            output += os.read(master, 4096)
+        assert output.count(b"delete  row") == 2
         assert names(sandbox) == ["a", "b"]
         os.write(master, f"{answer}\n".encode())
         assert process.wait(PATIENCE) == exit_code
@@ -215,11 +217,11 @@ def start(run: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [1, 4])
-def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
-    """No monitor is asked to go twice that answered, and every row is told right in the end."""
-    unanswered = Rule(fault="stall-after", on=("delete",), at=tuple(range(number, 9)))
-    with running(faults=Faults(rules=(unanswered,))) as sandbox:
-        run = make(desk, sandbox, "abcdefgh")
+def test_a_killed_undo_can_be_repeated(desk: Desk, number: int) -> None:
+    """In the end, all monitors are deleted, and every row is reported as removed."""
+    no_response = Rule(fault="stall-after", on=("delete",), at=tuple(range(number, 9)))
+    with running(faults=Faults(rules=(no_response,))) as sandbox:
+        run = run_rows(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
             wait_until(lambda: sandbox.counts().get("delete", 0) >= number, process)
             process.kill()
@@ -231,10 +233,10 @@ def test_a_killed_undo_is_simply_done_again(desk: Desk, number: int) -> None:
         assert ended.json["undo"]["gone"] <= 2
 
 
-def test_ctrl_c_lets_what_is_in_flight_finish(desk: Desk) -> None:
-    """The store and the results tell exactly what is left, and the message how to go on."""
+def test_ctrl_c_lets_requests_in_flight_finish(desk: Desk) -> None:
+    """The store and the results contain exactly the remaining monitors, and the message says how to continue."""
     with running(faults=Faults(rules=(Rule(fault="slow", on=("delete",), seconds=1.0),))) as sandbox:
-        run = make(desk, sandbox, "abcdefgh")
+        run = run_rows(desk, sandbox, "abcdefgh")
         with start(run, "--concurrency", "2") as process:
             wait_until(lambda: sandbox.counts().get("delete", 0) >= 1, process)
             process.send_signal(signal.SIGINT)
@@ -250,17 +252,17 @@ def test_ctrl_c_lets_what_is_in_flight_finish(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("fault", ["drop-after", "error-after", "token-401", "throttle", "error-before"])
-def test_a_delete_is_repeated_until_it_is_answered(desk: Desk, fault: str) -> None:
+def test_a_delete_is_repeated_until_it_succeeds(desk: Desk, fault: str) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "abcd")
+        run = run_rows(desk, sandbox, "abcd")
         sandbox.set_faults(Faults(rules=(Rule(fault=fault, on=("delete",), attempts=1, seconds=0.0),)))
         ended = desk("undo", run, "--yes", "--json")
         assert (ended.exit_code, names(sandbox), ended.json["undo"]["deleted"]) == (0, [], 4)
 
 
-def test_a_role_that_may_not_delete_stops_it_at_once(desk: Desk) -> None:
+def test_a_role_that_may_not_delete_stops_undo_at_once(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "abcdefgh")
+        run = run_rows(desk, sandbox, "abcdefgh")
         sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("delete",)),)))
         ended = desk("undo", run, "--yes", "--concurrency", "2")
         assert (ended.exit_code, len(names(sandbox)), sandbox.counts()["delete"] <= 2) == (3, 8, True)
@@ -268,21 +270,25 @@ def test_a_role_that_may_not_delete_stops_it_at_once(desk: Desk) -> None:
         assert {row["status"] for row in desk.results("results.csv")} == {"created"}
 
 
-def test_what_the_api_does_not_let_go_is_kept_with_its_words(desk: Desk) -> None:
+def test_a_monitor_that_the_api_refuses_to_delete_is_kept_with_the_apis_message(desk: Desk) -> None:
     monitors = {str(n): {"id": n, "type": "email-imap", **imap(name)} for n, name in ((1, "a"), (2, "b"))}
     for monitor in monitors.values():
         monitor["type"] = "email-imap"
-    made: list[str] = []
+    created_ids: list[str] = []
 
     def answer(asked: Asked) -> Said:
-        number = asked.path.rpartition("/")[2]
+        last_part = asked.path.rpartition("/")[2]
         if asked.method == "POST":
-            made.append(str(len(made) + 1))
-            return Said(content={"id": made[-1]})
+            created_ids.append(str(len(created_ids) + 1))
+            return Said(content={"id": created_ids[-1]})
         if asked.method == "GET":
-            return listed(*(monitors[one] for one in made)) if number == "monitors" else Said(content=monitors[number])
+            return (
+                listed(*(monitors[monitor_id] for monitor_id in created_ids))
+                if last_part == "monitors"
+                else Said(content=monitors[last_part])
+            )
         refusal = {"errors": [{"code": 400, "message": "in use by an SLA"}]}
-        return Said(status=204) if number == "1" else Said(status=400, content=refusal)
+        return Said(status=204) if last_part == "1" else Said(status=400, content=refusal)
 
     with scripted(answer) as server:
         desk.log_in_at(server.base_url)
@@ -295,15 +301,15 @@ def test_what_the_api_does_not_let_go_is_kept_with_its_words(desk: Desk) -> None
 
 
 @pytest.mark.parametrize("odd", [{"id": 8}, {"type": "email-pop"}, {}, {"id": 7, "type": "email-imap"}])
-def test_a_monitor_that_comes_back_as_something_else_is_not_deleted(desk: Desk, odd: dict[str, object]) -> None:
+def test_nothing_is_deleted_if_get_returns_another_monitor(desk: Desk, odd: dict[str, object]) -> None:
     stored = {**imap("a"), "id": 7, "type": "email-imap"}
-    there: list[dict[str, object]] = []
+    existing: list[dict[str, object]] = []
 
     def answer(asked: Asked) -> Said:
         if asked.method == "POST":
-            there.append(stored)
+            existing.append(stored)
             return Said(content={"id": "7"})
-        return listed(*there) if asked.path == "/monitors" else Said(content=stored | odd if len(odd) == 1 else odd)
+        return listed(*existing) if asked.path == "/monitors" else Said(content=stored | odd if len(odd) == 1 else odd)
 
     with scripted(answer) as server:
         desk.log_in_at(server.base_url)
@@ -314,18 +320,18 @@ def test_a_monitor_that_comes_back_as_something_else_is_not_deleted(desk: Desk, 
 
 
 @pytest.mark.parametrize("fault", ["list-empty", "list-shape", "list-repeat", "page-before", "redirect"])
-def test_an_odd_list_stops_it_before_anything_is_deleted(desk: Desk, fault: str) -> None:
+def test_an_unreliable_list_stops_undo_before_anything_is_deleted(desk: Desk, fault: str) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         sandbox.set_faults(Faults(rules=(Rule(fault=fault, on=("list",), status=200 if "page" in fault else None),)))
         ended = desk("undo", run, "--yes")
         assert (ended.exit_code, names(sandbox)) == (3, ["a", "b"])
         assert sandbox.counts().get("delete", 0) == 0
 
 
-def test_monitors_deleted_by_hand_are_undone_on_the_users_word(desk: Desk) -> None:
+def test_monitors_that_were_deleted_by_hand_count_as_removed_with_trust_list(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         for monitor in sandbox.monitors():
             by_hand(sandbox, "DELETE", monitor)
         assert desk("undo", run, "--yes").exit_code == 3
@@ -333,12 +339,12 @@ def test_monitors_deleted_by_hand_are_undone_on_the_users_word(desk: Desk) -> No
         assert (ended.exit_code, ended.json["counts"]) == (0, {"removed": 2})
 
 
-def test_a_row_in_doubt_is_looked_up_and_then_taken_back(desk: Desk) -> None:
-    """Its monitor shows only after the run has ended; undo finds it and deletes it too."""
+def test_the_monitor_of_a_row_in_doubt_is_looked_up_and_deleted(desk: Desk) -> None:
+    """It is listed only after the run has ended."""
     faults = Faults(rules=(Rule(fault="error-after", names=("b",)),), visible_after=1.0)
     desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "60")
     with running(faults=faults) as sandbox:
-        run = make(desk, sandbox, "ab")
+        run = run_rows(desk, sandbox, "ab")
         assert [row["status"] for row in desk.results("results.csv")] == ["created", "unknown"]
         while desk("undo", run, "--dry-run", "--trust-list", "--json").json["undo"]["in_doubt"]:
             assert names(sandbox) == ["a", "b"]
@@ -346,18 +352,18 @@ def test_a_row_in_doubt_is_looked_up_and_then_taken_back(desk: Desk) -> None:
         assert (ended.exit_code, ended.json["undo"]["deleted"], names(sandbox)) == (0, 2, [])
 
 
-def test_a_held_store_is_left_alone(desk: Desk) -> None:
+def test_undo_stops_if_the_store_is_locked(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "a")
+        run = run_rows(desk, sandbox, "a")
         with Store(desk.folder / "output") as store:
             store.lock()
             assert desk("undo", run, "--yes").exit_code == 5
         assert names(sandbox) == ["a"]
 
 
-def test_it_keeps_inside_the_rate(desk: Desk) -> None:
+def test_undo_respects_the_rate(desk: Desk) -> None:
     with running() as sandbox:
-        run = make(desk, sandbox, "abcdefghijkl")
+        run = run_rows(desk, sandbox, "abcdefghijkl")
         sandbox.set_faults(Faults(rate_limit=18))  # fewer than the requests of the undo, more than the rate
         ended = desk("undo", run, "--yes", "--rate", "10", "--json")
         assert (ended.exit_code, ended.json["requests"]["throttled"]) == (0, 0)
@@ -365,18 +371,18 @@ def test_it_keeps_inside_the_rate(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("run", ["nothing", "20260314T021500-1f3a"])
-def test_an_unknown_run_is_a_sentence(desk: Desk, run: str) -> None:
+def test_an_unknown_run_is_reported_in_a_sentence(desk: Desk, run: str) -> None:
     with running() as sandbox:
-        make(desk, sandbox, "a")
+        run_rows(desk, sandbox, "a")
         ended = desk("undo", run, "--yes")
         assert (ended.exit_code, f"There is no run {run}." in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", [("undo", "", "--yes"), ("undo", " ", "--yes"), ("report", ""), ("resume", "")])
-def test_an_empty_run_id_means_no_run_although_there_is_only_one(desk: Desk, command: tuple[str, ...]) -> None:
-    """A script's variable that nobody has set is no reason to delete anything."""
+def test_an_empty_run_id_is_refused_even_if_there_is_only_one_run(desk: Desk, command: tuple[str, ...]) -> None:
+    """It may be an unset variable of a script."""
     with running() as sandbox:
-        make(desk, sandbox, "ab")
+        run_rows(desk, sandbox, "ab")
         sandbox.forget_requests()
         ended = desk(*command)
         assert (ended.exit_code, "The run ID is empty" in ended.stderr) == (2, True)

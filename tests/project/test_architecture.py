@@ -1,4 +1,4 @@
-"""Who may import what, from whom each library is used, and that every folder says so."""
+"""Which part may import which, which module may use which library, and that every folder documents it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 from tests.support.paths import ROOT
 
 PACKAGE = ROOT / "bulkload"
-SHARED = {"errors", "model", "clock", "protocols"}  # every room but the sandbox may import these
+SHARED = {"errors", "model", "clock", "protocols"}  # every part but the sandbox may import these
 BELOW = {"stages", "readers", "migration", "reports", "store", "alertsite", "monitors", "files", "sandbox", "settings"}
-MAY_IMPORT = {  # room → the rooms that it may import, from the top of the house to the bottom
+MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     "__init__": set(),
     "__main__": {"cli"},
     "cli": {"inbox", "operations", "reports", "settings", "files", "sandbox"},
@@ -25,12 +25,12 @@ MAY_IMPORT = {  # room → the rooms that it may import, from the top of the hou
     "settings": {"alertsite", "monitors"},
     **{name: set() for name in ("store", "alertsite", "monitors", "files", "sandbox", *SHARED)},
 }
-ONLY = {  # where a room may import one module of another only
+ONLY = {  # (part, imported part) → the only modules that it may import
     ("reports", "monitors"): {"bulkload.monitors.result_columns"},
     ("settings", "alertsite"): {"bulkload.alertsite.secrets"},
     ("settings", "monitors"): {"bulkload.monitors.values"},
 }
-HOMES = {  # library → the only modules that import it
+LIBRARY_USERS = {  # library → the only modules that may import it
     "aiohttp": {"alertsite", "inbox/notify", "sandbox"},
     "click": {"cli"},
     "defusedxml": {"migration/documents"},
@@ -38,7 +38,7 @@ HOMES = {  # library → the only modules that import it
     "filelock": {"store/lock"},
     "idna": {"monitors/hosts", "store/accounts"},
     "jinja2": {"reports/html_page"},
-    "openpyxl": {"operations/template"},
+    "openpyxl": {"operations/template_workbook"},
     "prometheus_client": {"inbox/metrics"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
     "pydantic_core": {"store/database", "store/runs"},
@@ -55,13 +55,13 @@ HOMES = {  # library → the only modules that import it
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module by its dotted name, parsed."""
+    """All modules by dotted name, parsed."""
     names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))}
     return {name.removesuffix(".__init__"): ast.parse(path.read_text("utf-8")) for path, name in names.items()}
 
 
 def imported_by(name: str, *, at_start: bool = False) -> Iterator[str]:
-    """The modules that a module imports, wherever in it; `at_start`: only those that its own import needs."""
+    """The modules that a module imports, anywhere or only when it is itself imported (`at_start`)."""
     for node in _statements(modules()[name]) if at_start else ast.walk(modules()[name]):
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{name}: relative import"
@@ -78,36 +78,36 @@ def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node
 
 
-def room(name: str) -> str:
-    """The folder of the package that a module is in, or the module itself if it is in none."""
+def part_of(name: str) -> str:
+    """The folder of a module, or the module itself if it is in none."""
     return [*name.split("."), "__init__"][1]
 
 
-def test_every_module_imports_only_what_its_room_may() -> None:
+def test_every_module_imports_only_what_its_part_may() -> None:
     forbidden = []
     for name in modules():
-        allowed = MAY_IMPORT[room(name)] | (SHARED if room(name) != "sandbox" else set())
+        allowed = MAY_IMPORT[part_of(name)] | (SHARED if part_of(name) != "sandbox" else set())
         for imported in imported_by(name):
-            if not imported.startswith("bulkload.") or room(imported) == room(name):
+            if not imported.startswith("bulkload.") or part_of(imported) == part_of(name):
                 continue
-            only = ONLY.get((room(name), room(imported)), {imported})
-            if room(imported) not in allowed or imported not in only:
+            only = ONLY.get((part_of(name), part_of(imported)), {imported})
+            if part_of(imported) not in allowed or imported not in only:
                 forbidden.append(f"{name} imports {imported}")
     assert forbidden == []
 
 
-def test_every_library_has_one_home() -> None:
-    strays = []
+def test_libraries_are_imported_only_by_their_modules() -> None:
+    forbidden = []
     for name in modules():
         path = name.removeprefix("bulkload.").replace(".", "/")
         libraries = {imported.partition(".")[0] for imported in imported_by(name)} - {"bulkload"}
-        for library in libraries - (sys.stdlib_module_names - HOMES.keys()):
-            if not any(path == home or path.startswith(f"{home}/") for home in HOMES[library]):
-                strays.append(f"{name} imports {library}")
-    assert strays == []
+        for library in libraries - (sys.stdlib_module_names - LIBRARY_USERS.keys()):
+            if not any(path == user or path.startswith(f"{user}/") for user in LIBRARY_USERS[library]):
+                forbidden.append(f"{name} imports {library}")
+    assert forbidden == []
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_there_are_no_import_cycles() -> None:
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -121,16 +121,16 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         visit(name, ())
 
 
-def test_every_folder_says_what_comes_in_and_out_and_what_it_may_import() -> None:
+def test_every_folder_documents_input_output_and_imports() -> None:
     folders = [path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]
     docstrings = {folder: ast.get_docstring(modules()[f"bulkload.{folder}"]) or "" for folder in folders}
     assert [
-        (folder, part)
+        (folder, label)
         for folder, docstring in docstrings.items()
-        for part in ("In:", "Out:", "May import:")
-        if part not in docstring
+        for label in ("In:", "Out:", "May import:")
+        if label not in docstring
     ] == []
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [name for name, tree in modules().items() if not ast.get_docstring(tree)] == []

@@ -1,4 +1,4 @@
-"""What README.md says is so: its commands run, its tables name what the program knows."""
+"""The commands in README.md work, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ SET_UP = [line for line in SHELL if line.startswith(("python3 -m venv", ".venv/b
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the samples, as a fresh checkout has them."""
+    """A folder with the samples, as in a fresh checkout."""
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     return tmp_path
 
 
 @pytest.fixture
 def account(folder: Path) -> Iterator[dict[str, str]]:
-    """An account, and the environment that the README tells people to set."""
+    """An account, with the environment variables that the README names."""
     with running() as sandbox:
         secret = folder / ".alertsite-password"
         secret.write_text(sandbox.options.password + "\n")
@@ -55,13 +55,13 @@ def account(folder: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def test_set_up_is_two_commands_of_one_line() -> None:
+def test_the_setup_is_two_commands_of_one_line() -> None:
     assert len(SET_UP) == 2
     assert SET_UP[0].endswith(".venv/bin/bulkload run samples/mail-hosts.csv --sandbox")
     assert SET_UP[1].endswith(".venv/bin/python -m pytest -q")
 
 
-def test_the_first_command_creates_and_typed_again_finds_everything(folder: Path) -> None:
+def test_the_first_command_creates_all_rows_and_finds_them_when_repeated(folder: Path) -> None:
     command = SET_UP[0].rpartition("&&")[2].replace(".venv/bin/", "")
     first, second = (_bulkload(command + " --rate 100", folder) for _ in range(2))
     assert re.search(r"^created +42$", first.stdout, re.MULTILINE)
@@ -70,12 +70,12 @@ def test_the_first_command_creates_and_typed_again_finds_everything(folder: Path
     assert (folder / "output/mail-hosts-results.xlsx").is_file()
 
 
-def test_the_commands_for_an_account_work_in_their_order(folder: Path, account: dict[str, str]) -> None:
+def test_the_commands_for_an_account_work_in_order(folder: Path, account: dict[str, str]) -> None:
     lines = [line for line in SHELL if line.startswith("bulkload ") and "hosts.xlsx" in line]
     assert len(lines) >= 5
     for line in lines:
         done = _bulkload(line, folder, account)
-        # trying two rows leaves the others for the next run
+        # --first leaves the other rows for the next run
         assert done.returncode == (ExitCode.ROWS_LEFT if "--first" in line else ExitCode.DONE), (line, done)
 
 
@@ -87,24 +87,24 @@ def test_the_example_of_every_tool_works(line: str, folder: Path) -> None:
     assert checked.returncode == ExitCode.DONE, checked
 
 
-def test_every_command_of_the_table_exists_and_none_is_missing() -> None:
+def test_the_table_of_commands_is_complete() -> None:
     named = set(re.findall(r"^\| `bulkload (\w+)", README, re.MULTILINE))
     assert named == set(cli.commands)
 
 
-def test_the_table_of_columns_names_every_field() -> None:
+def test_the_table_of_columns_is_complete() -> None:
     table = README[README.index("| Column | Rule |") : README.index("Files:")]
     named = {name for row in table.splitlines() if "|" in row for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert named == set(FIELDS) | {"monitor_id"}
 
 
-def test_the_table_of_statuses_is_the_programs_own() -> None:
+def test_the_table_of_statuses_is_complete() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*?) ?\|$", README, re.MULTILINE)
     planned = (Status.WILL_CREATE, Status.WILL_UPDATE)
     assert dict(rows) == {status.value: status.next_step for status in Status if status not in planned}
 
 
-def test_the_table_of_exit_codes_is_the_programs_own() -> None:
+def test_the_table_of_exit_codes_is_complete() -> None:
     table = README[README.index("| Exit code |") : README.index("`--json` prints")]
     assert {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in cell.split(",")} == {
         int(code) for code in ExitCode
@@ -112,7 +112,7 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "bulkload/README.md", "samples/migration.md", ".github/CONTRIBUTING.md"])
-def test_every_file_that_is_linked_is_there(page: str) -> None:
+def test_every_linked_file_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     assert [target for target in targets if not ((ROOT / page).parent / target).exists()] == []
@@ -132,19 +132,19 @@ def test_the_architecture_names_files_that_exist() -> None:
     assert [path for path in named if not any((root / path).exists() for root in (ROOT, ROOT / "bulkload"))] == []
 
 
-def test_the_architecture_says_what_may_import_what() -> None:
+def test_the_architecture_documents_the_import_contract() -> None:
     table = ARCHITECTURE[ARCHITECTURE.index("## What may import what") : ARCHITECTURE.index("## Where to add things")]
     rows = dict(re.findall(r"^\| ((?:`\w+` ?)+) \| ([^|]+) \|$", table, re.MULTILINE))
-    said = {part: names for parts, names in rows.items() for part in re.findall(r"\w+", parts)}
-    words = {"everything below": BELOW, "nothing": set()}
-    for part, names in said.items():
-        rooms = words.get(names) or {name.strip("` ").partition(".")[0] for name in names.split(",")} - {"nothing"}
-        assert rooms == MAY_IMPORT[part], part
-    assert said.keys() == MAY_IMPORT.keys() - SHARED - {"__init__", "__main__"}
+    documented = {part: names for parts, names in rows.items() for part in re.findall(r"\w+", parts)}
+    groups = {"everything below": BELOW, "nothing": set()}
+    for part, names in documented.items():
+        allowed = groups.get(names) or {name.strip("` ").partition(".")[0] for name in names.split(",")} - {"nothing"}
+        assert allowed == MAY_IMPORT[part], part
+    assert documented.keys() == MAY_IMPORT.keys() - SHARED - {"__init__", "__main__"}
 
 
 def _bulkload(line: str, folder: Path, account: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a line of the README; the account is the caller's, and time is not wasted on pacing."""
+    """Run a command line of the README with the caller's account, at a high rate."""
     program, *arguments = shlex.split(line)
     assert program == "bulkload"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ALERTSITE", "BULKLOAD"))}

@@ -1,4 +1,4 @@
-"""The samples for unattended use are accepted, and really run, by the programs that they are for."""
+"""systemd, cron and Kubernetes accept the samples for unattended use, and cron runs its sample."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ from tests.support.paths import SAMPLES
 PROGRAM = Path(sys.executable).parent / "bulkload"
 INSTALLED = "/opt/bulkload/bin/bulkload"  # where the samples put it
 MOST_EXPOSED = 20  # tenths; systemd calls up to 2.0 "OK", and starts "MEDIUM" at 5.0
-PATIENCE = 90.0  # seconds; cron starts its jobs at full minutes
+PATIENCE = 90.0  # seconds; cron starts jobs at full minutes
 CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
 def commands(sample: str) -> list[list[str]]:
-    """How a sample calls bulkload: the arguments behind the program's name."""
+    """The arguments with which a sample calls bulkload inbox."""
     text = re.sub(r"^\s*#.*$", "", (SAMPLES / sample).read_text("utf-8"), flags=re.MULTILINE)
-    found = [line for line in text.splitlines() if re.search(r"bulkload\"?,? inbox", line)]
-    return [re.findall(r"[^\s\[\],\"]+", line.partition("inbox")[2]) for line in found]
+    lines = [line for line in text.splitlines() if re.search(r"bulkload\"?,? inbox", line)]
+    return [re.findall(r"[^\s\[\],\"]+", line.partition("inbox")[2]) for line in lines]
 
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[str]:
-    """The units, with the program where it is on this machine."""
-    found = []
+    """The units, with the path of the program on this machine."""
+    paths = []
     for unit in sorted((SAMPLES / "systemd").iterdir()):
         text = unit.read_text("utf-8").replace(INSTALLED, str(PROGRAM))
         (tmp_path / unit.name).write_text(text, "utf-8")
-        found.append(str(tmp_path / unit.name))
-    return found
+        paths.append(str(tmp_path / unit.name))
+    return paths
 
 
 @needs_systemd
-def test_systemd_has_nothing_to_object_to_in_the_units(units: list[str]) -> None:
+def test_systemd_accepts_the_units(units: list[str]) -> None:
     assert len(units) == 2
     ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 @needs_systemd
-def test_systemd_objects_to_a_unit_with_a_mistake(units: list[str]) -> None:
-    """Or the test above would show nothing."""
+def test_systemd_rejects_a_unit_with_a_mistake(units: list[str]) -> None:
+    """Otherwise, the test above would prove nothing."""
     service = Path(units[0])
     service.write_text(service.read_text("utf-8").replace("DynamicUser=yes", "DynamicUser=perhaps"), "utf-8")
     ended = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
@@ -65,7 +65,7 @@ def test_systemd_objects_to_a_unit_with_a_mistake(units: list[str]) -> None:
 
 
 @needs_systemd
-def test_the_service_is_hardly_exposed(units: list[str]) -> None:
+def test_the_service_is_hardened(units: list[str]) -> None:
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", units[0]]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if "unrecognized option" in ended.stderr:
@@ -73,7 +73,7 @@ def test_the_service_is_hardly_exposed(units: list[str]) -> None:
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_service_is_what_it_promises() -> None:
+def test_the_service_has_its_own_user_and_reads_the_password_as_a_credential() -> None:
     text = (SAMPLES / "systemd" / "bulkload.service").read_text("utf-8")
     for line in ("DynamicUser=yes", "ProtectSystem=strict", "StateDirectory=bulkload"):
         assert f"\n{line}\n" in text
@@ -81,7 +81,7 @@ def test_the_service_is_what_it_promises() -> None:
     assert not re.search(r"^Environment=.*PASSWORD", text, re.MULTILINE)
 
 
-def test_the_cron_job_keeps_the_password_a_secret_and_one_job_at_a_time() -> None:
+def test_the_kubernetes_job_protects_the_password_and_never_runs_twice_at_once() -> None:
     documents: list[dict[str, Any]] = list(yaml.safe_load_all((SAMPLES / "kubernetes.yaml").read_text("utf-8")))
     claim, job = documents
     assert (claim["kind"], job["kind"], job["spec"]["concurrencyPolicy"]) == (
@@ -104,7 +104,7 @@ def test_the_cron_job_keeps_the_password_a_secret_and_one_job_at_a_time() -> Non
 
 
 @pytest.mark.parametrize("sample", ["crontab", "systemd/bulkload.service", "kubernetes.yaml"])
-def test_every_sample_is_installed_by_three_lines_and_calls_what_there_is(sample: str, tmp_path: Path) -> None:
+def test_three_lines_install_each_sample_and_its_command_exists(sample: str, tmp_path: Path) -> None:
     lines = (SAMPLES / sample).read_text("utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if "these three lines" in line) + 1
     steps = [line for line in lines[start : start + 4] if line.startswith("#   ")]
@@ -117,16 +117,16 @@ def test_every_sample_is_installed_by_three_lines_and_calls_what_there_is(sample
 
 
 @pytest.mark.parametrize("sample", ["crontab", "systemd/bulkload.service"])
-def test_the_program_is_called_where_the_sample_installs_it(sample: str) -> None:
+def test_the_sample_calls_the_program_where_it_installs_it(sample: str) -> None:
     text = (SAMPLES / sample).read_text("utf-8")
-    made = re.findall(r"venv (\S+) && sudo (\S+)/pip install \.$", text, re.MULTILINE)
+    installed = re.findall(r"venv (\S+) && sudo (\S+)/pip install \.$", text, re.MULTILINE)
     called = re.findall(r"^[^#\n]*?(/\S+) inbox", text, re.MULTILINE)
-    assert (made, called) == ([("/opt/bulkload", "/opt/bulkload/bin")], [INSTALLED])
+    assert (installed, called) == ([("/opt/bulkload", "/opt/bulkload/bin")], [INSTALLED])
 
 
 @pytest.mark.skipif(not os.environ.get("BULKLOAD_ALL_TESTS"), reason="installs everything: set BULKLOAD_ALL_TESTS=1")
-def test_what_the_image_copies_is_enough_to_install(tmp_path: Path) -> None:
-    source, where = tmp_path / "src", tmp_path / "installed"
+def test_the_image_copies_all_files_of_the_package(tmp_path: Path) -> None:
+    source, target = tmp_path / "src", tmp_path / "installed"
     source.mkdir()
     for line in re.findall(r"^COPY (.+)$", (SAMPLES / "Dockerfile").read_text("utf-8"), re.MULTILINE):
         *names, _ = line.split()
@@ -136,15 +136,15 @@ def test_what_the_image_copies_is_enough_to_install(tmp_path: Path) -> None:
                 shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__", "README.md"))
             else:
                 shutil.copy(path, source)
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(where), str(source)]
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(source)]
     subprocess.run(install, check=True)
     copied = {path.relative_to(source) for path in (source / "bulkload").rglob("*")}
-    assert copied <= {path.relative_to(where) for path in where.rglob("*")}
+    assert copied <= {path.relative_to(target) for path in target.rglob("*")}
 
 
 @contextmanager
 def crontab_of_root(text: str) -> Iterator[None]:
-    """Root's crontab is this text for a while."""
+    """Replace root's crontab by this text while the block runs."""
     before = subprocess.run(["crontab", "-u", "root", "-l"], capture_output=True, text=True, check=False)
     subprocess.run(["crontab", "-u", "root", "-"], input=text, text=True, check=True)
     try:
@@ -158,10 +158,10 @@ def crontab_of_root(text: str) -> Iterator[None]:
 
 @pytest.mark.skipif(CRON is None or shutil.which("crontab") is None, reason="cron is not installed")
 @pytest.mark.skipif(os.geteuid() != 0, reason="cron can only be started by root")
-@pytest.mark.skipif(Path("/run/crond.pid").exists(), reason="cron is at work on this machine already")
+@pytest.mark.skipif(Path("/run/crond.pid").exists(), reason="cron already runs on this machine")
 @pytest.mark.skipif(not os.environ.get("BULKLOAD_ALL_TESTS"), reason="takes up to a minute: set BULKLOAD_ALL_TESTS=1")
 def test_a_real_cron_runs_the_crontab_line(tmp_path: Path) -> None:
-    """The sample as it stands, but for the time of day, the home directory and the account's address."""
+    """The sample unchanged, except for the time of day, the home directory and the account."""
     (tmp_path / "monitors").mkdir()
     shutil.copy(SAMPLES / "mail-hosts.csv", tmp_path / "monitors")
     secret = tmp_path / ".alertsite-password"

@@ -1,4 +1,4 @@
-"""What every report promises, and the CSV and JSON lines formats."""
+"""Requirements for results in every format, and the CSV and JSON lines formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bulkload.files.formulas import restore
 from bulkload.model import ReportRow, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports import formats as report
-from bulkload.reports.json_lines import distinct
+from bulkload.reports.json_lines import unique_names
 from bulkload.reports.result_cells import result_header
 from tests.support.report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
 
@@ -41,9 +41,7 @@ def read_jsonl(path: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("suffix", report.FORMATS)
 class TestEveryFormat:
-    def test_a_writer_that_fails_half_way_leaves_the_old_file_and_nothing_else(
-        self, tmp_path: Path, suffix: str
-    ) -> None:
+    def test_an_error_while_writing_keeps_the_old_file_and_leaves_no_other(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"out{suffix}"
         path.write_bytes(b"the old file")
 
@@ -56,9 +54,7 @@ class TestEveryFormat:
         assert path.read_bytes() == b"the old file"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_a_finished_report_replaces_the_old_file_and_leaves_nothing_beside_it(
-        self, tmp_path: Path, suffix: str
-    ) -> None:
+    def test_complete_results_replace_the_old_file_and_leave_no_other(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / "new folder" / f"out{suffix}"
         report.write(path, run_of([]), [])
         empty = path.read_bytes()
@@ -66,20 +62,20 @@ class TestEveryFormat:
         assert path.read_bytes() != empty
         assert list(path.parent.iterdir()) == [path]
 
-    def test_the_file_has_the_permissions_of_any_new_file(self, tmp_path: Path, suffix: str) -> None:
+    def test_the_file_has_the_permissions_of_a_new_file(self, tmp_path: Path, suffix: str) -> None:
         plain, path = tmp_path / "plain", tmp_path / f"out{suffix}"
         plain.touch()
         report.write(path, run_of([]), [])
         assert path.stat().st_mode == plain.stat().st_mode
 
-    def test_a_link_stays_a_link(self, tmp_path: Path, suffix: str) -> None:
+    def test_a_symbolic_link_is_kept(self, tmp_path: Path, suffix: str) -> None:
         target, link = tmp_path / f"target{suffix}", tmp_path / f"link{suffix}"
         link.symlink_to(target)
         report.write(link, run_of([]), [])
         assert link.is_symlink()
         assert target.is_file()
 
-    def test_a_path_that_cannot_be_written_is_one_sentence_that_names_it(self, tmp_path: Path, suffix: str) -> None:
+    def test_a_path_that_cannot_be_written_is_named_in_one_sentence(self, tmp_path: Path, suffix: str) -> None:
         (tmp_path / "file").touch()
         (tmp_path / f"folder{suffix}").mkdir()
         for path in (tmp_path / "file" / f"out{suffix}", tmp_path / f"folder{suffix}", Path(f"/proc/out{suffix}")):
@@ -87,10 +83,10 @@ class TestEveryFormat:
                 report.write(path, run_of([]), [])
             message = str(refusal.value)
             assert message.startswith(f"{path} cannot be written: ")
-            assert message.endswith('; "bulkload report r1" writes it again.')
+            assert message.endswith("; to write it again, run: bulkload report r1.")
             assert "Errno" not in message
 
-    def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(self, tmp_path: Path, suffix: str) -> None:
+    def test_a_full_disk_is_reported_in_a_sentence_and_leaves_no_file(self, tmp_path: Path, suffix: str) -> None:
         program = (
             "import resource, sys\n"
             "from pathlib import Path\n"
@@ -112,7 +108,9 @@ class TestEveryFormat:
             text=True,
             check=False,
         )
-        assert ended.stderr == f'{path} cannot be written: file too large; "bulkload report r1" writes it again.\n'
+        assert (
+            ended.stderr == f"{path} cannot be written: file too large; to write it again, run: bulkload report r1.\n"
+        )
         assert list(tmp_path.iterdir()) == []
 
     def test_memory_does_not_grow_with_the_rows(self, tmp_path: Path, suffix: str) -> None:
@@ -124,24 +122,24 @@ class TestEveryFormat:
             tracemalloc.stop()
             return highest
 
-        peak(10)  # whatever is loaded only once
+        peak(10)  # imports, which happen only once
         assert peak(3_000) < peak(300) + 300_000
 
-    def test_half_of_a_surrogate_pair_does_not_cost_the_report(self, tmp_path: Path, suffix: str) -> None:
+    def test_half_a_surrogate_pair_does_not_stop_the_report(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"out{suffix}"
         report.write(path, run_of([]), [row(error="broken \ud83d text")])
         assert path.stat().st_size > 100
 
-    def test_the_suffix_counts_in_capitals_too(self, tmp_path: Path, suffix: str) -> None:
+    def test_the_case_of_the_suffix_does_not_matter(self, tmp_path: Path, suffix: str) -> None:
         lower, upper = tmp_path / f"a{suffix}", tmp_path / f"b{suffix.upper()}"
         for path in (lower, upper):
             report.write(path, run_of([]), [row()])
         assert lower.read_bytes()[:15] == upper.read_bytes()[:15]
 
 
-@pytest.mark.parametrize(("name", "found"), [("out.pdf", "ends in .pdf"), ("out", "has no suffix")])
-def test_an_unknown_suffix_names_what_is_allowed_and_writes_nothing(tmp_path: Path, name: str, found: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} {found}; allowed are .xlsx, .csv, .jsonl and .html\.$"):
+@pytest.mark.parametrize(("name", "message"), [("out.pdf", "has the suffix .pdf"), ("out", "has no suffix")])
+def test_an_unknown_suffix_is_refused_with_the_allowed_ones(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} {message}; allowed are .xlsx, .csv, .jsonl and .html\.$"):
         report.write(tmp_path / name, run_of([]), [])
     assert list(tmp_path.iterdir()) == []
 
@@ -158,13 +156,15 @@ def test_an_unknown_suffix_names_what_is_allowed_and_writes_nothing(tmp_path: Pa
         (("statuses", "errors"), False),
     ],
 )
-def test_our_columns_are_prefixed_only_if_a_name_is_taken(header: tuple[str, ...], prefixed: bool) -> None:
+def test_result_columns_have_a_prefix_only_if_the_user_has_one_of_their_names(
+    header: tuple[str, ...], prefixed: bool
+) -> None:
     prefix = "bulkload_" if prefixed else ""
     assert result_header(header) == tuple(prefix + name for name in RESULT_COLUMNS)
 
 
-def test_csv_opens_rightly_in_excel(tmp_path: Path) -> None:
-    """The bytes start with a BOM, and lines end with CRLF."""
+def test_csv_opens_correctly_in_excel(tmp_path: Path) -> None:
+    """It begins with a byte order mark, and lines end with CRLF."""
     path = tmp_path / "out.csv"
     report.write(path, run_of([]), [row("imap", "Ä", "h", "1", monitor_id="77", error="a, b", source_row=9)])
     assert (
@@ -177,26 +177,25 @@ def test_csv_opens_rightly_in_excel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_csv_has_no_live_formula_in_any_column_and_gives_every_one_back(tmp_path: Path, formula: str) -> None:
+def test_csv_has_no_formula_in_any_column_and_restores_the_original_text(tmp_path: Path, formula: str) -> None:
     path = tmp_path / "out.csv"
-    hostile = row(*[formula] * 4, monitor_id=formula, error=formula, error_columns=(formula,), status=Status.FAILED)
-    report.write(path, run_of([], header=(formula, "b", "c", "d"), run_id=formula), [hostile])
+    formulas = row(*[formula] * 4, monitor_id=formula, error=formula, error_columns=(formula,), status=Status.FAILED)
+    report.write(path, run_of([], header=(formula, "b", "c", "d"), run_id=formula), [formulas])
     lines = read_csv(path)
     assert [cell for line in lines for cell in line if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
     assert restore(lines[0][0]) == formula
-    places = [0, 1, 2, 3, 5, 6, 7, 11]
-    assert [restore(lines[1][place]) for place in places] == [formula] * 8
+    columns = [0, 1, 2, 3, 5, 6, 7, 11]
+    assert [restore(lines[1][column]) for column in columns] == [formula] * 8
 
 
 @given(table=TABLES)
 @settings(max_examples=60)
-def test_csv_gives_back_every_cell_that_was_read(
+def test_every_cell_can_be_read_back_from_csv(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "out.csv"
     report.write(path, run_of([], header=table[0]), [row(*cells) for cells in table[1:]])
-    found = [tuple(map(restore, line[: len(table[0])])) for line in read_csv(path)]
-    assert found == table
+    assert [tuple(map(restore, line[: len(table[0])])) for line in read_csv(path)] == table
 
 
 def test_jsonl_has_exactly_the_documented_keys(tmp_path: Path) -> None:
@@ -221,7 +220,7 @@ def test_jsonl_has_exactly_the_documented_keys(tmp_path: Path) -> None:
 
 @given(table=TABLES)
 @settings(max_examples=60)
-def test_jsonl_gives_back_every_cell_whatever_the_columns_are_called(
+def test_every_cell_can_be_read_back_from_jsonl_even_if_column_names_are_equal(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
 ) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "out.jsonl"
@@ -231,7 +230,7 @@ def test_jsonl_gives_back_every_cell_whatever_the_columns_are_called(
     assert [tuple(cells.values()) for cells in rows if isinstance(cells, dict)] == table
 
 
-def test_jsonl_keeps_tricky_text_and_half_a_surrogate_pair(tmp_path: Path) -> None:
+def test_jsonl_preserves_special_text_and_half_a_surrogate_pair(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     cells = (*TRICKY, "half \ud83d", "a \\ud83d that is text", "\u2028")
     report.write(path, run_of([], header=tuple(map(str, range(len(cells))))), [row(*cells)])
@@ -250,7 +249,5 @@ def test_jsonl_keeps_tricky_text_and_half_a_surrogate_pair(tmp_path: Path) -> No
         (("", ""), ("", " (2)")),
     ],
 )
-def test_a_name_that_occurs_once_keeps_it_and_others_are_numbered(
-    header: tuple[str, ...], keys: tuple[str, ...]
-) -> None:
-    assert distinct(header) == keys
+def test_only_repeated_names_are_numbered(header: tuple[str, ...], keys: tuple[str, ...]) -> None:
+    assert unique_names(header) == keys

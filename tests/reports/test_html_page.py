@@ -1,4 +1,4 @@
-"""The HTML page, read with a parser that takes nothing on trust."""
+"""The HTML page, read with a strict parser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOADING = {"src", "href", "srcset", "action", "poster", "data", "background"}
 
 
 class Page(HTMLParser):
-    """The parts of a page that the tests ask about; an element left open is an error."""
+    """The parts of a page that tests use; an element that is not closed is an error."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(convert_charrefs=True)
@@ -40,13 +40,13 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        given = dict(attrs)
-        if tag == "tr" and given.get("class"):
+        attributes = dict(attrs)
+        if tag == "tr" and attributes.get("class"):
             self.rows.append([])
-            self.row_classes.append(given["class"] or "")
+            self.row_classes.append(attributes["class"] or "")
         if tag == "td" and self.row_classes:
             self.rows[-1].append("")
-            self.titles += [given["title"] or ""] if "title" in given else []
+            self.titles += [attributes["title"] or ""] if "title" in attributes else []
         if tag not in _VOID:
             self._open.append(tag)
 
@@ -64,7 +64,7 @@ def write(path: Path, rows: list[ReportRow], run: RunInfo | None = None) -> Page
     return Page(path)
 
 
-def test_every_row_is_there_with_its_status_and_result(tmp_path: Path) -> None:
+def test_every_row_is_on_the_page_with_its_status_and_result(tmp_path: Path) -> None:
     rows = one_of_each()
     page = write(tmp_path / "out.html", rows)
     assert [(line[0], line[1], line[2], tuple(line[5:])) for line in page.rows] == [
@@ -79,20 +79,20 @@ def test_no_text_becomes_markup(tmp_path_factory: pytest.TempPathFactory, text: 
     path = tmp_path_factory.mktemp("html") / "out.html"
     plain = write(path, [row("a", "b", "c", "d", error="e", error_columns=("port",))]).tags
     hostile = f"{text}<script>alert(1)</script><img src=x onerror=y>\"'{text}"
-    bad = row(hostile, hostile, hostile, hostile, error=hostile, monitor_id=hostile, error_columns=("port",))
-    run = replace(run_of([bad]), input=hostile, account=hostile, stopped="", header=(hostile, *HEADER[1:]))
-    page = write(path, [bad], run)
+    attack = row(hostile, hostile, hostile, hostile, error=hostile, monitor_id=hostile, error_columns=("port",))
+    run = replace(run_of([attack]), input=hostile, account=hostile, stopped="", header=(hostile, *HEADER[1:]))
+    page = write(path, [attack], run)
     assert page.tags == plain
     assert page.rows[0][5:] == [printable(hostile)] * 4
 
 
 @pytest.mark.parametrize("text", [text for text in TRICKY if "\x00" not in text])
-def test_cells_are_shown_as_they_are(tmp_path: Path, text: str) -> None:
+def test_cells_are_displayed_unchanged(tmp_path: Path, text: str) -> None:
     assert write(tmp_path / "out.html", [row(text, "b", "c", "d")]).rows[0][5] == printable(text)
 
 
-def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
-    """It has no script, loads nothing, and forbids the browser to do either."""
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
+    """It has no scripts and no external resources, and forbids the browser both."""
     page = write(tmp_path / "out.html", one_of_each())
     assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
     assert not _LOADING & {name for name, _ in page.attributes}
@@ -102,7 +102,7 @@ def test_the_page_needs_nothing_from_anywhere(tmp_path: Path) -> None:
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
 
 
-def test_bad_cells_are_marked_with_their_sentence(tmp_path: Path) -> None:
+def test_invalid_cells_are_marked_with_their_message(tmp_path: Path) -> None:
     issues = (
         Issue(code="a", message='port is "0".', column="port"),
         Issue(code="b", message="Name is odd.", column="name", severity="warning"),
@@ -115,16 +115,16 @@ def test_bad_cells_are_marked_with_their_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("counts", [{}, {Status.CREATED: 1}, {Status.CREATED: 10**6, Status.FAILED: 1}])
-def test_the_chart_fills_its_width_and_hides_no_status(counts: dict[Status, int]) -> None:
-    drawn = bars(replace(run_of([]), counts=counts))
-    assert [(bar.status, bar.rows) for bar in drawn] == list(counts.items())
-    assert all(bar.width > 5 for bar in drawn)
-    edges = [0.0, *(bar.x + bar.width for bar in drawn)]
-    assert [bar.x for bar in drawn] == pytest.approx(edges[:-1], abs=0.1)
+def test_the_chart_fills_its_width_and_every_status_is_visible(counts: dict[Status, int]) -> None:
+    chart = bars(replace(run_of([]), counts=counts))
+    assert [(bar.status, bar.rows) for bar in chart] == list(counts.items())
+    assert all(bar.width > 5 for bar in chart)
+    edges = [0.0, *(bar.x + bar.width for bar in chart)]
+    assert [bar.x for bar in chart] == pytest.approx(edges[:-1], abs=0.1)
     assert edges[-1] == pytest.approx(1000 if counts else 0, abs=0.1)
 
 
-def test_a_few_are_never_shown_as_none_nor_nearly_all_as_all() -> None:
+def test_a_few_rows_are_never_0_percent_nor_nearly_all_100_percent() -> None:
     counts = {Status.CREATED: 10**6, Status.FAILED: 1}
     assert [bar.share for bar in bars(replace(run_of([]), counts=counts))] == ["> 99.9 %", "< 0.1 %"]
 
@@ -141,8 +141,8 @@ def test_a_run_that_stopped_says_why(tmp_path: Path) -> None:
     assert "Stopped early. The login was refused." in page.text
 
 
-def test_paper_says_which_columns_it_leaves_out(tmp_path: Path) -> None:
+def test_a_printed_page_says_which_columns_it_omits(tmp_path: Path) -> None:
     header = tuple(f"column {n}" for n in range(200))
     page = write(tmp_path / "out.html", [row(*header)], run_of([], header=header))
     assert page.rows[0][5:] == list(header)
-    assert "On paper: the first 5 of the input's 200 columns." in page.text
+    assert "Printed: the first 5 of the input's 200 columns." in page.text

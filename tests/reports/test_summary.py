@@ -1,9 +1,10 @@
-"""The run in a few lines."""
+"""The summary of a run as a table, a JSON object and facts."""
 
 from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def run(**changes: object) -> RunInfo:
     return replace(run_of([]), counts=COUNTS, **changes)  # type: ignore[arg-type]  # mypy sees one type for all fields
 
 
-def test_the_table_shows_each_status_with_what_to_do_then_the_run() -> None:
+def test_the_table_has_each_status_with_its_next_step_and_then_the_run() -> None:
     assert summary_table(run(), [Path("output/hosts-results.xlsx"), Path("b.csv")]).splitlines() == [
         "created  1,200",
         "exists       3",
@@ -36,7 +37,7 @@ def test_the_table_shows_each_status_with_what_to_do_then_the_run() -> None:
     ]
 
 
-def test_the_table_says_why_a_run_stopped_on_one_line() -> None:
+def test_the_table_says_in_one_line_why_a_run_stopped() -> None:
     assert (
         "Stopped early: First line. Second line."
         in summary_table(run(stopped="First line.\nSecond line.")).splitlines()
@@ -48,15 +49,15 @@ def test_an_empty_run_has_a_table_too() -> None:
 
 
 @given(text=TEXT)
-def test_no_text_reaches_the_terminal_as_a_control_sequence(text: str) -> None:
+def test_the_table_contains_no_control_characters(text: str) -> None:
     table = summary_table(run(stopped=f"\x1b[2J{text}\x9b"), [Path(f"a\x1b]0;{text.replace(chr(0), '')}\x07.csv")])
-    assert [sign for sign in table if (ord(sign) < 32 and sign != "\n") or 127 <= ord(sign) < 160] == []
+    assert [character for character in table if unicodedata.category(character) == "Cc" and character != "\n"] == []
     assert len(table.splitlines()) == 10
 
 
 def test_the_json_object_has_the_documented_keys() -> None:
-    found = run_json(run(), results=[Path("output/a.xlsx")], exit_code=1)
-    assert json.loads(json.dumps(found)) == {
+    summary = run_json(run(), results=[Path("output/a.xlsx")], exit_code=1)
+    assert json.loads(json.dumps(summary)) == {
         "run_id": "r1",
         "input": "hosts.csv",
         "results": [str(Path("output/a.xlsx"))],
@@ -74,14 +75,14 @@ def test_the_json_object_has_the_documented_keys() -> None:
     ("counts", "sentence"),
     [
         ({}, "The input has no rows."),
-        ({Status.CREATED: 1}, "The one row is done."),
+        ({Status.CREATED: 1}, "The only row is done."),
         ({Status.CREATED: 1200, Status.EXISTS: 34}, "All 1,234 rows are done."),
         ({Status.UNKNOWN: 1}, "Of 1 row: 1 to run again."),
         (COUNTS, "Of 1,212 rows: 1,203 done, 4 to fix, 5 to run again."),
         ({Status.REMOVED: 2, Status.CREATED: 1}, "Of 3 rows: 1 done, 2 removed."),
         (
             {Status.WILL_CREATE: 5, Status.WILL_UPDATE: 1, Status.EXISTS: 2, Status.DUPLICATE: 1},
-            "Of 9 rows: 6 to be sent, 2 there already, 1 to fix.",
+            "Of 9 rows: 6 to be sent, 2 already done, 1 to fix.",
         ),
     ],
 )
@@ -91,14 +92,14 @@ def test_the_headline(counts: dict[Status, int], sentence: str) -> None:
 
 @given(st.dictionaries(st.sampled_from(list(Status)), st.integers(0, 10**7)))
 def test_the_parts_of_the_headline_add_up_to_the_rows(counts: dict[Status, int]) -> None:
-    said = headline(replace(run_of([]), counts=counts))
-    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", said)]
-    if said.startswith("Of "):
+    sentence = headline(replace(run_of([]), counts=counts))
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", sentence)]
+    if sentence.startswith("Of "):
         assert numbers[0] == sum(numbers[1:]) == sum(counts.values())
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0.0 s"),
         (0.44, "0.4 s"),
@@ -112,12 +113,12 @@ def test_the_parts_of_the_headline_add_up_to_the_rows(counts: dict[Status, int])
         (360_000, "100 h 0 min"),
     ],
 )
-def test_a_length_of_time_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+def test_a_duration_as_text(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "formatted"),
     [
         ("2026-11-22T11:00:30.123456+00:00", "2026-11-22 11:00:30 UTC"),
         ("2026-11-22T11:00:30Z", "2026-11-22 11:00:30 UTC"),
@@ -128,10 +129,10 @@ def test_a_length_of_time_in_words(seconds: float, words: str) -> None:
         ("", ""),
     ],
 )
-def test_a_moment_is_shown_in_utc_and_anything_else_as_it_is(text: str, shown: str) -> None:
-    assert moment(text) == shown
+def test_a_moment_is_formatted_in_utc_and_other_text_is_not_changed(text: str, formatted: str) -> None:
+    assert moment(text) == formatted
 
 
-def test_what_is_not_known_is_not_shown() -> None:
+def test_empty_facts_are_omitted() -> None:
     [only] = sections(RunInfo(run_id="r", input="a", header=()))
     assert only.facts == (("Run", "r"), ("Input", "a"), ("Rows", "0"))

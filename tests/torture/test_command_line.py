@@ -380,7 +380,7 @@ def test_output_that_cannot_be_written_is_one_sentence_and_costs_nothing_else(
     with FULL.open("w") as full:
         done = _with_stdout(where, full.fileno(), *command)
     assert done.returncode == ExitCode.USAGE, done
-    assert "bulkload: stdout cannot be written to: No space left on device." in done.stderr
+    assert "bulkload: Cannot write to stdout: No space left on device." in done.stderr
     assert "mistake" not in done.stderr
     assert "Exception ignored" not in done.stderr
     if command[0] == "run":

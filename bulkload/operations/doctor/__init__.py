@@ -1,4 +1,4 @@
-"""`doctor`: find out how a real account lists, shows and limits, by reading it and by one trial monitor.
+"""`doctor`: find out how an account lists, displays and limits monitors, by reading it and by one trial monitor.
 
-In: an account. Out: findings, and what was learned in the store. May import: what operations may.
+In: an account. Out: findings, and a display profile in the store. May import: what operations may.
 """

@@ -1,7 +1,7 @@
-"""Delete what a trial of `doctor` has made, whatever became of the trial.
+"""Delete the monitors that a trial of `doctor` created, however the trial ended.
 
-In: a trial that is noted in the store, and the account. Out: what became of its monitors, and no note any more once
-nothing can be left. A monitor is deleted only if it was read right before and shows the trial's token.
+In: a trial that is recorded in the store, and the account. Out: what happened to its monitors; the record is removed
+once none can be left. A monitor is deleted only if it was read right before and contains the trial's token.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bulkload.errors import Forbidden, Rejected
-from bulkload.operations.doctor.findings import Finding, Item
+from bulkload.operations.doctor.finding import Finding, Item
 from bulkload.settings import Options
 from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 
@@ -21,89 +21,95 @@ if TYPE_CHECKING:
 OnFinding = Callable[[Finding], None]
 
 
-class Fate(enum.Enum):
-    """What became of a monitor that a trial made, as the rest of a sentence about it."""
+class DeletionResult(enum.Enum):
+    """What happened to a trial's monitor, as a clause about it."""
 
-    DELETED = "it is deleted now"
+    DELETED = "it was deleted"
     NOT_FOUND = "GET does not find it"
-    NOT_OURS = "it does not contain the trial's token, so it was not deleted; check it and delete it by hand"
+    NOT_OWN = "it does not contain the trial's token, so it was not deleted; check it, and delete it by hand"
     REFUSED = "the API refuses to delete it; delete it by hand"
-    STILL_THERE = "it was deleted, but still exists"
+    STILL_EXISTS = "DELETE succeeds, but it still exists; delete it by hand"
 
 
-async def take_away(api: Api, trials: TrialMonitors, trial: TrialMonitor, monitor_id: str) -> tuple[Fate, str]:
-    """Read a monitor, and delete it if it shows the trial's token. Returns also what the API said to a refusal."""
+async def delete_monitor(
+    api: Api, trials: TrialMonitors, trial: TrialMonitor, monitor_id: str
+) -> tuple[DeletionResult, str]:
+    """Read a monitor, and delete it if it contains the trial's token. Also returns the API's message to a refusal."""
     item = await api.get(monitor_id)
     if item is None:
-        return Fate.NOT_FOUND, ""
+        return DeletionResult.NOT_FOUND, ""
     if not trial.is_shown_by(item):
-        return Fate.NOT_OURS, ""
+        return DeletionResult.NOT_OWN, ""
     trials.record_seen(trial.token)
     try:
         await api.delete(monitor_id)
     except (Forbidden, Rejected) as error:
-        return Fate.REFUSED, str(error)
-    return (Fate.DELETED if await api.get(monitor_id) is None else Fate.STILL_THERE), ""
+        return DeletionResult.REFUSED, str(error)
+    is_gone = await api.get(monitor_id) is None
+    return (DeletionResult.DELETED if is_gone else DeletionResult.STILL_EXISTS), ""
 
 
-async def clear(
+async def delete_trial_monitors(
     api: Api, trials: TrialMonitors, trial: TrialMonitor, items: Iterable[Item], options: Options
-) -> tuple[Mapping[str, tuple[Fate, str]], bool]:
-    """Delete what a trial has made, which is known by its ID, or found in a list. Returns also if that is all of it."""
-    found = [str(item["id"]) for item in trial.among(items)]
-    if trial.monitor_id is not None and trial.monitor_id not in found:
-        found.append(trial.monitor_id)
-    fates = {monitor_id: await take_away(api, trials, trial, monitor_id) for monitor_id in found}
-    fate_of = [fate for fate, _ in fates.values()]
-    if Fate.DELETED in fate_of:
-        over = set(fate_of) <= {Fate.DELETED, Fate.NOT_FOUND}
-    elif set(fate_of) <= {Fate.NOT_FOUND}:
-        over = trial.seen or trial.age() >= options.settle_after  # until then, it may only not be shown yet
+) -> tuple[Mapping[str, tuple[DeletionResult, str]], bool]:
+    """Delete the trial's monitors, known by ID or found in a list. Also returns True if none can be left."""
+    monitor_ids = [str(item["id"]) for item in trial.among(items)]
+    if trial.monitor_id is not None and trial.monitor_id not in monitor_ids:
+        monitor_ids.append(trial.monitor_id)
+    deletions = {monitor_id: await delete_monitor(api, trials, trial, monitor_id) for monitor_id in monitor_ids}
+    results = {result for result, _ in deletions.values()}
+    if DeletionResult.DELETED in results:
+        is_complete = results <= {DeletionResult.DELETED, DeletionResult.NOT_FOUND}
+    elif results <= {DeletionResult.NOT_FOUND}:
+        # a monitor that was never displayed may still appear until `settle_after`
+        is_complete = trial.seen or trial.age() >= options.settle_after
     else:
-        over = False
-    if over:
+        is_complete = False
+    if is_complete:
         trials.forget(trial.token)
-    return fates, over
+    return deletions, is_complete
 
 
-async def clear_leftovers(
-    api: Api, trials: TrialMonitors, items: Iterable[Item], options: Options, tell: OnFinding
+async def delete_leftovers(
+    api: Api, trials: TrialMonitors, items: Iterable[Item], options: Options, on_finding: OnFinding
 ) -> set[str]:
-    """Clear away what earlier trials have left, and say so. Returns the IDs of what is gone."""
+    """Delete the monitors of earlier trials, and report them. Returns the IDs of those that no longer exist."""
     items = list(items)
-    gone = set()
+    deleted_ids = set()
     for trial in trials.open():
-        fates, over = await clear(api, trials, trial, items, options)
-        for monitor_id, (fate, words) in fates.items():
-            if fate in (Fate.DELETED, Fate.NOT_FOUND):
-                gone.add(monitor_id)
-            if fate is not Fate.NOT_FOUND:
-                tell(_left_over(monitor_id, fate, words))
-        if not over and all(fate is Fate.NOT_FOUND for fate, _ in fates.values()):
+        deletions, is_complete = await delete_trial_monitors(api, trials, trial, items, options)
+        for monitor_id, (result, message) in deletions.items():
+            if result in (DeletionResult.DELETED, DeletionResult.NOT_FOUND):
+                deleted_ids.add(monitor_id)
+            if result is not DeletionResult.NOT_FOUND:
+                on_finding(_leftover(monitor_id, result, message))
+        if any(result is not DeletionResult.NOT_FOUND for result, _ in deletions.values()):
+            continue
+        if is_complete:
+            on_finding(
+                Finding(
+                    topic="leftovers",
+                    behaviour="an interrupted trial left no monitor",
+                    consequence="nothing to do",
+                )
+            )
+        else:
             wait = max(0.0, options.settle_after - trial.age())
-            tell(
+            on_finding(
                 Finding(
-                    topic="left over",
-                    account="the monitor of an interrupted trial is not displayed; it may still appear",
-                    follows=f"run doctor again in {wait:.0f} seconds; it is recorded, and will be deleted",
-                    problem=True,
+                    topic="leftovers",
+                    behaviour="the monitor of an interrupted trial is not displayed, but may still appear",
+                    consequence=f"it is recorded and will be deleted; run doctor again in {wait:.0f} seconds",
+                    is_problem=True,
                 )
             )
-        elif over and all(fate is Fate.NOT_FOUND for fate, _ in fates.values()):
-            tell(
-                Finding(
-                    topic="left over",
-                    account="nothing is left of an interrupted trial",
-                    follows="nothing to do",
-                )
-            )
-    return gone
+    return deleted_ids
 
 
-def _left_over(monitor_id: str, fate: Fate, words: str) -> Finding:
+def _leftover(monitor_id: str, result: DeletionResult, message: str) -> Finding:
     return Finding(
-        topic="left over",
-        account=f"monitor {monitor_id} of an interrupted trial existed{f' ({words})' if words else ''}",
-        follows=fate.value,
-        problem=fate is not Fate.DELETED,
+        topic="leftovers",
+        behaviour=f"an interrupted trial left monitor {monitor_id}{f' ({message})' if message else ''}",
+        consequence=result.value,
+        is_problem=result is not DeletionResult.DELETED,
     )

@@ -1,7 +1,7 @@
-"""Make one monitor, look at it, change it and delete it again.
+"""Create one monitor, read it, update it and delete it, to find out what the account does with it.
 
-In: an account, and the plan that pays. Out: findings, what they teach in the store, and no monitor. The token of a
-trial is on disk before its create leaves, so what a trial leaves when it is killed is found by the next call.
+In: an account, and the plan code of the monitor. Out: findings, a display profile in the store, and no monitor. The
+trial's token is on disk before the create is sent, so the next call finds the monitor of a trial that was killed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from bulkload.errors import (
 )
 from bulkload.monitors.display_profile import learn_profile
 from bulkload.monitors.identity import differences
-from bulkload.operations.doctor.cleanup import Fate, OnFinding, clear
-from bulkload.operations.doctor.fields_shown import how_shown, seen_of
-from bulkload.operations.doctor.findings import Finding, Item, in_words
+from bulkload.operations.doctor.cleanup import DeletionResult, OnFinding, delete_trial_monitors
+from bulkload.operations.doctor.displayed_fields import fields_finding, observation_of
+from bulkload.operations.doctor.finding import Finding, Item
+from bulkload.operations.doctor.list_findings import alteration_phrases
 from bulkload.operations.session import StopRequest, unless_stopped
 from bulkload.settings import Options
 from bulkload.stages.listing import profile_of
@@ -40,14 +41,14 @@ from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
 
-KIND = "email-imap"
+MONITOR_TYPE = "email-imap"
 PORT = 2993
 INTERVAL = 60  # minutes
-MOST_TRIES = 5  # creates that surely made nothing, before it is given up
-FIRST_POLL, LONGEST_POLL = 0.1, 2.0  # seconds between looks
+MOST_CREATES = 5  # requests that certainly created nothing, before the trial gives up
+FIRST_POLL, LONGEST_POLL = 0.1, 2.0  # seconds between requests
 
-# Within the first 50 characters there is one of everything that accounts are known to change.
-_AWKWARD = " Aa é \N{LARGE GREEN CIRCLE} \N{LATIN SMALL LIGATURE FI} & < > \" '"
+# The first 50 characters of a name contain something of each kind that accounts are known to alter.
+_UNUSUAL = " Aa é \N{LARGE GREEN CIRCLE} \N{LATIN SMALL LIGATURE FI} & < > \" '"
 _LONG = " and so on, with CAPITALS and small letters, until a name is longer than 100 characters"
 
 T = TypeVar("T")
@@ -55,26 +56,26 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def awkward_name(token: str) -> str:
-    """Build a name that an account may show otherwise in every known way."""
-    return f"bulkload doctor {token} {_AWKWARD}{_LONG}"
+def unusual_name(token: str) -> str:
+    """A name that reveals every known alteration."""
+    return f"bulkload doctor {token} {_UNUSUAL}{_LONG}"
 
 
 def plain_name(token: str) -> str:
-    """Build a name that nobody refuses."""
+    """A name that every account accepts."""
     return f"bulkload doctor {token}"
 
 
-def host_name(token: str) -> str:
-    """Build a host that does not exist."""
+def hostname(token: str) -> str:
+    """A hostname that does not exist."""
     return f"doctor-{token}.example.com"
 
 
-def body_of(token: str, name: str, plan: str) -> dict[str, object]:
-    """Build what is asked for: a monitor that is switched off."""
+def request_body(token: str, name: str, plan: str) -> dict[str, object]:
+    """The body of the create, for a disabled monitor."""
     return {
         "name": name,
-        "hostname": host_name(token),
+        "hostname": hostname(token),
         "port": PORT,
         "billing_plancode": plan,
         "interval": INTERVAL,
@@ -87,8 +88,11 @@ def body_of(token: str, name: str, plan: str) -> dict[str, object]:
 
 
 @dataclass(slots=True)
-class _Looks:
-    """How a monitor was looked for, and when it was found; None: it was not, in the time that there was."""
+class _Sightings:
+    """The monitor in the list and as returned by GET, each with the time until it was displayed.
+
+    None: it was not displayed before the timeout.
+    """
 
     listed: Item | None = None
     single: Item | None = None
@@ -96,75 +100,83 @@ class _Looks:
     until_single: float = 0.0
 
 
-class Attempt:
-    """One trial."""
+class TrialRunner:
+    """Carries out one trial."""
 
     def __init__(
-        self, record: AccountRecord, trials: TrialMonitors, token: str, plan: str, options: Options, tell: OnFinding
+        self,
+        record: AccountRecord,
+        trials: TrialMonitors,
+        token: str,
+        plan: str,
+        options: Options,
+        on_finding: OnFinding,
     ) -> None:
         self._record = record
         self._trials = trials
         self._token = token
         self._plan = plan
         self._options = options
-        self._tell = tell
+        self._on_finding = on_finding
         self._body: dict[str, object] = {}
-        self._twins = False  # one create made several
-        self._left = 0.0  # monotonic time at which the create left
+        self._is_duplicated = False  # one create request created several monitors
+        self._sent_at = 0.0  # monotonic time at which the create was sent
 
     async def run(self, api: Api, stop: StopRequest) -> None:
-        """Do it all. Whatever stops it, its monitor is deleted if the account lets that be; raises what stopped it."""
+        """Carry out the trial. Raises what stops it, after deleting the monitor if the account allows it."""
         self._api, self._stop = api, stop
         try:
             monitor_id = await self._create()
             if monitor_id is not None:
-                if await self._watch(monitor_id):
-                    await self._change(monitor_id)
+                if await self._observe(monitor_id):
+                    await self._update(monitor_id)
                 await self._delete(monitor_id)
         except BulkloadError:
-            stop.on_stop = lambda reason: None  # what follows is short, and a second wish ends it
-            await self._leave()
+            stop.on_stop = lambda reason: None  # cleaning up is short, and a second request to stop cancels it
+            await self._clean_up()
             raise
         except asyncio.CancelledError:
-            self._say_left()
+            self._report_leftover()
             raise
 
-    def _find(self, topic: str, account: str, follows: str, *, problem: bool = False) -> None:
-        self._tell(Finding(topic=topic, account=account, follows=follows, problem=problem))
+    def _report(self, topic: str, behaviour: str, consequence: str, *, is_problem: bool = False) -> None:
+        self._on_finding(Finding(topic=topic, behaviour=behaviour, consequence=consequence, is_problem=is_problem))
 
     # ── create ──
 
     async def _create(self) -> str | None:
-        """Create the monitor; None: it was not, or nobody knows."""
-        for name in (awkward_name(self._token), plain_name(self._token)):
-            self._body = body_of(self._token, name, self._plan)
+        """Create the monitor; returns its ID, or None if it was not created or is not found."""
+        for name in (unusual_name(self._token), plain_name(self._token)):
+            self._body = request_body(self._token, name, self._plan)
             try:
-                return await self._send()
+                return await self._send_create()
             except Rejected as error:
                 self._trials.forget(self._token)
                 if name == plain_name(self._token):
-                    self._find("create", f"refused: {error}", "rows may be refused for the same reason", problem=True)
+                    consequence = "rows may be rejected for the same reason"
+                    self._report("create", f"rejected: {error}", consequence, is_problem=True)
                 else:
-                    follows = "a row with such a name may be rejected with this message; trying a plain name"
-                    self._find("create", f"an awkward name is refused: {error}", follows)
+                    consequence = "a row with such a name may be rejected with this message; trying a plain name"
+                    self._report("create", f"an unusual name is rejected: {error}", consequence)
             except Forbidden as error:
                 self._trials.forget(self._token)
-                follows = "this user may not create monitors; it needs the role Admin, Co-Admin or Power User"
-                self._find("create", f"refused (403): {error}", follows, problem=True)
+                consequence = "this user may not create monitors, and needs the role Admin, Co-Admin or Power User"
+                self._report("create", f"refused (403): {error}", consequence, is_problem=True)
                 return None
         return None
 
-    async def _send(self) -> str | None:
-        """Send the create, again only if it surely made nothing."""
-        self._stop.on_stop = lambda reason: None  # a request that is under way ends first
-        for left in reversed(range(MOST_TRIES)):
-            self._give_way()
+    async def _send_create(self) -> str | None:
+        """Send the create; repeat it only if it certainly created nothing."""
+        self._stop.on_stop = lambda reason: None  # a request in flight is finished first
+        for remaining in reversed(range(MOST_CREATES)):
+            self._raise_if_stopped()
             try:
-                created = await self._api.create(KIND, to_json(self._body).encode(), self._note)
+                created = await self._api.create(MONITOR_TYPE, to_json(self._body).encode(), self._record_create)
             except (NotSent, Throttled, AuthFailed) as error:
                 self._trials.forget(self._token)
-                if not left:
-                    self._find("create", f"not done in {MOST_TRIES} tries: {error}", "try again later", problem=True)
+                if not remaining:
+                    behaviour = f"failed {MOST_CREATES} times: {error}"
+                    self._report("create", behaviour, "run doctor again later", is_problem=True)
                     return None
                 if isinstance(error, AuthFailed):
                     await self._api.renew(error)
@@ -177,201 +189,216 @@ class Attempt:
                 return await self._look_up(error)
             else:
                 self._trials.record_id(self._token, created.monitor_id)
-                took = time.monotonic() - self._left
-                self._find("create", f"answered with an ID after {took:.1f} s", "a row that is answered is created")
-                self._give_way()
+                took = time.monotonic() - self._sent_at
+                behaviour = f"the response has the monitor's ID, after {took:.1f} s"
+                self._report("create", behaviour, "a row with such a response is created")
+                self._raise_if_stopped()
                 return created.monitor_id
         return None
 
-    async def _note(self) -> None:
+    async def _record_create(self) -> None:
         self._trials.record(self._token)
-        self._left = time.monotonic()
+        self._sent_at = time.monotonic()
 
     async def _look_up(self, error: InDoubt) -> str | None:
-        """Look for a monitor whose answer was lost."""
+        """Look for a monitor whose create has no usable response."""
 
-        async def look() -> str | None:
-            found = self._trial.among(await self._api.list_mail_monitors())
-            return str(found[0]["id"]) if found else None
+        async def find() -> str | None:
+            items = self._trial.among(await self._api.list_mail_monitors())
+            return str(items[0]["id"]) if items else None
 
-        monitor_id, seconds = await unless_stopped(self._until(look), self._stop)
+        monitor_id, seconds = await unless_stopped(self._poll(find), self._stop)
         if monitor_id is None:
-            self._find(
+            self._report(
                 "create",
-                f"the answer was lost ({error}), and the list does not show the monitor after {seconds:.0f} s",
-                "it may still turn up; it is noted, and the next doctor looks for it and deletes it",
-                problem=True,
+                f"the response was lost ({error}), and the monitor is not in the list after {seconds:.0f} s",
+                "it may still appear; it is recorded, and the next doctor deletes it",
+                is_problem=True,
             )
             return None
         self._trials.record_id(self._token, monitor_id)
-        account = f"the answer was lost ({error}); the list shows the monitor after {seconds:.1f} s"
-        self._find("create", account, "a row whose answer is lost is looked up in the same way")
+        behaviour = f"the response was lost ({error}); the monitor is in the list after {seconds:.1f} s"
+        self._report("create", behaviour, "a row whose response is lost is looked up in the same way")
         return monitor_id
 
-    # ── look ──
+    # ── read ──
 
-    async def _watch(self, monitor_id: str) -> bool:
-        """See when and how it is shown; False if it is not."""
-        looks = await unless_stopped(self._look_for(monitor_id, self._left, lambda item: True), self._stop)
-        found = {"the list": looks.until_listed if looks.listed else None}
-        found["GET by ID"] = looks.until_single if looks.single else None
-        self._say_when("shown", found)
-        if self._twins:
-            follows = "something repeats requests on their way; rows may get duplicate monitors, which a run names"
-            self._find("create", "one create made several monitors", follows, problem=True)
-        if looks.listed is not None and looks.single is not None:
-            same = all(looks.listed.get(field) == looks.single.get(field) for field in ("name", "type", *self._body))
-            self._tell(how_shown("fields" if same else "in the list", KIND, self._body, looks.listed))
-            if not same:
-                self._tell(how_shown("by ID", KIND, self._body, looks.single))
-        elif (item := looks.listed or looks.single) is not None:
-            self._tell(how_shown("in the list" if looks.listed else "by ID", KIND, self._body, item))
-        if looks.listed is not None:
-            self._learn(looks.listed)
-        return looks.single is not None
+    async def _observe(self, monitor_id: str) -> bool:
+        """Report when and how the monitor is displayed; returns False if GET does not find it."""
+        waiting = self._wait_until_displayed(monitor_id, self._sent_at, lambda item: True)
+        sightings = await unless_stopped(waiting, self._stop)
+        self._report_delays(
+            {
+                "in the list": sightings.until_listed if sightings.listed else None,
+                "by GET": sightings.until_single if sightings.single else None,
+            }
+        )
+        if self._is_duplicated:
+            consequence = "requests are repeated on their way; rows may get duplicate monitors, which a run reports"
+            self._report("create", "one request created several monitors", consequence, is_problem=True)
+        listed, single = sightings.listed, sightings.single
+        if listed is not None and single is not None:
+            is_same = all(listed.get(field) == single.get(field) for field in ("name", "type", *self._body))
+            topic = "fields" if is_same else "list fields"
+            self._on_finding(fields_finding(topic, MONITOR_TYPE, self._body, listed))
+            if not is_same:
+                self._on_finding(fields_finding("GET fields", MONITOR_TYPE, self._body, single))
+        elif (item := listed or single) is not None:
+            topic = "list fields" if listed else "GET fields"
+            self._on_finding(fields_finding(topic, MONITOR_TYPE, self._body, item))
+        if listed is not None:
+            self._learn(listed)
+        return single is not None
 
-    def _say_when(self, topic: str, found: Mapping[str, float | None]) -> None:
-        seen = [f"{where} shows it after {seconds:.1f} s" for where, seconds in found.items() if seconds is not None]
-        unseen = [where for where, seconds in found.items() if seconds is None]
-        longest = max((seconds for seconds in found.values() if seconds is not None), default=0.0)
-        if unseen:
-            waited = f"{self._options.settle_timeout:.0f} s"
-            account = "; ".join([*seen, *(f"{where} does not display it within {waited}" for where in unseen)])
-            follows = "a create whose response is lost cannot be looked up in time; raise BULKLOAD_SETTLE_TIMEOUT"
-            self._find(topic, account, follows, problem=True)
+    def _report_delays(self, delays: Mapping[str, float | None]) -> None:
+        """Report after how many seconds the monitor is displayed in each place; None: not before the timeout."""
+        parts = [f"{place} after {seconds:.1f} s" for place, seconds in delays.items() if seconds is not None]
+        missing = [place for place, seconds in delays.items() if seconds is None]
+        longest = max((seconds for seconds in delays.values() if seconds is not None), default=0.0)
+        if missing:
+            timeout = f"{self._options.settle_timeout:.0f} s"
+            behaviour = "; ".join([*parts, *(f"not {place} within {timeout}" for place in missing)])
+            consequence = "a monitor whose response is lost cannot be found in time; raise BULKLOAD_SETTLE_TIMEOUT"
+            self._report("displayed", behaviour, consequence, is_problem=True)
         elif longest > self._options.settle_after:
-            follows = f"set BULKLOAD_SETTLE_AFTER above {longest:.0f}, or rows may be created twice"
-            self._find(topic, "; ".join(seen), follows, problem=True)
+            consequence = f"set BULKLOAD_SETTLE_AFTER above {longest:.0f}, or rows may be created twice"
+            self._report("displayed", "; ".join(parts), consequence, is_problem=True)
         else:
-            follows = f"in time: bulkload allows {self._options.settle_after:.0f} s (BULKLOAD_SETTLE_AFTER)"
-            self._find(topic, "; ".join(seen), follows)
+            consequence = f"in time: bulkload allows {self._options.settle_after:.0f} s (BULKLOAD_SETTLE_AFTER)"
+            self._report("displayed", "; ".join(parts), consequence)
 
     def _learn(self, item: Item) -> None:
-        """Keep what the monitor teaches; it was made just now, so nobody has changed it."""
-        seen = seen_of(KIND, self._body, item)
-        if seen is None or seen.alterations is None:
+        """Store how the account alters the monitor; it is new, so no person has edited it."""
+        observation = observation_of(MONITOR_TYPE, self._body, item)
+        if observation is None or observation.alterations is None:
             return
         before = profile_of(self._record)
-        after = learn_profile(before, [seen], fresh=True)
+        after = learn_profile(before, [observation], fresh=True)
         if after != before:
             self._record.keep_display_profile(after.to_json())
-        new = in_words(after) if after.alterations != before.alterations else []
-        account = "; ".join(new) or ("the same as before" if before.known else "displays what it was sent")
-        follows = "stored for later runs in this folder" if after != before else "nothing new"
-        self._find("learned", account, follows)
+        new = alteration_phrases(after) if after.alterations != before.alterations else []
+        behaviour = "; ".join(new) or ("the same as before" if before.known else "none: displayed as it was sent")
+        consequence = "stored for later runs in this folder" if after != before else "nothing new"
+        self._report("alterations", behaviour, consequence)
 
-    # ── change ──
+    # ── update ──
 
-    async def _change(self, monitor_id: str) -> None:
+    async def _update(self, monitor_id: str) -> None:
         note, began = f"{self._body['note']}, changed", time.monotonic()
         try:
-            await unless_stopped(self._api.patch(KIND, monitor_id, to_json({"note": note}).encode()), self._stop)
+            request = self._api.patch(MONITOR_TYPE, monitor_id, to_json({"note": note}).encode())
+            await unless_stopped(request, self._stop)
         except (Forbidden, Rejected, NotFound) as error:
-            self._find("change", f"PATCH is refused: {error}", "--on-existing update does not work here", problem=True)
+            consequence = "--on-existing update does not work in this account"
+            self._report("update", f"PATCH is refused: {error}", consequence, is_problem=True)
             return
-        found = self._look_for(monitor_id, began, lambda item: item.get("note") == note)
-        looks = await unless_stopped(found, self._stop)
+        waiting = self._wait_until_displayed(monitor_id, began, lambda item: item.get("note") == note)
+        sightings = await unless_stopped(waiting, self._stop)
         took = time.monotonic() - began
-        if looks.single is None:
-            account = f"PATCH succeeds, but GET does not return the change within {took:.0f} s"
-            self._find("change", account, "an update cannot be verified here", problem=True)
+        if sightings.single is None:
+            behaviour = f"PATCH succeeds, but GET does not return the new note within {took:.0f} s"
+            self._report("update", behaviour, "updates cannot be verified in this account", is_problem=True)
             return
         before, self._body = self._body, {**self._body, "note": note}
-        other = set(differences(self._body, looks.single)) - set(differences(before, looks.single)) - {"note"}
-        if other:
-            self._find("change", f"PATCH also changes {', '.join(sorted(other))}", "check updates", problem=True)
-        listed = f"the list after {looks.until_listed:.1f} s" if looks.listed else "the list does not show it"
-        account = f"PATCH of the note: GET shows it after {looks.until_single:.1f} s, {listed}"
-        follows = "--on-existing update works" if looks.listed else "a later run may update such a row again"
-        self._find("change", account, follows)
+        also_changed = differences(self._body, sightings.single).keys() - differences(before, sightings.single).keys()
+        if also_changed := also_changed - {"note"}:
+            behaviour = f"PATCH of the note also changes {', '.join(sorted(also_changed))}"
+            self._report("update", behaviour, "check monitors after an update", is_problem=True)
+        in_list = f"in the list after {sightings.until_listed:.1f} s" if sightings.listed else "not in the list"
+        behaviour = f"PATCH succeeds; the new note is displayed by GET after {sightings.until_single:.1f} s, {in_list}"
+        consequence = "--on-existing update works" if sightings.listed else "a later run may update such a row again"
+        self._report("update", behaviour, consequence)
 
     # ── delete ──
 
-    async def _leave(self) -> None:
-        """Delete what was made, if the account lets it; what it does not is for the next call."""
+    async def _clean_up(self) -> None:
+        """Delete the monitor if the account allows it; otherwise, the next call does."""
         if (trial := self._trials.get(self._token)) is None:
             return
         try:
             items = await self._api.list_mail_monitors() if trial.monitor_id is None else []
-            fates, _ = await clear(self._api, self._trials, trial, items, self._options)
+            deletions, _ = await delete_trial_monitors(self._api, self._trials, trial, items, self._options)
         except BulkloadError as error:
             log.debug("the trial's monitor was not deleted: %s", error)
         else:
-            if any(fate is Fate.DELETED for fate, _ in fates.values()):
-                self._find("delete", "the trial was stopped; its monitor is deleted", "nothing is left behind")
-        self._say_left()
+            if any(result is DeletionResult.DELETED for result, _ in deletions.values()):
+                self._report("delete", "the trial was stopped, and its monitor was deleted", "nothing is left")
+        self._report_leftover()
 
-    def _say_left(self) -> None:
+    def _report_leftover(self) -> None:
         if self._trials.get(self._token) is not None:
-            account = "the trial was stopped, and its monitor may still exist"
-            self._find("delete", account, "it is noted; the next doctor deletes it", problem=True)
+            behaviour = "the trial was stopped, and its monitor may still exist"
+            self._report("delete", behaviour, "it is recorded, and the next doctor deletes it", is_problem=True)
 
     async def _delete(self, monitor_id: str) -> None:
-        self._stop.on_stop = lambda reason: None  # a request that is under way ends first
+        self._stop.on_stop = lambda reason: None  # a request in flight is finished first
         began = time.monotonic()
         items = await self._api.list_mail_monitors()
-        fates, over = await clear(self._api, self._trials, self._trial, items, self._options)
-        fate, words = fates.get(monitor_id, (Fate.NOT_FOUND, ""))
-        if not over or fate is not Fate.DELETED:
-            account = f"monitor {monitor_id}{f' ({words})' if words else ''}: {fate.value}"
-            follows = "undo may not work here" + ("" if over else "; the next doctor looks for it again")
-            self._find("delete", account, follows, problem=True)
+        deletions, is_complete = await delete_trial_monitors(self._api, self._trials, self._trial, items, self._options)
+        result, message = deletions.get(monitor_id, (DeletionResult.NOT_FOUND, ""))
+        if not is_complete or result is not DeletionResult.DELETED:
+            behaviour = f"monitor {monitor_id}{f' ({message})' if message else ''}: {result.value}"
+            consequence = "undo may not work in this account" + ("" if is_complete else "; the next doctor tries again")
+            self._report("delete", behaviour, consequence, is_problem=True)
             return
         trial = TrialMonitor(token=self._token, at="", monitor_id=monitor_id, seen=True)
 
-        async def look() -> bool | None:
+        async def is_unlisted() -> bool | None:
             return None if trial.among(await self._api.list_mail_monitors()) else True
 
-        gone, _ = await unless_stopped(self._until(look), self._stop)
+        unlisted, _ = await unless_stopped(self._poll(is_unlisted), self._stop)
         took = time.monotonic() - began
-        if gone is None:
-            account = f"GET no longer finds it, but the list still contains it after {took:.0f} s"
-            self._find("delete", account, "a run may take deleted monitors for existing ones", problem=True)
+        if unlisted is None:
+            behaviour = f"GET no longer finds the monitor, but it is still in the list after {took:.0f} s"
+            consequence = "a run may treat deleted monitors as existing"
+            self._report("delete", behaviour, consequence, is_problem=True)
         else:
-            account = f"GET no longer finds it at once, the list after {took:.1f} s"
-            self._find("delete", account, "undo works; nothing is left behind")
+            behaviour = f"GET no longer finds the monitor, and it is not in the list after {took:.1f} s"
+            self._report("delete", behaviour, "undo works; nothing is left")
 
     # ── helpers ──
 
     @property
     def _trial(self) -> TrialMonitor:
         trial = self._trials.get(self._token)
-        assert trial is not None  # it is noted as long as its monitor may be there
+        assert trial is not None  # it is recorded as long as its monitor may exist
         return trial
 
-    def _give_way(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self._stop.reason is not None:
             raise self._stop.reason
 
-    async def _look_for(self, monitor_id: str, began: float, is_good: Callable[[Item], bool]) -> _Looks:
-        """Look by ID and in the list until both show the monitor as it should be, or time is up."""
-        looks, trial = _Looks(), self._trial
+    async def _wait_until_displayed(
+        self, monitor_id: str, began: float, is_expected: Callable[[Item], bool]
+    ) -> _Sightings:
+        """Request the monitor and the list until both display it as expected, or until the timeout."""
+        sightings, trial = _Sightings(), self._trial
 
         async def look() -> bool | None:
-            if looks.single is None:
+            if sightings.single is None:
                 item = await self._api.get(monitor_id)
-                if item is not None and is_good(item):
-                    looks.single, looks.until_single = item, time.monotonic() - began
+                if item is not None and is_expected(item):
+                    sightings.single, sightings.until_single = item, time.monotonic() - began
                     if trial.is_shown_by(item):
                         self._trials.record_seen(self._token)
-            if looks.listed is None:
+            if sightings.listed is None:
                 items = await self._api.list_mail_monitors()
-                self._twins = self._twins or len(trial.among(items)) > 1
-                item = next((item for item in items if str(item["id"]) == monitor_id and is_good(item)), None)
+                self._is_duplicated = self._is_duplicated or len(trial.among(items)) > 1
+                item = next((item for item in items if str(item["id"]) == monitor_id and is_expected(item)), None)
                 if item is not None:
-                    looks.listed, looks.until_listed = item, time.monotonic() - began
-            return True if looks.single is not None and looks.listed is not None else None
+                    sightings.listed, sightings.until_listed = item, time.monotonic() - began
+            return True if sightings.single is not None and sightings.listed is not None else None
 
-        await self._until(look)
-        return looks
+        await self._poll(look)
+        return sightings
 
-    async def _until(self, look: Callable[[], Awaitable[T | None]]) -> tuple[T | None, float]:
-        """Look until something is found, or time is up. Returns also how many seconds that took."""
+    async def _poll(self, look: Callable[[], Awaitable[T | None]]) -> tuple[T | None, float]:
+        """Call `look` until it returns a value, or until the timeout. Also returns the seconds that it took."""
         began, pause = time.monotonic(), FIRST_POLL
         while True:
-            found = await look()
+            value = await look()
             took = time.monotonic() - began
-            if found is not None or took + pause > self._options.settle_timeout:
-                return found, took
+            if value is not None or took + pause > self._options.settle_timeout:
+                return value, took
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL)
