@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from yaml import CSafeLoader, Event, SafeLoader
 
-CheckKind = Literal["json", "xml", "sqlite", "binary", "text"]
+DocumentFormat = Literal["json", "xml", "sqlite", "binary", "text"]
 
 HEAD_BYTES = 256 * 1024  # what recognition may look at; a stock nagios.cfg is 45 KiB of comments
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -60,7 +60,7 @@ class Document:
         return _decode(start)
 
     @cached_property
-    def kind(self) -> CheckKind:
+    def format(self) -> DocumentFormat:
         """What the file is, by its first characters."""
         start = self.head
         if start.startswith("SQLite format 3\0"):
@@ -268,7 +268,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
             documents[real] = document
             if len(documents) > MAX_FILES:
                 raise InputError(f"{path} holds more than {MAX_FILES:,} files, the most that are read at once.")
-            if document.kind != "sqlite":
+            if document.format != "sqlite":
                 total += file.stat().st_size
             if total > MAX_TOTAL_BYTES and len(documents) > 1:
                 raise InputError(
@@ -280,7 +280,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     return list(documents.values())
 
 
-def referred_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document] | None:
+def referenced_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document] | None:
     """The files that a configuration refers to by path, folder or pattern; None when they are not at hand.
 
     A file among `documents` wins. Beyond them only files below the configuration's own folder are opened: an

@@ -155,7 +155,7 @@ def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, val
     found = read_one(tmp_path, tool, path, value)
     assert isinstance(found, SkippedObject)
     assert not found.error
-    assert "not mail" not in found.reason
+    assert "not a mail type" not in found.reason
 
 
 @pytest.mark.parametrize(

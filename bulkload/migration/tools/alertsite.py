@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckKind, ListingFormat, reader
-from bulkload.migration.parsing import Item, UnreadableValue, as_bool, as_text, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckType, ListingFormat, reader
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_bool, as_text, lookup
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 
 NAME, TITLE = "alertsite", "AlertSite"
@@ -30,14 +30,14 @@ def _ids(value: object, field: str) -> str:
     """[{"id": 10}, {"id": 20}] as the cell "10;20"."""
     if not isinstance(value, list):
         raise UnreadableValue(f"The field {field} is not a list.")
-    return ";".join(as_text(at(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
+    return ";".join(as_text(lookup(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
 
 
 def _properties(value: object, field: str) -> str:
     """[{"id": 28, "value_id": 74}] as the cell "28=74"."""
     if not isinstance(value, list):
         raise UnreadableValue(f"The field {field} is not a list.")
-    return ";".join(f"{as_text(at(one, 'id'), field)}={as_text(at(one, 'value_id'), field)}" for one in value)
+    return ";".join(f"{as_text(lookup(one, 'id'), field)}={as_text(lookup(one, 'value_id'), field)}" for one in value)
 
 
 EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
@@ -61,18 +61,18 @@ EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
 }
 
 
-def _extra(item: Item) -> Mapping[str, str]:
-    kind = as_text(at(item, "type"), "type").lower()
+def _extra(item: SourceObject) -> Mapping[str, str]:
+    kind = as_text(lookup(item, "type"), "type").lower()
     cells = {}
     for field, as_cell in EXTRA_COLUMNS.items():
-        value = at(item, field)
+        value = lookup(item, field)
         # the API shows the same fields for all types, also where one has no use for them
         if value is not None and value != [] and kind in FIELDS[field].types:
             cells[field] = as_cell(value, field)
     return cells
 
 
-def _not_carried(item: Item) -> Iterable[str]:
+def _not_carried(item: SourceObject) -> Iterable[str]:
     """Fields that the input knows no column for; named only, since a mailbox password may be among them."""
     names = [
         as_text(field, "field")
@@ -88,7 +88,7 @@ FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("results", "monitors"),
-    marks=(("billing_plancode", "access_type", "allow_internal_testing"), ("type",), ("name",)),
+    required_keys=(("billing_plancode", "access_type", "allow_internal_testing"), ("type",), ("name",)),
     envelope=("metadata.resultset", "results"),
     interval=("interval",),
     interval_unit=MINUTE,
@@ -100,10 +100,10 @@ FORMAT = ListingFormat(
         "email-imap": IMAP,
         "email-pop": POP,
         "email-smtp": SMTP,
-        "email-round-trip": CheckKind(type="round-trip"),
+        "email-round-trip": CheckType(type="round-trip"),
     },
-    paused=lambda item: at(item, "enabled") is not None and not as_bool(at(item, "enabled"), "enabled"),
-    fills_in=False,
+    paused=lambda item: lookup(item, "enabled") is not None and not as_bool(lookup(item, "enabled"), "enabled"),
+    has_variables=False,
     changes=_not_carried,
     extra=_extra,
 )

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
-from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, at
+from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
 NAME = "icinga2"
 TITLE = "Icinga 2"
@@ -60,17 +60,17 @@ _INDIRECT = {
 
 def recognises(document: Document) -> bool:
     """The API's list of services or commands, or a file in the configuration language."""
-    if document.kind == "text":
+    if document.format == "text":
         return bool(_LANGUAGE.search(document.head))
-    return document.kind == "json" and any(
-        isinstance(at(item, "attrs.check_command"), str) or at(item, "type") == "CheckCommand"
+    return document.format == "json" and any(
+        isinstance(lookup(item, "attrs.check_command"), str) or lookup(item, "type") == "CheckCommand"
         for item in _results(document)[:20]
     )
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every service of the lists."""
-    written = [document for document in documents if document.kind == "text"]
+    written = [document for document in documents if document.format == "text"]
     if written:
         if len(written) == len(documents):
             raise InputError(
@@ -84,15 +84,15 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     items = [
         (f"{document.name} result {number}", item)
         for document in documents
-        if document.kind == "json"
+        if document.format == "json"
         for number, item in enumerate(_results(document), 1)
     ]
     custom = {
-        as_name(at(item, "attrs.__name") or at(item, "name")): item
+        as_name(lookup(item, "attrs.__name") or lookup(item, "name")): item
         for _, item in items
-        if at(item, "type") == "CheckCommand"
+        if lookup(item, "type") == "CheckCommand"
     }
-    services = [(place, item) for place, item in items if at(item, "type") not in ("CheckCommand", "Host")]
+    services = [(place, item) for place, item in items if lookup(item, "type") not in ("CheckCommand", "Host")]
     if items and not services:
         yield SkippedObject(
             origin="all files",
@@ -109,12 +109,12 @@ def as_name(value: object) -> str:
 
 
 def _results(document: Document) -> list[object]:
-    results = at(document.json(), "results")
+    results = lookup(document.json(), "results")
     return results if isinstance(results, list) else []
 
 
 def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
-    host_name, name = as_name(at(item, "attrs.host_name")), as_name(at(item, "attrs.name"))
+    host_name, name = as_name(lookup(item, "attrs.host_name")), as_name(lookup(item, "attrs.name"))
     origin = f"{place}: service {host_name} / {name}"
     try:
         return _check(origin, item, custom)
@@ -123,7 +123,7 @@ def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | 
 
 
 def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
-    attrs = at(item, "attrs")
+    attrs = lookup(item, "attrs")
     if not isinstance(attrs, Mapping):
         raise UnreadableValue("It is not a service: it has no attrs.")
     word = as_text(attrs.get("check_command"), "check_command")
@@ -136,16 +136,16 @@ def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | S
     known, defaults = _command(word, custom)
     if known is None:
         return SkippedObject(origin=origin, reason=f"The command {word} is no test of a mail port.")
-    variables = {**defaults, **_variables(at(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
+    variables = {**defaults, **_variables(lookup(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
     prefix = known.prefix
     hostname = _filled(
-        variables.get(f"{prefix}_address") or at(item, "joins.host.address") or at(item, "joins.host.address6"),
+        variables.get(f"{prefix}_address") or lookup(item, "joins.host.address") or lookup(item, "joins.host.address6"),
         variables,
         item,
     )
     if not hostname:
-        if at(item, "joins.host") is None:
+        if lookup(item, "joins.host") is None:
             raise UnreadableValue("The list has no host addresses; fetch it with ?joins=host.")
         raise UnreadableValue(f"The host {host_name} has no address.")
     port = as_port(_filled(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or known.port
@@ -155,7 +155,7 @@ def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | S
     return Check(
         origin=origin,
         type=known.type,
-        name=f"{as_text(at(item, 'joins.host.display_name'), 'name') or host_name} {description}".strip(),
+        name=f"{as_text(lookup(item, 'joins.host.display_name'), 'name') or host_name} {description}".strip(),
         hostname=hostname,
         port=port,
         interval_seconds=interval,
@@ -171,10 +171,10 @@ def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | S
 def _command(word: str, custom: Mapping[str, object]) -> tuple[_Command | None, dict[str, object]]:
     """The known command behind a name: itself, or the plugin that a custom command runs."""
     definition = custom.get(word)
-    defaults = _variables(at(definition, "attrs.vars")) if definition is not None else {}
+    defaults = _variables(lookup(definition, "attrs.vars")) if definition is not None else {}
     if word in _COMMANDS:
         return _COMMANDS[word], defaults
-    command = at(definition, "attrs.command")
+    command = lookup(definition, "attrs.command")
     first = command[0] if isinstance(command, list) and command else command
     plugin = PurePosixPath(first).name if isinstance(first, str) else ""
     if plugin in _PLUGINS:
@@ -193,9 +193,9 @@ def _filled(value: object, variables: Mapping[str, object], item: object) -> str
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
         found = variables.get(key)
         if name == "check_address":  # the library computes it
-            found = at(item, "joins.host.address", "joins.host.address6")
+            found = lookup(item, "joins.host.address", "joins.host.address6")
         if found is None:
-            found = at(item, f"joins.host.{name.removeprefix('host.')}")
+            found = lookup(item, f"joins.host.{name.removeprefix('host.')}")
         if not isinstance(found, str | int | float) or isinstance(found, bool):
             raise UnreadableValue(f"The macro ${name}$ has no value.")
         text = text.replace(f"${name}$", as_text(found, name))

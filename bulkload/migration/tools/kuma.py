@@ -9,8 +9,8 @@ from contextlib import closing
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
-from bulkload.migration.json_listings import SMTP, TCP, ListingFormat, belongs, is_object, translate_items
-from bulkload.migration.parsing import Item, UnreadableValue, as_bool, as_seconds, as_text, at
+from bulkload.migration.json_listings import SMTP, TCP, ListingFormat, is_listing, is_object, translate_items
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_bool, as_seconds, as_text, lookup
 
 NAME, TITLE = "uptime-kuma", "Uptime Kuma"
 
@@ -39,39 +39,41 @@ _NEEDED = ("id", "name", "type", "hostname")
 _TLS: Mapping[str, Tls] = {"secure": "implicit", "starttls": "starttls", "nostarttls": "none"}
 
 
-def _adapt(item: Item) -> Iterable[Item]:
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
     try:
-        interval = as_seconds(at(item, "interval"), "interval", unit=1)
+        interval = as_seconds(lookup(item, "interval"), "interval", unit=1)
     except UnreadableValue:
         return (item,)  # said once, where every interval is read
-    if as_seconds(at(item, "timeout"), "timeout", unit=1) is None and interval is not None:
+    if as_seconds(lookup(item, "timeout"), "timeout", unit=1) is None and interval is not None:
         return ({**item, "timeout": interval * DEFAULT_TIMEOUT, "timeout_by_default": True},)
     return (item,)
 
 
-def _paused(item: Item) -> bool:
-    return _is_off(item) or as_bool(at(item, "forceInactive"), "forceInactive") or bool(at(item, "paused_above"))
+def _paused(item: SourceObject) -> bool:
+    return (
+        _is_off(item) or as_bool(lookup(item, "forceInactive"), "forceInactive") or bool(lookup(item, "paused_above"))
+    )
 
 
-def _is_off(item: Item) -> bool:
-    active = at(item, "active")
+def _is_off(item: SourceObject) -> bool:
+    active = lookup(item, "active")
     return active is not None and not as_bool(active, "active")
 
 
-def _inverted(item: Item) -> str:
-    if as_bool(at(item, "upsideDown"), "upsideDown"):
+def _inverted(item: SourceObject) -> str:
+    if as_bool(lookup(item, "upsideDown"), "upsideDown"):
         return "The monitor is upside down: it is up when the service is down."
-    if as_text(at(item, "expectedTlsAlert"), "expectedTlsAlert").lower() not in ("", "none"):
+    if as_text(lookup(item, "expectedTlsAlert"), "expectedTlsAlert").lower() not in ("", "none"):
         return "The monitor expects the server to refuse the TLS connection."
     return ""
 
 
-def _tls(item: Item) -> Tls:
-    return _TLS.get(as_text(at(item, "smtpSecurity"), "smtpSecurity").lower(), "unknown")
+def _tls(item: SourceObject) -> Tls:
+    return _TLS.get(as_text(lookup(item, "smtpSecurity"), "smtpSecurity").lower(), "unknown")
 
 
-def _default_timeout(item: Item) -> Iterable[str]:
-    if at(item, "timeout_by_default"):
+def _default_timeout(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "timeout_by_default"):
         yield "The monitor sets no time-out; 0.8 of its interval is taken, as Uptime Kuma does."
 
 
@@ -79,7 +81,7 @@ FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("monitorList",),
-    marks=(("type",), ("interval",), ("upsideDown", "maxretries", "accepted_statuscodes", "pathName")),
+    required_keys=(("type",), ("interval",), ("upsideDown", "maxretries", "accepted_statuscodes", "pathName")),
     envelope=("monitorList",),
     interval=("interval",),
     timeout=("timeout",),
@@ -90,30 +92,30 @@ FORMAT = ListingFormat(
     paused=_paused,
     tls=_tls,
     adapt=_adapt,
-    refuse=_inverted,
+    skip_reason=_inverted,
     changes=_default_timeout,
 )
 
 
 def recognises(document: Document) -> bool:
     """Whether the document is a backup, a dump or the database; another SQLite database is an error."""
-    if document.kind == "sqlite":
+    if document.format == "sqlite":
         with closing(_connection(document)) as database:
             _columns(document, database)
         return True
-    return document.kind == "json" and belongs(FORMAT, _listed(document.json()))
+    return document.format == "json" and is_listing(FORMAT, _listed(document.json()))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every monitor of the backups and databases; ids count within their own file."""
     for document in documents:
-        if document.kind == "sqlite":
+        if document.format == "sqlite":
             content: object = {"monitorList": _database_monitors(document)}
-        elif document.kind == "json":
+        elif document.format == "json":
             content = _listed(document.json())
         else:
             raise InputError(f"{document.name} is neither a backup (JSON) nor a database of {TITLE}.")
-        if isinstance(content, Mapping) and isinstance(found := at(content, "monitorList"), list):
+        if isinstance(content, Mapping) and isinstance(found := lookup(content, "monitorList"), list):
             content = {"monitorList": _with_groups(found)}
         yield from translate_items(FORMAT, [(document, content)])
 
@@ -134,28 +136,28 @@ def _listed(content: object) -> object:
 
 def _with_groups(monitors: list[object]) -> list[object]:
     """Each monitor with the names of the groups above it as labels, and paused when one of them is."""
-    by_id = {_id(at(one, "id")): one for one in monitors if isinstance(one, Mapping)}
+    by_id = {_id(lookup(one, "id")): one for one in monitors if isinstance(one, Mapping)}
     return [_with_ancestors(one, by_id) if isinstance(one, Mapping) else one for one in monitors]
 
 
-def _with_ancestors(monitor: Item, by_id: Mapping[str, Item]) -> Item:
+def _with_ancestors(monitor: SourceObject, by_id: Mapping[str, SourceObject]) -> SourceObject:
     groups: list[object] = []
     paused_above = False
     seen: set[str] = set()
-    above = _id(at(monitor, "parent"))
+    above = _id(lookup(monitor, "parent"))
     while above and above in by_id and above not in seen:
         if len(seen) == MAX_GROUPS:
             paused_above = True
             break
         seen.add(above)
         group = by_id[above]
-        groups.append(at(group, "name"))
+        groups.append(lookup(group, "name"))
         try:
             paused_above = paused_above or _is_off(group)
         except UnreadableValue:
             paused_above = True  # what cannot be told is not switched on
-        above = _id(at(group, "parent"))
-    own = at(monitor, "tags")
+        above = _id(lookup(group, "parent"))
+    own = lookup(monitor, "tags")
     labels = [*(own if isinstance(own, list) else []), *groups]
     return {**monitor, "labels": labels, "paused_above": paused_above}
 

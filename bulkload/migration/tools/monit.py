@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bulkload.migration.checks import Check, SkippedObject, Tls
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 
 NAME = "monit"
 TITLE = "Monit"
@@ -58,7 +58,7 @@ class _Statement:
 
 def recognises(document: Document) -> bool:
     """A check of a host or process, or the length of a cycle."""
-    return document.kind == "text" and bool(_CHECK.search(document.head) or _MAIN.search(document.head))
+    return document.format == "text" and bool(_CHECK.search(document.head) or _MAIN.search(document.head))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
@@ -77,7 +77,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
                 cycle = float(words[2][:9])
             elif words[0] == "include" and len(statement.tokens) > 1:
                 reference = statement.tokens[1].text
-                found = referred_documents(document, reference, documents)
+                found = referenced_documents(document, reference, documents)
                 if found is None:
                     yield SkippedObject(
                         origin=f"{document.name} line {statement.tokens[0].line}: include {reference}",

@@ -110,7 +110,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
     for document in documents:
         try:
             names = [reader.NAME for reader in READERS if reader.recognises(document)]
-            if not names and document.kind == "text":
+            if not names and document.format == "text":
                 _ = document.rendered  # a template is nobody's until it is rendered
         except InputError as error:
             refused.append(error)

@@ -8,8 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, belongs, translate_items, word
-from bulkload.migration.parsing import Item, UnreadableValue, as_seconds, as_text, at
+from bulkload.migration.json_listings import (
+    IMAP,
+    MINUTE,
+    POP,
+    SMTP,
+    TCP,
+    ListingFormat,
+    is_listing,
+    is_one_of,
+    translate_items,
+)
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_seconds, as_text, lookup
 
 NAME, TITLE = "uptimerobot", "UptimeRobot"
 
@@ -30,21 +40,21 @@ _CSV_COLUMNS = {
 }
 
 
-def _adapt(item: Item) -> Iterable[Item]:
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
     """The service behind the numbers: type 4 says "port", and only its sub-type says which."""
-    word_of_type = as_text(at(item, "type"), "type").lower()
+    word_of_type = as_text(lookup(item, "type"), "type").lower()
     kind = _TYPES.get(word_of_type, word_of_type)
     if kind == "port":
-        sub_type = as_text(at(item, "sub_type", "subType"), "sub-type").lower()
+        sub_type = as_text(lookup(item, "sub_type", "subType"), "sub-type").lower()
         kind = _SUB_TYPES.get(sub_type, sub_type)
         if kind not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
             kind = "port"
-    port = at(item, "port")
+    port = lookup(item, "port")
     return ({**item, "type": kind, "port": None if port in (0, "0") else port},)
 
 
-def _minutes_read(item: Item) -> Iterable[str]:
-    if at(item, "minutes"):
+def _minutes_read(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "minutes"):
         yield "An interval below 30 is read as minutes, as in UptimeRobot's older CSV template."
 
 
@@ -53,14 +63,14 @@ FORMAT = ListingFormat(
     noun="monitor",
     lists=("monitors", "data"),
     details=("monitor", "data"),
-    marks=(("friendly_name", "friendlyName"), ("url",), ("type",)),
+    required_keys=(("friendly_name", "friendlyName"), ("url",), ("type",)),
     envelope=("stat", "monitors"),
     name=("friendly_name", "friendlyName"),
     hostname=("url",),
     interval=("interval",),
     timeout=("timeout",),
     types={"smtp": SMTP, "pop3": POP, "pop": POP, "imap": IMAP, "port": TCP},
-    paused=word("status", "0", "paused"),
+    paused=is_one_of("status", "0", "paused"),
     adapt=_adapt,
     changes=_minutes_read,
 )
@@ -68,16 +78,16 @@ FORMAT = ListingFormat(
 
 def recognises(document: Document) -> bool:
     """Whether the document is UptimeRobot's JSON or its CSV."""
-    if document.kind == "json":
-        return belongs(FORMAT, document.json())
-    return document.kind == "text" and _delimiter(document) is not None
+    if document.format == "json":
+        return is_listing(FORMAT, document.json())
+    return document.format == "text" and _delimiter(document) is not None
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every monitor of the pages and files."""
     return translate_items(
         FORMAT,
-        ((document, document.json() if document.kind == "json" else _csv_items(document)) for document in documents),
+        ((document, document.json() if document.format == "json" else _csv_items(document)) for document in documents),
     )
 
 
@@ -107,7 +117,7 @@ def _csv_items(document: Document) -> list[object]:
     return items
 
 
-def _csv_item(cells: dict[str, str]) -> Item:
+def _csv_item(cells: dict[str, str]) -> SourceObject:
     try:
         interval = as_seconds(cells.get("interval"), "interval", unit=1)
     except UnreadableValue:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from bulkload.migration.checks import Check, SkippedObject, Tls
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
 
 NAME = "xymon"
@@ -49,7 +49,7 @@ _TEXTS = ("NAME:", "COMMENT:", "DESCR:", "NET:", "CLIENT:", "CLASS:")
 
 def recognises(document: Document) -> bool:
     """Lines of an address, a name and # behind it."""
-    return document.kind == "text" and bool(_FIRST_HOST.search(document.head))
+    return document.format == "text" and bool(_FIRST_HOST.search(document.head))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
@@ -63,7 +63,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
             include = _INCLUDE.match(line)
             host = _HOST.match(line)
             if include:
-                found = referred_documents(document, include[1].strip().strip("\"'"), documents)
+                found = referenced_documents(document, include[1].strip().strip("\"'"), documents)
                 if found is None and not line.startswith("optional"):
                     yield SkippedObject(
                         origin=f"{place}: {include[1]}",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import zabbix_seconds
-from bulkload.migration.parsing import Item, UnreadableValue, as_port, as_text, at
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_port, as_text, lookup
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -41,23 +41,23 @@ _NO = ("NO", "0")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Host:
     origin: str
-    item: Item
+    item: SourceObject
     macros: Mapping[str, str]  # its own and those of its templates, its own first
 
 
 def recognises(document: Document) -> bool:
     """A root called zabbix_export."""
-    if document.kind == "json":
-        return isinstance(at(document.json(), "zabbix_export"), Mapping)
-    if document.kind == "xml":
+    if document.format == "json":
+        return isinstance(lookup(document.json(), "zabbix_export"), Mapping)
+    if document.format == "xml":
         return "<zabbix_export" in document.head
-    return document.kind == "text" and bool(_YAML_ROOT.search(document.head))
+    return document.format == "text" and bool(_YAML_ROOT.search(document.head))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every item of every host, its own and those of its templates."""
-    hosts: list[tuple[str, Item]] = []
-    templates: dict[str, tuple[str, Item]] = {}
+    hosts: list[tuple[str, SourceObject]] = []
+    templates: dict[str, tuple[str, SourceObject]] = {}
     for document in documents:
         export = _export(document)
         hosts += [(document.name, host) for host in _items(export, "hosts")]
@@ -100,7 +100,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
             yield from _unlinked(f"{file}: template {template_name}", template, error=not hosts)
 
 
-def _linked(item: Item, templates: Mapping[str, tuple[str, Item]]) -> Iterator[str]:
+def _linked(item: SourceObject, templates: Mapping[str, tuple[str, SourceObject]]) -> Iterator[str]:
     """The templates of a host and those linked to them, each once."""
     seen: set[str] = set()
     start: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ def _linked(item: Item, templates: Mapping[str, tuple[str, Item]]) -> Iterator[s
             waiting += [(_name(link.get("name")), (*path, name)) for link in _items(templates[name][1], "templates")]
 
 
-def _items_of(source: Item, host: _Host) -> Iterator[Check | SkippedObject]:
+def _items_of(source: SourceObject, host: _Host) -> Iterator[Check | SkippedObject]:
     for item in _items(source, "items"):
         origin = f"{host.origin}: {_name(item.get('name')) or _name(item.get('key'))}"
         try:
@@ -132,7 +132,7 @@ def _items_of(source: Item, host: _Host) -> Iterator[Check | SkippedObject]:
             )
 
 
-def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[SkippedObject]:
+def _unlinked(origin: str, template: SourceObject, *, error: bool) -> Iterator[SkippedObject]:
     """What a template would give if a host used it; an error if there is no host at all."""
     for item in _items(template, "items"):
         place = f"{origin}: {_name(item.get('name')) or _name(item.get('key'))}"
@@ -148,7 +148,7 @@ def _unlinked(origin: str, template: Item, *, error: bool) -> Iterator[SkippedOb
             )
 
 
-def _item(origin: str, item: Item, host: _Host) -> Check | SkippedObject:
+def _item(origin: str, item: SourceObject, host: _Host) -> Check | SkippedObject:
     key = as_text(item.get("key"), "key")
     if len(key) > MAX_KEY_CHARS:
         raise UnreadableValue(f"Its key has {len(key):,} characters; Zabbix allows {MAX_KEY_CHARS:,}.")
@@ -186,7 +186,7 @@ def _item(origin: str, item: Item, host: _Host) -> Check | SkippedObject:
     )
 
 
-def _described(item: Item, host: _Host, arguments: Sequence[str]) -> str:
+def _described(item: SourceObject, host: _Host, arguments: Sequence[str]) -> str:
     """The item's name with $1 … $9 and macros put in, as far as they are known."""
     name = re.sub(
         r"\$([1-9])",
@@ -218,7 +218,7 @@ def _arguments(text: str) -> list[str]:
             return arguments
 
 
-def _filled(text: str, host: _Host, item: Item) -> str:
+def _filled(text: str, host: _Host, item: SourceObject) -> str:
     """A text with macros put in; one without a value is named."""
 
     def user_macro(found: re.Match[str]) -> str:
@@ -245,7 +245,7 @@ def _filled(text: str, host: _Host, item: Item) -> str:
     return text
 
 
-def _interface(host: _Host, item: Item) -> Item:
+def _interface(host: _Host, item: SourceObject) -> SourceObject:
     """The interface an item names, else the host's main one."""
     interfaces = _items(host.item, "interfaces")
     wanted = _name(item.get("interface_ref"))
@@ -258,20 +258,20 @@ def _interface(host: _Host, item: Item) -> Item:
     raise UnreadableValue("Its host has no interface, so there is no address to test.")
 
 
-def _interface_address(host: _Host, item: Item) -> str:
+def _interface_address(host: _Host, item: SourceObject) -> str:
     address = _filled(_address(_interface(host, item)), host, item)
     if not address:
         raise UnreadableValue("The interface of its host has no address.")
     return address
 
 
-def _address(interface: Item) -> str:
+def _address(interface: SourceObject) -> str:
     if _name(interface.get("useip")) in _NO:
         return _name(interface.get("dns"))
     return _name(interface.get("ip")) or DEFAULT_IP
 
 
-def _macros(sources: Sequence[Item]) -> dict[str, str]:
+def _macros(sources: Sequence[SourceObject]) -> dict[str, str]:
     """User macros, those of the host before those of its templates; a secret one has no value here."""
     macros: dict[str, str] = {}
     for source in sources:
@@ -281,12 +281,12 @@ def _macros(sources: Sequence[Item]) -> dict[str, str]:
     return macros
 
 
-def _export(document: Document) -> Item:
-    if document.kind == "xml":
+def _export(document: Document) -> SourceObject:
+    if document.format == "xml":
         value = _plain(document.xml())
         return value if isinstance(value, Mapping) else {}
-    root = document.json() if document.kind == "json" else document.yaml()
-    export = at(root, "zabbix_export")
+    root = document.json() if document.format == "json" else document.yaml()
+    export = lookup(root, "zabbix_export")
     return export if isinstance(export, Mapping) else {}
 
 
@@ -302,7 +302,7 @@ def _plain(element: Element) -> object:
     return {child.tag: _plain(child) for child in children}
 
 
-def _items(item: object, key: str) -> list[Item]:
+def _items(item: object, key: str) -> list[SourceObject]:
     value = item.get(key) if isinstance(item, Mapping) else None
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 

@@ -29,7 +29,7 @@ _CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
 
 def recognises(document: Document) -> bool:
     """An object definition, or a main file that lists object files."""
-    if document.kind != "text":
+    if document.format != "text":
         return False
     return any(sign.search(document.head) for sign in (_DEFINES, _MAIN_FILE, _USER_MACROS))
 

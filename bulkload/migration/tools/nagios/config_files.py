@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulkload.migration.checks import SkippedObject
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.tools.nagios.grammar import Definition, Setting, Stray, parse
 
 _DEBIAN_COMMANDS = "nagios-plugins/config"  # well-known commands stand in for it
@@ -42,7 +42,7 @@ def read_tree(first: Sequence[Document], *, documents: Sequence[Document]) -> Tr
             elif item.key not in ("cfg_file", "cfg_dir"):
                 settings[item.key] = item.value
             elif documents:
-                found = referred_documents(document, item.value, documents)
+                found = referenced_documents(document, item.value, documents)
                 if found is None:
                     skipped_objects.append(_absent(document, item))
                 for other in found or ():

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from bulkload.migration.checks import Check, SkippedObject
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.durations import prometheus_seconds
-from bulkload.migration.parsing import Item, UnreadableValue, as_address, at
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_address, lookup
 from bulkload.migration.tools.prometheus.modules import Module, module_named
 from bulkload.migration.tools.prometheus.relabel import relabel
 
@@ -39,17 +39,17 @@ class _Job:
     module: str
     interval: float | None
     timeout: float | None
-    rules: Sequence[Item]
+    rules: Sequence[SourceObject]
     target: str = ""  # of params: one target for the whole job
     changes: tuple[str, ...] = ()
 
 
 def recognises(document: Document) -> bool:
     """Jobs, modules with a prober, a list of targets, or a Probe resource."""
-    if document.kind == "json":
+    if document.format == "json":
         return _is_list(document.json())
     head = document.head
-    return document.kind == "text" and bool(
+    return document.format == "text" and bool(
         _JOBS.search(head)
         or (_MODULES.search(head) and _PROBER.search(head))
         or (_LIST.search(head) and _TARGETS.search(head))
@@ -60,20 +60,20 @@ def recognises(document: Document) -> bool:
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Every target of every probe job."""
     roots = {document: _root(document) for document in documents}
-    modules: dict[str, Item] = {}
+    modules: dict[str, SourceObject] = {}
     for root in roots.values():
-        for name, body in _mapping(at(root, "modules")).items():
+        for name, body in _mapping(lookup(root, "modules")).items():
             if isinstance(body, Mapping):
                 modules.setdefault(str(name), body)
     for document in documents:
-        for pattern in _strings(at(roots[document], "scrape_config_files")):
-            for other in referred_documents(document, pattern, documents) or ():
+        for pattern in _strings(lookup(roots[document], "scrape_config_files")):
+            for other in referenced_documents(document, pattern, documents) or ():
                 if all(other.path.resolve() != known.path.resolve() for known in roots):
                     roots[other] = _root(other)
     read: set[str] = set()
     jobs = 0
     for document, root in roots.items():
-        for number, job in enumerate(_items(at(root, "scrape_configs")), 1):
+        for number, job in enumerate(_items(lookup(root, "scrape_configs")), 1):
             jobs += 1
             yield from _of_job(document, number, job, root, modules, documents, read)
         for resource in _resources(root):
@@ -93,9 +93,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
 def _of_job(
     document: Document,
     number: int,
-    item: Item,
+    item: SourceObject,
     root: object,
-    modules: Mapping[str, Item],
+    modules: Mapping[str, SourceObject],
     documents: Sequence[Document],
     read: set[str],
 ) -> Iterator[Check | SkippedObject]:
@@ -105,7 +105,7 @@ def _of_job(
     groups = [(origin, group) for group in _items(item.get("static_configs"))]
     for config in _items(item.get("file_sd_configs")):
         for pattern in _strings(config.get("files")):
-            found = referred_documents(document, pattern, documents)
+            found = referenced_documents(document, pattern, documents)
             if found is None:
                 yield SkippedObject(
                     origin=f"{origin}: {pattern}",
@@ -115,7 +115,7 @@ def _of_job(
             for other in found or ():
                 read.add(str(other.path.resolve()))
                 groups += [(f"{origin}: {other.name}", group) for group in _items(_root(other))]
-    module_names = _strings(at(item, "params.module"))
+    module_names = _strings(lookup(item, "params.module"))
     is_probe = (
         item.get("metrics_path") == "/probe"
         or module_names
@@ -135,20 +135,22 @@ def _of_job(
         name=name,
         origin=origin,
         module=module_names[0] if module_names else "",
-        interval=_seconds(item.get("scrape_interval"), at(root, "global.scrape_interval"), DEFAULT_INTERVAL),
-        timeout=_seconds(item.get("scrape_timeout"), at(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
+        interval=_seconds(item.get("scrape_interval"), lookup(root, "global.scrape_interval"), DEFAULT_INTERVAL),
+        timeout=_seconds(item.get("scrape_timeout"), lookup(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
         rules=rules,
-        target=next(iter(_strings(at(item, "params.target"))), ""),
+        target=next(iter(_strings(lookup(item, "params.target"))), ""),
     )
     for place, group in groups:
         yield from _of_group(place, group, job, modules)
 
 
-def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
+def _of_resource(
+    document: Document, resource: SourceObject, modules: Mapping[str, SourceObject]
+) -> Iterator[Check | SkippedObject]:
     """A Probe of the Prometheus operator."""
-    name = _text(at(resource, "spec.jobName")) or _text(at(resource, "metadata.name"))
+    name = _text(lookup(resource, "spec.jobName")) or _text(lookup(resource, "metadata.name"))
     origin = f"{document.name}: probe {name}"
-    static = at(resource, "spec.targets.staticConfig")
+    static = lookup(resource, "spec.targets.staticConfig")
     if not isinstance(static, Mapping):
         yield SkippedObject(
             origin=origin, reason="Its targets are discovered in the cluster; give them as staticConfig.", error=True
@@ -157,9 +159,9 @@ def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]
     job = _Job(
         name=name,
         origin=origin,
-        module=_text(at(resource, "spec.module")),
-        interval=_seconds(at(resource, "spec.interval"), None, DEFAULT_INTERVAL),
-        timeout=_seconds(at(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
+        module=_text(lookup(resource, "spec.module")),
+        interval=_seconds(lookup(resource, "spec.interval"), None, DEFAULT_INTERVAL),
+        timeout=_seconds(lookup(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
         rules=(),
     )
     group = {"targets": static.get("static"), "labels": static.get("labels")}
@@ -167,7 +169,7 @@ def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]
 
 
 def _of_list(
-    document: Document, root: Sequence[object], modules: Mapping[str, Item], *, has_jobs: bool
+    document: Document, root: Sequence[object], modules: Mapping[str, SourceObject], *, has_jobs: bool
 ) -> Iterator[Check | SkippedObject]:
     """A list of targets that no job names."""
     if has_jobs:
@@ -179,7 +181,9 @@ def _of_list(
         yield from _of_group(document.name, group, job, modules)
 
 
-def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
+def _of_group(
+    place: str, group: SourceObject, job: _Job, modules: Mapping[str, SourceObject]
+) -> Iterator[Check | SkippedObject]:
     own = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
     targets = group.get("targets")
     for target in targets if isinstance(targets, list) else ():
@@ -191,7 +195,7 @@ def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -
 
 
 def _target(
-    origin: str, target: object, own: Mapping[str, str], job: _Job, modules: Mapping[str, Item]
+    origin: str, target: object, own: Mapping[str, str], job: _Job, modules: Mapping[str, SourceObject]
 ) -> Check | SkippedObject:
     if not isinstance(target, str):
         raise UnreadableValue("The target is not a text such as mail.example.com:25.")
@@ -231,19 +235,19 @@ def _about(module: Module, name: str) -> tuple[str, ...]:
 
 
 def _root(document: Document) -> object:
-    return document.json() if document.kind == "json" else document.yaml()
+    return document.json() if document.format == "json" else document.yaml()
 
 
 def _is_list(root: object) -> TypeGuard[list[object]]:
     """Tell a list of targets, as file_sd reads it."""
-    return isinstance(root, list) and bool(root) and all(isinstance(at(group, "targets"), list) for group in root)
+    return isinstance(root, list) and bool(root) and all(isinstance(lookup(group, "targets"), list) for group in root)
 
 
-def _resources(root: object) -> Iterator[Item]:
+def _resources(root: object) -> Iterator[SourceObject]:
     """The Probe resources of a file, also of several documents or a List."""
     for item in root if isinstance(root, list) else [root]:
-        for resource in (item, *_items(at(item, "items"))):
-            if at(resource, "kind") == "Probe" and isinstance(resource, Mapping):
+        for resource in (item, *_items(lookup(item, "items"))):
+            if lookup(resource, "kind") == "Probe" and isinstance(resource, Mapping):
                 yield resource
 
 
@@ -255,11 +259,11 @@ def _seconds(own: object, general: object, default: float) -> float:
     return default
 
 
-def _items(value: object) -> list[Item]:
+def _items(value: object) -> list[SourceObject]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _mapping(value: object) -> Item:
+def _mapping(value: object) -> SourceObject:
     return value if isinstance(value, Mapping) else {}
 
 

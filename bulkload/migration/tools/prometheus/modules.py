@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bulkload.migration.checks import Tls
 from bulkload.migration.durations import prometheus_seconds
-from bulkload.migration.parsing import Item, at
+from bulkload.migration.parsing import SourceObject, lookup
 
 _NAMES_MAIL = re.compile(r"(?:^|[^a-z])(smtp|submission|imap|pop)", re.IGNORECASE)
 _NAMES_OTHER = re.compile(r"^(?:https?|icmp|ping|dns|grpc|ssh)(?:$|[^a-z])", re.IGNORECASE)
@@ -32,7 +32,7 @@ class Module:
     known: bool = True  # False: only its name is
 
 
-def module_named(name: str, body: Item | None) -> Module:
+def module_named(name: str, body: SourceObject | None) -> Module:
     """Read a module; without its body, its name has to do."""
     named = _NAMES_MAIL.search(name)
     kind = {"submission": "smtp"}.get(named[1].lower(), named[1].lower()) if named else None
@@ -49,7 +49,7 @@ def module_named(name: str, body: Item | None) -> Module:
     tls: Tls = "unknown"
     if any(step.get("starttls") is True for step in steps):
         tls = "starttls"
-    elif at(body, "tcp.tls") is True:
+    elif lookup(body, "tcp.tls") is True:
         tls = "implicit"
     timeout = body.get("timeout")
     return Module(
@@ -60,7 +60,7 @@ def module_named(name: str, body: Item | None) -> Module:
     )
 
 
-def _steps(body: Item) -> Iterator[Item]:
-    steps = at(body, "tcp.query_response")
+def _steps(body: SourceObject) -> Iterator[SourceObject]:
+    steps = lookup(body, "tcp.query_response")
     if isinstance(steps, list):
         yield from (step for step in steps if isinstance(step, dict))

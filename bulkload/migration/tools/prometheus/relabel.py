@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkload.migration.parsing import Item, UnreadableValue
+from bulkload.migration.parsing import SourceObject, UnreadableValue
 
 MAX_RULES = 100  # of one job
 MAX_LABEL_CHARS = 255  # of a value that a pattern is tried on
@@ -13,7 +13,7 @@ MAX_PATTERN_REPEATS = 3  # more of them can keep a regular expression busy for h
 _REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\d+)|\$)")
 
 
-def relabel(labels: Mapping[str, str], rules: Sequence[Item]) -> dict[str, str] | None:
+def relabel(labels: Mapping[str, str], rules: Sequence[SourceObject]) -> dict[str, str] | None:
     """Apply the rules in their order; None when one of them drops the target."""
     result = dict(labels)
     for rule in rules[:MAX_RULES]:
@@ -58,6 +58,6 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is not understood.") from error
 
 
-def _text(rule: Item, key: str, default: str) -> str:
+def _text(rule: SourceObject, key: str, default: str) -> str:
     value = rule.get(key)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else default
