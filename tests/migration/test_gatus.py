@@ -160,7 +160,7 @@ def test_a_file_that_unfolds_without_end_is_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     (tmp_path / "config.yaml").write_text("\n".join([*lines, "endpoints:", "  - conditions: *a8"]))
-    with pytest.raises(InputError, match="unfolds"):
+    with pytest.raises(InputError, match="expands"):
         read(tmp_path)
 
 

@@ -248,7 +248,7 @@ def test_a_file_that_is_cut_off_is_said_to_be(tool: str, tmp_path: Path) -> None
     place, good = GOOD[tool]
     whole = json.dumps({place: [good, good]})
     (tmp_path / "cut.json").write_text(whole[:-12], encoding="utf-8")
-    with pytest.raises(InputError, match="cut off"):
+    with pytest.raises(InputError, match="truncated"):
         read(tmp_path)
 
 
