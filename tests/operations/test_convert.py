@@ -350,7 +350,7 @@ def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content:
     [
         ("define command {\ncommand_name check_smtp\ncommand_line check_smtp\n}\n", "give the files with services"),
         ("modules:\n  smtp:\n    prober: tcp\n", "give prometheus.yml as well"),
-        ('{"results": [{"type": "CheckCommand", "name": "smtp"}]}', "v1/objects/services?joins=host as well"),
+        ('{"results": [{"type": "CheckCommand", "name": "smtp"}]}', "v1/objects/services?joins=host to the input"),
         (
             "zabbix_export: {templates: [{template: Mail, items: [{type: SIMPLE, key: 'net.tcp.service[smtp]'}]}]}\n",
             "export the hosts",

@@ -1,4 +1,4 @@
-"""Better Stack Uptime: `GET /api/v2/monitors` as JSON; one monitor may check several ports."""
+"""Reads monitors of Better Stack Uptime (`GET /api/v2/monitors` as JSON). A monitor may check several ports."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bulkload.migration.parsing import SourceObject, as_bool, as_text, lookup
 
 NAME, TITLE = "better-stack", "Better Stack"
 
-_MILLISECOND = 0.001  # seconds; only web checks count their time-out in seconds
+_MILLISECOND = 0.001  # in seconds; mail checks give their timeout in milliseconds, web checks in seconds
 
 
 def _one_per_port(item: SourceObject) -> Iterable[SourceObject]:
-    """The port is a text such as "25,465,587": one row each."""
-    attributes, ports = lookup(item, "attributes"), lookup(item, "attributes.port")
-    if not isinstance(attributes, Mapping) or not isinstance(ports, str):
+    """Split a monitor with several ports, such as "25,465,587", into one per port."""
+    attributes, port_list = lookup(item, "attributes"), lookup(item, "attributes.port")
+    if not isinstance(attributes, Mapping) or not isinstance(port_list, str):
         return (item,)
-    found = dict.fromkeys(port.strip() for port in ports.split(",") if port.strip())
-    return [{**item, "attributes": {**attributes, "port": port}} for port in found]
+    ports = dict.fromkeys(port.strip() for port in port_list.split(",") if port.strip())
+    return [{**item, "attributes": {**attributes, "port": port}} for port in ports]
 
 
 def _paused(item: SourceObject) -> bool:
@@ -31,7 +31,7 @@ def _paused(item: SourceObject) -> bool:
 
 def _ipv6_only(item: SourceObject) -> Iterable[str]:
     if lookup(item, "attributes.ip_version") == "ipv6":
-        yield "The monitor uses IPv6 only, which cannot be carried over."
+        yield "The monitor uses IPv6 only; this setting is not imported."
 
 
 FORMAT = ListingFormat(

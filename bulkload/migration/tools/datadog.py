@@ -1,4 +1,4 @@
-"""Datadog Synthetics: `GET /api/v1/synthetics/tests` as JSON; only TCP and SSL tests can reach a mail port."""
+"""Reads tests of Datadog Synthetics (`GET /api/v1/synthetics/tests` as JSON). Only TCP and SSL tests are imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAME, TITLE = "datadog", "Datadog Synthetics"
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
-    """An API test has its protocol as subtype; a browser or mobile test has none."""
+    """Add the protocol: the subtype of an API test, else the type, as browser and mobile tests have no subtype."""
     return (
         {
             **item,
@@ -25,17 +25,19 @@ def _inverted(item: SourceObject) -> str:
     for assertion in assertions if isinstance(assertions, list) else ():
         if lookup(assertion, "type") != "connection":
             continue
-        says_not = as_text(lookup(assertion, "operator"), "operator").lower().startswith("isnot")
-        established = as_text(lookup(assertion, "target"), "target").lower() == "established"
-        if says_not == established:
-            return "The test is inverted: it passes when no connection is made."
+        is_negated = as_text(lookup(assertion, "operator"), "operator").lower().startswith("isnot")
+        is_established = as_text(lookup(assertion, "target"), "target").lower() == "established"
+        if is_negated == is_established:
+            return "The test is inverted: it succeeds when the connection fails."
     return ""
 
 
 def _private_locations(item: SourceObject) -> Iterable[str]:
     locations = lookup(item, "locations")
-    if isinstance(locations, list) and any(isinstance(one, str) and one.startswith("pl:") for one in locations):
-        yield "The test runs from a private location; the host may not be reachable from outside."
+    if isinstance(locations, list) and any(
+        isinstance(location, str) and location.startswith("pl:") for location in locations
+    ):
+        yield "The test runs from a private location; the host may not be reachable from public locations."
 
 
 FORMAT = ListingFormat(

@@ -1,4 +1,4 @@
-"""Gatus: the endpoints of `config.yaml`, or of all files of a configuration folder."""
+"""Reads the endpoints of Gatus from `config.yaml` or from all files of a configuration folder."""
 
 from __future__ import annotations
 
@@ -25,66 +25,66 @@ NAME, TITLE = "gatus", "Gatus"
 DEFAULT_INTERVAL = 60.0  # seconds
 DEFAULT_TIMEOUT = 10.0  # seconds
 
-# Looked at before the file is parsed: most text is not YAML, and docker-compose has services too.
+# Checked before the file is parsed: most text is not YAML, and docker-compose.yml also has services.
 _LISTS = ("endpoints", "services", "external-endpoints", "suites")
 _LIST = re.compile(r"^(?:endpoints|services|external-endpoints|suites)[ \t]*:", re.MULTILINE)
 _ENTRY = re.compile(r"^[ \t]+(?:-[ \t]+)?(?:conditions|token)[ \t]*:", re.MULTILINE)
 
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
-_INVERTED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
+_INVERTED_CONDITION = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
     if lookup(item, "type") is not None and lookup(item, "listed") is not None:
         return (item,)
-    url = _plain(as_text(lookup(item, "url"), "url"))
-    scheme, separator, place = url.partition("://")
+    url = _normalise_variables(as_text(lookup(item, "url"), "url"))
+    scheme, separator, address = url.partition("://")
     if not separator:
         refuse_unresolved(url, "url")
-        raise UnreadableValue("The endpoint's url has no scheme such as starttls:// or tcp://.")
+        raise UnreadableValue("The url has no scheme such as starttls:// or tcp://.")
     is_mail = scheme.lower() in FORMAT.types
     return (
         {
             **item,
-            "name": _plain(as_text(lookup(item, "name"), "name")),
+            "name": _normalise_variables(as_text(lookup(item, "name"), "name")),
             "type": "dns" if lookup(item, "dns") is not None else scheme,
-            "hostname": place,
-            "interval": _span(lookup(item, "interval"), "interval") or DEFAULT_INTERVAL if is_mail else None,
-            "timeout": _span(lookup(item, "client.timeout"), "timeout") or DEFAULT_TIMEOUT if is_mail else None,
+            "hostname": address,
+            "interval": _seconds(lookup(item, "interval"), "interval") or DEFAULT_INTERVAL if is_mail else None,
+            "timeout": _seconds(lookup(item, "client.timeout"), "timeout") or DEFAULT_TIMEOUT if is_mail else None,
             "labels": _labels(item),
         },
     )
 
 
-def _plain(text: str) -> str:
-    """The two ways to write a variable as one, and $$ as the sign it stands for."""
-    return _VARIABLE.sub(lambda found: f"${{{found[1] or found[2]}}}" if found[0] != "$$" else "$", text)
+def _normalise_variables(text: str) -> str:
+    """Write $NAME as ${NAME}, and $$ as $."""
+    return _VARIABLE.sub(lambda match: f"${{{match[1] or match[2]}}}" if match[0] != "$$" else "$", text)
 
 
-def _span(value: object, what: str) -> float:
-    text = _plain(as_text(value, what))
-    refuse_unresolved(text, what)
+def _seconds(value: object, field_name: str) -> float:
+    text = _normalise_variables(as_text(value, field_name))
+    refuse_unresolved(text, field_name)
     seconds = go_seconds(text) if text else 0.0
     if seconds is None:
         raise UnreadableValue(
-            f"The {what} is {text[:MAX_SHOWN_CHARS]!r}, but a time such as 30s, 5m or 1h30m is needed."
+            f"The {field_name} is {text[:MAX_SHOWN_CHARS]!r}; a duration such as 30s, 5m or 1h30m is required."
         )
     return seconds
 
 
 def _labels(item: SourceObject) -> list[object]:
     labels = lookup(item, "extra-labels")
-    named = labels.items() if isinstance(labels, Mapping) else ()
-    return [lookup(item, "group"), *({"name": name, "value": value} for name, value in named)]
+    pairs = labels.items() if isinstance(labels, Mapping) else ()
+    return [lookup(item, "group"), *({"name": name, "value": value} for name, value in pairs)]
 
 
-def _refused(item: SourceObject) -> str:
+def _skip_reason(item: SourceObject) -> str:
     conditions = lookup(item, "conditions")
     for condition in conditions if isinstance(conditions, list) else ():
-        if isinstance(condition, str) and _INVERTED.search(condition):
-            return "The endpoint is inverted: it is up when no connection is made."
+        if isinstance(condition, str) and _INVERTED_CONDITION.search(condition):
+            return "The endpoint is inverted: it succeeds when the connection fails."
     if lookup(item, "client.tunnel") is not None:
-        return "The endpoint is reached through an SSH tunnel, not from outside."
+        return "The endpoint is reached through an SSH tunnel, not directly."
     return ""
 
 
@@ -103,12 +103,12 @@ FORMAT = ListingFormat(
     tags=("labels",),
     types={"starttls": CheckType(type="smtp", tls="starttls"), "tls": TLS, "tcp": TCP},
     not_mail={
-        "external-endpoints": "An external endpoint is reported from elsewhere; nothing is checked.",
-        "suites": "A suite is a sequence of calls, not a mail check.",
+        "external-endpoints": "An external endpoint only receives results from another program.",
+        "suites": "A suite is a sequence of requests, not a mail check.",
     },
     paused=_paused,
     adapt=_adapt,
-    skip_reason=_refused,
+    skip_reason=_skip_reason,
 )
 
 
@@ -120,11 +120,11 @@ def recognises(document: Document) -> bool:
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every endpoint, external endpoint and suite of the files."""
+    """Yield a check or a skipped object for every endpoint, external endpoint and suite."""
     for document in documents:
         content = document.yaml()
         if not any(isinstance(lookup(part, key), list) for part in _parts(content) for key in _LISTS):
-            raise InputError(f"{document.name} holds no list of {TITLE} endpoints ('endpoints').")
+            raise InputError(f"{document.name} contains no list of {TITLE} endpoints ('endpoints').")
         yield from translate_items(FORMAT, [(document, list(_entries(content)))])
 
 
