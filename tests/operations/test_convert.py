@@ -286,9 +286,9 @@ def hostile(folder: Path, name: str, content: str | bytes) -> Path:
         ("jinja.cfg", "{% for host in hosts %}\ndefine host {\nhost_name {{ host }}\n}\n{% endfor %}\n", "rendered"),
         ("erb.cfg", "define host {\nhost_name <%= @fqdn %>\n}\n", "rendered"),
         ("puppet.txt", "<% hosts.each do |h| %>\n", "rendered"),
-        ("shopping.txt", "eggs\nbread\n", "no configuration that is understood; supported are"),
+        ("shopping.txt", "eggs\nbread\n", "not a supported configuration; supported are"),
         ("other.db", None, "not"),
-        ("empty.cfg", "", "no configuration that is understood"),
+        ("empty.cfg", "", "not a supported configuration"),
     ],
 )
 def test_a_hostile_source_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str | None, reason: str) -> None:
@@ -315,7 +315,7 @@ def test_two_tools_in_one_folder_are_an_error_that_names_them(tmp_path: Path) ->
 
 
 def test_a_tool_that_is_not_known_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"known are.*nagios"):
+    with pytest.raises(UsageError, match=r"supported are.*nagios"):
         convert([hostile(tmp_path, "a", "x")], tmp_path / "out.xlsx", tool="nagois")
 
 

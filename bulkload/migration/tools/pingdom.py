@@ -1,4 +1,4 @@
-"""Pingdom: `GET /checks` (a list without ports) and `GET /checks/{id}` (one check with all of it) as JSON."""
+"""Reads checks of Pingdom: `GET /checks` (a list without ports) and `GET /checks/{id}` (details) as JSON."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ NAME, TITLE = "pingdom", "Pingdom"
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
-    """A detail has its type as an object of one key, with the settings inside."""
-    found = lookup(item, "type")
-    if not isinstance(found, Mapping):
+    """Split the type of a detail, {name: settings}, into its name and its settings."""
+    type_object = lookup(item, "type")
+    if not isinstance(type_object, Mapping):
         return (item,)
-    if len(found) != 1:
-        raise UnreadableValue(f"The check has {len(found)} types, but one is needed.")
-    ((name, settings),) = found.items()
+    if len(type_object) != 1:
+        raise UnreadableValue(f"The check has {len(type_object)} types; exactly one is required.")
+    ((name, settings),) = type_object.items()
     return ({**item, "type": name, "settings": settings},)
 
 
 def _encrypted(item: SourceObject) -> Iterable[str]:
     if as_bool(lookup(item, "settings.encryption", "encryption"), "encryption"):
-        yield "The check uses encryption; whether from the start or by STARTTLS, only its port can tell."
+        yield "The check uses encryption; its port determines whether this is TLS or STARTTLS."
 
 
 FORMAT = ListingFormat(
