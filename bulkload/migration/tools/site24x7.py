@@ -1,4 +1,4 @@
-"""Site24x7: `GET /api/monitors` as JSON. Its names for mail checks are taken from third parties."""
+"""Reads monitors of Site24x7 (`GET /api/monitors` as JSON). The names of mail types come from third-party sources."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _SUSPENDED = "5"
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
-    """Both PORT-SMTP and PORT_SMTP are seen."""
+    """Normalise the type: both PORT-SMTP and PORT_SMTP occur."""
     return ({**item, "type": as_text(lookup(item, "type"), "type").upper().replace("_", "-")},)
 
 
 def _inverted(item: SourceObject) -> str:
     if as_bool(lookup(item, "invert_port_check"), "invert_port_check"):
-        return "The monitor is inverted: it is up when the port is closed."
+        return "The monitor is inverted: it succeeds when the port is closed."
     return ""
 
 
-def _assumed(item: SourceObject) -> Iterable[str]:
+def _assumptions(item: SourceObject) -> Iterable[str]:
     if lookup(item, "check_frequency") is not None:
-        yield "The check frequency is read as minutes."
+        yield "The check frequency is assumed to be in minutes."
     if as_bool(lookup(item, "use_ssl"), "use_ssl"):
-        yield "The monitor uses encryption; whether from the start or by STARTTLS, only its port can tell."
+        yield "The monitor uses encryption; its port determines whether this is TLS or STARTTLS."
 
 
 FORMAT = ListingFormat(
@@ -56,6 +56,6 @@ FORMAT = ListingFormat(
     paused=is_one_of("state", _SUSPENDED, "suspended"),
     adapt=_adapt,
     skip_reason=_inverted,
-    changes=_assumed,
+    changes=_assumptions,
 )
 recognises, translate = reader(FORMAT)

@@ -1,4 +1,4 @@
-"""StatusCake: `GET /v1/uptime` (a list without ports) and `GET /v1/uptime/{id}` (one test) as JSON."""
+"""Reads tests of StatusCake: `GET /v1/uptime` (a list without ports) and `GET /v1/uptime/{id}` (details) as JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ NAME, TITLE = "statuscake", "StatusCake"
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
-    """A rate of 0 means without a pause, not never."""
-    constant = lookup(item, "check_rate") in (0, "0")
-    return ({**item, "check_rate": MINUTE, "constant": True} if constant else item,)
+    """Replace a check rate of 0, which means continuously."""
+    is_continuous = lookup(item, "check_rate") in (0, "0")
+    return ({**item, "check_rate": MINUTE, "is_continuous": True} if is_continuous else item,)
 
 
-def _constant(item: SourceObject) -> Iterable[str]:
-    if lookup(item, "constant"):
-        yield "The test runs without a pause; once a minute is taken."
+def _continuous(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "is_continuous"):
+        yield "The test runs continuously; an interval of one minute is used."
 
 
 FORMAT = ListingFormat(
@@ -35,6 +35,6 @@ FORMAT = ListingFormat(
     paused=lambda item: is_true("paused")(item) or is_one_of("status", "paused")(item),
     port_hint="add the response of GET /v1/uptime/{id} to the input",
     adapt=_adapt,
-    changes=_constant,
+    changes=_continuous,
 )
 recognises, translate = reader(FORMAT)

@@ -1,4 +1,4 @@
-"""Uptime.com: `GET /api/v1/checks/` as JSON."""
+"""Reads checks of Uptime.com (`GET /api/v1/checks/` as JSON)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bulkload.migration.parsing import SourceObject, as_text, lookup
 
 NAME, TITLE = "uptime-com", "Uptime.com"
 
-_PLAIN = frozenset({"", "none", "no", "off"})
+_NO_ENCRYPTION = frozenset({"", "none", "no", "off"})
 _TLS_PORTS = frozenset({"465", "993", "995"})
-_HTTPS_PORT = 443  # what a certificate check looks at unless told otherwise
+_HTTPS_PORT = 443  # default port of a certificate check
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
@@ -30,13 +30,13 @@ def _tls(item: SourceObject) -> Tls:
     encryption = _encryption(item)
     if "starttls" in encryption:
         return "starttls"
-    on_tls_port = as_text(lookup(item, "msp_port"), "port") in _TLS_PORTS
-    return "implicit" if encryption not in _PLAIN and on_tls_port else "unknown"
+    uses_tls_port = as_text(lookup(item, "msp_port"), "port") in _TLS_PORTS
+    return "implicit" if encryption not in _NO_ENCRYPTION and uses_tls_port else "unknown"
 
 
 def _encrypted(item: SourceObject) -> Iterable[str]:
-    if _encryption(item) not in _PLAIN and _tls(item) == "unknown":
-        yield "The check uses encryption; whether from the start or by STARTTLS, the export does not tell."
+    if _encryption(item) not in _NO_ENCRYPTION and _tls(item) == "unknown":
+        yield "The check uses encryption; the export does not say whether this is TLS or STARTTLS."
 
 
 FORMAT = ListingFormat(

@@ -1,4 +1,4 @@
-"""UptimeRobot: `getMonitors` (API v2) and `/monitors` (API v3) as JSON, and the CSV of the bulk import."""
+"""Reads monitors of UptimeRobot: `getMonitors` (API v2) and `/monitors` (API v3) as JSON, and the bulk import CSV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bulkload.migration.parsing import SourceObject, UnreadableValue, as_seconds
 
 NAME, TITLE = "uptimerobot", "UptimeRobot"
 
-# The old template counts minutes, the newer one seconds; nobody checks more often than every 30 seconds.
+# The old CSV template has minutes, the new one seconds; the shortest interval of UptimeRobot is 30 seconds.
 MIN_CSV_SECONDS = 30.0
 
 _TYPES = {"1": "http", "2": "keyword", "3": "ping", "4": "port", "5": "heartbeat"}
@@ -41,21 +41,21 @@ _CSV_COLUMNS = {
 
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
-    """The service behind the numbers: type 4 says "port", and only its sub-type says which."""
-    word_of_type = as_text(lookup(item, "type"), "type").lower()
-    kind = _TYPES.get(word_of_type, word_of_type)
-    if kind == "port":
+    """Replace type numbers by names, and the type "port" by the protocol of its sub-type."""
+    type_text = as_text(lookup(item, "type"), "type").lower()
+    type_name = _TYPES.get(type_text, type_text)
+    if type_name == "port":
         sub_type = as_text(lookup(item, "sub_type", "subType"), "sub-type").lower()
-        kind = _SUB_TYPES.get(sub_type, sub_type)
-        if kind not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
-            kind = "port"
+        type_name = _SUB_TYPES.get(sub_type, sub_type)
+        if type_name not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
+            type_name = "port"
     port = lookup(item, "port")
-    return ({**item, "type": kind, "port": None if port in (0, "0") else port},)
+    return ({**item, "type": type_name, "port": None if port in (0, "0") else port},)
 
 
-def _minutes_read(item: SourceObject) -> Iterable[str]:
-    if lookup(item, "minutes"):
-        yield "An interval below 30 is read as minutes, as in UptimeRobot's older CSV template."
+def _interval_in_minutes(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "is_in_minutes"):
+        yield "The interval is below 30 and is read as minutes, as in UptimeRobot's older CSV template."
 
 
 FORMAT = ListingFormat(
@@ -72,19 +72,19 @@ FORMAT = ListingFormat(
     types={"smtp": SMTP, "pop3": POP, "pop": POP, "imap": IMAP, "port": TCP},
     paused=is_one_of("status", "0", "paused"),
     adapt=_adapt,
-    changes=_minutes_read,
+    changes=_interval_in_minutes,
 )
 
 
 def recognises(document: Document) -> bool:
-    """Whether the document is UptimeRobot's JSON or its CSV."""
+    """Whether the document is JSON or CSV of UptimeRobot."""
     if document.format == "json":
         return is_listing(FORMAT, document.json())
     return document.format == "text" and _delimiter(document) is not None
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every monitor of the pages and files."""
+    """Yield a check or a skipped object for every monitor of the pages and files."""
     return translate_items(
         FORMAT,
         ((document, document.json() if document.format == "json" else _csv_items(document)) for document in documents),
@@ -92,7 +92,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
 
 
 def _delimiter(document: Document) -> str | None:
-    """What separates the columns of the CSV; None when its header is not UptimeRobot's."""
+    """Return the delimiter of the CSV, or None if its header is not UptimeRobot's."""
     header = document.head.split("\n", maxsplit=1)[0].strip().lower()
     for delimiter in ",;\t":
         columns = {column.strip().strip('"') for column in header.split(delimiter)}
@@ -121,7 +121,7 @@ def _csv_item(cells: dict[str, str]) -> SourceObject:
     try:
         interval = as_seconds(cells.get("interval"), "interval", unit=1)
     except UnreadableValue:
-        return cells  # said once, where every interval is read
+        return cells  # reported later, where all intervals are parsed
     if interval is None or interval >= MIN_CSV_SECONDS:
         return cells
-    return {**cells, "interval": interval * MINUTE, "minutes": True}
+    return {**cells, "interval": interval * MINUTE, "is_in_minutes": True}
