@@ -350,7 +350,7 @@ def test_real_zabbix_templates_hold_their_checks_and_give_no_row(samples: Path) 
     for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
         items = translated(samples / "zabbix" / name)
         assert not checks(items)
-        assert sum("which would test tcp," in item.reason for item in items if isinstance(item, SkippedObject)) == 14
+        assert sum("which tests tcp," in item.reason for item in items if isinstance(item, SkippedObject)) == 14
 
 
 def test_real_zabbix_templates_give_six_mail_checks_to_a_host(samples: Path, tmp_path: Path) -> None:

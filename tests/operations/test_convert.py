@@ -349,7 +349,7 @@ def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content:
     ("content", "asked_for"),
     [
         ("define command {\ncommand_name check_smtp\ncommand_line check_smtp\n}\n", "give the files with services"),
-        ("modules:\n  smtp:\n    prober: tcp\n", "give prometheus.yml as well"),
+        ("modules:\n  smtp:\n    prober: tcp\n", "add prometheus.yml to the input"),
         ('{"results": [{"type": "CheckCommand", "name": "smtp"}]}', "v1/objects/services?joins=host to the input"),
         (
             "zabbix_export: {templates: [{template: Mail, items: [{type: SIMPLE, key: 'net.tcp.service[smtp]'}]}]}\n",
