@@ -23,8 +23,8 @@ from bulkload.migration.documents import read_documents
 from bulkload.migration.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
 from bulkload.migration.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
 from bulkload.migration.tools.nagios import grammar
-from bulkload.migration.tools.nagios.config_files import Tree
-from bulkload.migration.tools.nagios.plugins import NoProbe, Probe, read_command_line
+from bulkload.migration.tools.nagios.config_files import Configuration
+from bulkload.migration.tools.nagios.plugins import Probe, UnsupportedCommand, read_command_line
 from bulkload.migration.tools.nagios.services import services
 from bulkload.migration.tools.registry import recognise
 from tests.support.migration_golden import FIXTURES, cases, expected, outcome
@@ -181,21 +181,21 @@ def test_a_plugin_line_says_what_it_tests(line: str, kind: str | None, host: str
         ("check_by_ssh -H mx -C 'check_smtp -H localhost'", "SSH"),
         ("check_smtp -H mx --lmtp", "LMTP"),
         ("check_mailq -w 1", "queue"),
-        ("check_disk -w 1", "no test of a mail port"),
+        ("check_disk -w 1", "does not test a mail port"),
         ("check_smtp -H 'mx", "quotes"),
         ("", "empty"),
     ],
 )
 def test_a_plugin_line_that_is_no_outside_test_says_why(line: str, reason: str) -> None:
     found = read_command_line(line)
-    assert isinstance(found, NoProbe)
+    assert isinstance(found, UnsupportedCommand)
     assert reason in found.reason
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("define service{\nuse a\nname a\n}\ndefine service{\nuse a\nhost_name h\n}", "circle"),
+        ("define service{\nuse a\nname a\n}\ndefine service{\nuse a\nhost_name h\n}", "cycle"),
         (
             (
                 "define hostgroup{\nhostgroup_name a\nhostgroup_members b\n}\n"
@@ -207,7 +207,7 @@ def test_a_plugin_line_that_is_no_outside_test_says_why(line: str, reason: str) 
         ("define service{\nhost_name h\ncheck_command check_smtp\n}", r"\$HOSTADDRESS\$"),
         ("define service{\nhostgroup_name nowhere\ncheck_command check_smtp\n}", "nowhere"),
         ("define service{\nhost_name h\n}", "no check_command"),
-        ("define service{\ncheck_command check_smtp\n}", "names no host"),
+        ("define service{\ncheck_command check_smtp\n}", "no host and no host group"),
     ],
 )
 def test_a_service_that_cannot_be_worked_out_is_left_out_with_its_reason(
@@ -223,7 +223,7 @@ def test_many_templates_in_a_circle_end_soon(tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(60)]
     text = "".join(f"define service{{\nname {name}\nregister 0\nuse {','.join(names)}\n}}\n" for name in names)
     items = translated(written(tmp_path, f"{text}define service{{\nuse t0\nhost_name h\n}}"))
-    assert "circle" in reasons(items)
+    assert "cycle" in reasons(items)
 
 
 def test_a_main_file_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_main_file_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
     main = written(folder, f"cfg_file={outside}\ncfg_file=../outside.cfg\n", "nagios.cfg")
     items = translated(main)
     assert not any("secret" in item.origin for item in items)
-    assert reasons(items).count("not at hand") == 2
+    assert reasons(items).count("was not found") == 2
 
 
 WORD = st.text(string.ascii_letters + string.digits + "_.-", min_size=1, max_size=12)
@@ -261,12 +261,12 @@ def test_no_nagios_text_breaks_the_grammar(text: str) -> None:
     except InputError:
         return
     definitions = [item for item in items if isinstance(item, grammar.Definition)]
-    list(services(Tree(definitions=definitions, settings={}, skipped_objects=(), files=frozenset())))
+    list(services(Configuration(definitions=definitions, settings={}, skipped_objects=(), files=frozenset())))
 
 
 @given(st.text(max_size=200))
 def test_no_command_line_breaks_the_plugin_reader(line: str) -> None:
-    assert isinstance(read_command_line(f"check_smtp {line}"), Probe | NoProbe)
+    assert isinstance(read_command_line(f"check_smtp {line}"), Probe | UnsupportedCommand)
 
 
 # ── Xymon ──

@@ -348,7 +348,7 @@ def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content:
 @pytest.mark.parametrize(
     ("content", "asked_for"),
     [
-        ("define command {\ncommand_name check_smtp\ncommand_line check_smtp\n}\n", "give the files with services"),
+        ("define command {\ncommand_name check_smtp\ncommand_line check_smtp\n}\n", "add the files with services"),
         ("modules:\n  smtp:\n    prober: tcp\n", "add prometheus.yml to the input"),
         ('{"results": [{"type": "CheckCommand", "name": "smtp"}]}', "v1/objects/services?joins=host to the input"),
         (

@@ -85,7 +85,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     if modules and not job_count and not any(_is_list(root) for root in roots.values()):
         yield SkippedObject(
             origin="all files",
-            reason=f"The files contain {len(modules):,} modules, but no targets; add prometheus.yml to the input.",
+            reason="The files contain modules, but no targets; add prometheus.yml to the input.",
             error=True,
         )
 
