@@ -54,7 +54,7 @@ class Address:
 
 
 def lookup(item: object, *paths: str) -> object:
-    """The first value that is set at one of the paths (such as "config.request.host"), or None."""
+    """Return the first value that is set at one of the paths (such as "config.request.host"), or None."""
     for path in paths:
         value = item
         for key in path.split("."):
@@ -137,8 +137,8 @@ def as_labels(value: object) -> tuple[str, ...]:
 
 def as_address(value: object, field_name: str = "host name") -> Address:
     """Split a host, host:port or URL into its parts. The path is dropped; a login is dropped, but noted."""
-    whole = as_text(value, field_name)
-    scheme, separator, rest = whole.rpartition("://")
+    text = as_text(value, field_name)
+    scheme, separator, rest = text.rpartition("://")
     scheme_type, scheme_port, tls = _SCHEMES.get(scheme.lower(), (None, None, "unknown"))
     login, at_sign, location = rest.rpartition("@")
     if not separator and ":" not in login:  # user@example.com is a mail address; validation reports it

@@ -320,10 +320,10 @@ def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if not math.isfinite(seconds) or seconds <= 0:
         return "", (f"The timeout of {seconds:g} s is not imported.",)
-    whole = min(math.ceil(seconds), TIMEOUTS[1])
-    if whole == seconds:
-        return str(whole), ()
-    return str(whole), (f"The timeout of {seconds:g} s becomes {whole} s.",)
+    rounded = min(math.ceil(seconds), TIMEOUTS[1])
+    if rounded == seconds:
+        return str(rounded), ()
+    return str(rounded), (f"The timeout of {seconds:g} s becomes {rounded} s.",)
 
 
 def _note(item: _ResolvedCheck) -> tuple[str, tuple[str, ...]]:

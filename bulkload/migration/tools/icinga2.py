@@ -92,15 +92,17 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         for _, item in items
         if lookup(item, "type") == "CheckCommand"
     }
-    services = [(place, item) for place, item in items if lookup(item, "type") not in ("CheckCommand", "Host")]
+    services = [
+        (item_origin, item) for item_origin, item in items if lookup(item, "type") not in ("CheckCommand", "Host")
+    ]
     if items and not services:
         yield SkippedObject(
             origin="all files",
             reason=f"The files contain no services; add the response of {_SERVICES} to the input.",
             error=True,
         )
-    for place, item in services:
-        yield _service(place, item, custom_commands)
+    for item_origin, item in services:
+        yield _service(item_origin, item, custom_commands)
 
 
 def _name(value: object) -> str:
@@ -113,9 +115,9 @@ def _results(document: Document) -> list[object]:
     return results if isinstance(results, list) else []
 
 
-def _service(place: str, item: object, custom_commands: Mapping[str, object]) -> Check | SkippedObject:
+def _service(item_origin: str, item: object, custom_commands: Mapping[str, object]) -> Check | SkippedObject:
     host_name, name = _name(lookup(item, "attrs.host_name")), _name(lookup(item, "attrs.name"))
-    origin = f"{place}: service {host_name} / {name}"
+    origin = f"{item_origin}: service {host_name} / {name}"
     try:
         return _check(origin, item, custom_commands)
     except UnreadableValue as error:

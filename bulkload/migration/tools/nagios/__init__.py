@@ -47,12 +47,12 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         configuration = read_configuration_files([*main, *cached], documents=())
     else:
         listed = read_configuration_files(main, documents=documents)
-        others = [document for document in documents if document.path.resolve() not in listed.files]
+        unlisted = [document for document in documents if document.path.resolve() not in listed.files]
         if any(listed.files > {document.path.resolve()} for document in main):
-            for document in others:
+            for document in unlisted:
                 yield from unlisted_services(document, main[0])
             configuration = listed
         else:
-            configuration = read_configuration_files([*main, *others], documents=documents)
+            configuration = read_configuration_files([*main, *unlisted], documents=documents)
     yield from configuration.skipped_objects
     yield from services(configuration)
