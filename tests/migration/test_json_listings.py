@@ -1,4 +1,4 @@
-"""Listings of monitoring services: every object has an outcome, and no value is invented or secret."""
+"""Listings of monitoring services: every object has an outcome, no value is guessed, and no secret is imported."""
 
 from __future__ import annotations
 
