@@ -1,4 +1,4 @@
-"""Other monitoring tools: their configuration files and exports become rows.
+"""Converts the configuration files and exports of other monitoring tools to rows.
 
-In: files of a tool. Out: a `Source` of rows, with every object accounted for. May import: monitors, protocols.
+In: files of a tool. Out: a `Source` of rows, with an outcome for every object. May import: monitors, protocols.
 """

@@ -1,4 +1,4 @@
-"""The door for other tools: says whether a path is a tool's configuration, cheaply, before anything is read whole."""
+"""Detects whether a path is another tool's configuration from the start of the file, without reading all of it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bulkload.migration.tools.registry import is_recognised
 
 
 def is_configuration(path: Path) -> bool:
-    """Tell a tool's configuration, or a folder of it, from a spreadsheet. Raises `InputError` for a broken one."""
+    """Whether the path is a tool's configuration or a folder of it. Raises `InputError` if the file is damaged."""
     if path.is_dir():
         return any(path.iterdir())
     if not path.is_file():
         return False
     document = Document(path=path, name=path.name)
-    if document.kind == "binary":
+    if document.format == "binary":
         return False
     try:
         return is_recognised(document)
     except InputError:
-        if document.kind == "sqlite":
-            return False  # no tool's database, so what else it is has to be said
+        if document.format == "sqlite":
+            return False  # no tool's database; the spreadsheet reader reports what it is
         raise

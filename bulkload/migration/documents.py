@@ -1,7 +1,8 @@
-"""The files of another tool's configuration: paths go in, documents with safely parsed content come out.
+"""Reads the files of another tool's configuration.
 
-A document reads its file when it is asked and parses once. Whatever is wrong with the file (too big, cut off,
-nested without end, XML with a DTD, a template nobody has rendered) is an `InputError` that says so.
+In: paths of files and folders. Out: documents with safely parsed content. A document reads its file on first use and
+parses it once. An unusable file (too large, truncated, nested too deeply, XML with a DTD, an unrendered template)
+raises an `InputError` with the reason.
 """
 
 from __future__ import annotations
@@ -24,34 +25,34 @@ if TYPE_CHECKING:
 
     from yaml import CSafeLoader, Event, SafeLoader
 
-CheckKind = Literal["json", "xml", "sqlite", "binary", "text"]
+DocumentFormat = Literal["json", "xml", "sqlite", "binary", "text"]
 
-HEAD_BYTES = 256 * 1024  # what recognition may look at; a stock nagios.cfg is 45 KiB of comments
+HEAD_BYTES = 256 * 1024  # read to recognise a file; a stock nagios.cfg starts with 45 KiB of comments
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_TOTAL_BYTES = 256 * 1024 * 1024  # of one input; SQLite files are not read whole and do not count
 MAX_FILES = 10_000  # of one input
 MAX_DEPTH = 64  # levels of nesting in JSON, YAML and XML
-MAX_NODES = 2_000_000  # of one YAML file, every alias counted as what it stands for
-YAML_AHEAD = 2048  # characters; to find the end of a key, a YAML scanner reads up to 1024 before it tells of its begin
+MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
+YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
 _TEMPLATE = re.compile(
     r"\{%-?\s*(?:if|for|set|include|extends|block|macro|import|from|raw|with|else|elif|end\w+)\b|<%[=#\s-]"
 )
-_SKIPPED_FOLDERS = frozenset({"__pycache__", "__MACOSX", "CVS"})  # and everything that starts with a dot
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "__MACOSX", "CVS"})  # and all names that start with a dot
 
 
-@dataclass(frozen=True)  # without slots: cached_property keeps what was read in the instance
+@dataclass(frozen=True)  # no slots: cached_property stores values in the instance
 class Document:
     """One file of a configuration."""
 
     path: Path
-    name: str  # for people: the path below the folder that was given, else the file name
+    name: str  # for messages: the path relative to the input folder, or the file name
 
     @cached_property
     def head(self) -> str:
-        """The first part of the file as text; recognition looks at no more."""
+        """The start of the file as text, which is all that recognition uses."""
         try:
             with self.path.open("rb") as file:
                 start = file.read(HEAD_BYTES)
@@ -60,8 +61,8 @@ class Document:
         return _decode(start)
 
     @cached_property
-    def kind(self) -> CheckKind:
-        """What the file is, by its first characters."""
+    def format(self) -> DocumentFormat:
+        """The format of the file, judged by its first characters."""
         start = self.head
         if start.startswith("SQLite format 3\0"):
             return "sqlite"
@@ -75,7 +76,7 @@ class Document:
 
     @cached_property
     def data(self) -> bytes:
-        """The whole file, refused when it is larger than any configuration."""
+        """The whole file. Raises `InputError` if it is larger than `MAX_FILE_BYTES`."""
         try:
             with self.path.open("rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
@@ -84,39 +85,39 @@ class Document:
         if len(data) > MAX_FILE_BYTES:
             raise InputError(
                 f"{self.name} is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB, "
-                "the most that is read of one configuration file."
+                "the maximum for one configuration file."
             )
         return data
 
     @cached_property
     def text(self) -> str:
-        """The whole file as text, with plain line ends."""
+        """The whole file as text, with normalised line ends."""
         return _decode(self.data).replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def rendered(self) -> str:
-        """The text of a configuration; a template that still has to be rendered is refused."""
+        """The whole file as text. Raises `InputError` for a template that has not been rendered."""
         text = self.text
-        found = _TEMPLATE.search(text)
-        if found:
-            language = "an ERB or EPP" if found.group().startswith("<%") else "a Jinja"
-            line = text.count("\n", 0, found.start()) + 1
+        match = _TEMPLATE.search(text)
+        if match:
+            language = "an ERB or EPP" if match.group().startswith("<%") else "a Jinja"
+            line = text.count("\n", 0, match.start()) + 1
             raise InputError(
-                f"{self.name} line {line} is {language} template ({found.group().strip()!r}): "
-                "give the rendered file, or for the Nagios family the objects.cache of the running server."
+                f"{self.name} line {line} contains {language} template tag ({match.group().strip()!r}); "
+                "use the rendered file, or for Nagios and its forks the objects.cache of the running server."
             )
         return text
 
     def json(self) -> object:
-        """The content parsed as JSON."""
+        """Return the content parsed as JSON."""
         return self._json
 
     def yaml(self) -> object:
-        """The content parsed as plain YAML; of several YAML documents in one file, a list."""
+        """Return the content parsed as plain YAML; a list if the file contains several YAML documents."""
         return self._yaml
 
     def xml(self) -> Element:
-        """The root of the content parsed as XML; a DTD or an entity is refused."""
+        """Return the root element of the XML. Raises `InputError` for a DTD or an entity."""
         return self._xml
 
     @cached_property
@@ -126,13 +127,17 @@ class Document:
         try:
             value = json.loads(self.text)
         except json.JSONDecodeError as error:
-            ends = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
-            what = "ends in the middle of its JSON (cut off?)" if ends else f"is not valid JSON: {error.msg}"
-            raise InputError(f"{self.name} line {error.lineno} {what}.") from error
+            is_truncated = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
+            problem = (
+                "ends in the middle of its JSON (truncated file?)"
+                if is_truncated
+                else f"is not valid JSON: {error.msg}"
+            )
+            raise InputError(f"{self.name} line {error.lineno} {problem}.") from error
         except RecursionError as error:
             raise self._too_deep() from error
         except ValueError as error:  # a number of thousands of digits
-            raise InputError(f"{self.name} is not usable JSON: a number in it is too long.") from error
+            raise InputError(f"{self.name} contains a number that is too long.") from error
         self._check_depth(value)
         return value
 
@@ -159,61 +164,61 @@ class Document:
             self._check_yaml(self._yaml_events(loader))
             values = list(yaml.load_all(self.text, Loader=loader))
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            _ = self.rendered  # a template is the likelier reason, and says what to do
+            _ = self.rendered  # if the file is a template, this raises the more helpful error
             mark = getattr(error, "problem_mark", None)
             where = f" line {mark.line + 1}" if mark is not None else ""
-            what = getattr(error, "problem", None) or "it cannot be parsed"
-            raise InputError(f"{self.name}{where} is not valid YAML: {what}.") from error
+            problem = getattr(error, "problem", None) or "it cannot be parsed"
+            raise InputError(f"{self.name}{where} is not valid YAML: {problem}.") from error
         return values[0] if len(values) == 1 else values
 
     def _yaml_events(self, loader: type[SafeLoader] | type[CSafeLoader]) -> Iterator[Event]:
-        """Everything that the text holds, up to where it is wrong, and then the error.
+        """Yield the events of the text up to the first error, then raise it.
 
-        Some C libraries refuse deep nesting themselves, and do so while they read ahead, before they tell of it. So
-        what comes next is told by the parser written in Python, which has no limit.
+        Some versions of the C library reject deep nesting while they read ahead, before they report its events.
+        The Python parser, which has no limit, then parses the next characters, so that `_check_yaml` sees the nesting.
         """
         import yaml
 
-        told = 0  # characters
+        parsed_chars = 0
         try:
             for event in yaml.parse(self.text, Loader=loader):
                 if event.end_mark is not None:
-                    told = event.end_mark.index
+                    parsed_chars = event.end_mark.index
                 yield event
         except yaml.YAMLError:
-            ahead = self.text[told : told + YAML_AHEAD].lstrip(" ,:")
+            following = self.text[parsed_chars : parsed_chars + YAML_LOOKAHEAD].lstrip(" ,:")
             with contextlib.suppress(yaml.YAMLError):
-                yield from yaml.parse(ahead, Loader=yaml.SafeLoader)
+                yield from yaml.parse(following, Loader=yaml.SafeLoader)
             raise
 
     def _check_yaml(self, events: Iterator[object]) -> None:
-        """Refuse nesting without end and aliases that unfold into more than memory holds."""
+        """Raise `InputError` for nesting deeper than `MAX_DEPTH` and aliases that expand to more than `MAX_NODES`."""
         import yaml
 
-        sizes: dict[str, int] = {}  # anchor → how many nodes it stands for
-        open_nodes: list[tuple[str | None, int]] = []  # anchor, nodes seen before it
-        seen = 0
+        sizes: dict[str, int] = {}  # anchor → number of its nodes
+        open_nodes: list[tuple[str | None, int]] = []  # anchor, number of nodes before it
+        node_count = 0
         for event in events:
             if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, seen))
-                seen += 1
+                open_nodes.append((event.anchor, node_count))
+                node_count += 1
                 if len(open_nodes) > MAX_DEPTH:
                     raise self._too_deep()
             elif isinstance(event, yaml.CollectionEndEvent):
                 anchor, before = open_nodes.pop()
                 if anchor is not None:
-                    sizes[anchor] = seen - before
+                    sizes[anchor] = node_count - before
             elif isinstance(event, yaml.ScalarEvent):
-                seen += 1
+                node_count += 1
                 if event.anchor is not None:
                     sizes[event.anchor] = 1
             elif isinstance(event, yaml.AliasEvent):
                 anchor = str(event.anchor)
                 if any(anchor == name for name, _ in open_nodes):
-                    raise InputError(f"{self.name} holds a YAML alias that contains itself (*{anchor}).")
-                seen += sizes.get(anchor, 1)
-            if seen > MAX_NODES:
-                raise InputError(f"{self.name} unfolds into more than {MAX_NODES:,} values, the most that is read.")
+                    raise InputError(f"{self.name} contains a YAML alias that refers to itself (*{anchor}).")
+                node_count += sizes.get(anchor, 1)
+            if node_count > MAX_NODES:
+                raise InputError(f"{self.name} expands to more than {MAX_NODES:,} values, the maximum for one file.")
 
     @cached_property
     def _xml(self) -> Element:
@@ -233,78 +238,79 @@ class Document:
                     root = element
         except DefusedXmlException as error:
             raise InputError(
-                f"{self.name} holds an XML document type or entity, which exports do not have; it is refused."
+                f"{self.name} contains an XML document type or entity, which is not allowed; use the tool's own export."
             ) from error
         except ParseError as error:
             line = error.position[0]
-            what = "ends in the middle of its XML (cut off?)" if "no element" in str(error) else "is not valid XML"
-            raise InputError(f"{self.name} line {line} {what}.") from error
-        except (ValueError, LookupError) as error:  # an encoding that expat does not know
+            is_truncated = "no element" in str(error)
+            problem = "ends in the middle of its XML (truncated file?)" if is_truncated else "is not valid XML"
+            raise InputError(f"{self.name} line {line} {problem}.") from error
+        except (ValueError, LookupError) as error:  # an encoding that expat does not support
             raise InputError(f"{self.name} is XML in an encoding that is not supported.") from error
         if root is None:
-            raise InputError(f"{self.name} holds no XML element.")
+            raise InputError(f"{self.name} contains no XML element.")
         return root
 
     def _too_deep(self) -> InputError:
-        return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which no export is.")
+        return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
 
 
 def read_documents(paths: Sequence[Path]) -> list[Document]:
-    """Every file of the paths, folders searched through, each file once, in a stable order."""
+    """Return all files of the paths and of the folders among them, each once, in a stable order."""
     documents: dict[Path, Document] = {}
     total = 0
     for path in paths:
         if not path.exists():
             raise InputError(f"{path} does not exist.")
-        found = _files(path)
-        for file in found:
+        files = _files(path)
+        for file in files:
             if not file.is_file():
                 raise InputError(f"{file} is not a regular file.")
-            real = file.resolve()
-            if real in documents:
+            resolved = file.resolve()
+            if resolved in documents:
                 continue
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
             document = Document(path=file, name=name)
-            documents[real] = document
+            documents[resolved] = document
             if len(documents) > MAX_FILES:
-                raise InputError(f"{path} holds more than {MAX_FILES:,} files, the most that are read at once.")
-            if document.kind != "sqlite":
+                raise InputError(f"{path} contains more than {MAX_FILES:,} files, the maximum for one input.")
+            if document.format != "sqlite":
                 total += file.stat().st_size
             if total > MAX_TOTAL_BYTES and len(documents) > 1:
                 raise InputError(
                     f"The files together are larger than {MAX_TOTAL_BYTES // 1024 // 1024} MiB, "
-                    "the most that is read at once; give fewer of them."
+                    "the maximum for one input; split them into several inputs."
                 )
-        if not found:
-            raise InputError(f"The folder {path} holds no file.")
+        if not files:
+            raise InputError(f"The folder {path} contains no files.")
     return list(documents.values())
 
 
-def referred_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document] | None:
-    """The files that a configuration refers to by path, folder or pattern; None when they are not at hand.
+def referenced_documents(document: Document, reference: str, documents: Sequence[Document]) -> list[Document] | None:
+    """Return the files that a configuration refers to by path, folder or pattern, or None if they are not found.
 
-    A file among `documents` wins. Beyond them only files below the configuration's own folder are opened: an
-    uploaded configuration must not reach into the machine that reads it. A path of the server it came from
-    (/usr/local/nagios/etc/objects/mail.cfg) is looked for by its ending.
+    Files among `documents` take precedence. Apart from them, only files below the configuration's own folder are
+    opened: an uploaded configuration must not read other files of this machine. An absolute path of the original server
+    (/usr/local/nagios/etc/objects/mail.cfg) is also matched by its last parts.
     """
-    wanted = PurePosixPath(reference.replace("\\", "/"))
-    endings = [wanted.parts[start:] for start in range(1 if wanted.is_absolute() else 0, len(wanted.parts))]
+    target = PurePosixPath(reference.replace("\\", "/"))
+    endings = [target.parts[start:] for start in range(1 if target.is_absolute() else 0, len(target.parts))]
     for ending in endings:
         if not ending or ".." in ending:
             continue
         pattern = "/".join(ending)
-        given = [other for other in documents if _matches(other, pattern)]
-        if given:
-            return given
+        matching = [candidate for candidate in documents if _matches(candidate, pattern)]
+        if matching:
+            return matching
         below = document.path.parent / pattern
-        if any(sign in pattern for sign in "*?["):
-            found = sorted(document.path.parent.glob(pattern))
+        if any(char in pattern for char in "*?["):
+            paths = sorted(document.path.parent.glob(pattern))
         else:
-            found = [below] if below.exists() else []
+            paths = [below] if below.exists() else []
         root = document.path.parent.resolve()
-        found = [path for path in found if path.resolve().is_relative_to(root)]
-        if found:
-            return read_documents([file for path in found for file in _files(path)])
+        paths = [path for path in paths if path.resolve().is_relative_to(root)]
+        if paths:
+            return read_documents([file for path in paths for file in _files(path)])
     return None
 
 
@@ -313,7 +319,7 @@ def _matches(document: Document, pattern: str) -> bool:
     return (
         fnmatch.fnmatchcase(path, f"*/{pattern}")
         or fnmatch.fnmatchcase(path, pattern)
-        or f"/{pattern}/" in f"/{path.lstrip('/')}"  # a folder that is named
+        or f"/{pattern}/" in f"/{path.lstrip('/')}"  # the pattern is a folder
     )
 
 
@@ -322,16 +328,16 @@ def _files(path: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    found = []
+    paths = []
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        found += [Path(parent, name) for name in sorted(files) if not _hidden(name)]
-        if len(found) > MAX_FILES:
-            raise InputError(f"{folder} holds more than {MAX_FILES:,} files, the most that are read at once.")
-    return [path for path in found if path.is_file()]  # leaves out sockets, pipes and broken links
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        paths += [Path(parent, name) for name in sorted(files) if not _is_ignored(name)]
+        if len(paths) > MAX_FILES:
+            raise InputError(f"{folder} contains more than {MAX_FILES:,} files, the maximum for one input.")
+    return [path for path in paths if path.is_file()]  # without sockets, pipes and broken links
 
 
-def _hidden(name: str) -> bool:
+def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _SKIPPED_FOLDERS
 
 
@@ -341,7 +347,7 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if len(data) == HEAD_BYTES and error.start > HEAD_BYTES - 4:  # a character cut in two by the head
+        if len(data) == HEAD_BYTES and error.start > HEAD_BYTES - 4:  # the head ends inside a character
             return data[: error.start].decode("utf-8-sig")
         return data.decode("cp1252", errors="replace")
 

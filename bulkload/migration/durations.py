@@ -1,6 +1,7 @@
-"""Times as other tools write them: text goes in, seconds come out, None where it is no such time.
+"""Parses durations in the notations of other tools.
 
-The grammars differ on purpose: Prometheus knows no bare number, Go no days, Zabbix reads a bare number as seconds.
+In: text. Out: seconds, or None if the text is not a valid duration. The notations differ: Prometheus has no bare
+numbers, Go has no days, Zabbix reads a bare number as seconds.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 
 _ONE_UNIT = re.compile(r"(\d+)([smhdw]?)")
 _UNITS: Mapping[str, float] = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
-MAX_CHARS = 40  # of a time; longer text is none
+MAX_CHARS = 40  # of a duration; longer text is invalid
 
 
 def prometheus_seconds(text: str) -> float | None:
-    """Read `1m`, `1h30m`, `500ms`; the units come in falling order."""
+    """Parse `1m`, `1h30m` or `500ms`; the units must be in descending order."""
     text = text.strip()
-    found = _PROMETHEUS.fullmatch(text) if text.isascii() and 0 < len(text) <= MAX_CHARS else None
-    if found is None:
+    match = _PROMETHEUS.fullmatch(text) if text.isascii() and 0 < len(text) <= MAX_CHARS else None
+    if match is None:
         return 0.0 if text == "0" else None
-    return sum(int(part) * unit for part, unit in zip(found.groups(), _PROMETHEUS_UNITS, strict=True) if part)
+    return sum(int(part) * unit for part, unit in zip(match.groups(), _PROMETHEUS_UNITS, strict=True) if part)
 
 
 def go_seconds(text: str) -> float | None:
-    """Read a Go duration such as `1h30m` or `1.5s`."""
+    """Parse a Go duration such as `1h30m` or `1.5s`."""
     text = text.strip()
     if text == "0":
         return 0.0
@@ -40,12 +41,12 @@ def go_seconds(text: str) -> float | None:
 
 
 def zabbix_seconds(text: str) -> float | None:
-    """Read a Zabbix delay: `90`, `30s`, `1m`, and `30s;wd1-5,9:00-18:00/5m`, whose first part counts."""
+    """Parse a Zabbix delay: `90`, `30s`, `1m`, or `30s;wd1-5,9:00-18:00/5m`, of which the first part is used."""
     return suffixed_seconds(text.partition(";")[0])
 
 
 def suffixed_seconds(text: str) -> float | None:
-    """Read one number with one unit; a bare number is seconds."""
+    """Parse one number with one unit; a bare number is in seconds."""
     text = text.strip()
-    found = _ONE_UNIT.fullmatch(text) if text.isascii() and len(text) <= MAX_CHARS else None
-    return int(found[1]) * _UNITS[found[2]] if found else None
+    match = _ONE_UNIT.fullmatch(text) if text.isascii() and len(text) <= MAX_CHARS else None
+    return int(match[1]) * _UNITS[match[2]] if match else None

@@ -1,7 +1,8 @@
-"""Single values of another tool's configuration: whatever stands there goes in, a checked value comes out.
+"""Parses single values of another tool's configuration.
 
-Exports hold numbers as text, null for unset, and, by accident or malice, lists where a name belongs. What
-cannot be read is an `UnreadableValue` with a sentence; the reader turns it into the outcome of that one object.
+In: a value of any type. Out: a validated value. Exports contain numbers as text, null for unset fields and, by
+accident or malice, lists in place of names. An invalid value raises `UnreadableValue` with a sentence; the reader
+turns it into a skipped object.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from bulkload.migration.checks import Tls
 from bulkload.monitors.values import SWITCH_WORDS
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS
 
-Item = Mapping[str, object]
+SourceObject = Mapping[str, object]
 
-MAX_SHOWN = 60  # characters of a wrong value that a message repeats
+MAX_SHOWN_CHARS = 60  # characters of a wrong value that a message repeats
 
-# {{ var }}, ${VAR}, {$MACRO}, and the names inside them
+# {{ var }}, ${VAR}, {$MACRO}, each with its name as a group
 _UNRESOLVED = re.compile(r"\{\{-?\s*(?P<braces>[^{}]*?)\s*-?\}\}|\$\{(?P<shell>[^{}]*)\}|\{\$(?P<macro>[^{}]*)\}")
 _NOT_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, lone surrogate, line and paragraph separator
 
-# What the scheme of an address says: type, port, TLS. Every other scheme is dropped.
+# Type, port and TLS mode that the scheme of an address stands for. All other schemes are ignored.
 _SCHEMES: Mapping[str, tuple[str | None, int | None, Tls]] = {
     **{scheme: (protocol.name, None, "unknown") for protocol in PROTOCOLS for scheme in protocol.schemes},
     **{
@@ -38,133 +39,135 @@ _SCHEMES: Mapping[str, tuple[str | None, int | None, Tls]] = {
 
 
 class UnreadableValue(ValueError):
-    """A value cannot be what its field needs; the message is a sentence."""
+    """A value is not valid for its field. The message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """An address taken apart."""
+    """The parts of an address."""
 
     host: str
     port: int | None = None
-    type: str | None = None  # "smtp", "imap", "pop" where the scheme says so
+    type: str | None = None  # "smtp", "imap" or "pop" if the scheme is one of theirs
     tls: Tls = "unknown"
-    has_login: bool = False  # the address held a user name; it is not kept
+    has_login: bool = False  # the address contained a user name, which is dropped
 
 
-def at(item: object, *paths: str) -> object:
-    """The first value that is set at one of the paths ("config.request.host"); None when none is."""
+def lookup(item: object, *paths: str) -> object:
+    """Return the first value that is set at one of the paths (such as "config.request.host"), or None."""
     for path in paths:
         value = item
         for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None  # dict: five times quicker than Mapping
+            value = (
+                value.get(key) if isinstance(value, dict) else None
+            )  # isinstance with dict is five times faster than with Mapping
         if value is not None and value != "":
             return value
     return None
 
 
-def as_text(value: object, what: str) -> str:
-    """The value as one line of text without control characters; empty when it is not set."""
+def as_text(value: object, field_name: str) -> str:
+    """Return the value as one line without control characters, or "" if it is not set."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UnreadableValue(f"The {what} is {_shown(value)}, but a text is needed.")
+        raise UnreadableValue(f"The {field_name} is {_shown(value)}; text is required.")
     if isinstance(value, str):
-        if value.isprintable():  # nearly always, and quick to tell
+        if value.isprintable():  # the usual case, and fast to check
             return value.strip()
-        plain = "".join(" " if unicodedata.category(sign) in _NOT_TEXT else sign for sign in value)
-        return plain.strip()
-    return _digits(value)
+        cleaned = "".join(" " if unicodedata.category(char) in _NOT_TEXT else char for char in value)
+        return cleaned.strip()
+    return _format_number(value)
 
 
-def as_port(value: object, what: str = "port") -> int | None:
-    """The value as a port number; None when it is not set."""
+def as_port(value: object, field_name: str = "port") -> int | None:
+    """Return the value as a port number, or None if it is not set."""
     if value is None or value == "":
         return None
     number = _number(value)
     if number is None or not number.is_integer() or not LOWEST_PORT <= number <= HIGHEST_PORT:
         raise UnreadableValue(
-            f"The {what} is {_shown(value)}, but a whole number from {LOWEST_PORT} to {HIGHEST_PORT} is needed."
+            f"The {field_name} is {_shown(value)}; a whole number from {LOWEST_PORT} to {HIGHEST_PORT} is required."
         )
     return int(number)
 
 
-def as_seconds(value: object, what: str, *, unit: float) -> float | None:
-    """The value as seconds, a `unit` of so many seconds each; None when it is not set or zero."""
+def as_seconds(value: object, field_name: str, *, unit: float) -> float | None:
+    """Return the value times `unit` (the seconds of one unit), or None if it is not set or zero."""
     if value is None or value == "":
         return None
     number = _number(value)
     if number is None or number < 0:
-        raise UnreadableValue(f"The {what} is {_shown(value)}, but a number is needed.")
+        raise UnreadableValue(f"The {field_name} is {_shown(value)}; a number is required.")
     return number * unit or None
 
 
-def as_bool(value: object, what: str) -> bool:
-    """The value as yes or no; no when it is not set."""
+def as_bool(value: object, field_name: str) -> bool:
+    """Return the value as a boolean; False if it is not set."""
     if value is None or value == "":
         return False
     if isinstance(value, bool):
         return value
     if isinstance(value, str | int | float):
-        word = _digits(value) if not isinstance(value, str) else value.strip().lower()
-        if word in SWITCH_WORDS:
-            return SWITCH_WORDS[word]
-    raise UnreadableValue(f"The field {what} is {_shown(value)}, but true or false is needed.")
+        text = _format_number(value) if not isinstance(value, str) else value.strip().lower()
+        if text in SWITCH_WORDS:
+            return SWITCH_WORDS[text]
+    raise UnreadableValue(f"The field {field_name} is {_shown(value)}; true or false is required.")
 
 
 def as_labels(value: object) -> tuple[str, ...]:
-    """Tags of any shape: a list of words, of {name, value}, a comma-separated text, or a mapping."""
+    """Return the tags of a list of texts or of {name, value} objects, a comma-separated text, or a mapping."""
     if isinstance(value, str):
-        return tuple(word for part in value.split(",") if (word := as_text(part, "tag")))
+        return tuple(label for part in value.split(",") if (label := as_text(part, "tag")))
     if isinstance(value, Mapping):
         value = [{"name": name, "value": content} for name, content in value.items()]
     if not isinstance(value, list):
         return ()
-    found: dict[str, None] = {}
+    labels: dict[str, None] = {}
     for entry in value:
-        name, content = (at(entry, "name"), at(entry, "value")) if isinstance(entry, Mapping) else (entry, None)
+        name, content = (lookup(entry, "name"), lookup(entry, "value")) if isinstance(entry, Mapping) else (entry, None)
         try:
-            label = "=".join(word for word in (as_text(name, "tag"), as_text(content, "tag")) if word)
-        except UnreadableValue:  # a tag is a nicety: no monitor is lost over it
+            label = "=".join(part for part in (as_text(name, "tag"), as_text(content, "tag")) if part)
+        except UnreadableValue:  # an invalid tag is no reason to skip the monitor
             continue
         if label:
-            found[label] = None
-    return tuple(found)
+            labels[label] = None
+    return tuple(labels)
 
 
-def as_address(value: object, what: str = "host name") -> Address:
-    """A host, host:port or URL taken apart; the path is dropped, a login is dropped and remembered."""
-    whole = as_text(value, what)
-    scheme, separator, rest = whole.rpartition("://")
-    said_type, said_port, tls = _SCHEMES.get(scheme.lower(), (None, None, "unknown"))
-    login, at_sign, place = rest.rpartition("@")
-    if not separator and ":" not in login:  # user@example.com is a mail address, for validation to explain
-        login, at_sign, place = "", "", rest
-    place = re.split(r"[/?#]", place, maxsplit=1)[0]
-    bracketed = re.fullmatch(r"\[([^\[\]]*)\](?::([^:]*))?", place)
+def as_address(value: object, field_name: str = "host name") -> Address:
+    """Split a host, host:port or URL into its parts. The path is dropped; a login is dropped, but noted."""
+    text = as_text(value, field_name)
+    scheme, separator, rest = text.rpartition("://")
+    scheme_type, scheme_port, tls = _SCHEMES.get(scheme.lower(), (None, None, "unknown"))
+    login, at_sign, location = rest.rpartition("@")
+    if not separator and ":" not in login:  # user@example.com is a mail address; validation reports it
+        login, at_sign, location = "", "", rest
+    location = re.split(r"[/?#]", location, maxsplit=1)[0]
+    bracketed = re.fullmatch(r"\[([^\[\]]*)\](?::([^:]*))?", location)
     if bracketed:
         host, port = bracketed.group(1), bracketed.group(2)
-    elif place.count(":") == 1:
-        host, _, port = place.partition(":")
+    elif location.count(":") == 1:
+        host, _, port = location.partition(":")
     else:
-        host, port = place, None
+        host, port = location, None
     return Address(
         host=host.strip(),
-        port=as_port(port) or said_port,
-        type=said_type,
+        port=as_port(port) or scheme_port,
+        type=scheme_type,
         tls=tls,
         has_login=bool(at_sign and login),
     )
 
 
-def refuse_unresolved(value: object, what: str) -> None:
-    """Raise for a variable that the other tool would have filled in, with its name."""
-    found = _UNRESOLVED.search(value) if isinstance(value, str) else None
-    if found:
-        name = next((part for part in found.groups() if part), "").strip()
+def refuse_unresolved(value: object, field_name: str) -> None:
+    """Raise `UnreadableValue` if the value contains a variable of the other tool."""
+    match = _UNRESOLVED.search(value) if isinstance(value, str) else None
+    if match:
+        name = next((part for part in match.groups() if part), "").strip()
         raise UnreadableValue(
-            f"The {what} holds the variable {name[:MAX_SHOWN]!r}, whose value is not in the file; "
-            "put the value in its place."
+            f"The {field_name} contains the variable {name[:MAX_SHOWN_CHARS]!r}, whose value is not in the file; "
+            "replace it with the value."
         )
 
 
@@ -172,7 +175,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, str) and not re.fullmatch(r"\s*-?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value):
-        return None  # float() also takes 1_000, infinity and Arabic digits
+        return None  # float() also accepts 1_000, infinity and Arabic digits
     try:
         number = float(value)
     except OverflowError:
@@ -180,15 +183,15 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _digits(value: float) -> str:
-    """A JSON number as people write it: 25 for 25.0."""
+def _format_number(value: float) -> str:
+    """A JSON number without a trailing ".0"."""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else str(value)
     return str(value) if abs(value) < 10**20 else "a very long number"
 
 
 def _shown(value: object) -> str:
-    """A wrong value for a message: short, and without the inside of lists and objects."""
+    """An invalid value for a message: shortened, without the content of lists and objects."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -197,5 +200,5 @@ def _shown(value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
-    shown = _digits(value) if isinstance(value, int | float) else as_text(str(value), "value")
-    return repr(shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…")
+    shown = _format_number(value) if isinstance(value, int | float) else as_text(str(value), "value")
+    return repr(shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[:MAX_SHOWN_CHARS]}…")

@@ -1,4 +1,7 @@
-"""Names that tell rows apart: what rows would be called goes in, unique names come out, in the same order."""
+"""Makes the names of rows unique.
+
+In: the preferred names. Out: unique names in the same order.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from bulkload.monitors.fields import LONGEST_NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowName:
-    """A row's name, and what else is known of it."""
+    """A row's preferred name and the values that may be added to it."""
 
     name: str
     type: str
     host: str
     port: int | None
-    fixed: bool = False  # the name must stay: it is how a monitor that exists is found again
+    fixed: bool = False  # keep the name: an existing monitor is recognised by it
 
 
-# The shortest suffix that tells all rows of one name apart is taken.
+# The first suffix that makes all rows of one name distinct is used.
 _SUFFIXES: tuple[Callable[[RowName], str], ...] = (
     lambda row: f" :{row.port}",
     lambda row: f" {row.host}",
@@ -30,26 +33,27 @@ _SUFFIXES: tuple[Callable[[RowName], str], ...] = (
 
 
 def make_unique(rows: Sequence[RowName]) -> list[tuple[str, tuple[str, ...]]]:
-    """The name of each row, with a sentence where it is not the one that was asked for."""
+    """Return the name of each row, with sentences if it differs from the preferred one."""
     groups: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        groups.setdefault(row.name.casefold(), []).append(at)
+    for index, row in enumerate(rows):
+        groups.setdefault(row.name.casefold(), []).append(index)
     taken = {row.name.casefold() for row in rows}
-    result = [(_fitting(row.name, ""), _about_length(row)) for row in rows]
+    result = [(_with_suffix(row.name, ""), _length_changes(row)) for row in rows]
     for members in groups.values():
-        loose = [at for at in members if not rows[at].fixed]
-        if len(members) == 1 or not loose:
+        renamable = [index for index in members if not rows[index].fixed]
+        if len(members) == 1 or not renamable:
             continue
-        for at, name in zip(loose, _distinct([rows[at] for at in loose], taken), strict=True):
+        for index, name in zip(renamable, _distinct([rows[index] for index in renamable], taken), strict=True):
             taken.add(name.casefold())
-            result[at] = (name, (f"The name {rows[at].name[:100]!r} is used more than once, so it becomes {name!r}.",))
-    return _without_cut_duplicates(rows, result)
+            change = f"The name {rows[index].name[:100]!r} is used more than once, so it becomes {name!r}."
+            result[index] = (name, (change,))
+    return _without_duplicates(rows, result)
 
 
 def _distinct(rows: Sequence[RowName], taken: set[str]) -> list[str]:
-    """Names with the first kind of suffix that makes them differ, else with a number."""
+    """Return names with the first suffix that makes them distinct, or else with a number."""
     for suffix in _SUFFIXES:
-        names = [_fitting(row.name, suffix(row)) for row in rows]
+        names = [_with_suffix(row.name, suffix(row)) for row in rows]
         folded = {name.casefold() for name in names}
         if len(folded) == len(rows) and not folded & taken:
             return names
@@ -57,28 +61,31 @@ def _distinct(rows: Sequence[RowName], taken: set[str]) -> list[str]:
     used = set(taken)
     numbers = count(1)
     for row in rows:
-        name = next(name for number in numbers if (name := _fitting(row.name, f" ({number})")).casefold() not in used)
+        name = next(
+            name for number in numbers if (name := _with_suffix(row.name, f" ({number})")).casefold() not in used
+        )
         used.add(name.casefold())
         numbered.append(name)
     return numbered
 
 
-def _without_cut_duplicates(
+def _without_duplicates(
     rows: Sequence[RowName], result: list[tuple[str, tuple[str, ...]]]
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """Number names that became the same only because both were cut."""
+    """Add a number to names that became equal because they were shortened."""
     used: set[str] = set()
-    counters: dict[str, count[int]] = {}  # one per name, so that thousands of twins are not counted anew
-    for at, (name, changes) in enumerate(result):
-        if name.casefold() in used and not rows[at].fixed:
+    counters: dict[str, count[int]] = {}  # one per name, so that thousands of duplicates take linear time
+    for index, (name, changes) in enumerate(result):
+        if name.casefold() in used and not rows[index].fixed:
             numbers = counters.setdefault(name.casefold(), count(2))
-            name = next(new for number in numbers if (new := _fitting(name, f" ({number})")).casefold() not in used)
-            result[at] = (name, (*changes, f"The name becomes {name!r}, because another is the same after cutting."))
+            name = next(new for number in numbers if (new := _with_suffix(name, f" ({number})")).casefold() not in used)
+            change = f"The name becomes {name!r}, because another row has the same shortened name."
+            result[index] = (name, (*changes, change))
         used.add(name.casefold())
     return result
 
 
-def _fitting(name: str, suffix: str) -> str:
+def _with_suffix(name: str, suffix: str) -> str:
     return (
         name[: LONGEST_NAME - len(suffix)].rstrip() + suffix
         if len(name) + len(suffix) > LONGEST_NAME
@@ -86,5 +93,5 @@ def _fitting(name: str, suffix: str) -> str:
     )
 
 
-def _about_length(row: RowName) -> tuple[str, ...]:
-    return (f"The name is cut to {LONGEST_NAME} characters.",) if len(row.name) > LONGEST_NAME else ()
+def _length_changes(row: RowName) -> tuple[str, ...]:
+    return (f"The name is shortened to {LONGEST_NAME} characters.",) if len(row.name) > LONGEST_NAME else ()

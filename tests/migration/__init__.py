@@ -1,1 +1,1 @@
-"""Tests of other tools' formats."""
+"""Tests of the readers of other tools' configurations."""

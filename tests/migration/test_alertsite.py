@@ -1,4 +1,4 @@
-"""AlertSite's own monitors as input: all their fields, found again under their own key."""
+"""Monitors of AlertSite as input: all fields are imported, and the monitors are recognised by their key."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from tests.support.migration_golden import FIXTURES
 from tests.support.migration_objects import GOOD, SECRET, read_json, read_one
 
 
-def test_every_cell_of_an_alertsite_monitor_has_an_input_column() -> None:
+def test_every_extra_column_is_an_input_column() -> None:
     assert set(alertsite.EXTRA_COLUMNS) <= set(FIELDS)
 
 
-def test_every_input_column_is_carried_over_from_an_alertsite_monitor() -> None:
-    carried = {"type", "name", "hostname", "port", "interval", "timeout", "enabled", "note"}
-    assert set(FIELDS) - carried - {"monitor_id"} == set(alertsite.EXTRA_COLUMNS)
+def test_every_input_column_is_imported_from_an_alertsite_monitor() -> None:
+    check_fields = {"type", "name", "hostname", "port", "interval", "timeout", "enabled", "note"}
+    assert set(FIELDS) - check_fields - {"monitor_id"} == set(alertsite.EXTRA_COLUMNS)
 
 
-def test_monitors_of_one_host_in_two_plans_both_stay(tmp_path: Path) -> None:
-    place, good = GOOD["alertsite"]
-    found = read_json(tmp_path, {place: [good, {**good, "id": 2, "name": "again", "billing_plancode": "UBM - B/B"}]})
-    assert [one.extra["billing_plancode"] for one in found if isinstance(one, Check)] == ["UBM - A/A", "UBM - B/B"]
+def test_monitors_of_one_host_with_different_plans_are_not_merged(tmp_path: Path) -> None:
+    list_key, good = GOOD["alertsite"]
+    items = read_json(tmp_path, {list_key: [good, {**good, "id": 2, "name": "again", "billing_plancode": "UBM - B/B"}]})
+    assert [item.extra["billing_plancode"] for item in items if isinstance(item, Check)] == ["UBM - A/A", "UBM - B/B"]
 
 
-def test_a_field_without_a_column_is_named_and_its_value_is_not_copied(tmp_path: Path) -> None:
-    found = read_one(tmp_path, "alertsite", "pop3_password", SECRET)
-    assert isinstance(found, Check)
-    assert found.changes == ("Not imported: pop3_password.",)
-    assert found.has_login
-    assert SECRET not in repr(found)
+def test_a_field_without_a_column_is_reported_without_its_value(tmp_path: Path) -> None:
+    check = read_one(tmp_path, "alertsite", "pop3_password", SECRET)
+    assert isinstance(check, Check)
+    assert check.changes == ("Not imported: pop3_password.",)
+    assert check.has_login
+    assert SECRET not in repr(check)
 
 
-def test_alertsite_monitors_are_good_rows_and_found_again_under_their_own_key() -> None:
-    """So a file taken from an account creates nothing there, and everything in another account."""
+def test_alertsite_monitors_become_valid_rows_with_the_same_key() -> None:
+    """A file exported from an account creates nothing in it, and everything in another account."""
     source = FIXTURES / "alertsite" / "account" / "monitors.json"
     items = json.loads(source.read_text(encoding="utf-8"))["results"]
-    opened = configuration_source([source])
-    validator = Validator(map_header(opened.header))
-    checked = [validator.check(row) for row in opened.rows]
-    good = [one.config for one in checked if isinstance(one, Valid)]
-    mail = [item for item in items if listed_key(item) is not None]
-    assert len(checked) == len(good) == len(mail)
-    for config, item in zip(good, mail, strict=True):
+    opened_source = configuration_source([source])
+    validator = Validator(map_header(opened_source.header))
+    results = [validator.check(row) for row in opened_source.rows]
+    configs = [result.config for result in results if isinstance(result, Valid)]
+    mail_monitors = [item for item in items if listed_key(item) is not None]
+    assert len(results) == len(configs) == len(mail_monitors)
+    for config, item in zip(configs, mail_monitors, strict=True):
         assert config.key == listed_key(item)
         assert differences(config.body(), item) == {}

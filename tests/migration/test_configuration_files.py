@@ -1,4 +1,4 @@
-"""Configuration files of tools: every object has an outcome, and the tools themselves accept our fixtures."""
+"""Configuration files of tools: every object has an outcome, and the tools themselves accept the fixtures."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ from bulkload.migration.documents import read_documents
 from bulkload.migration.durations import go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds
 from bulkload.migration.tools import icinga2, monit, nagios, prometheus, xymon, zabbix
 from bulkload.migration.tools.nagios import grammar
-from bulkload.migration.tools.nagios.config_files import Tree
-from bulkload.migration.tools.nagios.plugins import NoProbe, Probe, read_command_line
+from bulkload.migration.tools.nagios.config_files import Configuration
+from bulkload.migration.tools.nagios.plugins import Probe, UnsupportedCommand, read_command_line
 from bulkload.migration.tools.nagios.services import services
 from bulkload.migration.tools.registry import recognise
 from tests.support.migration_golden import FIXTURES, cases, expected, outcome
 
 TOOLS = tuple(tool.NAME for tool in (icinga2, monit, nagios, prometheus, xymon, zabbix))
-GOLDEN = [case for case in cases(*TOOLS) if case.name != "language"]  # which is refused, see its own test
+GOLDEN = [case for case in cases(*TOOLS) if case.name != "language"]  # it is rejected, see its own test
 TARGET = tuple[str | None, str, int | None, float | None, float | None, bool]
 
 
-def translated(*paths: Path) -> list[Check | SkippedObject]:
-    """Everything a reader makes of files."""
+def translate(*paths: Path) -> list[Check | SkippedObject]:
+    """Return the outcomes of all objects in the files."""
     recognised = recognise(read_documents(paths))
     return [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
 
 
-def written(folder: Path, text: str, name: str = "source") -> Path:
-    """A file with that text."""
+def write_file(folder: Path, text: str, name: str = "source") -> Path:
+    """Create a file with this text."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def checks(items: Sequence[Check | SkippedObject]) -> list[Check]:
-    """Only what becomes a row."""
+    """Return only the objects that become rows."""
     return [item for item in items if isinstance(item, Check)]
 
 
 def reasons(items: Sequence[Check | SkippedObject]) -> str:
-    """Only why something does not."""
+    """Return only the reasons of the skipped objects."""
     return "\n".join(item.reason for item in items if isinstance(item, SkippedObject))
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case.parent.name}-{case.name}")
-def test_a_source_becomes_what_its_golden_file_says(case: Path) -> None:
-    """Regenerate with python -m tests.migration_golden after a wanted change."""
+def test_the_result_of_a_source_matches_its_golden_file(case: Path) -> None:
+    """Regenerate with python -m tests.support.migration_golden after an intended change."""
     assert outcome(case) == json.loads(expected(case).read_text(encoding="utf-8"))
 
 
-def test_the_icinga_language_is_refused_with_the_way_out() -> None:
+def test_the_icinga_language_is_rejected_with_an_alternative() -> None:
     with pytest.raises(InputError, match="v1/objects/services"):
-        translated(FIXTURES / "icinga2" / "language")
+        translate(FIXTURES / "icinga2" / "language")
 
 
 # ── the tools themselves ──
@@ -81,7 +81,7 @@ def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[s
 
 @pytest.fixture
 def nagios_cache(tmp_path: Path) -> Path:
-    """The objects of our Nagios fixture as Nagios itself works them out."""
+    """The objects of the Nagios fixture, resolved by Nagios itself."""
     tree = tmp_path / "tree"
     shutil.copytree(FIXTURES / "nagios" / "tree", tree)
     (tree / "spool").mkdir()
@@ -97,13 +97,13 @@ def nagios_cache(tmp_path: Path) -> Path:
             "nagios_group": grp.getgrgid(os.getgid()).gr_name,
         }.items():
             main.write(f"{key}={value}\n")
-    done = run("nagios4", "-vp", str(tree / "nagios.cfg"))
-    assert done.returncode == 0, done.stdout
+    process = run("nagios4", "-vp", str(tree / "nagios.cfg"))
+    assert process.returncode == 0, process.stdout
     return cache
 
 
-def test_nagios_accepts_the_fixture_and_resolves_it_as_we_do(nagios_cache: Path) -> None:
-    """Templates, groups, exclusions and patterns, worked out by us and by Nagios, give the same checks."""
+def test_nagios_accepts_the_fixture_and_resolves_it_in_the_same_way(nagios_cache: Path) -> None:
+    """Templates, groups, exclusions and patterns give the same checks, resolved by bulkload or by Nagios."""
 
     def targets(items: Sequence[Check | SkippedObject]) -> dict[str, TARGET]:
         return {
@@ -111,28 +111,28 @@ def test_nagios_accepts_the_fixture_and_resolves_it_as_we_do(nagios_cache: Path)
             for item in checks(items)
         }
 
-    ours, theirs = targets(translated(FIXTURES / "nagios" / "tree")), targets(translated(nagios_cache))
-    assert ours == theirs
-    assert len(ours) == 11
+    own_targets, nagios_targets = targets(translate(FIXTURES / "nagios" / "tree")), targets(translate(nagios_cache))
+    assert own_targets == nagios_targets
+    assert len(own_targets) == 11
 
 
 def test_prometheus_accepts_the_fixture() -> None:
-    done = run("promtool", "check", "config", str(FIXTURES / "prometheus" / "probe-jobs" / "prometheus.yml"))
-    assert done.returncode == 0, done.stderr
+    process = run("promtool", "check", "config", str(FIXTURES / "prometheus" / "probe-jobs" / "prometheus.yml"))
+    assert process.returncode == 0, process.stderr
 
 
 def test_monit_accepts_the_fixture(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "monit" / "control", tmp_path / "monit")
     control = tmp_path / "monit" / "monitrc"
     control.write_text(f"set idfile {tmp_path / 'id'}\n{control.read_text()}")
-    control.chmod(0o600)  # monit refuses a file that others may read
-    done = run("monit", "-t", "-c", str(control), cwd=control.parent)
-    assert done.returncode == 0, done.stderr
+    control.chmod(0o600)  # monit rejects a file that other users can read
+    process = run("monit", "-t", "-c", str(control), cwd=control.parent)
+    assert process.returncode == 0, process.stderr
 
 
 def test_icinga_accepts_the_source_of_the_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = FIXTURES / "icinga2" / "language" / "mail.conf"
-    main = written(
+    main = write_file(
         tmp_path,
         'const NodeName = "localhost"\nconst PluginDir = "/usr/lib/nagios/plugins"\n'
         f"object Endpoint NodeName {{}}\nobject Zone NodeName {{ endpoints = [ NodeName ] }}\n"
@@ -140,17 +140,17 @@ def test_icinga_accepts_the_source_of_the_fixture(tmp_path: Path, monkeypatch: p
         "icinga2.conf",
     )
     folders = [f"-DConfiguration.{name}Dir={tmp_path}" for name in ("Cache", "Data", "Log", "InitRun", "Spool")]
-    monkeypatch.setenv("ICINGA2_USER", getpass.getuser())  # else it becomes another user, who cannot read this
+    monkeypatch.setenv("ICINGA2_USER", getpass.getuser())  # otherwise it switches to a user who cannot read the file
     monkeypatch.setenv("ICINGA2_GROUP", grp.getgrgid(os.getgid()).gr_name)
-    done = run("icinga2", "daemon", "-C", "-c", str(main), *folders)
-    assert done.returncode == 0, done.stdout
+    process = run("icinga2", "daemon", "-C", "-c", str(main), *folders)
+    assert process.returncode == 0, process.stdout
 
 
 # ── Nagios ──
 
 
 @pytest.mark.parametrize(
-    ("line", "kind", "host", "port", "tls"),
+    ("line", "mail_type", "host", "port", "tls"),
     [
         ("/usr/lib/check_smtp -H mx", "smtp", "mx", "25", "unknown"),
         ("check_smtp -H mx -p587 --starttls", "smtp", "mx", "587", "starttls"),
@@ -166,10 +166,10 @@ def test_icinga_accepts_the_source_of_the_fixture(tmp_path: Path, monkeypatch: p
         ("check_ssl_cert -H mx -P smtp -p 587", "smtp", "mx", "587", "starttls"),
     ],
 )
-def test_a_plugin_line_says_what_it_tests(line: str, kind: str | None, host: str, port: str, tls: str) -> None:
+def test_a_command_line_determines_the_probe(line: str, mail_type: str | None, host: str, port: str, tls: str) -> None:
     probe = read_command_line(line)
     assert isinstance(probe, Probe)
-    assert (probe.type, probe.host, probe.port, probe.tls) == (kind, host, port, tls)
+    assert (probe.type, probe.host, probe.port, probe.tls) == (mail_type, host, port, tls)
 
 
 @pytest.mark.parametrize(
@@ -181,21 +181,21 @@ def test_a_plugin_line_says_what_it_tests(line: str, kind: str | None, host: str
         ("check_by_ssh -H mx -C 'check_smtp -H localhost'", "SSH"),
         ("check_smtp -H mx --lmtp", "LMTP"),
         ("check_mailq -w 1", "queue"),
-        ("check_disk -w 1", "no test of a mail port"),
+        ("check_disk -w 1", "does not test a mail port"),
         ("check_smtp -H 'mx", "quotes"),
         ("", "empty"),
     ],
 )
-def test_a_plugin_line_that_is_no_outside_test_says_why(line: str, reason: str) -> None:
-    found = read_command_line(line)
-    assert isinstance(found, NoProbe)
-    assert reason in found.reason
+def test_an_unsupported_command_line_has_a_reason(line: str, reason: str) -> None:
+    result = read_command_line(line)
+    assert isinstance(result, UnsupportedCommand)
+    assert reason in result.reason
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("define service{\nuse a\nname a\n}\ndefine service{\nuse a\nhost_name h\n}", "circle"),
+        ("define service{\nuse a\nname a\n}\ndefine service{\nuse a\nhost_name h\n}", "cycle"),
         (
             (
                 "define hostgroup{\nhostgroup_name a\nhostgroup_members b\n}\n"
@@ -207,34 +207,32 @@ def test_a_plugin_line_that_is_no_outside_test_says_why(line: str, reason: str) 
         ("define service{\nhost_name h\ncheck_command check_smtp\n}", r"\$HOSTADDRESS\$"),
         ("define service{\nhostgroup_name nowhere\ncheck_command check_smtp\n}", "nowhere"),
         ("define service{\nhost_name h\n}", "no check_command"),
-        ("define service{\ncheck_command check_smtp\n}", "names no host"),
+        ("define service{\ncheck_command check_smtp\n}", "no host and no host group"),
     ],
 )
-def test_a_service_that_cannot_be_worked_out_is_left_out_with_its_reason(
-    tmp_path: Path, text: str, reason: str
-) -> None:
-    items = translated(written(tmp_path, text))
+def test_a_service_that_cannot_be_resolved_is_skipped_with_the_reason(tmp_path: Path, text: str, reason: str) -> None:
+    items = translate(write_file(tmp_path, text))
     assert not checks(items)
     assert re.search(reason, reasons(items))
 
 
-def test_many_templates_in_a_circle_end_soon(tmp_path: Path) -> None:
-    """Sixty templates that all inherit from one another are refused, not walked in every order."""
+def test_a_cycle_of_many_templates_is_found_quickly(tmp_path: Path) -> None:
+    """Sixty templates that all inherit from each other are rejected without trying every order."""
     names = [f"t{number}" for number in range(60)]
     text = "".join(f"define service{{\nname {name}\nregister 0\nuse {','.join(names)}\n}}\n" for name in names)
-    items = translated(written(tmp_path, f"{text}define service{{\nuse t0\nhost_name h\n}}"))
-    assert "circle" in reasons(items)
+    items = translate(write_file(tmp_path, f"{text}define service{{\nuse t0\nhost_name h\n}}"))
+    assert "cycle" in reasons(items)
 
 
-def test_a_main_file_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
-    """An uploaded nagios.cfg must not read files of the machine that reads it."""
-    outside = written(tmp_path, "define service{\nhost_name h\nservice_description secret\n}", "outside.cfg")
+def test_a_main_file_cannot_include_files_outside_its_folder(tmp_path: Path) -> None:
+    """An uploaded nagios.cfg must not read other files of this machine."""
+    outside = write_file(tmp_path, "define service{\nhost_name h\nservice_description secret\n}", "outside.cfg")
     folder = tmp_path / "in"
     folder.mkdir()
-    main = written(folder, f"cfg_file={outside}\ncfg_file=../outside.cfg\n", "nagios.cfg")
-    items = translated(main)
+    main = write_file(folder, f"cfg_file={outside}\ncfg_file=../outside.cfg\n", "nagios.cfg")
+    items = translate(main)
     assert not any("secret" in item.origin for item in items)
-    assert reasons(items).count("not at hand") == 2
+    assert reasons(items).count("was not found") == 2
 
 
 WORD = st.text(string.ascii_letters + string.digits + "_.-", min_size=1, max_size=12)
@@ -244,7 +242,7 @@ VALUE = st.text(
 
 
 @given(st.lists(st.dictionaries(WORD.map(lambda word: f"_{word}".upper()), VALUE, min_size=1, max_size=5), max_size=5))
-def test_definitions_come_back_as_they_were_written(objects: list[dict[str, str]]) -> None:
+def test_definitions_are_parsed_as_written(objects: list[dict[str, str]]) -> None:
     text = "".join(
         "define host {\n" + "".join(f"\t{key}  {value} ; comment\n" for key, value in item.items()) + "}\n"
         for item in objects
@@ -254,19 +252,19 @@ def test_definitions_come_back_as_they_were_written(objects: list[dict[str, str]
 
 
 @given(st.text(alphabet="define hostsrvc{}\n\t,;!+*$_=#\\\"'abc|%123", max_size=300))
-def test_no_nagios_text_breaks_the_grammar(text: str) -> None:
-    """Whatever stands there is parsed or refused in a sentence, and services have an outcome each."""
+def test_any_nagios_text_is_parsed_or_rejected(text: str) -> None:
+    """Any text is parsed or rejected with a message, and every service has an outcome."""
     try:
         items = list(grammar.parse("x.cfg", text))
     except InputError:
         return
     definitions = [item for item in items if isinstance(item, grammar.Definition)]
-    list(services(Tree(definitions=definitions, settings={}, skipped_objects=(), files=frozenset())))
+    list(services(Configuration(definitions=definitions, settings={}, skipped_objects=(), files=frozenset())))
 
 
 @given(st.text(max_size=200))
-def test_no_command_line_breaks_the_plugin_reader(line: str) -> None:
-    assert isinstance(read_command_line(f"check_smtp {line}"), Probe | NoProbe)
+def test_any_command_line_is_read(line: str) -> None:
+    assert isinstance(read_command_line(f"check_smtp {line}"), Probe | UnsupportedCommand)
 
 
 # ── Xymon ──
@@ -285,20 +283,20 @@ def test_no_command_line_breaks_the_plugin_reader(line: str) -> None:
 def test_every_test_of_a_xymon_host_has_an_outcome(
     tmp_path_factory: pytest.TempPathFactory, tests: list[tuple[str, str, int | None]]
 ) -> None:
-    words = [f"{sign}{test}{'' if port is None else f':{port}'}" for sign, test, port in tests]
-    path = written(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # {' '.join(words)}\n")
-    items = translated(path)
+    words = [f"{flag}{test}{'' if port is None else f':{port}'}" for flag, test, port in tests]
+    path = write_file(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # {' '.join(words)}\n")
+    items = translate(path)
     assert len(items) == len(tests)
-    for (sign, _, port), item in zip(tests, items, strict=True):
-        assert isinstance(item, SkippedObject) == (sign == "!")
+    for (flag, _, port), item in zip(tests, items, strict=True):
+        assert isinstance(item, SkippedObject) == (flag == "!")
         if isinstance(item, Check) and port is not None:
             assert item.port == port
 
 
 @given(st.text(alphabet="smtpimap3:!?~@#\"' \\\n0123456789.NAME", max_size=200))
-def test_no_xymon_text_raises_anything_but_a_sentence(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    path = written(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # smtp {text}\n")
-    assert translated(path)
+def test_any_xymon_text_has_an_outcome(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = write_file(tmp_path_factory.mktemp("xymon"), f"192.0.2.1 mx.example.com # smtp {text}\n")
+    assert translate(path)
 
 
 # ── durations ──
@@ -307,7 +305,7 @@ UNITS = [("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)]
 
 
 @given(st.lists(st.integers(0, 999), min_size=5, max_size=5).filter(any))
-def test_prometheus_durations_add_up(numbers: list[int]) -> None:
+def test_the_units_of_a_prometheus_duration_are_added(numbers: list[int]) -> None:
     text = "".join(f"{number}{unit}" for number, (unit, _) in zip(numbers, UNITS, strict=True))
     assert prometheus_seconds(text) == sum(n * size for n, (_, size) in zip(numbers, UNITS, strict=True))
 
@@ -319,53 +317,53 @@ def test_zabbix_delays_have_one_unit(number: int, unit: tuple[str, int]) -> None
 
 
 @given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
-def test_go_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
+def test_the_units_of_a_go_duration_are_added(hours: int, minutes: int, seconds: int) -> None:
     assert go_seconds(f"{hours}h{minutes}m{seconds}.5s") == pytest.approx(hours * 3600 + minutes * 60 + seconds + 0.5)
 
 
 @given(st.text(max_size=30))
-def test_no_text_breaks_a_duration(text: str) -> None:
+def test_any_text_is_a_duration_or_none(text: str) -> None:
     for read in (go_seconds, prometheus_seconds, suffixed_seconds, zabbix_seconds):
         seconds = read(text)
         assert seconds is None or seconds >= 0
 
 
 @pytest.mark.parametrize("text", ["", "m", "1x", "1h 30m", "-5m", "1_0s", "١m", "30m1h"])
-def test_what_is_no_prometheus_duration_is_none(text: str) -> None:
+def test_an_invalid_prometheus_duration_is_none(text: str) -> None:
     assert prometheus_seconds(text) is None
 
 
-# ── real samples, kept outside of the project ──
+# ── real samples, stored outside the project ──
 
 
 @pytest.fixture
 def samples() -> Path:
     folder = os.environ.get("BULKLOAD_MIGRATION_SAMPLES")
     if not folder:
-        pytest.skip("BULKLOAD_MIGRATION_SAMPLES names no folder of real samples")
+        pytest.skip("BULKLOAD_MIGRATION_SAMPLES is not set to a folder of real samples")
     return Path(folder)
 
 
-def test_real_zabbix_templates_hold_their_checks_and_give_no_row(samples: Path) -> None:
+def test_real_zabbix_templates_without_hosts_give_no_rows(samples: Path) -> None:
     for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
-        items = translated(samples / "zabbix" / name)
+        items = translate(samples / "zabbix" / name)
         assert not checks(items)
-        assert sum("which would test tcp," in item.reason for item in items if isinstance(item, SkippedObject)) == 14
+        assert sum("which tests tcp," in item.reason for item in items if isinstance(item, SkippedObject)) == 14
 
 
-def test_real_zabbix_templates_give_six_mail_checks_to_a_host(samples: Path, tmp_path: Path) -> None:
+def test_a_host_with_real_zabbix_templates_has_six_mail_checks(samples: Path, tmp_path: Path) -> None:
     host = (
         '{"zabbix_export": {"hosts": [{"host": "mx", "templates": [{"name": "CustomApp Plesk"}],'
         ' "interfaces": [{"useip": "NO", "dns": "mx.example.com"}]}]}}'
     )
     for name in ("plesk_obsidian_5.0.xml", "plesk_obsidian_6.0.yaml"):
-        found = checks(translated(samples / "zabbix" / name, written(tmp_path, host, "host.json")))
-        mail = [item for item in found if item.port in (25, 110, 143, 465, 993, 995)]
-        assert len(mail) == 6
-        assert len(found) == 14
-        assert {item.interval_seconds for item in mail} == {60.0}
+        all_checks = checks(translate(samples / "zabbix" / name, write_file(tmp_path, host, "host.json")))
+        mail_checks = [item for item in all_checks if item.port in (25, 110, 143, 465, 993, 995)]
+        assert len(mail_checks) == 6
+        assert len(all_checks) == 14
+        assert {item.interval_seconds for item in mail_checks} == {60.0}
 
 
 def test_real_files_without_checks_give_none(samples: Path) -> None:
     for folder in ("nagios", "prometheus"):
-        assert not checks(translated(samples / folder))
+        assert not checks(translate(samples / folder))

@@ -1,4 +1,4 @@
-"""Lists of monitoring services: every object has an outcome, nothing is invented, nothing secret is copied."""
+"""Listings of monitoring services: every object has an outcome, no value is guessed, and no secret is imported."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from tests.support.paths import SAMPLES
 
 
 @pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_the_fixture_becomes_what_its_golden_file_says(case: Path) -> None:
+def test_the_result_of_a_fixture_matches_its_golden_file(case: Path) -> None:
     assert outcome(case) == json.loads(expected(case).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_no_secret_of_a_source_is_copied(case: Path) -> None:
+def test_no_secret_of_a_source_is_imported(case: Path) -> None:
     assert SECRET not in json.dumps(outcome(case))
 
 
@@ -50,15 +50,15 @@ def test_every_tool_has_a_golden_fixture_and_a_sample() -> None:
 
 
 @pytest.mark.parametrize("tool", GOOD)
-def test_the_smallest_good_object_becomes_a_check(tool: str, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool)
-    assert isinstance(found, Check)
-    assert (found.name, found.hostname, found.port, found.enabled) == ("mx1", "mx1.example.com", 25, True)
-    assert found.interval_seconds == 300
+def test_the_smallest_valid_object_becomes_a_check(tool: str, tmp_path: Path) -> None:
+    item = read_one(tmp_path, tool)
+    assert isinstance(item, Check)
+    assert (item.name, item.hostname, item.port, item.enabled) == ("mx1", "mx1.example.com", 25, True)
+    assert item.interval_seconds == 300
 
 
 @pytest.mark.parametrize("tool", GOOD)
-def test_an_object_is_recognised_without_its_page_and_by_one_tool_only(tool: str, tmp_path: Path) -> None:
+def test_a_bare_list_is_recognised_by_exactly_one_tool(tool: str, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(json.dumps([GOOD[tool][1]]), encoding="utf-8")
     name = recognise(read_documents([tmp_path])).reader.NAME
     assert name == tool
@@ -88,10 +88,10 @@ def test_an_object_is_recognised_without_its_page_and_by_one_tool_only(tool: str
         ("uptime-kuma", "forceInactive", True),
     ],
 )
-def test_what_is_paused_stays_paused(tool: str, path: str, value: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, path, value)
-    assert isinstance(found, Check)
-    assert not found.enabled
+def test_a_paused_check_stays_paused(tool: str, path: str, value: object, tmp_path: Path) -> None:
+    item = read_one(tmp_path, tool, path, value)
+    assert isinstance(item, Check)
+    assert not item.enabled
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_what_is_paused_stays_paused(tool: str, path: str, value: object, tmp_pa
         ("uptime-kuma", "interval", 20, 20),
     ],
 )
-def test_each_tool_counts_its_interval_in_its_own_unit(
+def test_the_interval_is_read_in_the_unit_of_the_tool(
     tool: str, path: str, value: object, seconds: float, tmp_path: Path
 ) -> None:
-    found = read_one(tmp_path, tool, path, value)
-    assert isinstance(found, Check)
-    assert found.interval_seconds == seconds
+    item = read_one(tmp_path, tool, path, value)
+    assert isinstance(item, Check)
+    assert item.interval_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -132,12 +132,12 @@ def test_each_tool_counts_its_interval_in_its_own_unit(
         ("uptime-kuma", "timeout", None, 240),
     ],
 )
-def test_each_tool_counts_its_timeout_in_its_own_unit(
+def test_the_timeout_is_read_in_the_unit_of_the_tool(
     tool: str, path: str, value: object, seconds: float, tmp_path: Path
 ) -> None:
-    found = read_one(tmp_path, tool, path, value)
-    assert isinstance(found, Check)
-    assert found.timeout_seconds == pytest.approx(seconds)
+    item = read_one(tmp_path, tool, path, value)
+    assert isinstance(item, Check)
+    assert item.timeout_seconds == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -151,56 +151,56 @@ def test_each_tool_counts_its_timeout_in_its_own_unit(
         ("uptime-kuma", "expectedTlsAlert", "certificate_required"),
     ],
 )
-def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, value: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, path, value)
-    assert isinstance(found, SkippedObject)
-    assert not found.error
-    assert "not mail" not in found.reason
+def test_an_inverted_check_is_skipped_with_the_reason(tool: str, path: str, value: object, tmp_path: Path) -> None:
+    item = read_one(tmp_path, tool, path, value)
+    assert isinstance(item, SkippedObject)
+    assert not item.error
+    assert "not a mail type" not in item.reason
 
 
 @pytest.mark.parametrize(
     ("tool", "host"),
     [(tool, host) for tool in sorted(GOOD) for host in ("${MX_HOST}", "{{ MX_HOST }}") if tool != "alertsite"],
 )
-def test_a_variable_in_a_host_name_is_an_error_that_names_it(tool: str, host: str, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, FORMATS[tool].hostname[0], host)
-    assert isinstance(found, SkippedObject)
-    assert found.error
-    assert "'MX_HOST'" in found.reason
+def test_a_variable_in_a_host_name_is_an_error_with_its_name(tool: str, host: str, tmp_path: Path) -> None:
+    item = read_one(tmp_path, tool, FORMATS[tool].hostname[0], host)
+    assert isinstance(item, SkippedObject)
+    assert item.error
+    assert "'MX_HOST'" in item.reason
 
 
-@pytest.mark.parametrize("wrong", [[], {}, [1], {"a": 1}, True, False, None, "", "abc", -1, 1.5, 10**30, math.inf])
+@pytest.mark.parametrize("invalid", [[], {}, [1], {"a": 1}, True, False, None, "", "abc", -1, 1.5, 10**30, math.inf])
 @pytest.mark.parametrize("tool", GOOD)
-def test_a_value_of_a_wrong_type_costs_one_object_at_most(tool: str, wrong: object, tmp_path: Path) -> None:
-    """Whatever stands in one field, the object still has one outcome, and its neighbour is not harmed."""
-    place, good = GOOD[tool]
+def test_an_invalid_value_affects_only_its_own_object(tool: str, invalid: object, tmp_path: Path) -> None:
+    """With any value in one field, the object has one outcome, and the next object is imported."""
+    list_key, good = GOOD[tool]
     for path in leaves(good):
         item = json.loads(json.dumps(good))
         target = item
-        *above, last = path.split(".")
-        for key in above:
+        *parents, last = path.split(".")
+        for key in parents:
             target = target[key]
-        target[last] = wrong
-        neighbour = json.loads(json.dumps(good).replace('"mx1"', '"mx2"'))
-        found = read_json(tmp_path, {place: [item, neighbour]}, tool=tool)
-        assert len({one.origin for one in found}) == 2, path
-        assert isinstance(found[-1], Check), path
-        for one in found:
-            assert_usable(one)
+        target[last] = invalid
+        other_item = json.loads(json.dumps(good).replace('"mx1"', '"mx2"'))
+        results = read_json(tmp_path, {list_key: [item, other_item]}, tool=tool)
+        assert len({result.origin for result in results}) == 2, path
+        assert isinstance(results[-1], Check), path
+        for result in results:
+            assert_usable(result)
 
 
 @pytest.mark.parametrize("entry", [None, 1, "text", [], [[]], True, {}, {"type": None}])
 @pytest.mark.parametrize("tool", GOOD)
-def test_an_entry_that_is_no_monitor_is_an_error_of_its_own(tool: str, entry: object, tmp_path: Path) -> None:
-    place, good = GOOD[tool]
-    found = read_json(tmp_path, {place: [entry, good]}, tool=tool)
-    assert [type(one) for one in found] == [SkippedObject, Check]
-    assert isinstance(found[0], SkippedObject)
-    assert found[0].error
+def test_an_entry_that_is_not_a_monitor_is_an_error(tool: str, entry: object, tmp_path: Path) -> None:
+    list_key, good = GOOD[tool]
+    items = read_json(tmp_path, {list_key: [entry, good]}, tool=tool)
+    assert [type(item) for item in items] == [SkippedObject, Check]
+    assert isinstance(items[0], SkippedObject)
+    assert items[0].error
 
 
 KEYS = sorted({key for _, good in GOOD.values() for path in leaves(good) for key in path.split(".")})
-PLACES = sorted({place for place, _ in GOOD.values()} | {"check", "monitor", "stat", "counts", "metadata"})
+LIST_KEYS = sorted({list_key for list_key, _ in GOOD.values()} | {"check", "monitor", "stat", "counts", "metadata"})
 SCALARS = (
     st.none()
     | st.booleans()
@@ -217,52 +217,50 @@ JSON = st.recursive(
     ),
     max_leaves=25,
 )
-PAGES = JSON | st.dictionaries(st.sampled_from(PLACES), JSON | st.lists(JSON, max_size=3), max_size=3)
+PAGES = JSON | st.dictionaries(st.sampled_from(LIST_KEYS), JSON | st.lists(JSON, max_size=3), max_size=3)
 
 
 @settings(max_examples=300)
 @given(page=PAGES, tool=st.sampled_from([None, *GOOD]))
-def test_no_json_whatever_it_holds_raises_anything_but_an_input_error(page: object, tool: str | None) -> None:
+def test_any_json_raises_only_input_errors(page: object, tool: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = read_json(Path(folder), page, tool=tool)
+            items = read_json(Path(folder), page, tool=tool)
         except InputError:
             return
-    for one in found:
-        assert_usable(one)
+    for item in items:
+        assert_usable(item)
 
 
 @settings(max_examples=200)
 @given(changes=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), tool=st.sampled_from(sorted(GOOD)))
-def test_good_objects_with_anything_in_their_fields_have_an_outcome(changes: dict[str, object], tool: str) -> None:
-    place, good = GOOD[tool]
+def test_valid_objects_with_any_values_in_their_fields_have_an_outcome(changes: dict[str, object], tool: str) -> None:
+    list_key, good = GOOD[tool]
     with tempfile.TemporaryDirectory() as folder:
-        found = read_json(Path(folder), {place: [{**good, **changes}]}, tool=tool)
-    assert found
-    for one in found:
-        assert_usable(one)
+        items = read_json(Path(folder), {list_key: [{**good, **changes}]}, tool=tool)
+    assert items
+    for item in items:
+        assert_usable(item)
 
 
 @pytest.mark.parametrize("tool", GOOD)
-def test_a_file_that_is_cut_off_is_said_to_be(tool: str, tmp_path: Path) -> None:
-    place, good = GOOD[tool]
-    whole = json.dumps({place: [good, good]})
-    (tmp_path / "cut.json").write_text(whole[:-12], encoding="utf-8")
-    with pytest.raises(InputError, match="cut off"):
+def test_a_truncated_file_is_reported(tool: str, tmp_path: Path) -> None:
+    list_key, good = GOOD[tool]
+    content = json.dumps({list_key: [good, good]})
+    (tmp_path / "cut.json").write_text(content[:-12], encoding="utf-8")
+    with pytest.raises(InputError, match="truncated"):
         read(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"monitors": 5}', '{"other": [{"a": 1}]}', "25"])
 @pytest.mark.parametrize("tool", [tool for tool in GOOD if tool != "uptime-kuma"])
-def test_asking_for_a_tool_whose_list_is_not_there_is_an_error_or_nothing(
-    tool: str, content: str, tmp_path: Path
-) -> None:
+def test_a_file_without_the_list_of_the_chosen_tool_gives_no_check(tool: str, content: str, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(content, encoding="utf-8")
     try:
-        found = read(tmp_path, tool)
+        items = read(tmp_path, tool)
     except InputError:
         return
-    assert found == [] or all(isinstance(one, SkippedObject) for one in found)
+    assert all(isinstance(item, SkippedObject) for item in items)
 
 
 @pytest.mark.parametrize(
@@ -274,55 +272,55 @@ def test_asking_for_a_tool_whose_list_is_not_there_is_an_error_or_nothing(
         {"version": "1.23.17", "notificationList": [], "monitorList": []},
     ],
 )
-def test_an_empty_account_is_recognised_and_holds_nothing(page: object, tmp_path: Path) -> None:
+def test_an_empty_account_is_recognised(page: object, tmp_path: Path) -> None:
     assert read_json(tmp_path, page) == []
 
 
-def test_pages_are_read_in_their_order_and_an_overlap_counts_once(tmp_path: Path) -> None:
+def test_pages_are_read_in_order_and_overlaps_are_merged(tmp_path: Path) -> None:
     monitors = [{**GOOD["uptimerobot"][1], "id": number, "friendly_name": f"m{number}"} for number in range(7)]
-    found = read_json(tmp_path, {"monitors": monitors[:4]}, {"monitors": monitors[3:]})
-    assert [one.name for one in found if isinstance(one, Check)] == [f"m{number}" for number in range(7)]
-    assert [one.origin for one in found if isinstance(one, SkippedObject)] == ["page1.json: monitor 3 (m3)"]
+    items = read_json(tmp_path, {"monitors": monitors[:4]}, {"monitors": monitors[3:]})
+    assert [item.name for item in items if isinstance(item, Check)] == [f"m{number}" for number in range(7)]
+    assert [item.origin for item in items if isinstance(item, SkippedObject)] == ["page1.json: monitor 3 (m3)"]
 
 
-def test_pages_joined_into_one_array_are_read_like_files(tmp_path: Path) -> None:
+def test_an_array_of_pages_is_read_like_several_files(tmp_path: Path) -> None:
     good = GOOD["uptimerobot"][1]
     pages = [{"stat": "ok", "monitors": [good]}, {"stat": "ok", "monitors": [{**good, "id": 2}]}]
-    assert [type(one) for one in read_json(tmp_path, pages)] == [Check, Check]
+    assert [type(item) for item in read_json(tmp_path, pages)] == [Check, Check]
 
 
 @pytest.mark.parametrize("change", [{"friendly_name": "other"}, {"url": "mx2.example.com"}])
-def test_two_accounts_that_share_an_id_keep_both_monitors(change: dict[str, str], tmp_path: Path) -> None:
+def test_monitors_of_two_accounts_with_the_same_id_are_not_merged(change: dict[str, str], tmp_path: Path) -> None:
     good = GOOD["uptimerobot"][1]
-    found = read_json(tmp_path, {"monitors": [good]}, {"monitors": [{**good, **change}]})
-    assert [type(one) for one in found] == [Check, Check]
+    items = read_json(tmp_path, {"monitors": [good]}, {"monitors": [{**good, **change}]})
+    assert [type(item) for item in items] == [Check, Check]
 
 
 @pytest.mark.parametrize("names", [("a-list.json", "b-detail.json"), ("b-list.json", "a-detail.json")])
 def test_a_detail_completes_the_list_in_either_order(names: tuple[str, str], tmp_path: Path) -> None:
-    """The port comes from the detail, the tags from the list, and the list's entry says where it went."""
+    """The port comes from the detail, the tags from the list; the list entry refers to the detail."""
     entry = {"id": 7, "name": "mx", "hostname": "mx.example.com", "resolution": 1, "type": "tcp", "status": "up"}
     (tmp_path / names[0]).write_text(json.dumps({"checks": [{**entry, "tags": [{"name": "mail"}]}]}))
     (tmp_path / names[1]).write_text(json.dumps({"check": {**entry, "type": {"tcp": {"port": 465}}, "tags": None}}))
-    found = read(tmp_path)
-    (check,) = [one for one in found if isinstance(one, Check)]
-    (rest,) = [one for one in found if isinstance(one, SkippedObject)]
+    items = read(tmp_path)
+    (check,) = [item for item in items if isinstance(item, Check)]
+    (skipped_object,) = [item for item in items if isinstance(item, SkippedObject)]
     assert (check.port, check.tags) == (465, ("mail",))
-    assert not rest.error
-    assert "detail.json" in rest.reason
+    assert not skipped_object.error
+    assert "detail.json" in skipped_object.reason
 
 
-def test_several_ports_become_several_rows_with_names_that_tell_them_apart(tmp_path: Path) -> None:
-    place, good = GOOD["better-stack"]
+def test_each_port_becomes_a_row_with_a_unique_name(tmp_path: Path) -> None:
+    list_key, good = GOOD["better-stack"]
     item = {**good, "attributes": {**good["attributes"], "port": "25, 465,587,25"}}
-    found = [one for one in read_json(tmp_path, {place: [item]}) if isinstance(one, Check)]
-    assert [(one.name, one.port) for one in found] == [("mx1 :25", 25), ("mx1 :465", 465), ("mx1 :587", 587)]
+    checks = [check for check in read_json(tmp_path, {list_key: [item]}) if isinstance(check, Check)]
+    assert [(check.name, check.port) for check in checks] == [("mx1 :25", 25), ("mx1 :465", 465), ("mx1 :587", 587)]
 
 
 @pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
-def test_every_row_of_a_fixture_is_a_good_row_once_it_has_a_plan(case: Path) -> None:
-    opened = configuration_source([case])
-    validator = Validator(map_header(opened.header, given=["billing_plancode"]), defaults={"billing_plancode": "P"})
-    checked = [validator.check(row) for row in opened.rows]
-    assert checked
-    assert [one for one in checked if isinstance(one, Invalid)] == []
+def test_every_row_of_a_fixture_is_valid_with_a_plan_code(case: Path) -> None:
+    source = configuration_source([case])
+    validator = Validator(map_header(source.header, given=["billing_plancode"]), defaults={"billing_plancode": "P"})
+    results = [validator.check(row) for row in source.rows]
+    assert results
+    assert [result for result in results if isinstance(result, Invalid)] == []

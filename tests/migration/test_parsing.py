@@ -1,4 +1,4 @@
-"""Single values of other tools: read as they are meant, or said to be unreadable, never a guess."""
+"""Single values of other tools are parsed or rejected, never guessed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.migration_objects import SECRET
 
 
 @pytest.mark.parametrize(
-    ("text", "host", "port", "kind", "tls", "login"),
+    ("text", "host", "port", "mail_type", "tls", "login"),
     [
         ("mx.example.com", "mx.example.com", None, None, "unknown", False),
         (" mx.example.com:587 ", "mx.example.com", 587, None, "unknown", False),
@@ -30,11 +30,12 @@ from tests.support.migration_objects import SECRET
         ("", "", None, None, "unknown", False),
     ],
 )
-def test_addresses_are_taken_apart(
-    text: str, host: str, port: int | None, kind: str | None, tls: str, login: bool
+def test_addresses_are_split_into_parts(
+    text: str, host: str, port: int | None, mail_type: str | None, tls: str, login: bool
 ) -> None:
-    found = as_address(text)
-    assert (found.host, found.port, found.type, found.tls, found.has_login) == (host, port, kind, tls, login)
+    address = as_address(text)
+    parts = (address.host, address.port, address.type, address.tls, address.has_login)
+    assert parts == (host, port, mail_type, tls, login)
 
 
 @given(
@@ -42,17 +43,17 @@ def test_addresses_are_taken_apart(
     user=st.text("abc", max_size=3),
     tail=st.sampled_from(["", ":25", ":no", "/path", ":99999", "/@x"]),
 )
-def test_a_password_in_an_address_is_in_no_host_and_no_message(scheme: str, user: str, tail: str) -> None:
+def test_a_password_in_an_address_is_not_in_the_host_or_the_message(scheme: str, user: str, tail: str) -> None:
     address = f"{scheme}://{user}:{SECRET}@mx.example.com{tail}" if scheme else f"{user}:{SECRET}@mx.example.com{tail}"
     try:
-        said = repr(as_address(address))
+        output = repr(as_address(address))
     except UnreadableValue as error:
-        said = str(error)
-    assert SECRET not in said
+        output = str(error)
+    assert SECRET not in output
 
 
 @pytest.mark.parametrize("value", ["1_0", "٢٥", "0x19", "1e2", "nan", "Infinity", "25.5", "65536", "0", 0, True, [25]])
-def test_a_port_is_plain_digits_in_range(value: object) -> None:
+def test_an_invalid_port_is_rejected(value: object) -> None:
     with pytest.raises(UnreadableValue):
         as_port(value)
 
@@ -65,8 +66,8 @@ def test_a_port_may_be_a_number_or_text(value: object, port: int | None) -> None
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2))
-def test_single_values_are_read_or_said_to_be_unreadable(value: object) -> None:
-    for reading in (
+def test_values_of_any_type_are_parsed_or_rejected(value: object) -> None:
+    for parse in (
         lambda: as_text(value, "name"),
         lambda: as_port(value),
         lambda: as_seconds(value, "interval", unit=60),
@@ -75,7 +76,7 @@ def test_single_values_are_read_or_said_to_be_unreadable(value: object) -> None:
         lambda: as_address(value),
     ):
         with contextlib.suppress(UnreadableValue):
-            reading()
+            parse()
 
 
 @pytest.mark.parametrize(
@@ -89,5 +90,5 @@ def test_single_values_are_read_or_said_to_be_unreadable(value: object) -> None:
         (7, ()),
     ],
 )
-def test_tags_of_any_shape_are_words(value: object, labels: tuple[str, ...]) -> None:
+def test_tags_of_any_type_become_labels(value: object, labels: tuple[str, ...]) -> None:
     assert as_labels(value) == labels

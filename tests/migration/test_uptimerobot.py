@@ -1,4 +1,4 @@
-"""UptimeRobot: sub-types behind numbers, and the CSV in its usual dresses."""
+"""UptimeRobot: numeric types and sub-types, and the CSV in its usual encodings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.migration_objects import GOOD, assert_usable, read, read_json
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind"),
+    ("fields", "mail_type"),
     [
         ({"type": 4, "sub_type": 4}, "smtp"),
         ({"type": "4", "sub_type": "5"}, "pop"),
@@ -24,40 +24,40 @@ from tests.support.migration_objects import GOOD, assert_usable, read, read_json
         ({"type": 4, "sub_type": None}, None),
     ],
 )
-def test_the_sub_type_of_uptimerobot_says_which_protocol(
-    fields: dict[str, object], kind: str | None, tmp_path: Path
-) -> None:
+def test_the_sub_type_determines_the_protocol(fields: dict[str, object], mail_type: str | None, tmp_path: Path) -> None:
     good = {key: value for key, value in GOOD["uptimerobot"][1].items() if key != "sub_type"}
-    (found,) = read_json(tmp_path, {"monitors": [{**good, **fields}]})
-    assert isinstance(found, Check)
-    assert found.type == kind
+    (outcome,) = read_json(tmp_path, {"monitors": [{**good, **fields}]})
+    assert isinstance(outcome, Check)
+    assert outcome.type == mail_type
 
 
-@pytest.mark.parametrize("kind", [1, "2", "PING", "HEARTBEAT", "KEYWORD", "dns"])
-def test_other_types_of_uptimerobot_are_left_out_by_name(kind: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, "uptimerobot", "type", kind)
-    assert isinstance(found, SkippedObject)
-    assert not found.error
+@pytest.mark.parametrize("type_name", [1, "2", "PING", "HEARTBEAT", "KEYWORD", "dns"])
+def test_other_types_are_skipped(type_name: object, tmp_path: Path) -> None:
+    outcome = read_one(tmp_path, "uptimerobot", "type", type_name)
+    assert isinstance(outcome, SkippedObject)
+    assert not outcome.error
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_the_csv_is_read_in_any_usual_dress(delimiter: str, encoding: str, tmp_path: Path) -> None:
+def test_the_csv_is_read_with_any_usual_delimiter_and_encoding(delimiter: str, encoding: str, tmp_path: Path) -> None:
     lines = [["Type", "Friendly Name", "URL/IP", "Interval", "Port"], ["Port", "Büro", "mx.example.com", "300", "25"]]
     text = "\r\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines)
     (tmp_path / "export.csv").write_text(text, encoding=encoding, newline="")
-    (found,) = read(tmp_path)
-    assert isinstance(found, Check)
-    assert (found.name, found.port, found.interval_seconds) == ("Büro", 25, 300)
+    (outcome,) = read(tmp_path)
+    assert isinstance(outcome, Check)
+    assert (outcome.name, outcome.port, outcome.interval_seconds) == ("Büro", 25, 300)
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [("1", 60), ("5", 300), ("29", 1740), ("30", 30), ("300", 300)])
-def test_a_small_interval_of_the_csv_is_minutes_and_that_is_said(interval: str, seconds: float, tmp_path: Path) -> None:
+def test_a_short_interval_in_the_csv_is_read_as_minutes_and_reported(
+    interval: str, seconds: float, tmp_path: Path
+) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\nPort,mx,mx.example.com,{interval},25\n")
-    (found,) = read(tmp_path)
-    assert isinstance(found, Check)
-    assert found.interval_seconds == seconds
-    assert bool(found.changes) == (float(interval) < 30)
+    (outcome,) = read(tmp_path)
+    assert isinstance(outcome, Check)
+    assert outcome.interval_seconds == seconds
+    assert bool(outcome.changes) == (float(interval) < 30)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_small_interval_of_the_csv_is_minutes_and_that_is_said(interval: str, 
         "Type,Friendly Name\nPort,URL/IP\n",
     ],
 )
-def test_an_ordinary_spreadsheet_is_not_taken_for_uptimerobots(text: str, tmp_path: Path) -> None:
+def test_other_spreadsheets_are_not_recognised_as_uptimerobot(text: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(text)
     (document,) = read_documents([path])
@@ -77,11 +77,11 @@ def test_an_ordinary_spreadsheet_is_not_taken_for_uptimerobots(text: str, tmp_pa
 
 
 @pytest.mark.parametrize("body", ['Port,"open quote', "Port," + "x" * 200_000, "Port", ",,,,,,,,,", "\0"])
-def test_a_broken_csv_raises_nothing_but_an_input_error(body: str, tmp_path: Path) -> None:
+def test_an_invalid_csv_raises_only_input_errors(body: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\n{body}\n")
     try:
-        found = read(tmp_path)
+        items = read(tmp_path)
     except InputError:
         return
-    for one in found:
-        assert_usable(one)
+    for item in items:
+        assert_usable(item)

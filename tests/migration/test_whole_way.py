@@ -1,4 +1,4 @@
-"""Moving in from another tool, the whole way: its file makes monitors, and never makes them twice."""
+"""End-to-end migration from other tools: their files create each monitor exactly once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITH_PLAN = ("--set", f"billing_plancode={PLAN}")
 
 
 @pytest.mark.parametrize("sample", MIGRATION_SAMPLES, ids=lambda path: path.name)
-def test_a_configuration_run_and_then_converted_and_run_makes_its_monitors_once(
+def test_running_a_configuration_and_its_converted_file_creates_each_monitor_once(
     sample: Path, desk: Desk, sandbox: Sandbox
 ) -> None:
     first = desk("run", sample, *WITH_PLAN, "--json")
@@ -28,8 +28,8 @@ def test_a_configuration_run_and_then_converted_and_run_makes_its_monitors_once(
     assert len(sandbox.monitors()) == rows
 
     assert desk("convert", sample, "hosts.xlsx").exit_code == ExitCode.DONE
-    for again in (sample, "hosts.xlsx"):
-        second = desk("run", again, *WITH_PLAN, "--json")
+    for source in (sample, "hosts.xlsx"):
+        second = desk("run", source, *WITH_PLAN, "--json")
         assert second.exit_code == ExitCode.DONE, second
         assert second.json["counts"] == {"exists": rows}
     assert len(sandbox.monitors()) == rows
@@ -53,30 +53,30 @@ define service {
 
 
 @pytest.mark.parametrize(
-    ("hosts", "rows", "errors", "words"),
+    ("hosts", "rows", "errors", "message"),
     [("mx,lost", 1, 1, "1 of the source's 2 objects could not be translated"), ("lost", 0, 1, "1 of the source's 1")],
 )
-def test_what_could_not_be_translated_is_told_by_every_command(
-    desk: Desk, sandbox: Sandbox, hosts: str, rows: int, errors: int, words: str
+def test_every_command_reports_objects_that_could_not_be_translated(
+    desk: Desk, sandbox: Sandbox, hosts: str, rows: int, errors: int, message: str
 ) -> None:
-    """A row must not vanish silently, also where all that there are went well."""
+    """An object must not be dropped silently, even if all rows succeed."""
     (desk.folder / "mail.cfg").write_text(NAGIOS % hosts, "utf-8")
     for command in (("check",), ("check", "--results", "marked.html"), ("plan",), ("run",)):
         ended = desk(*command, "mail.cfg", *WITH_PLAN, "--json")
         assert ended.exit_code == ExitCode.ROWS_LEFT, command
         assert ended.json["source"] == {"objects": rows + errors, "rows": rows, "skipped": 0, "errors": errors}
-        assert words in ended.stderr
-        assert words in desk(*command, "mail.cfg", *WITH_PLAN, "--quiet").stderr
+        assert message in ended.stderr
+        assert message in desk(*command, "mail.cfg", *WITH_PLAN, "--quiet").stderr
     assert len(sandbox.monitors()) == rows
     desk("run", "mail.cfg", *WITH_PLAN, "--results", "run.html")
     page = (desk.folder / "run.html").read_text("utf-8")
     assert "rows are done" not in page
     assert "only row is done" not in page
-    assert words in html.unescape(page)
+    assert message in html.unescape(page)
     assert desk("report", desk("runs", "--json").json[0]["run_id"], "--json").json["source"]["errors"] == errors
 
 
-def test_a_configuration_that_holds_no_mail_check_is_not_done(desk: Desk) -> None:
+def test_a_configuration_without_mail_checks_does_not_succeed(desk: Desk) -> None:
     (desk.folder / "web.cfg").write_text((NAGIOS % "mx").replace("simap", "http"), "utf-8")
     ended = desk("check", "web.cfg", *WITH_PLAN)
     assert ended.exit_code == ExitCode.ROWS_LEFT
@@ -85,7 +85,7 @@ def test_a_configuration_that_holds_no_mail_check_is_not_done(desk: Desk) -> Non
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("out", ["hosts.xlsx", "hosts.csv"])
-def test_a_converted_file_lacks_nothing_but_a_plan_code(desk: Desk, out: str) -> None:
+def test_a_converted_file_needs_only_a_plan_code(desk: Desk, out: str) -> None:
     source = next(sample for sample in MIGRATION_SAMPLES if sample.name == "uptimerobot-v2.json")
     rows = desk("convert", source, out, "--json").json["rows"]
     for command in ("check", "plan", "run"):
@@ -98,7 +98,7 @@ def test_a_converted_file_lacks_nothing_but_a_plan_code(desk: Desk, out: str) ->
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_an_unknown_tool_is_refused_with_the_known_ones(desk: Desk) -> None:
+def test_an_unknown_tool_is_rejected_with_the_supported_ones(desk: Desk) -> None:
     ended = desk("run", MIGRATION_SAMPLES[0], "--from", "whatsup")
     assert ended.exit_code == ExitCode.USAGE
     assert "whatsup" in ended.stderr

@@ -1,18 +1,19 @@
-"""AlertSite itself: `GET /monitors` as JSON, to copy monitors from account to account with all their fields."""
+"""Reads monitors of AlertSite itself (`GET /monitors` as JSON), to copy them to another account with all fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckKind, ListingFormat, reader
-from bulkload.migration.parsing import Item, UnreadableValue, as_bool, as_text, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckType, ListingFormat, reader
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_bool, as_text, lookup
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 
 NAME, TITLE = "alertsite", "AlertSite"
 
-# Fields that describe a monitor in its account and mean nothing in another one.
-_CHECKED = frozenset({"name", "hostname", "port", "interval", "timeout", "enabled", "note"})  # part of every check
-MAX_NAMED = 10  # fields that a sentence names
+_CHECK_FIELDS = frozenset(
+    {"name", "hostname", "port", "interval", "timeout", "enabled", "note"}
+)  # fields that every check has
+MAX_NAMED = 10  # fields in a message
 
 
 def _flag(value: object, field: str) -> str:
@@ -20,24 +21,26 @@ def _flag(value: object, field: str) -> str:
 
 
 def _lines(value: object, field: str) -> str:
-    """A text of several lines, as it stands."""
+    """Return a text with its line breaks."""
     if not isinstance(value, str):
         return as_text(value, field)
     return "\n".join(as_text(line, field) for line in value.splitlines()).strip()
 
 
 def _ids(value: object, field: str) -> str:
-    """[{"id": 10}, {"id": 20}] as the cell "10;20"."""
+    """Convert [{"id": 10}, {"id": 20}] to the cell "10;20"."""
     if not isinstance(value, list):
         raise UnreadableValue(f"The field {field} is not a list.")
-    return ";".join(as_text(at(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
+    return ";".join(as_text(lookup(entry, "id") if isinstance(entry, Mapping) else entry, field) for entry in value)
 
 
 def _properties(value: object, field: str) -> str:
-    """[{"id": 28, "value_id": 74}] as the cell "28=74"."""
+    """Convert [{"id": 28, "value_id": 74}] to the cell "28=74"."""
     if not isinstance(value, list):
         raise UnreadableValue(f"The field {field} is not a list.")
-    return ";".join(f"{as_text(at(one, 'id'), field)}={as_text(at(one, 'value_id'), field)}" for one in value)
+    return ";".join(
+        f"{as_text(lookup(entry, 'id'), field)}={as_text(lookup(entry, 'value_id'), field)}" for entry in value
+    )
 
 
 EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
@@ -61,23 +64,23 @@ EXTRA_COLUMNS: Mapping[str, Callable[[object, str], str]] = {
 }
 
 
-def _extra(item: Item) -> Mapping[str, str]:
-    kind = as_text(at(item, "type"), "type").lower()
+def _extra(item: SourceObject) -> Mapping[str, str]:
+    type_name = as_text(lookup(item, "type"), "type").lower()
     cells = {}
     for field, as_cell in EXTRA_COLUMNS.items():
-        value = at(item, field)
-        # the API shows the same fields for all types, also where one has no use for them
-        if value is not None and value != [] and kind in FIELDS[field].types:
+        value = lookup(item, field)
+        # the API returns the same fields for all types, even those that a type does not use
+        if value is not None and value != [] and type_name in FIELDS[field].types:
             cells[field] = as_cell(value, field)
     return cells
 
 
-def _not_carried(item: Item) -> Iterable[str]:
-    """Fields that the input knows no column for; named only, since a mailbox password may be among them."""
+def _not_imported(item: SourceObject) -> Iterable[str]:
+    """Name the fields without an input column. Their values are not repeated: one may be a mailbox password."""
     names = [
         as_text(field, "field")
         for field, value in item.items()
-        if not (field in EXTRA_COLUMNS or field in _CHECKED or field in READ_ONLY)
+        if not (field in EXTRA_COLUMNS or field in _CHECK_FIELDS or field in READ_ONLY)
         and value not in (None, "", False, [], {})
     ]
     if names:
@@ -88,7 +91,7 @@ FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
     lists=("results", "monitors"),
-    marks=(("billing_plancode", "access_type", "allow_internal_testing"), ("type",), ("name",)),
+    required_keys=(("billing_plancode", "access_type", "allow_internal_testing"), ("type",), ("name",)),
     envelope=("metadata.resultset", "results"),
     interval=("interval",),
     interval_unit=MINUTE,
@@ -100,11 +103,11 @@ FORMAT = ListingFormat(
         "email-imap": IMAP,
         "email-pop": POP,
         "email-smtp": SMTP,
-        "email-round-trip": CheckKind(type="round-trip"),
+        "email-round-trip": CheckType(type="round-trip"),
     },
-    paused=lambda item: at(item, "enabled") is not None and not as_bool(at(item, "enabled"), "enabled"),
-    fills_in=False,
-    changes=_not_carried,
+    paused=lambda item: lookup(item, "enabled") is not None and not as_bool(lookup(item, "enabled"), "enabled"),
+    has_variables=False,
+    changes=_not_imported,
     extra=_extra,
 )
 recognises, translate = reader(FORMAT)

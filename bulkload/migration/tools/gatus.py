@@ -1,4 +1,4 @@
-"""Gatus: the endpoints of `config.yaml`, or of all files of a configuration folder."""
+"""Reads the endpoints of Gatus from `config.yaml` or from all files of a configuration folder."""
 
 from __future__ import annotations
 
@@ -9,77 +9,87 @@ from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import go_seconds
-from bulkload.migration.json_listings import TCP, TLS, CheckKind, ListingFormat, translate_items
-from bulkload.migration.parsing import MAX_SHOWN, Item, UnreadableValue, as_bool, as_text, at, refuse_unresolved
+from bulkload.migration.json_listings import TCP, TLS, CheckType, ListingFormat, translate_items
+from bulkload.migration.parsing import (
+    MAX_SHOWN_CHARS,
+    SourceObject,
+    UnreadableValue,
+    as_bool,
+    as_text,
+    lookup,
+    refuse_unresolved,
+)
 
 NAME, TITLE = "gatus", "Gatus"
 
 DEFAULT_INTERVAL = 60.0  # seconds
 DEFAULT_TIMEOUT = 10.0  # seconds
 
-# Looked at before the file is parsed: most text is not YAML, and docker-compose has services too.
+# Checked before the file is parsed: most text is not YAML, and docker-compose.yml also has services.
 _LISTS = ("endpoints", "services", "external-endpoints", "suites")
 _LIST = re.compile(r"^(?:endpoints|services|external-endpoints|suites)[ \t]*:", re.MULTILINE)
 _ENTRY = re.compile(r"^[ \t]+(?:-[ \t]+)?(?:conditions|token)[ \t]*:", re.MULTILINE)
 
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
-_INVERTED = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
+_INVERTED_CONDITION = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
 
 
-def _adapt(item: Item) -> Iterable[Item]:
-    if at(item, "type") is not None and at(item, "listed") is not None:
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
+    if lookup(item, "type") is not None and lookup(item, "listed") is not None:
         return (item,)
-    url = _plain(as_text(at(item, "url"), "url"))
-    scheme, separator, place = url.partition("://")
+    url = _normalise_variables(as_text(lookup(item, "url"), "url"))
+    scheme, separator, address = url.partition("://")
     if not separator:
         refuse_unresolved(url, "url")
-        raise UnreadableValue("The endpoint's url has no scheme such as starttls:// or tcp://.")
+        raise UnreadableValue("The url has no scheme such as starttls:// or tcp://.")
     is_mail = scheme.lower() in FORMAT.types
     return (
         {
             **item,
-            "name": _plain(as_text(at(item, "name"), "name")),
-            "type": "dns" if at(item, "dns") is not None else scheme,
-            "hostname": place,
-            "interval": _span(at(item, "interval"), "interval") or DEFAULT_INTERVAL if is_mail else None,
-            "timeout": _span(at(item, "client.timeout"), "timeout") or DEFAULT_TIMEOUT if is_mail else None,
+            "name": _normalise_variables(as_text(lookup(item, "name"), "name")),
+            "type": "dns" if lookup(item, "dns") is not None else scheme,
+            "hostname": address,
+            "interval": _seconds(lookup(item, "interval"), "interval") or DEFAULT_INTERVAL if is_mail else None,
+            "timeout": _seconds(lookup(item, "client.timeout"), "timeout") or DEFAULT_TIMEOUT if is_mail else None,
             "labels": _labels(item),
         },
     )
 
 
-def _plain(text: str) -> str:
-    """The two ways to write a variable as one, and $$ as the sign it stands for."""
-    return _VARIABLE.sub(lambda found: f"${{{found[1] or found[2]}}}" if found[0] != "$$" else "$", text)
+def _normalise_variables(text: str) -> str:
+    """Write $NAME as ${NAME}, and $$ as $."""
+    return _VARIABLE.sub(lambda match: f"${{{match[1] or match[2]}}}" if match[0] != "$$" else "$", text)
 
 
-def _span(value: object, what: str) -> float:
-    text = _plain(as_text(value, what))
-    refuse_unresolved(text, what)
+def _seconds(value: object, field_name: str) -> float:
+    text = _normalise_variables(as_text(value, field_name))
+    refuse_unresolved(text, field_name)
     seconds = go_seconds(text) if text else 0.0
     if seconds is None:
-        raise UnreadableValue(f"The {what} is {text[:MAX_SHOWN]!r}, but a time such as 30s, 5m or 1h30m is needed.")
+        raise UnreadableValue(
+            f"The {field_name} is {text[:MAX_SHOWN_CHARS]!r}; a duration such as 30s, 5m or 1h30m is required."
+        )
     return seconds
 
 
-def _labels(item: Item) -> list[object]:
-    labels = at(item, "extra-labels")
-    named = labels.items() if isinstance(labels, Mapping) else ()
-    return [at(item, "group"), *({"name": name, "value": value} for name, value in named)]
+def _labels(item: SourceObject) -> list[object]:
+    labels = lookup(item, "extra-labels")
+    pairs = labels.items() if isinstance(labels, Mapping) else ()
+    return [lookup(item, "group"), *({"name": name, "value": value} for name, value in pairs)]
 
 
-def _refused(item: Item) -> str:
-    conditions = at(item, "conditions")
+def _skip_reason(item: SourceObject) -> str:
+    conditions = lookup(item, "conditions")
     for condition in conditions if isinstance(conditions, list) else ():
-        if isinstance(condition, str) and _INVERTED.search(condition):
-            return "The endpoint is inverted: it is up when no connection is made."
-    if at(item, "client.tunnel") is not None:
-        return "The endpoint is reached through an SSH tunnel, not from outside."
+        if isinstance(condition, str) and _INVERTED_CONDITION.search(condition):
+            return "The endpoint is inverted: it succeeds when the connection fails."
+    if lookup(item, "client.tunnel") is not None:
+        return "The endpoint is reached through an SSH tunnel, not directly."
     return ""
 
 
-def _paused(item: Item) -> bool:
-    enabled = at(item, "enabled")
+def _paused(item: SourceObject) -> bool:
+    enabled = lookup(item, "enabled")
     return enabled is not None and not as_bool(enabled, "enabled")
 
 
@@ -87,34 +97,34 @@ FORMAT = ListingFormat(
     title=TITLE,
     noun="endpoint",
     lists=_LISTS,
-    marks=(("url", "token", "endpoints"), ("name", "conditions")),
+    required_keys=(("url", "token", "endpoints"), ("name", "conditions")),
     interval=("interval",),
     timeout=("timeout",),
     tags=("labels",),
-    types={"starttls": CheckKind(type="smtp", tls="starttls"), "tls": TLS, "tcp": TCP},
+    types={"starttls": CheckType(type="smtp", tls="starttls"), "tls": TLS, "tcp": TCP},
     not_mail={
-        "external-endpoints": "An external endpoint is reported from elsewhere; nothing is checked.",
-        "suites": "A suite is a sequence of calls, not a mail check.",
+        "external-endpoints": "An external endpoint only receives results from another program.",
+        "suites": "A suite is a sequence of requests, not a mail check.",
     },
     paused=_paused,
     adapt=_adapt,
-    refuse=_refused,
+    skip_reason=_skip_reason,
 )
 
 
 def recognises(document: Document) -> bool:
     """Whether the document is YAML with endpoints that have conditions."""
-    if document.kind != "text" or not (_LIST.search(document.head) and _ENTRY.search(document.head)):
+    if document.format != "text" or not (_LIST.search(document.head) and _ENTRY.search(document.head)):
         return False
     return any(_is_endpoint(entry) for entry in _entries(document.yaml()))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every endpoint, external endpoint and suite of the files."""
+    """Yield a check or a skipped object for every endpoint, external endpoint and suite."""
     for document in documents:
         content = document.yaml()
-        if not any(isinstance(at(part, key), list) for part in _parts(content) for key in _LISTS):
-            raise InputError(f"{document.name} holds no list of {TITLE} endpoints ('endpoints').")
+        if not any(isinstance(lookup(part, key), list) for part in _parts(content) for key in _LISTS):
+            raise InputError(f"{document.name} contains no list of {TITLE} endpoints ('endpoints').")
         yield from translate_items(FORMAT, [(document, list(_entries(content)))])
 
 
@@ -126,15 +136,15 @@ def _parts(content: object) -> list[object]:
 def _entries(content: object) -> Iterator[object]:
     for part in _parts(content):
         for key in _LISTS:
-            entries = at(part, key)
+            entries = lookup(part, key)
             for entry in entries if isinstance(entries, list) else ():
                 if key in FORMAT.not_mail and isinstance(entry, Mapping):
-                    yield {"name": at(entry, "name"), "type": key, "listed": key}
+                    yield {"name": lookup(entry, "name"), "type": key, "listed": key}
                 else:
                     yield entry
 
 
 def _is_endpoint(entry: object) -> bool:
     return isinstance(entry, Mapping) and (
-        at(entry, "listed") is not None or ("url" in entry and "conditions" in entry)
+        lookup(entry, "listed") is not None or ("url" in entry and "conditions" in entry)
     )

@@ -1,7 +1,7 @@
-"""Icinga 2, by its API: the answer of /v1/objects/services?joins=host becomes checks.
+"""Reads services of Icinga 2 from a response of its API, /v1/objects/services?joins=host.
 
-The API's objects are resolved. The configuration language is a programming language; it is recognised only to
-ask for the API's answer instead. A second file with /v1/objects/checkcommands explains custom commands.
+The API returns resolved objects. The configuration language is a programming language; it is recognised only to
+ask for an API response instead. A second file with /v1/objects/checkcommands defines custom commands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
-from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, at
+from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
 NAME = "icinga2"
 TITLE = "Icinga 2"
@@ -28,18 +28,18 @@ _MACRO = re.compile(r"\$([\w.]+)\$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
-    """How a check command of the template library keeps its settings in variables."""
+    """A check command of the template library, with the names of its variables."""
 
     type: str | None
     prefix: str
     port: int | None
     tls: Tls = "unknown"
-    tls_flag: str = ""  # variable that turns TLS on
-    flag_means: Tls = "implicit"
+    tls_flag: str = ""  # variable that enables TLS
+    flag_tls: Tls = "implicit"
 
 
 _COMMANDS: Mapping[str, _Command] = {
-    "smtp": _Command(type="smtp", prefix="smtp", port=25, tls_flag="smtp_starttls", flag_means="starttls"),
+    "smtp": _Command(type="smtp", prefix="smtp", port=25, tls_flag="smtp_starttls", flag_tls="starttls"),
     "ssmtp": _Command(type="smtp", prefix="ssmtp", port=465, tls="implicit"),
     "imap": _Command(type="imap", prefix="imap", port=143, tls_flag="imap_ssl"),
     "simap": _Command(type="imap", prefix="simap", port=993, tls="implicit"),
@@ -50,132 +50,136 @@ _COMMANDS: Mapping[str, _Command] = {
 }
 _PLUGINS = {f"check_{name}": name for name in _COMMANDS if name != "ssl"}
 _INDIRECT = {
-    "by_ssh": "runs on the monitored host over SSH, not from outside",
-    "nrpe": "runs on the monitored host through NRPE, not from outside",
-    "mailq": "looks at a mail queue from the inside",
-    "passive": "is passive: its results come from elsewhere",
+    "by_ssh": "runs on the monitored host over SSH, not from the monitoring server",
+    "nrpe": "runs on the monitored host through NRPE, not from the monitoring server",
+    "mailq": "checks a mail queue on the host itself",
+    "passive": "is passive: another program reports its results",
     "dummy": "tests nothing",
 }
 
 
 def recognises(document: Document) -> bool:
-    """The API's list of services or commands, or a file in the configuration language."""
-    if document.kind == "text":
+    """Whether the document is an API list of services or commands, or a file in the configuration language."""
+    if document.format == "text":
         return bool(_LANGUAGE.search(document.head))
-    return document.kind == "json" and any(
-        isinstance(at(item, "attrs.check_command"), str) or at(item, "type") == "CheckCommand"
+    return document.format == "json" and any(
+        isinstance(lookup(item, "attrs.check_command"), str) or lookup(item, "type") == "CheckCommand"
         for item in _results(document)[:20]
     )
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every service of the lists."""
-    written = [document for document in documents if document.kind == "text"]
-    if written:
-        if len(written) == len(documents):
+    """Yield a check or a skipped object for every service."""
+    language_files = [document for document in documents if document.format == "text"]
+    if language_files:
+        if len(language_files) == len(documents):
             raise InputError(
-                f"{written[0].name} is in the Icinga 2 configuration language, which only Icinga can work out; "
-                f"give the answer of {_SERVICES} instead."
+                f"{language_files[0].name} is in the Icinga 2 configuration language, which is not supported; "
+                f"use the response of {_SERVICES} instead."
             )
-        for document in written:
+        for document in language_files:
             yield SkippedObject(
-                origin=document.name, reason="The configuration language is not read; the API's answer is."
+                origin=document.name, reason="The configuration language is not supported; the API response is read."
             )
     items = [
         (f"{document.name} result {number}", item)
         for document in documents
-        if document.kind == "json"
+        if document.format == "json"
         for number, item in enumerate(_results(document), 1)
     ]
-    custom = {
-        as_name(at(item, "attrs.__name") or at(item, "name")): item
+    custom_commands = {
+        _name(lookup(item, "attrs.__name") or lookup(item, "name")): item
         for _, item in items
-        if at(item, "type") == "CheckCommand"
+        if lookup(item, "type") == "CheckCommand"
     }
-    services = [(place, item) for place, item in items if at(item, "type") not in ("CheckCommand", "Host")]
+    services = [
+        (item_origin, item) for item_origin, item in items if lookup(item, "type") not in ("CheckCommand", "Host")
+    ]
     if items and not services:
         yield SkippedObject(
             origin="all files",
-            reason=f"No service is among the objects ({len(items):,}); give the answer of {_SERVICES} as well.",
+            reason=f"The files contain no services; add the response of {_SERVICES} to the input.",
             error=True,
         )
-    for place, item in services:
-        yield _service(place, item, custom)
+    for item_origin, item in services:
+        yield _service(item_origin, item, custom_commands)
 
 
-def as_name(value: object) -> str:
-    """A name, empty for everything that is none."""
+def _name(value: object) -> str:
+    """Return the value if it is text, else ""."""
     return value if isinstance(value, str) else ""
 
 
 def _results(document: Document) -> list[object]:
-    results = at(document.json(), "results")
+    results = lookup(document.json(), "results")
     return results if isinstance(results, list) else []
 
 
-def _service(place: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
-    host_name, name = as_name(at(item, "attrs.host_name")), as_name(at(item, "attrs.name"))
-    origin = f"{place}: service {host_name} / {name}"
+def _service(item_origin: str, item: object, custom_commands: Mapping[str, object]) -> Check | SkippedObject:
+    host_name, name = _name(lookup(item, "attrs.host_name")), _name(lookup(item, "attrs.name"))
+    origin = f"{item_origin}: service {host_name} / {name}"
     try:
-        return _check(origin, item, custom)
+        return _check(origin, item, custom_commands)
     except UnreadableValue as error:
         return SkippedObject(origin=origin, reason=str(error), error=True)
 
 
-def _check(origin: str, item: object, custom: Mapping[str, object]) -> Check | SkippedObject:
-    attrs = at(item, "attrs")
+def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> Check | SkippedObject:
+    attrs = lookup(item, "attrs")
     if not isinstance(attrs, Mapping):
-        raise UnreadableValue("It is not a service: it has no attrs.")
-    word = as_text(attrs.get("check_command"), "check_command")
-    if not word:
-        raise UnreadableValue("It has no check_command.")
-    if word in _INDIRECT:
-        return SkippedObject(origin=origin, reason=f"The command {word} {_INDIRECT[word]}.")
+        raise UnreadableValue("The object is not a service: it has no attrs.")
+    command_name = as_text(attrs.get("check_command"), "check_command")
+    if not command_name:
+        raise UnreadableValue("The service has no check_command.")
+    if command_name in _INDIRECT:
+        return SkippedObject(origin=origin, reason=f"The command {command_name} {_INDIRECT[command_name]}.")
     if attrs.get("command_endpoint"):
-        return SkippedObject(origin=origin, reason="It runs on an agent (command_endpoint), not from outside.")
-    known, defaults = _command(word, custom)
-    if known is None:
-        return SkippedObject(origin=origin, reason=f"The command {word} is no test of a mail port.")
-    variables = {**defaults, **_variables(at(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
+        return SkippedObject(
+            origin=origin, reason="The service runs on an agent (command_endpoint), not from the monitoring server."
+        )
+    command, defaults = _command(command_name, custom_commands)
+    if command is None:
+        return SkippedObject(origin=origin, reason=f"The command {command_name} does not test a mail port.")
+    variables = {**defaults, **_variables(lookup(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
-    prefix = known.prefix
-    hostname = _filled(
-        variables.get(f"{prefix}_address") or at(item, "joins.host.address") or at(item, "joins.host.address6"),
+    prefix = command.prefix
+    hostname = _expand(
+        variables.get(f"{prefix}_address") or lookup(item, "joins.host.address") or lookup(item, "joins.host.address6"),
         variables,
         item,
     )
     if not hostname:
-        if at(item, "joins.host") is None:
-            raise UnreadableValue("The list has no host addresses; fetch it with ?joins=host.")
+        if lookup(item, "joins.host") is None:
+            raise UnreadableValue("The response has no host addresses; request it with ?joins=host.")
         raise UnreadableValue(f"The host {host_name} has no address.")
-    port = as_port(_filled(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or known.port
+    port = as_port(_expand(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or command.port
     timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
     description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
     interval = as_seconds(attrs.get("check_interval"), "check_interval", unit=1)
     return Check(
         origin=origin,
-        type=known.type,
-        name=f"{as_text(at(item, 'joins.host.display_name'), 'name') or host_name} {description}".strip(),
+        type=command.type,
+        name=f"{as_text(lookup(item, 'joins.host.display_name'), 'name') or host_name} {description}".strip(),
         hostname=hostname,
         port=port,
         interval_seconds=interval,
         timeout_seconds=timeout or as_seconds(attrs.get("check_timeout"), "check_timeout", unit=1) or DEFAULT_TIMEOUT,
         enabled=attrs.get("enable_active_checks") is not False,
-        tls=known.flag_means if variables.get(known.tls_flag) is True else known.tls,
+        tls=command.flag_tls if variables.get(command.tls_flag) is True else command.tls,
         tags=as_labels(attrs.get("groups")),
         note=as_text(attrs.get("notes"), "notes"),
         has_login=bool(variables.get("smtp_authuser") or variables.get("smtp_authpass")),
     )
 
 
-def _command(word: str, custom: Mapping[str, object]) -> tuple[_Command | None, dict[str, object]]:
-    """The known command behind a name: itself, or the plugin that a custom command runs."""
-    definition = custom.get(word)
-    defaults = _variables(at(definition, "attrs.vars")) if definition is not None else {}
-    if word in _COMMANDS:
-        return _COMMANDS[word], defaults
-    command = at(definition, "attrs.command")
-    first = command[0] if isinstance(command, list) and command else command
+def _command(name: str, custom_commands: Mapping[str, object]) -> tuple[_Command | None, dict[str, object]]:
+    """Return the library command of that name, or that of the plugin that a custom command runs, with its variables."""
+    definition = custom_commands.get(name)
+    defaults = _variables(lookup(definition, "attrs.vars")) if definition is not None else {}
+    if name in _COMMANDS:
+        return _COMMANDS[name], defaults
+    command_line = lookup(definition, "attrs.command")
+    first = command_line[0] if isinstance(command_line, list) and command_line else command_line
     plugin = PurePosixPath(first).name if isinstance(first, str) else ""
     if plugin in _PLUGINS:
         return _COMMANDS[_PLUGINS[plugin]], defaults
@@ -186,17 +190,17 @@ def _variables(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _filled(value: object, variables: Mapping[str, object], item: object) -> str:
-    """A text with its macros put in; one without a value is named."""
+def _expand(value: object, variables: Mapping[str, object], item: object) -> str:
+    """Replace the macros in a text. Raises `UnreadableValue` for a macro without a value."""
     text = as_text(value, "address")
     for name in dict.fromkeys(_MACRO.findall(text)):
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
-        found = variables.get(key)
-        if name == "check_address":  # the library computes it
-            found = at(item, "joins.host.address", "joins.host.address6")
-        if found is None:
-            found = at(item, f"joins.host.{name.removeprefix('host.')}")
-        if not isinstance(found, str | int | float) or isinstance(found, bool):
+        replacement = variables.get(key)
+        if name == "check_address":  # computed by the library
+            replacement = lookup(item, "joins.host.address", "joins.host.address6")
+        if replacement is None:
+            replacement = lookup(item, f"joins.host.{name.removeprefix('host.')}")
+        if not isinstance(replacement, str | int | float) or isinstance(replacement, bool):
             raise UnreadableValue(f"The macro ${name}$ has no value.")
-        text = text.replace(f"${name}$", as_text(found, name))
+        text = text.replace(f"${name}$", as_text(replacement, name))
     return text

@@ -1,4 +1,4 @@
-"""Monit: the connection tests of its control file become checks."""
+"""Reads the connection tests in a control file of Monit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bulkload.migration.checks import Check, SkippedObject, Tls
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 
 NAME = "monit"
 TITLE = "Monit"
 
-DEFAULT_TIMEOUT = 5.0  # seconds, of a connection test
+DEFAULT_TIMEOUT = 5.0  # seconds, for a connection test
 
-_KINDS = frozenset(
+_CHECK_TYPES = frozenset(
     {"host", "process", "file", "fifo", "filesystem", "directory", "system", "program", "network", "device"}
 )
 _CHECK = re.compile(r"^[ \t]*check\s+(?:host|process)\s+\S+", re.MULTILINE | re.IGNORECASE)
@@ -42,7 +42,7 @@ class _Token:
 
     @property
     def word(self) -> str:
-        """The keyword this may be; a quoted text is none."""
+        """The token as a lower-case keyword; "" for quoted text."""
         return "" if self.quoted else self.text.lower()
 
 
@@ -57,18 +57,18 @@ class _Statement:
 
 
 def recognises(document: Document) -> bool:
-    """A check of a host or process, or the length of a cycle."""
-    return document.kind == "text" and bool(_CHECK.search(document.head) or _MAIN.search(document.head))
+    """Whether the document contains a check of a host or process, or sets the length of a cycle."""
+    return document.format == "text" and bool(_CHECK.search(document.head) or _MAIN.search(document.head))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every test of a connection."""
+    """Yield a check or a skipped object for every connection test."""
     checks: list[_Statement] = []
     cycle: float | None = None
-    waiting = list(documents)
+    queue = list(documents)
     seen = {document.path.resolve() for document in documents}
-    while waiting:
-        document = waiting.pop(0)
+    while queue:
+        document = queue.pop(0)
         for statement in _statements(document):
             words = statement.words
             if words[0] == "check":
@@ -77,48 +77,51 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
                 cycle = float(words[2][:9])
             elif words[0] == "include" and len(statement.tokens) > 1:
                 reference = statement.tokens[1].text
-                found = referred_documents(document, reference, documents)
-                if found is None:
+                included = referenced_documents(document, reference, documents)
+                if included is None:
                     yield SkippedObject(
                         origin=f"{document.name} line {statement.tokens[0].line}: include {reference}",
-                        reason="No such file is at hand below this file; give it as well.",
+                        reason="The file was not found in the folder of this file; add it to the input.",
                         error=True,
                     )
-                for other in found or ():
-                    if other.path.resolve() not in seen:
-                        seen.add(other.path.resolve())
-                        waiting.append(other)
+                for included_document in included or ():
+                    if included_document.path.resolve() not in seen:
+                        seen.add(included_document.path.resolve())
+                        queue.append(included_document)
     for statement in checks:
         yield from _tests(statement, cycle)
 
 
 def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | SkippedObject]:
-    """The connection tests of one check."""
+    """Yield the connection tests of one check."""
     tokens, words = statement.tokens, statement.words
-    kind, name = words[1], tokens[2].text if len(tokens) > 2 else ""
-    where = f"{statement.document.name} line {tokens[0].line}: check {kind} {name}"
-    address = _after(tokens, words, "address") if kind == "host" else "localhost"
+    object_type, name = words[1], tokens[2].text if len(tokens) > 2 else ""
+    check_origin = f"{statement.document.name} line {tokens[0].line}: check {object_type} {name}"
+    address = _after(tokens, words, "address") if object_type == "host" else "localhost"
     interval, changes = _interval(words, tokens, cycle)
-    groups = tuple(text for at, word in enumerate(words[:-1]) if word == "group" and (text := tokens[at + 1].text))
-    found = False
+    groups = tuple(
+        text for index, word in enumerate(words[:-1]) if word == "group" and (text := tokens[index + 1].text)
+    )
+    has_port_test = False
     for start, word in enumerate(words):
         if word != "if":
             continue
-        end = next((at for at in range(start, len(words)) if words[at] == "then"), len(words))
+        end = next((index for index in range(start, len(words)) if words[index] == "then"), len(words))
         test, test_words = tokens[start + 1 : end], words[start + 1 : end]
         if "port" not in test_words:
             continue
-        found = True
-        origin = f"{where}, line {tokens[start].line}"
+        has_port_test = True
+        origin = f"{check_origin}, line {tokens[start].line}"
         if test_words[0] == "succeeded":
             yield SkippedObject(
-                origin=origin, reason="It is inverted (if succeeded): it is well when the port is closed."
+                origin=origin, reason="The test is inverted (if succeeded): it succeeds when the port is closed."
             )
         else:
-            one = _Test(tokens=test, words=test_words)
-            yield _test(origin, name, address, one, _Setting(interval=interval, tags=groups, changes=changes))
-    if not found:
-        yield SkippedObject(origin=where, reason="It tests no port.")
+            port_test = _Test(tokens=test, words=test_words)
+            settings = _CheckSettings(interval=interval, tags=groups, changes=changes)
+            yield _test(origin, name, address, port_test, settings)
+    if not has_port_test:
+        yield SkippedObject(origin=check_origin, reason="The check does not test a port.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,94 +130,97 @@ class _Test:
     words: Sequence[str]
 
     def after(self, *keywords: str) -> str:
-        """What stands behind the first of the keywords; empty when none is there."""
+        """The value after the first of the keywords that has one, or ""."""
         return next((text for key in keywords if (text := _after(self.tokens, self.words, key))), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Setting:
-    """What all tests of one check share."""
+class _CheckSettings:
+    """Settings that apply to all tests of one check."""
 
     interval: float | None
     tags: tuple[str, ...]
     changes: tuple[str, ...]
 
 
-def _test(origin: str, name: str, address: str, test: _Test, shared: _Setting) -> Check | SkippedObject:
+def _test(origin: str, name: str, address: str, test: _Test, settings: _CheckSettings) -> Check | SkippedObject:
     host = test.after("host") or address
     port = test.after("port")
     protocol = test.after("protocol", "proto").lower()
     if "udp" in test.words:
-        return SkippedObject(origin=origin, reason="It tests UDP.")
+        return SkippedObject(origin=origin, reason="The test uses UDP.")
     if protocol and protocol not in _PROTOCOLS:
-        return SkippedObject(origin=origin, reason=f"The protocol {protocol} is not mail.")
+        return SkippedObject(origin=origin, reason=f"The protocol {protocol} is not a mail protocol.")
     if not host:
-        return SkippedObject(origin=origin, reason="It names no address to test.", error=True)
+        return SkippedObject(origin=origin, reason="The test has no address.", error=True)
     if host.lower() in _LOCAL:
-        return SkippedObject(origin=origin, reason=f"It tests {host}, which cannot be reached from outside.")
+        return SkippedObject(
+            origin=origin, reason=f"The test uses {host}, which is not reachable from public locations."
+        )
     if not (port.isascii() and port.isdecimal() and len(port) <= 5):
-        return SkippedObject(origin=origin, reason=f"Its port {port!r} is not a number.", error=True)
-    kind, tls = _PROTOCOLS.get(protocol, (None, "unknown"))
+        return SkippedObject(origin=origin, reason=f"The port {port!r} is not a number.", error=True)
+    mail_type, tls = _PROTOCOLS.get(protocol, (None, "unknown"))
     if test.after("type").lower() in _TLS_TYPES or {"ssl", "tls"} & set(test.words):
         tls = "implicit"
-    seconds = test.after("timeout")
+    timeout = test.after("timeout")
     return Check(
         origin=origin,
-        type=kind,
+        type=mail_type,
         name=f"{name} {protocol or port}",
         hostname=host,
         port=int(port),
-        interval_seconds=shared.interval,
-        timeout_seconds=float(seconds) if seconds.isascii() and seconds.isdecimal() else DEFAULT_TIMEOUT,
+        interval_seconds=settings.interval,
+        timeout_seconds=float(timeout) if timeout.isascii() and timeout.isdecimal() else DEFAULT_TIMEOUT,
         tls=tls,
-        tags=shared.tags,
+        tags=settings.tags,
         has_login="username" in test.words or "password" in test.words,
-        changes=shared.changes,
+        changes=settings.changes,
     )
 
 
 def _interval(
     words: Sequence[str], tokens: Sequence[_Token], cycle: float | None
 ) -> tuple[float | None, tuple[str, ...]]:
-    """Seconds between two tests: the cycle, as often as `every` says."""
+    """Return the seconds between two tests: the cycle, multiplied by the number after `every`."""
     if "every" not in words:
         return cycle, ()
-    at = words.index("every")
-    number = words[at + 1] if at + 1 < len(words) else ""
+    position = words.index("every") + 1
+    number = words[position] if position < len(words) else ""
     if number.isdecimal() and number.isascii() and len(number) < 7:
         return (None if cycle is None else cycle * int(number)), ()
-    schedule = tokens[at + 1].text if at + 1 < len(tokens) else ""
-    return cycle, (f"The schedule {schedule!r} is not taken over; the length of a cycle is.",)
+    schedule = tokens[position].text if position < len(tokens) else ""
+    return cycle, (f"The schedule {schedule!r} is not imported; the length of a cycle is used.",)
 
 
 def _after(tokens: Sequence[_Token], words: Sequence[str], keyword: str) -> str:
-    """The value behind a keyword; empty when there is none."""
-    for at, word in enumerate(words[:-1]):
+    """The value after a keyword, or ""."""
+    for index, word in enumerate(words[:-1]):
         if word == keyword:
-            return tokens[at + 1].text
+            return tokens[index + 1].text
     return ""
 
 
 def _statements(document: Document) -> Iterator[_Statement]:
-    """The file, cut before every `check`, `set` and `include`."""
+    """Split the file before every `check`, `set` and `include`."""
     tokens = list(_tokens(document.rendered))
-    starts = [at for at, token in enumerate(tokens) if _begins(tokens, at, token)]
+    starts = [index for index, token in enumerate(tokens) if _starts_statement(tokens, index)]
     for start, end in pairwise([*starts, len(tokens)]):
         yield _Statement(document=document, tokens=tokens[start:end])
 
 
-def _begins(tokens: Sequence[_Token], at: int, token: _Token) -> bool:
+def _starts_statement(tokens: Sequence[_Token], index: int) -> bool:
+    token = tokens[index]
     if token.word == "check":
-        return at + 1 < len(tokens) and tokens[at + 1].word in _KINDS
-    return token.word in ("set", "include") and (at == 0 or tokens[at - 1].line < token.line)
+        return index + 1 < len(tokens) and tokens[index + 1].word in _CHECK_TYPES
+    return token.word in ("set", "include") and (index == 0 or tokens[index - 1].line < token.line)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    line, before = 1, 0
-    for found in _TOKEN.finditer(text):
-        line += text.count("\n", before, found.start())
-        before = found.start()
-        word = found[0]
+    line, position = 1, 0
+    for match in _TOKEN.finditer(text):
+        line += text.count("\n", position, match.start())
+        position = match.start()
+        word = match[0]
         if word.startswith("#"):
             continue
         if word[0] in "\"'":

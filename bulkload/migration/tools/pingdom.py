@@ -1,29 +1,29 @@
-"""Pingdom: `GET /checks` (a list without ports) and `GET /checks/{id}` (one check with all of it) as JSON."""
+"""Reads checks of Pingdom: `GET /checks` (a list without ports) and `GET /checks/{id}` (details) as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, flag, reader, word
-from bulkload.migration.parsing import Item, UnreadableValue, as_bool, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, is_one_of, is_true, reader
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_bool, lookup
 
 NAME, TITLE = "pingdom", "Pingdom"
 
 
-def _adapt(item: Item) -> Iterable[Item]:
-    """A detail has its type as an object of one key, with the settings inside."""
-    found = at(item, "type")
-    if not isinstance(found, Mapping):
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
+    """Split the type of a detail, {name: settings}, into its name and its settings."""
+    type_object = lookup(item, "type")
+    if not isinstance(type_object, Mapping):
         return (item,)
-    if len(found) != 1:
-        raise UnreadableValue(f"The check has {len(found)} types, but one is needed.")
-    ((name, settings),) = found.items()
+    if len(type_object) != 1:
+        raise UnreadableValue(f"The check has {len(type_object)} types; exactly one is required.")
+    ((name, settings),) = type_object.items()
     return ({**item, "type": name, "settings": settings},)
 
 
-def _encrypted(item: Item) -> Iterable[str]:
-    if as_bool(at(item, "settings.encryption", "encryption"), "encryption"):
-        yield "The check uses encryption; whether from the start or by STARTTLS, only its port can tell."
+def _encrypted(item: SourceObject) -> Iterable[str]:
+    if as_bool(lookup(item, "settings.encryption", "encryption"), "encryption"):
+        yield "The check uses encryption; its port determines whether this is TLS or STARTTLS."
 
 
 FORMAT = ListingFormat(
@@ -31,7 +31,7 @@ FORMAT = ListingFormat(
     noun="check",
     lists=("checks",),
     details=("check",),
-    marks=(("resolution",), ("hostname", "host"), ("type",)),
+    required_keys=(("resolution",), ("hostname", "host"), ("type",)),
     envelope=("checks", "counts"),
     hostname=("hostname", "host"),
     port=("settings.port", "port"),
@@ -39,8 +39,8 @@ FORMAT = ListingFormat(
     interval_unit=MINUTE,
     login=("settings.auth", "auth"),
     types={"smtp": SMTP, "pop3": POP, "imap": IMAP, "tcp": TCP},
-    paused=lambda item: flag("paused")(item) or word("status", "paused")(item),
-    no_port="give the answer of GET /checks/{id} together with the list",
+    paused=lambda item: is_true("paused")(item) or is_one_of("status", "paused")(item),
+    port_hint="add the response of GET /checks/{id} to the input",
     adapt=_adapt,
     changes=_encrypted,
 )

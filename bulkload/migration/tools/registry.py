@@ -1,6 +1,7 @@
-"""The tools whose configuration is understood, and whose it is: documents go in, one reader comes out.
+"""Lists the supported tools and finds the reader of a configuration.
 
-A new tool is a module beside this one and a line in `READERS`.
+In: documents. Out: one reader, with the documents it reads. To add a tool, add a module to this folder and a line to
+`READERS`.
 """
 
 from __future__ import annotations
@@ -33,33 +34,33 @@ from bulkload.migration.tools import (
 
 
 class ToolReader(Protocol):
-    """What a reader offers; a module or an object will do."""
+    """The interface of a reader, which may be a module or an object."""
 
     @property
     def NAME(self) -> str:
-        """The word for --from."""
+        """The value of --from."""
 
     @property
     def TITLE(self) -> str:
-        """The name for people."""
+        """The name of the tool in messages."""
 
     @property
     def recognises(self) -> Recognises:
-        """Say by content whether a document is this tool's."""
+        """Whether a document belongs to this tool, judged by its content."""
 
     @property
     def translate(self) -> Translate:
-        """Turn the documents of one input into checks, and say what is left out."""
+        """Convert the documents of one input to checks and skipped objects."""
 
 
 class Recognises(Protocol):
-    """Say by content whether a document is this tool's."""
+    """Whether a document belongs to this tool, judged by its content."""
 
     def __call__(self, document: Document, /) -> bool: ...
 
 
 class Translate(Protocol):
-    """Turn the documents of one input into checks, and say what is left out."""
+    """Convert the documents of one input to checks and skipped objects."""
 
     def __call__(self, documents: Sequence[Document], /) -> Iterator[Check | SkippedObject]: ...
 
@@ -86,7 +87,7 @@ READERS: tuple[ToolReader, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """A reader, the documents it reads, and the files nobody knows."""
+    """A reader, the documents it reads, and the files it does not read."""
 
     reader: ToolReader
     documents: tuple[Document, ...]
@@ -94,75 +95,76 @@ class Recognised:
 
 
 def reader_named(tool: str) -> ToolReader:
-    """The reader that --from asks for."""
+    """Return the reader of a --from value. Raises `UsageError` for an unknown tool."""
     for reader in READERS:
         if tool == reader.NAME:
             return reader
-    raise UsageError(f"There is no tool {tool!r}; known are {', '.join(reader.NAME for reader in READERS)}.")
+    raise UsageError(f"Unknown tool {tool!r}; supported are {', '.join(reader.NAME for reader in READERS)}.")
 
 
 def recognise(documents: Sequence[Document], tool: str | None = None) -> Recognised:
-    """The one reader whose files these are; two that say yes are an error that names them."""
+    """Return the one reader that recognises the files. Raises `InputError` if several do, or none."""
     chosen = None if tool is None else reader_named(tool)
-    mine: dict[str, list[Document]] = {}
+    by_tool: dict[str, list[Document]] = {}
     unknown: list[SkippedObject] = []
-    refused: list[InputError] = []
+    errors: list[InputError] = []
     for document in documents:
         try:
             names = [reader.NAME for reader in READERS if reader.recognises(document)]
-            if not names and document.kind == "text":
-                _ = document.rendered  # a template is nobody's until it is rendered
+            if not names and document.format == "text":
+                _ = document.rendered  # raises for a template, which no reader recognises before it is rendered
         except InputError as error:
-            refused.append(error)
+            errors.append(error)
             unknown.append(SkippedObject(origin=document.name, reason=str(error), error=True))
             continue
         if chosen is not None and chosen.NAME in names:
             names = [chosen.NAME]
         if len(names) > 1:
             titles = " and ".join(reader.TITLE for reader in READERS if reader.NAME in names)
-            raise InputError(f"{document.name} reads as {titles}; choose with --from {' or --from '.join(names)}.")
+            raise InputError(f"{document.name} matches {titles}; choose one with --from {' or --from '.join(names)}.")
         if names:
-            mine.setdefault(names[0], []).append(document)
+            by_tool.setdefault(names[0], []).append(document)
         else:
-            unknown.append(
-                SkippedObject(origin=document.name, reason="The file is not a configuration that is understood.")
-            )
+            unknown.append(SkippedObject(origin=document.name, reason="The file is not a supported configuration."))
     if chosen is not None:
-        return _chosen(chosen, documents, mine, unknown)
-    if len(mine) > 1:
-        files = "; ".join(f"{found[0].name} is {_title(name)}" for name, found in mine.items())
-        raise InputError(f"The files belong to several tools ({files}); choose with --from {' or '.join(mine)}.")
-    if not mine:
-        if refused:
-            raise refused[0]
+        return _chosen(chosen, documents, by_tool, unknown)
+    if len(by_tool) > 1:
+        files = "; ".join(f"{tool_documents[0].name} is {_title(name)}" for name, tool_documents in by_tool.items())
+        raise InputError(f"The files belong to several tools ({files}); choose one with --from {' or '.join(by_tool)}.")
+    if not by_tool:
+        if errors:
+            raise errors[0]
         names_of_files = ", ".join(document.name for document in documents[:3])
         titles = ", ".join(reader.TITLE for reader in READERS)
-        raise InputError(f"{names_of_files} is no configuration that is understood; supported are {titles}.")
-    ((name, found),) = mine.items()
-    return Recognised(reader=reader_named(name), documents=tuple(found), skipped_objects=tuple(unknown))
+        raise InputError(f"{names_of_files} is not a supported configuration; supported are {titles}.")
+    ((name, recognised_documents),) = by_tool.items()
+    return Recognised(reader=reader_named(name), documents=tuple(recognised_documents), skipped_objects=tuple(unknown))
 
 
 def is_recognised(document: Document) -> bool:
-    """Whether any tool knows this file, for the door that also lets spreadsheets in."""
+    """Whether any reader recognises this file."""
     return any(reader.recognises(document) for reader in READERS)
 
 
 def _chosen(
-    chosen: ToolReader, documents: Sequence[Document], mine: dict[str, list[Document]], unknown: Sequence[SkippedObject]
+    chosen: ToolReader,
+    documents: Sequence[Document],
+    by_tool: dict[str, list[Document]],
+    unknown: Sequence[SkippedObject],
 ) -> Recognised:
-    """Read what the chosen reader knows; if that is nothing, take the user's word and read everything."""
-    if chosen.NAME not in mine:
+    """Return the documents that the chosen reader recognises, or all of them if it recognises none."""
+    if chosen.NAME not in by_tool:
         return Recognised(reader=chosen, documents=tuple(documents))
-    others = [
+    other_tools = [
         SkippedObject(
             origin=document.name,
-            reason=f"The file belongs to {_title(name)}, and {chosen.TITLE} was asked for.",
+            reason=f"The file belongs to {_title(name)}, not to {chosen.TITLE}.",
         )
-        for name, found in mine.items()
+        for name, tool_documents in by_tool.items()
         if name != chosen.NAME
-        for document in found
+        for document in tool_documents
     ]
-    return Recognised(reader=chosen, documents=tuple(mine[chosen.NAME]), skipped_objects=(*unknown, *others))
+    return Recognised(reader=chosen, documents=tuple(by_tool[chosen.NAME]), skipped_objects=(*unknown, *other_tools))
 
 
 def _title(name: str) -> str:

@@ -1,33 +1,33 @@
-"""Site24x7: `GET /api/monitors` as JSON. Its names for mail checks are taken from third parties."""
+"""Reads monitors of Site24x7 (`GET /api/monitors` as JSON). The names of mail types come from third-party sources."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, reader, word
-from bulkload.migration.parsing import Item, as_bool, as_text, at
+from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, is_one_of, reader
+from bulkload.migration.parsing import SourceObject, as_bool, as_text, lookup
 
 NAME, TITLE = "site24x7", "Site24x7"
 
 _SUSPENDED = "5"
 
 
-def _adapt(item: Item) -> Iterable[Item]:
-    """Both PORT-SMTP and PORT_SMTP are seen."""
-    return ({**item, "type": as_text(at(item, "type"), "type").upper().replace("_", "-")},)
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
+    """Normalise the type: both PORT-SMTP and PORT_SMTP occur."""
+    return ({**item, "type": as_text(lookup(item, "type"), "type").upper().replace("_", "-")},)
 
 
-def _inverted(item: Item) -> str:
-    if as_bool(at(item, "invert_port_check"), "invert_port_check"):
-        return "The monitor is inverted: it is up when the port is closed."
+def _inverted(item: SourceObject) -> str:
+    if as_bool(lookup(item, "invert_port_check"), "invert_port_check"):
+        return "The monitor is inverted: it succeeds when the port is closed."
     return ""
 
 
-def _assumed(item: Item) -> Iterable[str]:
-    if at(item, "check_frequency") is not None:
-        yield "The check frequency is read as minutes."
-    if as_bool(at(item, "use_ssl"), "use_ssl"):
-        yield "The monitor uses encryption; whether from the start or by STARTTLS, only its port can tell."
+def _assumptions(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "check_frequency") is not None:
+        yield "The check frequency is assumed to be in minutes."
+    if as_bool(lookup(item, "use_ssl"), "use_ssl"):
+        yield "The monitor uses encryption; its port determines whether this is TLS or STARTTLS."
 
 
 FORMAT = ListingFormat(
@@ -35,7 +35,7 @@ FORMAT = ListingFormat(
     noun="monitor",
     lists=("data",),
     details=("data",),
-    marks=(("display_name",), ("type",), ("check_frequency", "host_name", "monitor_id")),
+    required_keys=(("display_name",), ("type",), ("check_frequency", "host_name", "monitor_id")),
     id=("monitor_id",),
     name=("display_name",),
     hostname=("host_name", "hostname", "website"),
@@ -53,9 +53,9 @@ FORMAT = ListingFormat(
         "imap": IMAP,
         "port": TCP,
     },
-    paused=word("state", _SUSPENDED, "suspended"),
+    paused=is_one_of("state", _SUSPENDED, "suspended"),
     adapt=_adapt,
-    refuse=_inverted,
-    changes=_assumed,
+    skip_reason=_inverted,
+    changes=_assumptions,
 )
 recognises, translate = reader(FORMAT)

@@ -1,4 +1,4 @@
-"""UptimeRobot: `getMonitors` (API v2) and `/monitors` (API v3) as JSON, and the CSV of the bulk import."""
+"""Reads monitors of UptimeRobot: `getMonitors` (API v2) and `/monitors` (API v3) as JSON, and the bulk import CSV."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
-from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, TCP, ListingFormat, belongs, translate_items, word
-from bulkload.migration.parsing import Item, UnreadableValue, as_seconds, as_text, at
+from bulkload.migration.json_listings import (
+    IMAP,
+    MINUTE,
+    POP,
+    SMTP,
+    TCP,
+    ListingFormat,
+    is_listing,
+    is_one_of,
+    translate_items,
+)
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_seconds, as_text, lookup
 
 NAME, TITLE = "uptimerobot", "UptimeRobot"
 
-# The old template counts minutes, the newer one seconds; nobody checks more often than every 30 seconds.
+# The old CSV template has minutes, the new one seconds; the shortest interval of UptimeRobot is 30 seconds.
 MIN_CSV_SECONDS = 30.0
 
 _TYPES = {"1": "http", "2": "keyword", "3": "ping", "4": "port", "5": "heartbeat"}
@@ -30,22 +40,22 @@ _CSV_COLUMNS = {
 }
 
 
-def _adapt(item: Item) -> Iterable[Item]:
-    """The service behind the numbers: type 4 says "port", and only its sub-type says which."""
-    word_of_type = as_text(at(item, "type"), "type").lower()
-    kind = _TYPES.get(word_of_type, word_of_type)
-    if kind == "port":
-        sub_type = as_text(at(item, "sub_type", "subType"), "sub-type").lower()
-        kind = _SUB_TYPES.get(sub_type, sub_type)
-        if kind not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
-            kind = "port"
-    port = at(item, "port")
-    return ({**item, "type": kind, "port": None if port in (0, "0") else port},)
+def _adapt(item: SourceObject) -> Iterable[SourceObject]:
+    """Replace type numbers by names, and the type "port" by the protocol of its sub-type."""
+    type_text = as_text(lookup(item, "type"), "type").lower()
+    type_name = _TYPES.get(type_text, type_text)
+    if type_name == "port":
+        sub_type = as_text(lookup(item, "sub_type", "subType"), "sub-type").lower()
+        type_name = _SUB_TYPES.get(sub_type, sub_type)
+        if type_name not in {"http", "https", "ftp", "smtp", "pop3", "pop", "imap"}:
+            type_name = "port"
+    port = lookup(item, "port")
+    return ({**item, "type": type_name, "port": None if port in (0, "0") else port},)
 
 
-def _minutes_read(item: Item) -> Iterable[str]:
-    if at(item, "minutes"):
-        yield "An interval below 30 is read as minutes, as in UptimeRobot's older CSV template."
+def _interval_in_minutes(item: SourceObject) -> Iterable[str]:
+    if lookup(item, "is_in_minutes"):
+        yield "The interval is below 30 and is read as minutes, as in UptimeRobot's older CSV template."
 
 
 FORMAT = ListingFormat(
@@ -53,36 +63,36 @@ FORMAT = ListingFormat(
     noun="monitor",
     lists=("monitors", "data"),
     details=("monitor", "data"),
-    marks=(("friendly_name", "friendlyName"), ("url",), ("type",)),
+    required_keys=(("friendly_name", "friendlyName"), ("url",), ("type",)),
     envelope=("stat", "monitors"),
     name=("friendly_name", "friendlyName"),
     hostname=("url",),
     interval=("interval",),
     timeout=("timeout",),
     types={"smtp": SMTP, "pop3": POP, "pop": POP, "imap": IMAP, "port": TCP},
-    paused=word("status", "0", "paused"),
+    paused=is_one_of("status", "0", "paused"),
     adapt=_adapt,
-    changes=_minutes_read,
+    changes=_interval_in_minutes,
 )
 
 
 def recognises(document: Document) -> bool:
-    """Whether the document is UptimeRobot's JSON or its CSV."""
-    if document.kind == "json":
-        return belongs(FORMAT, document.json())
-    return document.kind == "text" and _delimiter(document) is not None
+    """Whether the document is JSON or CSV of UptimeRobot."""
+    if document.format == "json":
+        return is_listing(FORMAT, document.json())
+    return document.format == "text" and _delimiter(document) is not None
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every monitor of the pages and files."""
+    """Yield a check or a skipped object for every monitor of the pages and files."""
     return translate_items(
         FORMAT,
-        ((document, document.json() if document.kind == "json" else _csv_items(document)) for document in documents),
+        ((document, document.json() if document.format == "json" else _csv_items(document)) for document in documents),
     )
 
 
 def _delimiter(document: Document) -> str | None:
-    """What separates the columns of the CSV; None when its header is not UptimeRobot's."""
+    """Return the delimiter of the CSV, or None if its header is not UptimeRobot's."""
     header = document.head.split("\n", maxsplit=1)[0].strip().lower()
     for delimiter in ",;\t":
         columns = {column.strip().strip('"') for column in header.split(delimiter)}
@@ -107,11 +117,11 @@ def _csv_items(document: Document) -> list[object]:
     return items
 
 
-def _csv_item(cells: dict[str, str]) -> Item:
+def _csv_item(cells: dict[str, str]) -> SourceObject:
     try:
         interval = as_seconds(cells.get("interval"), "interval", unit=1)
     except UnreadableValue:
-        return cells  # said once, where every interval is read
+        return cells  # reported later, where all intervals are parsed
     if interval is None or interval >= MIN_CSV_SECONDS:
         return cells
-    return {**cells, "interval": interval * MINUTE, "minutes": True}
+    return {**cells, "interval": interval * MINUTE, "is_in_minutes": True}

@@ -1,4 +1,4 @@
-"""Xymon and Big Brother: the tests behind the # of hosts.cfg become checks."""
+"""Reads the tests after the # of each host in hosts.cfg of Xymon and Big Brother."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from bulkload.migration.checks import Check, SkippedObject, Tls
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
 
 NAME = "xymon"
 TITLE = "Xymon"
 
-INTERVAL = 300.0  # seconds; xymonnet runs every five minutes, hosts.cfg says nothing
+INTERVAL = 300.0  # seconds; xymonnet runs every five minutes, hosts.cfg has no intervals
 MAX_LINE_CHARS = 64 * 1024
 
-# test → type, default port, TLS
+# test → type, default port, TLS mode
 _TESTS: dict[str, tuple[str, int, Tls]] = {
     "smtp": ("smtp", 25, "unknown"),
     "smtps": ("smtp", 465, "implicit"),
@@ -48,97 +48,100 @@ _TEXTS = ("NAME:", "COMMENT:", "DESCR:", "NET:", "CLIENT:", "CLASS:")
 
 
 def recognises(document: Document) -> bool:
-    """Lines of an address, a name and # behind it."""
-    return document.kind == "text" and bool(_FIRST_HOST.search(document.head))
+    """Whether the document has a line with an address, a name and a #."""
+    return document.format == "text" and bool(_FIRST_HOST.search(document.head))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every test of every host."""
-    waiting = list(documents)
+    """Yield a check or a skipped object for every network test of every host."""
+    queue = list(documents)
     seen = {document.path.resolve() for document in documents}
-    while waiting:
-        document = waiting.pop(0)
+    while queue:
+        document = queue.pop(0)
         for number, line in _lines(document.rendered):
-            place = f"{document.name} line {number}"
+            line_origin = f"{document.name} line {number}"
             include = _INCLUDE.match(line)
             host = _HOST.match(line)
             if include:
-                found = referred_documents(document, include[1].strip().strip("\"'"), documents)
-                if found is None and not line.startswith("optional"):
+                included = referenced_documents(document, include[1].strip().strip("\"'"), documents)
+                if included is None and not line.startswith("optional"):
                     yield SkippedObject(
-                        origin=f"{place}: {include[1]}",
-                        reason="The file or folder is not at hand below this file; give it as well.",
+                        origin=f"{line_origin}: {include[1]}",
+                        reason="The file or folder was not found in the folder of this file; add it to the input.",
                         error=True,
                     )
-                for other in found or ():
-                    if other.path.resolve() not in seen:
-                        seen.add(other.path.resolve())
-                        waiting.append(other)
+                for included_document in included or ():
+                    if included_document.path.resolve() not in seen:
+                        seen.add(included_document.path.resolve())
+                        queue.append(included_document)
             elif host:
-                yield from _host(place, host[1], host[2], host[3] or "")
+                yield from _host(line_origin, host[1], host[2], host[3] or "")
             elif not _LAYOUT.match(line):
                 yield SkippedObject(
-                    origin=place, reason="The line is neither a host nor a page listing_format.", error=True
+                    origin=line_origin, reason="The line is neither a host nor a page layout directive.", error=True
                 )
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments and blanks, continued ones joined."""
-    joined = ""
-    first = 0
-    for number, physical in enumerate(text.split("\n"), 1):
-        first = first if joined else number
-        if physical.rstrip().endswith("\\"):
-            joined += physical.rstrip()[:-1] + " "
+    """Yield the logical lines with their numbers, without comments and empty lines."""
+    continued = ""
+    first_number = 0
+    for number, physical_line in enumerate(text.split("\n"), 1):
+        first_number = first_number if continued else number
+        if physical_line.rstrip().endswith("\\"):
+            continued += physical_line.rstrip()[:-1] + " "
             continue
-        line, joined = (joined + physical).strip(), ""
+        line, continued = (continued + physical_line).strip(), ""
         if line and not line.startswith("#"):
-            yield first, line[:MAX_LINE_CHARS]
-    if joined.strip() and not joined.strip().startswith("#"):
-        yield first, joined.strip()[:MAX_LINE_CHARS]
+            yield first_number, line[:MAX_LINE_CHARS]
+    if continued.strip() and not continued.strip().startswith("#"):
+        yield first_number, continued.strip()[:MAX_LINE_CHARS]
 
 
-def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | SkippedObject]:
+def _host(line_origin: str, address: str, name: str, tags: str) -> Iterator[Check | SkippedObject]:
     words = _words(tags)
     texts = {key: word[len(key) :].strip() for word in words for key in _TEXTS if word.upper().startswith(key)}
-    by_address = "testip" in words and address not in ("0.0.0.0", "::")
+    uses_address = "testip" in words and address not in ("0.0.0.0", "::")
     note = "; ".join(texts[key] for key in ("COMMENT:", "DESCR:") if texts.get(key))
     for word in words:
         test = _TEST.match(word)
         if _WEB.match(word) or (test is not None and test[2].lower() in _OTHER_TESTS):
             yield SkippedObject(
-                origin=f"{place}: {name} {word.partition('?')[0][:80]}", reason="It is no test of a mail port."
+                origin=f"{line_origin}: {name} {word.partition('?')[0][:80]}",
+                reason="It does not test a mail port.",
             )
             continue
         if test is None or test[2].lower() not in _TESTS:
             continue
-        kind, port, tls = _TESTS[test[2].lower()]
-        origin = f"{place}: {name} {word}"
+        mail_type, port, tls = _TESTS[test[2].lower()]
+        origin = f"{line_origin}: {name} {word}"
         if "!" in test[1]:
-            yield SkippedObject(origin=origin, reason="It is inverted (!): it is well when the service is down.")
+            yield SkippedObject(origin=origin, reason="The test is inverted (!): it succeeds when the service is down.")
             continue
-        changes = [f"The interval is Xymon's usual {INTERVAL:g} s; hosts.cfg has none."]
+        changes = [f"Xymon's default interval of {INTERVAL:g} s is used; hosts.cfg has no intervals."]
         if "?" in test[1]:
-            changes.append("It is a dialup test (?) in the source: being down is no alarm there.")
+            changes.append("The test is a dialup test (?): in the source, a failure raises no alarm.")
         if "~" in test[1]:
-            changes.append("The test (~) runs in the source even when the host does not answer a ping.")
+            changes.append("The test has the flag ~: in the source, it runs even if the host does not answer a ping.")
         for suffix in test[3].split(":")[1:]:
             if suffix.isascii() and suffix.isdigit():
                 port = int(suffix)
             elif suffix != "s":
-                changes.append(f"The suffix :{suffix} is not taken over.")
+                changes.append(f"The suffix :{suffix} is not imported.")
         if test[4]:
-            changes.append(f"The source address {test[4][1:]} is not taken over.")
+            changes.append(f"The source address {test[4][1:]} is not imported.")
         if not LOWEST_PORT <= port <= HIGHEST_PORT:
             yield SkippedObject(
-                origin=origin, reason=f"Its port is {port}; {LOWEST_PORT} to {HIGHEST_PORT} are allowed.", error=True
+                origin=origin,
+                reason=f"The port is {port}; it must be from {LOWEST_PORT} to {HIGHEST_PORT}.",
+                error=True,
             )
             continue
         yield Check(
             origin=origin,
-            type=kind,
+            type=mail_type,
             name=f"{texts.get('NAME:') or name} {test[2]}",
-            hostname=address if by_address else name,
+            hostname=address if uses_address else name,
             port=port,
             interval_seconds=INTERVAL,
             tls=tls,
@@ -149,7 +152,7 @@ def _host(place: str, address: str, name: str, tags: str) -> Iterator[Check | Sk
 
 
 def _words(tags: str) -> list[str]:
-    """The words behind the #; quotes hold a text together, also behind its NAME:."""
+    """Split the text after the # into words. Quoted text is one word, also after a key such as NAME:."""
     try:
         reader = shlex.shlex(tags, posix=True, punctuation_chars=False)
         reader.whitespace_split = True
@@ -157,5 +160,5 @@ def _words(tags: str) -> list[str]:
         reader.escape = ""
         reader.quotes = '"'
         return list(reader)
-    except ValueError:  # an open quote: Xymon takes the rest of the line
+    except ValueError:  # unbalanced quotes: Xymon uses the rest of the line
         return tags.replace('"', " ").split()

@@ -1,7 +1,7 @@
-"""Nagios and its family (Core, XI, Naemon, Icinga 1, Shinken): object files or an `objects.cache` become checks.
+"""Reads object files or an `objects.cache` of Nagios and its forks (XI, Naemon, Icinga 1, Shinken).
 
-A check is a service on one host. What it tests is read from the plugin behind its command; where it is tested
-comes from the plugin's `-H`, else from the host's address.
+Each service on each of its hosts becomes a check. The plugin in its command line determines the type; the hostname is
+the plugin's `-H` option, else the address of the host.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document
-from bulkload.migration.tools.nagios.config_files import read_tree, unlisted
+from bulkload.migration.tools.nagios.config_files import read_configuration_files, unlisted_services
 from bulkload.migration.tools.nagios.services import services
 
 NAME = "nagios"
@@ -28,31 +28,31 @@ _CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
 
 
 def recognises(document: Document) -> bool:
-    """An object definition, or a main file that lists object files."""
-    if document.kind != "text":
+    """Whether the document contains object definitions, or is a main file or a resource file."""
+    if document.format != "text":
         return False
-    return any(sign.search(document.head) for sign in (_DEFINES, _MAIN_FILE, _USER_MACROS))
+    return any(pattern.search(document.head) for pattern in (_DEFINES, _MAIN_FILE, _USER_MACROS))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every service on every host it runs on."""
+    """Yield a check or a skipped object for every service on every host."""
     cached = [document for document in documents if _CACHE.search(document.head)]
     main = [document for document in documents if _MAIN_FILE.search(document.head)]
     if cached:
         for document in documents:
             if _DEFINES.search(document.head) and document not in cached:
                 yield SkippedObject(
-                    origin=document.name, reason=f"{cached[0].name} holds the same objects, already worked out."
+                    origin=document.name, reason=f"{cached[0].name} contains the same objects, already resolved."
                 )
-        read = read_tree([*main, *cached], documents=())
+        configuration = read_configuration_files([*main, *cached], documents=())
     else:
-        listed = read_tree(main, documents=documents)
-        others = [document for document in documents if document.path.resolve() not in listed.files]
+        listed = read_configuration_files(main, documents=documents)
+        unlisted = [document for document in documents if document.path.resolve() not in listed.files]
         if any(listed.files > {document.path.resolve()} for document in main):
-            for document in others:
-                yield from unlisted(document, main[0])
-            read = listed
+            for document in unlisted:
+                yield from unlisted_services(document, main[0])
+            configuration = listed
         else:
-            read = read_tree([*main, *others], documents=documents)
-    yield from read.skipped_objects
-    yield from services(read)
+            configuration = read_configuration_files([*main, *unlisted], documents=documents)
+    yield from configuration.skipped_objects
+    yield from services(configuration)

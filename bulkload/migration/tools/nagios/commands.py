@@ -1,19 +1,22 @@
-"""Check commands of the Nagios family: a service on a host goes in, its finished command line comes out."""
+"""Resolves the check commands of Nagios and its forks.
+
+In: a service on a host and its command. Out: the command line with arguments and macros replaced.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkload.migration.tools.nagios.inheritance import Resolved
+from bulkload.migration.tools.nagios.inheritance import ResolvedObject
 
-MAX_LINE_CHARS = 8192  # of a command line; Nagios has no room for more
-MAX_ARGUMENT_CHARS = 1024  # that are put in for one macro
+MAX_LINE_CHARS = 8192  # of a command line; the limit of Nagios
+MAX_ARGUMENT_CHARS = 1024  # of the value of one macro
 MACRO = re.compile(r"\$([A-Za-z_][\w:.-]*)\$")
 
-# What Debian and the stock configuration call their commands, for when only the services are at hand. Free
-# options are taken over when they are options; any other argument means a definition that is not known.
-_WELL_KNOWN = {
+# Commands of Debian and of the stock configuration, used if their definitions are not in the input. Additional
+# arguments are added if they are options; any other argument indicates a different definition.
+_STANDARD_COMMANDS = {
     "check_smtp": "check_smtp -H $HOSTADDRESS$",
     "check_ssmtp": "check_ssmtp -H $HOSTADDRESS$",
     "check_imap": "check_imap -H $HOSTADDRESS$",
@@ -29,54 +32,55 @@ _WELL_KNOWN = {
     "check_xi_service_pop": "check_pop -H $HOSTADDRESS$",
     "check_xi_service_tcp": "check_tcp -H $HOSTADDRESS$ -p $ARG1$",
 }
-_NO_MAIL = ("ping", "disk", "load", "users", "procs", "swap", "ssh", "ftp", "dns", "dhcp", "ntp", "hpjd", "snmp")
+_NOT_MAIL = ("ping", "disk", "load", "users", "procs", "swap", "ssh", "ftp", "dns", "dhcp", "ntp", "hpjd", "snmp")
 
 
 def split_command(value: str) -> tuple[str, list[str]]:
-    """A `check_command` as its name and its arguments; `\\!` is a plain exclamation mark."""
+    """Split a `check_command` into its name and arguments; `\\!` is a literal exclamation mark."""
     name, *arguments = re.split(r"(?<!\\)!", value)
     return name.strip(), [argument.replace("\\!", "!") for argument in arguments]
 
 
-def well_known(name: str, arguments: Sequence[str]) -> str | None:
-    """The command line behind a name that everybody uses alike, or None."""
-    plain = name.removesuffix("_4")
-    line = _WELL_KNOWN.get(plain)
+def standard_command(name: str, arguments: Sequence[str]) -> str | None:
+    """Return the command line of a standard command, or None if it is not one."""
+    line = _STANDARD_COMMANDS.get(name.removesuffix("_4"))
     if line is None:
         return None
-    first_free = 1 if "$ARG1$" in line else 0
-    free = [argument for argument in arguments[first_free:] if argument.strip()]
+    used_count = 1 if "$ARG1$" in line else 0
+    additional = [argument for argument in arguments[used_count:] if argument.strip()]
     if line.startswith("check_nrpe") or line.startswith("check_by_ssh"):
         return line
-    if any(not argument.lstrip().startswith("-") for argument in free):
+    if any(not argument.lstrip().startswith("-") for argument in additional):
         return None
-    return " ".join([line, *(f"$ARG{number}$" for number in range(first_free + 1, len(arguments) + 1))])
+    return " ".join([line, *(f"$ARG{number}$" for number in range(used_count + 1, len(arguments) + 1))])
 
 
-def sounds_like_mail(name: str) -> bool:
-    """Whether an unknown command may be a mail check, so that somebody should look."""
-    low = name.lower()
-    return any(word in low for word in ("smtp", "imap", "pop", "mail")) and not any(
-        word in low for word in ("mailq", "nrpe", "queue")
+def may_be_mail(name: str) -> bool:
+    """Whether the name of an undefined command suggests a mail check, which the user must look at."""
+    lower_name = name.lower()
+    return any(word in lower_name for word in ("smtp", "imap", "pop", "mail")) and not any(
+        word in lower_name for word in ("mailq", "nrpe", "queue")
     )
 
 
 def is_known_not_mail(name: str) -> bool:
-    """Whether a stock command is of no interest, wherever it is defined."""
-    low = name.lower()
-    return low.startswith("check_mailq") or any(low in (f"check_{word}", f"check_local_{word}") for word in _NO_MAIL)
+    """Whether this is a standard command that does not test mail."""
+    lower_name = name.lower()
+    return lower_name.startswith("check_mailq") or any(
+        lower_name in (f"check_{word}", f"check_local_{word}") for word in _NOT_MAIL
+    )
 
 
 def command_line(line: str, arguments: Sequence[str], macros: Mapping[str, str]) -> str:
-    """Put arguments and macros into a command line; macros without a value stay as they are."""
-    filled = [_fill(argument[:MAX_LINE_CHARS], macros)[:MAX_ARGUMENT_CHARS] for argument in arguments[:32]]
-    numbered = {f"ARG{number}": value for number, value in enumerate(filled, 1)}
-    empty = {f"ARG{number}": "" for number in range(len(filled) + 1, 33)}  # Nagios knows 32
-    return _fill(line[:MAX_LINE_CHARS], {**macros, **empty, **numbered})[:MAX_LINE_CHARS]
+    """Replace the arguments and macros in a command line. Macros without a value are left unchanged."""
+    values = [_expand(argument[:MAX_LINE_CHARS], macros)[:MAX_ARGUMENT_CHARS] for argument in arguments[:32]]
+    numbered = {f"ARG{number}": value for number, value in enumerate(values, 1)}
+    empty = {f"ARG{number}": "" for number in range(len(values) + 1, 33)}  # Nagios has 32
+    return _expand(line[:MAX_LINE_CHARS], {**macros, **empty, **numbered})[:MAX_LINE_CHARS]
 
 
-def macros_of(service: Resolved, host_name: str, host: Resolved | None) -> dict[str, str]:
-    """The macros that a service on a host can use, as far as its own files define them."""
+def macros_of(service: ResolvedObject, host_name: str, host: ResolvedObject | None) -> dict[str, str]:
+    """Return the macros of a service on a host that the configuration files define."""
     macros = {
         "HOSTNAME": host_name,
         "SERVICEDESC": service.get("service_description"),
@@ -90,13 +94,13 @@ def macros_of(service: Resolved, host_name: str, host: Resolved | None) -> dict[
     return macros
 
 
-def open_macros(text: str) -> tuple[str, ...]:
-    """The macros that are still in a text."""
+def unresolved_macros(text: str) -> tuple[str, ...]:
+    """Return the macros that remain in a text."""
     return tuple(dict.fromkeys(f"${name}$" for name in MACRO.findall(text)))
 
 
-def _fill(text: str, macros: Mapping[str, str]) -> str:
-    def value(found: re.Match[str]) -> str:
-        return macros.get(found[1].upper(), found[0])[:MAX_ARGUMENT_CHARS]
+def _expand(text: str, macros: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        return macros.get(match[1].upper(), match[0])[:MAX_ARGUMENT_CHARS]
 
     return MACRO.sub(value, text)

@@ -1,4 +1,7 @@
-"""The files of a Nagios configuration: documents go in, definitions and settings of the whole tree come out."""
+"""Reads the files of a Nagios configuration.
+
+In: documents. Out: the definitions and settings of these files and of the files they include.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulkload.migration.checks import SkippedObject
-from bulkload.migration.documents import Document, referred_documents
-from bulkload.migration.tools.nagios.grammar import Definition, Setting, Stray, parse
+from bulkload.migration.documents import Document, referenced_documents
+from bulkload.migration.tools.nagios.grammar import Definition, Setting, StrayLine, parse
 
-_DEBIAN_COMMANDS = "nagios-plugins/config"  # well-known commands stand in for it
+_DEBIAN_COMMANDS = "nagios-plugins/config"  # folder of standard commands, which need no definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """What the files say together."""
+class Configuration:
+    """The content of all files of a configuration."""
 
     definitions: Sequence[Definition]
     settings: Mapping[str, str]
@@ -23,54 +26,56 @@ class Tree:
     files: frozenset[Path]
 
 
-def read_tree(first: Sequence[Document], *, documents: Sequence[Document]) -> Tree:
-    """Parse files and, as far as they are at hand, those that a main file lists."""
+def read_configuration_files(first: Sequence[Document], *, documents: Sequence[Document]) -> Configuration:
+    """Parse files and, if `documents` is not empty, the files that a main file lists."""
     definitions: list[Definition] = []
     settings: dict[str, str] = {}
     skipped_objects: list[SkippedObject] = []
-    waiting = list(first)
-    seen = {document.path.resolve() for document in waiting}
-    while waiting:
-        document = waiting.pop(0)
+    queue = list(first)
+    seen = {document.path.resolve() for document in queue}
+    while queue:
+        document = queue.pop(0)
         for item in parse(document.name, document.rendered):
             if isinstance(item, Definition):
                 definitions.append(item)
-            elif isinstance(item, Stray):
+            elif isinstance(item, StrayLine):
                 skipped_objects.append(
-                    SkippedObject(origin=item.place, reason="The line is outside of every definition.", error=True)
+                    SkippedObject(origin=item.origin, reason="The line is outside all definitions.", error=True)
                 )
             elif item.key not in ("cfg_file", "cfg_dir"):
                 settings[item.key] = item.value
             elif documents:
-                found = referred_documents(document, item.value, documents)
-                if found is None:
-                    skipped_objects.append(_absent(document, item))
-                for other in found or ():
-                    real = other.path.resolve()
-                    if real not in seen and (item.key == "cfg_file" or real.suffix == ".cfg"):
-                        seen.add(real)
-                        waiting.append(other)
-    return Tree(definitions=definitions, settings=settings, skipped_objects=skipped_objects, files=frozenset(seen))
+                listed = referenced_documents(document, item.value, documents)
+                if listed is None:
+                    skipped_objects.append(_missing_file(document, item))
+                for listed_document in listed or ():
+                    resolved = listed_document.path.resolve()
+                    if resolved not in seen and (item.key == "cfg_file" or resolved.suffix == ".cfg"):
+                        seen.add(resolved)
+                        queue.append(listed_document)
+    return Configuration(
+        definitions=definitions, settings=settings, skipped_objects=skipped_objects, files=frozenset(seen)
+    )
 
 
-def unlisted(document: Document, main: Document) -> Iterator[SkippedObject]:
-    """The services of a file that the server does not read."""
+def unlisted_services(document: Document, main: Document) -> Iterator[SkippedObject]:
+    """Yield a skipped object for every service of a file that the server does not read."""
     for item in parse(document.name, document.rendered):
         if isinstance(item, Definition) and item.type == "service" and item.get("register") != "0":
             yield SkippedObject(
-                origin=f"{item.place}: service {item.get('service_description')}",
+                origin=f"{item.origin}: service {item.get('service_description')}",
                 reason=f"{main.name} does not list this file, so the server does not read it.",
             )
 
 
-def _absent(document: Document, item: Setting) -> SkippedObject:
+def _missing_file(document: Document, item: Setting) -> SkippedObject:
     if item.value.rstrip("/").endswith(_DEBIAN_COMMANDS):
         return SkippedObject(
             origin=f"{document.name}: {item.value}",
-            reason="The folder is not at hand; the well-known definitions of its commands are used.",
+            reason="The folder was not found; the standard definitions of its commands are used.",
         )
     return SkippedObject(
         origin=f"{document.name}: {item.value}",
-        reason="The file or folder is not at hand below this file; give it as well.",
+        reason="The file or folder was not found in the folder of this file; add it to the input.",
         error=True,
     )

@@ -1,6 +1,7 @@
-"""The Nagios object grammar: the text of a configuration file goes in, definitions and settings come out.
+"""Parses the object syntax of Nagios.
 
-The same grammar serves Core, XI, Naemon, Icinga 1 and Shinken, their `objects.cache`, and the main nagios.cfg.
+In: the text of a configuration file. Out: definitions and settings. The same syntax is used by Core, XI, Naemon,
+Icinga 1 and Shinken, in their `objects.cache` and in the main nagios.cfg.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from bulkload.errors import InputError
 
-# What one object calls by several names, all of which are met in the field.
+# Alternative names of directives, all of which are in use.
 _ALIASES = {
     "host": "host_name",
     "hosts": "host_name",
@@ -37,14 +38,14 @@ _UNESCAPED_SEMICOLON = re.compile(r"(?<!\\);")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One `define TYPE { … }`, as written."""
+    """One `define TYPE { … }`, unresolved."""
 
     type: str
     directives: Mapping[str, str]
-    place: str  # "mail.cfg line 12"
+    origin: str  # "mail.cfg line 12"
 
     def get(self, directive: str) -> str:
-        """The value of a directive, empty when it is not there."""
+        """Return the value of a directive, or ""."""
         return self.directives.get(directive, "")
 
 
@@ -57,74 +58,74 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
-    """A line that belongs to no definition."""
+class StrayLine:
+    """A line outside all definitions."""
 
-    place: str
+    origin: str
     text: str
 
 
-def parse(name: str, text: str) -> Iterator[Definition | Setting | Stray]:
-    """Everything a file says, in its order."""
-    kind = ""
-    place = ""
+def parse(name: str, text: str) -> Iterator[Definition | Setting | StrayLine]:
+    """Yield the definitions, settings and stray lines of a file in order."""
+    object_type = ""
+    origin = ""
     directives: dict[str, str] = {}
     for number, line in _logical_lines(text):
-        if not kind:
+        if not object_type:
             opening = _DEFINE.match(line)
             setting = _SETTING.match(line)
             if opening:
-                kind, place, directives = opening[1].lower(), f"{name} line {number}", {}
+                object_type, origin, directives = opening[1].lower(), f"{name} line {number}", {}
                 line = opening[2].strip()
             elif setting:
                 yield Setting(key=setting[1], value=setting[2].strip())
                 continue
-            elif not _USER_MACRO.match(line):  # resource.cfg: what stands there may be a password
-                yield Stray(place=f"{name} line {number}", text=line)
+            elif not _USER_MACRO.match(line):  # resource.cfg: the value may be a password
+                yield StrayLine(origin=f"{name} line {number}", text=line)
                 continue
         elif _DEFINE.match(line):
-            raise InputError(f"{name} line {number} begins a definition before the one of {place} is closed.")
+            raise InputError(f"{name} line {number} starts a definition before that of {origin} is closed.")
         closes = line.endswith("}") and (line == "}" or line.count("{") < line.count("}"))
         if closes:
             line = line[:-1].strip()
         if line:
             key, _, value = line.replace("\t", " ").partition(" ")
-            directives[_plain(kind, key)] = value.strip()
+            directives[_canonical(object_type, key)] = value.strip()
         if closes:
-            yield Definition(type=kind, directives=directives, place=place)
-            kind = ""
-    if kind:
-        raise InputError(f"{place} begins a definition that is never closed (is the file cut off?).")
+            yield Definition(type=object_type, directives=directives, origin=origin)
+            object_type = ""
+    if object_type:
+        raise InputError(f"{origin} starts a definition that is never closed (truncated file?).")
 
 
-def names(value: str) -> list[str]:
-    """The items of a comma separated list."""
+def split_list(value: str) -> list[str]:
+    """Split a comma-separated list."""
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
-def _plain(kind: str, key: str) -> str:
+def _canonical(object_type: str, key: str) -> str:
     if key.startswith("_"):
-        return key.upper()  # custom variables are called in capitals
+        return key.upper()  # macros refer to custom variables in upper case
     key = key.lower()
-    return _ALIASES[key] if key in _ALIASED_IN.get(kind, ()) else key
+    return _ALIASES[key] if key in _ALIASED_IN.get(object_type, ()) else key
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments and blanks, continued ones joined."""
-    joined = ""
-    first = 0
-    for number, physical in enumerate(text.split("\n"), 1):
-        line = physical.strip()
-        if not joined:
-            first = number
+    """Yield the logical lines with their numbers, without comments and empty lines."""
+    continued = ""
+    first_number = 0
+    for number, physical_line in enumerate(text.split("\n"), 1):
+        line = physical_line.strip()
+        if not continued:
+            first_number = number
         if line.endswith("\\") and not line.endswith("\\\\") and not line.startswith(("#", ";")):
-            joined += line[:-1] + " "
+            continued += line[:-1] + " "
             continue
-        line, joined = joined + line, ""
+        line, continued = continued + line, ""
         if line.startswith(("#", ";")):
             continue
         line = _UNESCAPED_SEMICOLON.split(line, maxsplit=1)[0].replace("\\;", ";").strip()
         if line:
-            yield first, line
-    if joined.strip():
-        yield first, joined.strip()
+            yield first_number, line
+    if continued.strip():
+        yield first_number, continued.strip()

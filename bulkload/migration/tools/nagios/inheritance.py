@@ -1,42 +1,45 @@
-"""Templates of the Nagios family: definitions go in, objects with everything they inherit come out."""
+"""Resolves the templates of Nagios and its forks.
+
+In: definitions. Out: objects with all inherited directives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bulkload.migration.tools.nagios.grammar import Definition, names
+from bulkload.migration.tools.nagios.grammar import Definition, split_list
 
-MAX_TEMPLATE_DEPTH = 50  # templates above templates
-MAX_VALUE_CHARS = 1_000_000  # of one directive with everything that + adds to it
+MAX_TEMPLATE_DEPTH = 50  # levels of inheritance
+MAX_VALUE_CHARS = 1_000_000  # of one directive with all values that + adds
 _NOT_INHERITED = frozenset({"use", "name", "register"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """A definition with what its templates give it."""
+class ResolvedObject:
+    """A definition with the directives it inherits."""
 
     type: str
-    place: str
+    origin: str
     directives: Mapping[str, str]
-    templates: tuple[str, ...] = ()  # every template above it
-    missing: tuple[str, ...] = ()  # templates that are named and nowhere defined
+    templates: tuple[str, ...] = ()  # all templates it inherits from
+    missing: tuple[str, ...] = ()  # templates that are not defined
     problem: str = ""  # a sentence: why it cannot be resolved
 
     def get(self, directive: str) -> str:
-        """The value of a directive, empty when it is not there."""
+        """Return the value of a directive, or ""."""
         return self.directives.get(directive, "")
 
 
-def resolve(definitions: Sequence[Definition]) -> list[Resolved]:
-    """Every object that is meant to exist; pure templates (`register 0`) are not among them."""
+def resolve(definitions: Sequence[Definition]) -> list[ResolvedObject]:
+    """Return all registered objects; templates with `register 0` are left out."""
     templates: dict[tuple[str, str], Definition] = {}
     for definition in definitions:
         if definition.get("name"):
             templates.setdefault((definition.type, definition.get("name")), definition)
-    finished: dict[int, Resolved] = {}
+    cache: dict[int, ResolvedObject] = {}
     return [
-        _closed(_resolve(definition, templates, finished, ()))
+        _finalise(_resolve(definition, templates, cache, ()))
         for definition in definitions
         if definition.get("register") != "0"
     ]
@@ -45,66 +48,66 @@ def resolve(definitions: Sequence[Definition]) -> list[Resolved]:
 def _resolve(
     definition: Definition,
     templates: Mapping[tuple[str, str], Definition],
-    finished: dict[int, Resolved],
-    below: tuple[str, ...],
-) -> Resolved:
-    """What a definition says and inherits, with the `+` of additive values still in place."""
-    known = finished.get(id(definition))
-    if known is not None:
-        return known
+    cache: dict[int, ResolvedObject],
+    path: tuple[str, ...],
+) -> ResolvedObject:
+    """Resolve one definition. The `+` of additive values is kept; `path` holds the templates being resolved."""
+    cached = cache.get(id(definition))
+    if cached is not None:
+        return cached
     values = {key: value for key, value in definition.directives.items() if key not in _NOT_INHERITED}
     seen: list[str] = []
     missing: list[str] = []
     problem = ""
-    for name in dict.fromkeys(names(definition.get("use"))):
-        if name in below:
-            problem = f"The templates inherit from each other in a circle ({' → '.join((*below, name))})."
+    for name in dict.fromkeys(split_list(definition.get("use"))):
+        if name in path:
+            problem = f"The templates inherit from each other in a cycle ({' → '.join((*path, name))})."
             break
-        if len(below) >= MAX_TEMPLATE_DEPTH:
-            problem = f"More than {MAX_TEMPLATE_DEPTH} templates inherit from one another."
+        if len(path) >= MAX_TEMPLATE_DEPTH:
+            problem = f"The templates are nested more than {MAX_TEMPLATE_DEPTH} levels deep."
             break
         template = templates.get((definition.type, name))
         if template is None:
             missing.append(name)
             continue
-        above = _resolve(template, templates, finished, (*below, name))
-        if above.problem:
-            problem = above.problem
+        parent = _resolve(template, templates, cache, (*path, name))
+        if parent.problem:
+            problem = parent.problem
             break
-        seen += [name, *above.templates]
-        missing += above.missing
-        for key, value in above.directives.items():
-            own = values.get(key)
-            if own is None:
+        seen += [name, *parent.templates]
+        missing += parent.missing
+        for key, value in parent.directives.items():
+            own_value = values.get(key)
+            if own_value is None:
                 values[key] = value
-            elif own.startswith("+") and value != "null":
-                values[key] = f"{value},{own[1:]}"  # a + of the template stays and reaches further up
+            elif own_value.startswith("+") and value != "null":
+                values[key] = f"{value},{own_value[1:]}"  # a + of the template still applies to its own templates
                 if len(values[key]) > MAX_VALUE_CHARS:
-                    problem = f"Its {key} grows beyond {MAX_VALUE_CHARS:,} characters through its templates."
-                    values[key] = own
-    resolved = Resolved(
+                    problem = f"The value of {key} with its templates has more than {MAX_VALUE_CHARS:,} characters."
+                    values[key] = own_value
+    resolved = ResolvedObject(
         type=definition.type,
-        place=definition.place,
+        origin=definition.origin,
         directives=values,
         templates=tuple(dict.fromkeys(seen)),
         missing=tuple(dict.fromkeys(missing)),
         problem=problem,
     )
-    if not problem:  # what a circle cut short must not be taken for the whole
-        finished[id(definition)] = resolved
+    if not problem:  # a result that a cycle cut short is incomplete
+        cache[id(definition)] = resolved
     return resolved
 
 
-def _closed(resolved: Resolved) -> Resolved:
-    """The object as it ends up: no `+`, and `null` means nothing."""
+def _finalise(resolved: ResolvedObject) -> ResolvedObject:
+    """Remove the `+` of additive values and the directives set to `null`."""
     values = {
         key: value.removeprefix("+")
         for key, value in resolved.directives.items()
         if value.removeprefix("+").strip() != "null"
     }
-    return Resolved(
+    return ResolvedObject(
         type=resolved.type,
-        place=resolved.place,
+        origin=resolved.origin,
         directives=values,
         templates=resolved.templates,
         missing=resolved.missing,

@@ -1,6 +1,7 @@
-"""What a monitoring plugin tests: its command line goes in, a probe comes out, or the reason why there is none.
+"""Determines what a monitoring plugin tests.
 
-The name of a command proves nothing (Debian's check_simap runs check_imap), so only the plugin is looked at.
+In: a command line. Out: a probe, or the reason why the command is not supported. The name of a command is no evidence
+(Debian's check_simap runs check_imap), so only the plugin is considered.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ DEFAULT_TIMEOUT = "10"  # seconds, of every standard plugin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A network test of one service, as its command line has it; texts may still hold macros."""
+    """A network test of one service, as in its command line; texts may still contain macros."""
 
-    type: str | None  # None: the port decides
+    type: str | None  # None: the port determines it
     host: str
     port: str
     timeout: str
@@ -29,8 +30,8 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoProbe:
-    """Why a command line is no test that could be moved."""
+class UnsupportedCommand:
+    """The reason why a command line cannot be imported."""
 
     reason: str
     error: bool = False
@@ -45,7 +46,7 @@ class _Plugin:
     ssl_flags: frozenset[str] = frozenset({"S", "ssl", "D", "certificate"})
     starttls_flags: frozenset[str] = frozenset()
     login_flags: frozenset[str] = frozenset()
-    can_refuse: bool = False  # knows -r ok: a refused connection is what is wanted
+    can_refuse: bool = False  # supports -r ok: a refused connection is a success
 
 
 _TCP = _Plugin(type=None, port="", can_refuse=True)
@@ -69,19 +70,19 @@ _PLUGINS: Mapping[str, _Plugin] = {
     "check_ssl_cert": _Plugin(type=None, port="443", tls="implicit", values="HpPnNcwtfriosuCKLSOA"),
 }
 _INDIRECT: Mapping[str, str] = {
-    "check_nrpe": "runs on the monitored host through NRPE, not from outside",
-    "check_nrpe_1arg": "runs on the monitored host through NRPE, not from outside",
-    "check_by_ssh": "runs on the monitored host over SSH, not from outside",
-    "check_nt": "asks an agent on the monitored host",
-    "check_ncpa.py": "asks an agent on the monitored host",
-    "check_snmp": "asks an SNMP agent",
-    "check_mailq": "looks at a mail queue from the inside",
+    "check_nrpe": "runs on the monitored host through NRPE, not from the monitoring server",
+    "check_nrpe_1arg": "runs on the monitored host through NRPE, not from the monitoring server",
+    "check_by_ssh": "runs on the monitored host over SSH, not from the monitoring server",
+    "check_nt": "queries an agent on the monitored host",
+    "check_ncpa.py": "queries an agent on the monitored host",
+    "check_snmp": "queries an SNMP agent",
+    "check_mailq": "checks a mail queue on the host itself",
     "check_dummy": "tests nothing",
     "check_imap_login": "logs in to a mailbox, which a port monitor does not",
     "check_imap_receive": "reads a mailbox, which a port monitor does not",
     "check_imap_quota": "reads a mailbox, which a port monitor does not",
     "check_smtp_send": "sends a message, which a port monitor does not",
-    "check_email_delivery": "sends a message and waits for it, which is a round trip to be set up anew",
+    "check_email_delivery": "sends a message and waits for it; create a round-trip monitor instead",
 }
 _CERTIFICATE_PROTOCOLS: Mapping[str, tuple[str | None, Tls]] = {
     "smtp": ("smtp", "starttls"),
@@ -95,66 +96,68 @@ _PROTOCOL_PORTS = {"smtp": "25", "smtps": "465", "imap": "143", "imaps": "993", 
 _LONG = {"hostname": "H", "host": "H", "port": "p", "timeout": "t", "protocol": "P", "refuse": "r", "IP-address": "I"}
 _BARE_LONG = frozenset({"ssl", "tls", "starttls", "lmtp", "all", "verbose", "use-ipv4", "use-ipv6", "escape", "jail"})
 _WRAPPERS = frozenset({"sudo", "env", "timeout", "nice", "ionice", "sh", "bash", "perl", "python3"})
-_QUOTED = re.compile(r"[\"'\\]")
+_QUOTING = re.compile(r"[\"'\\]")
 _PLUGIN_NAME = re.compile(r"check_[\w.-]+")
 
 
-def read_command_line(line: str) -> Probe | NoProbe:
-    """Find out what a command line tests."""
+def read_command_line(line: str) -> Probe | UnsupportedCommand:
+    """Return what a command line tests, or why it is not supported."""
     try:
-        words = shlex.split(line) if _QUOTED.search(line) else line.split()
+        words = shlex.split(line) if _QUOTING.search(line) else line.split()
     except ValueError:
-        return NoProbe(reason="The quotes of its command line do not match.", error=True)
-    words = [part for word in words for part in _free_options(word)]
+        return UnsupportedCommand(reason="The quotes in the command line are unbalanced.", error=True)
+    words = [part for word in words for part in _split_options(word)]
     if not words:
-        return NoProbe(reason="Its command line is empty.", error=True)
+        return UnsupportedCommand(reason="The command line is empty.", error=True)
     if PurePosixPath(words[0]).name == "negate":
-        return NoProbe(reason="It is inverted (negate): it is well when the service is down.")
-    at, name = _plugin_in(words)
+        return UnsupportedCommand(reason="The check is inverted (negate): it succeeds when the service is down.")
+    position, name = _find_plugin(words)
     if name in _INDIRECT:
-        return NoProbe(reason=f"{name} {_INDIRECT[name]}.")
+        return UnsupportedCommand(reason=f"{name} {_INDIRECT[name]}.")
     plugin = _PLUGINS.get(name.removesuffix(".pl").removesuffix(".exe"))
     if plugin is None:
-        return NoProbe(reason=f"{name} is no test of a mail port.")
-    return _probe(name, plugin, words[at + 1 :])
+        return UnsupportedCommand(reason=f"{name} does not test a mail port.")
+    return _probe(name, plugin, words[position + 1 :])
 
 
-def _plugin_in(words: Sequence[str]) -> tuple[int, str]:
-    """Where the plugin stands: the first word, or behind a wrapper such as sudo."""
+def _find_plugin(words: Sequence[str]) -> tuple[int, str]:
+    """Return the position and name of the plugin: the first word, or the first plugin after a wrapper such as sudo."""
     first = PurePosixPath(words[0]).name
     if first in _WRAPPERS:
-        for at, word in enumerate(words):
+        for position, word in enumerate(words):
             name = PurePosixPath(word).name
             if _PLUGIN_NAME.fullmatch(name):
-                return at, name
+                return position, name
     return 0, first
 
 
-def _free_options(word: str) -> list[str]:
-    """Options that a quoted argument carries in one word ('-p 993 -S'), one by one."""
+def _split_options(word: str) -> list[str]:
+    """Split several options in one quoted argument ('-p 993 -S')."""
     if word.startswith("-") and " " in word and "=" not in word:
         return word.split()
     return [word]
 
 
-def _probe(name: str, plugin: _Plugin, words: Sequence[str]) -> Probe | NoProbe:
-    options, rest = _options(words, plugin.values)
+def _probe(name: str, plugin: _Plugin, words: Sequence[str]) -> Probe | UnsupportedCommand:
+    options, positional = _options(words, plugin.values)
     if options.keys() & {"L", "lmtp"} and plugin.type == "smtp":
-        return NoProbe(reason="It tests LMTP, which is not SMTP.")
+        return UnsupportedCommand(reason="The check uses LMTP, which is not SMTP.")
     if plugin.can_refuse and options.get("r", "").lower() == "ok":
-        return NoProbe(reason="It is inverted (-r ok): a refused connection counts as well.")
-    kind, tls, port = plugin.type, plugin.tls, options.get("p", "")
+        return UnsupportedCommand(
+            reason="The check is inverted (-r ok): it also succeeds when the connection is refused."
+        )
+    mail_type, tls, port = plugin.type, plugin.tls, options.get("p", "")
     if name.startswith("check_ssl_cert"):
         protocol = options.get("P", "").lower()
-        kind, tls = _CERTIFICATE_PROTOCOLS.get(protocol, (None, "implicit"))
+        mail_type, tls = _CERTIFICATE_PROTOCOLS.get(protocol, (None, "implicit"))
         port = port or _PROTOCOL_PORTS.get(protocol, "")
     elif options.keys() & plugin.starttls_flags:
         tls = "starttls"
     elif options.keys() & plugin.ssl_flags:
         tls = "implicit"
-    host = options.get("H") or options.get("I") or next((word for word in rest if word), "")
+    host = options.get("H") or options.get("I") or next((word for word in positional if word), "")
     return Probe(
-        type=kind,
+        type=mail_type,
         host=host,
         port=port or plugin.port,
         timeout=options.get("t", DEFAULT_TIMEOUT).partition(":")[0],
@@ -164,26 +167,26 @@ def _probe(name: str, plugin: _Plugin, words: Sequence[str]) -> Probe | NoProbe:
 
 
 def _options(words: Sequence[str], values: str) -> tuple[dict[str, str], list[str]]:
-    """Options with their values, as getopt reads them, and the words that are left."""
+    """Parse options like getopt; return them with their values, and the positional arguments."""
     options: dict[str, str] = {}
-    rest: list[str] = []
-    waiting = iter(words)
-    for word in waiting:
+    positional: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
         if word in {"|", ";", "&&", "||", ">", ">>"}:
-            break  # the shell's part of the line
+            break  # the rest is shell syntax
         if word.startswith("--") and len(word) > 2:
             key, equals, value = word[2:].partition("=")
             if not equals and key not in _BARE_LONG:
-                value = next(waiting, "")
+                value = next(remaining, "")
             options[_LONG.get(key, key)] = value
         elif word.startswith("-") and len(word) > 1:
             letters = word[1:]
             while letters:
                 letter, letters = letters[0], letters[1:]
                 if letter in values:
-                    options[letter] = letters or next(waiting, "")
+                    options[letter] = letters or next(remaining, "")
                     break
                 options[letter] = ""
         else:
-            rest.append(word)
-    return options, rest
+            positional.append(word)
+    return options, positional

@@ -1,7 +1,7 @@
-"""Prometheus with the blackbox exporter: probe jobs, their targets and modules become checks.
+"""Reads probe jobs of Prometheus with the blackbox exporter, with their targets and modules.
 
-Read together: prometheus.yml (jobs), file_sd lists (targets), blackbox.yml (modules), and the operator's Probe
-resources. A check is one target under one module.
+These files are read together: prometheus.yml (jobs), file_sd lists (targets), blackbox.yml (modules), and Probe
+resources of the Prometheus operator. Each target of a job becomes a check.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from bulkload.migration.checks import Check, SkippedObject
-from bulkload.migration.documents import Document, referred_documents
+from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.durations import prometheus_seconds
-from bulkload.migration.parsing import Item, UnreadableValue, as_address, at
+from bulkload.migration.parsing import SourceObject, UnreadableValue, as_address, lookup
 from bulkload.migration.tools.prometheus.modules import Module, module_named
 from bulkload.migration.tools.prometheus.relabel import relabel
 
@@ -39,17 +39,17 @@ class _Job:
     module: str
     interval: float | None
     timeout: float | None
-    rules: Sequence[Item]
-    target: str = ""  # of params: one target for the whole job
+    rules: Sequence[SourceObject]
+    target: str = ""  # params.target, one target for the whole job
     changes: tuple[str, ...] = ()
 
 
 def recognises(document: Document) -> bool:
-    """Jobs, modules with a prober, a list of targets, or a Probe resource."""
-    if document.kind == "json":
+    """Whether the document contains jobs, modules with a prober, a list of targets, or a Probe resource."""
+    if document.format == "json":
         return _is_list(document.json())
     head = document.head
-    return document.kind == "text" and bool(
+    return document.format == "text" and bool(
         _JOBS.search(head)
         or (_MODULES.search(head) and _PROBER.search(head))
         or (_LIST.search(head) and _TARGETS.search(head))
@@ -58,46 +58,46 @@ def recognises(document: Document) -> bool:
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
-    """Every target of every probe job."""
+    """Yield a check or a skipped object for every target of every probe job."""
     roots = {document: _root(document) for document in documents}
-    modules: dict[str, Item] = {}
+    modules: dict[str, SourceObject] = {}
     for root in roots.values():
-        for name, body in _mapping(at(root, "modules")).items():
+        for name, body in _mapping(lookup(root, "modules")).items():
             if isinstance(body, Mapping):
                 modules.setdefault(str(name), body)
     for document in documents:
-        for pattern in _strings(at(roots[document], "scrape_config_files")):
-            for other in referred_documents(document, pattern, documents) or ():
-                if all(other.path.resolve() != known.path.resolve() for known in roots):
-                    roots[other] = _root(other)
-    read: set[str] = set()
-    jobs = 0
+        for pattern in _strings(lookup(roots[document], "scrape_config_files")):
+            for included in referenced_documents(document, pattern, documents) or ():
+                if all(included.path.resolve() != known.path.resolve() for known in roots):
+                    roots[included] = _root(included)
+    used_lists: set[str] = set()
+    job_count = 0
     for document, root in roots.items():
-        for number, job in enumerate(_items(at(root, "scrape_configs")), 1):
-            jobs += 1
-            yield from _of_job(document, number, job, root, modules, documents, read)
+        for number, job in enumerate(_items(lookup(root, "scrape_configs")), 1):
+            job_count += 1
+            yield from _translate_job(document, number, job, root, modules, documents, used_lists)
         for resource in _resources(root):
-            jobs += 1
-            yield from _of_resource(document, resource, modules)
+            job_count += 1
+            yield from _translate_resource(document, resource, modules)
     for document, root in roots.items():
-        if _is_list(root) and str(document.path.resolve()) not in read:
-            yield from _of_list(document, root, modules, has_jobs=jobs > 0)
-    if modules and not jobs and not any(_is_list(root) for root in roots.values()):
+        if _is_list(root) and str(document.path.resolve()) not in used_lists:
+            yield from _translate_list(document, root, modules, has_jobs=job_count > 0)
+    if modules and not job_count and not any(_is_list(root) for root in roots.values()):
         yield SkippedObject(
             origin="all files",
-            reason=f"No target is among the modules ({len(modules):,}); give prometheus.yml as well.",
+            reason="The files contain modules, but no targets; add prometheus.yml to the input.",
             error=True,
         )
 
 
-def _of_job(
+def _translate_job(
     document: Document,
     number: int,
-    item: Item,
+    item: SourceObject,
     root: object,
-    modules: Mapping[str, Item],
+    modules: Mapping[str, SourceObject],
     documents: Sequence[Document],
-    read: set[str],
+    used_lists: set[str],
 ) -> Iterator[Check | SkippedObject]:
     name = _text(item.get("job_name")) or f"job {number}"
     origin = f"{document.name}: job {name}"
@@ -105,105 +105,111 @@ def _of_job(
     groups = [(origin, group) for group in _items(item.get("static_configs"))]
     for config in _items(item.get("file_sd_configs")):
         for pattern in _strings(config.get("files")):
-            found = referred_documents(document, pattern, documents)
-            if found is None:
+            target_lists = referenced_documents(document, pattern, documents)
+            if target_lists is None:
                 yield SkippedObject(
                     origin=f"{origin}: {pattern}",
-                    reason="The list of targets is not at hand below this file; give it as well.",
+                    reason="The list of targets was not found in the folder of this file; add it to the input.",
                     error=True,
                 )
-            for other in found or ():
-                read.add(str(other.path.resolve()))
-                groups += [(f"{origin}: {other.name}", group) for group in _items(_root(other))]
-    module_names = _strings(at(item, "params.module"))
+            for target_list in target_lists or ():
+                used_lists.add(str(target_list.path.resolve()))
+                groups += [(f"{origin}: {target_list.name}", group) for group in _items(_root(target_list))]
+    module_names = _strings(lookup(item, "params.module"))
     is_probe = (
         item.get("metrics_path") == "/probe"
         or module_names
         or any(rule.get("target_label") == "__param_module" for rule in rules)
     )
     if not is_probe:
-        yield SkippedObject(origin=origin, reason="The job scrapes metrics and probes nothing.")
+        yield SkippedObject(origin=origin, reason="The job scrapes metrics and does not probe targets.")
         return
     for key in item:
         if str(key).endswith("_sd_configs") and key != "file_sd_configs":
             yield SkippedObject(
                 origin=f"{origin}: {key}",
-                reason="These targets are discovered while Prometheus runs; give them as a list (file_sd).",
+                reason="These targets are discovered at run time; provide them as a file_sd list.",
                 error=True,
             )
     job = _Job(
         name=name,
         origin=origin,
         module=module_names[0] if module_names else "",
-        interval=_seconds(item.get("scrape_interval"), at(root, "global.scrape_interval"), DEFAULT_INTERVAL),
-        timeout=_seconds(item.get("scrape_timeout"), at(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
+        interval=_seconds(item.get("scrape_interval"), lookup(root, "global.scrape_interval"), DEFAULT_INTERVAL),
+        timeout=_seconds(item.get("scrape_timeout"), lookup(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
         rules=rules,
-        target=next(iter(_strings(at(item, "params.target"))), ""),
+        target=next(iter(_strings(lookup(item, "params.target"))), ""),
     )
-    for place, group in groups:
-        yield from _of_group(place, group, job, modules)
+    for group_origin, group in groups:
+        yield from _translate_group(group_origin, group, job, modules)
 
 
-def _of_resource(document: Document, resource: Item, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
-    """A Probe of the Prometheus operator."""
-    name = _text(at(resource, "spec.jobName")) or _text(at(resource, "metadata.name"))
+def _translate_resource(
+    document: Document, resource: SourceObject, modules: Mapping[str, SourceObject]
+) -> Iterator[Check | SkippedObject]:
+    """Translate a Probe resource of the Prometheus operator."""
+    name = _text(lookup(resource, "spec.jobName")) or _text(lookup(resource, "metadata.name"))
     origin = f"{document.name}: probe {name}"
-    static = at(resource, "spec.targets.staticConfig")
+    static = lookup(resource, "spec.targets.staticConfig")
     if not isinstance(static, Mapping):
         yield SkippedObject(
-            origin=origin, reason="Its targets are discovered in the cluster; give them as staticConfig.", error=True
+            origin=origin, reason="The targets are discovered in the cluster; provide them as staticConfig.", error=True
         )
         return
     job = _Job(
         name=name,
         origin=origin,
-        module=_text(at(resource, "spec.module")),
-        interval=_seconds(at(resource, "spec.interval"), None, DEFAULT_INTERVAL),
-        timeout=_seconds(at(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
+        module=_text(lookup(resource, "spec.module")),
+        interval=_seconds(lookup(resource, "spec.interval"), None, DEFAULT_INTERVAL),
+        timeout=_seconds(lookup(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
         rules=(),
     )
     group = {"targets": static.get("static"), "labels": static.get("labels")}
-    yield from _of_group(origin, group, job, modules)
+    yield from _translate_group(origin, group, job, modules)
 
 
-def _of_list(
-    document: Document, root: Sequence[object], modules: Mapping[str, Item], *, has_jobs: bool
+def _translate_list(
+    document: Document, root: Sequence[object], modules: Mapping[str, SourceObject], *, has_jobs: bool
 ) -> Iterator[Check | SkippedObject]:
-    """A list of targets that no job names."""
+    """Translate a list of targets that no job refers to."""
     if has_jobs:
-        yield SkippedObject(origin=document.name, reason="No job in these files reads this list of targets.")
+        yield SkippedObject(origin=document.name, reason="No job in these files uses this list of targets.")
         return
-    note = "The job of this target is not in these files; its port decides, and its interval is left empty."
+    note = (
+        "The job of this target is not in these files; the type is inferred from the port, and the interval is empty."
+    )
     job = _Job(name="", origin=document.name, module="", interval=None, timeout=None, rules=(), changes=(note,))
     for group in _items(root):
-        yield from _of_group(document.name, group, job, modules)
+        yield from _translate_group(document.name, group, job, modules)
 
 
-def _of_group(place: str, group: Item, job: _Job, modules: Mapping[str, Item]) -> Iterator[Check | SkippedObject]:
-    own = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
+def _translate_group(
+    group_origin: str, group: SourceObject, job: _Job, modules: Mapping[str, SourceObject]
+) -> Iterator[Check | SkippedObject]:
+    group_labels = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
     targets = group.get("targets")
     for target in targets if isinstance(targets, list) else ():
-        origin = f"{place}: {target if isinstance(target, str) else '(not a text)'}"
+        origin = f"{group_origin}: {target if isinstance(target, str) else '(not text)'}"
         try:
-            yield _target(origin, target, own, job, modules)
+            yield _target(origin, target, group_labels, job, modules)
         except UnreadableValue as error:
             yield SkippedObject(origin=origin, reason=str(error), error=True)
 
 
 def _target(
-    origin: str, target: object, own: Mapping[str, str], job: _Job, modules: Mapping[str, Item]
+    origin: str, target: object, group_labels: Mapping[str, str], job: _Job, modules: Mapping[str, SourceObject]
 ) -> Check | SkippedObject:
     if not isinstance(target, str):
-        raise UnreadableValue("The target is not a text such as mail.example.com:25.")
-    before = {"__address__": target, "job": job.name, "__param_module": job.module, **own}
+        raise UnreadableValue("The target is not text such as mail.example.com:25.")
+    source_labels = {"__address__": target, "job": job.name, "__param_module": job.module, **group_labels}
     if job.target:
-        before["__param_target"] = job.target
-    labels = relabel(before, job.rules)
+        source_labels["__param_target"] = job.target
+    labels = relabel(source_labels, job.rules)
     if labels is None:
-        return SkippedObject(origin=origin, reason="A relabelling rule of its job drops it.")
+        return SkippedObject(origin=origin, reason="A relabelling rule of the job drops the target.")
     probed = labels.get("__param_target") or target
     if re.match(r"https?://", probed, re.IGNORECASE):
-        return SkippedObject(origin=origin, reason="It is a web address.")
+        return SkippedObject(origin=origin, reason="The target is a web address.")
     module_name = labels.get("__param_module", "")
     module = module_named(module_name, modules.get(module_name))
     if module.not_mail:
@@ -218,48 +224,48 @@ def _target(
         interval_seconds=job.interval,
         timeout_seconds=module.timeout or job.timeout,
         tls=module.tls,
-        tags=tuple(f"{key}={value}" for key, value in own.items() if not key.startswith("__")),
+        tags=tuple(f"{key}={value}" for key, value in group_labels.items() if not key.startswith("__")),
         has_login=module.has_login or address.has_login,
-        changes=(*job.changes, *_about(module, module_name)),
+        changes=(*job.changes, *_module_changes(module, module_name)),
     )
 
 
-def _about(module: Module, name: str) -> tuple[str, ...]:
-    if module.known or not name:
+def _module_changes(module: Module, name: str) -> tuple[str, ...]:
+    if module.is_defined or not name:
         return ()
-    return (f"The module {name} is not in these files; its timeout and TLS are not taken over.",)
+    return (f"The module {name} is not in these files; its timeout and TLS settings are not imported.",)
 
 
 def _root(document: Document) -> object:
-    return document.json() if document.kind == "json" else document.yaml()
+    return document.json() if document.format == "json" else document.yaml()
 
 
 def _is_list(root: object) -> TypeGuard[list[object]]:
-    """Tell a list of targets, as file_sd reads it."""
-    return isinstance(root, list) and bool(root) and all(isinstance(at(group, "targets"), list) for group in root)
+    """Whether this is a list of targets in the file_sd format."""
+    return isinstance(root, list) and bool(root) and all(isinstance(lookup(group, "targets"), list) for group in root)
 
 
-def _resources(root: object) -> Iterator[Item]:
-    """The Probe resources of a file, also of several documents or a List."""
+def _resources(root: object) -> Iterator[SourceObject]:
+    """Yield the Probe resources of a file, including those in several YAML documents or in a List."""
     for item in root if isinstance(root, list) else [root]:
-        for resource in (item, *_items(at(item, "items"))):
-            if at(resource, "kind") == "Probe" and isinstance(resource, Mapping):
+        for resource in (item, *_items(lookup(item, "items"))):
+            if lookup(resource, "kind") == "Probe" and isinstance(resource, Mapping):
                 yield resource
 
 
-def _seconds(own: object, general: object, default: float) -> float:
-    for value in (own, general):
+def _seconds(job_value: object, global_value: object, default: float) -> float:
+    for value in (job_value, global_value):
         seconds = prometheus_seconds(value) if isinstance(value, str) else None
         if seconds:
             return seconds
     return default
 
 
-def _items(value: object) -> list[Item]:
+def _items(value: object) -> list[SourceObject]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _mapping(value: object) -> Item:
+def _mapping(value: object) -> SourceObject:
     return value if isinstance(value, Mapping) else {}
 
 

@@ -1,4 +1,7 @@
-"""Modules of the blackbox exporter: a module's name and body go in, what it tests comes out."""
+"""Determines what a module of the blackbox exporter tests.
+
+In: the name and body of a module. Out: its type, TLS mode, timeout and login.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from dataclasses import dataclass
 
 from bulkload.migration.checks import Tls
 from bulkload.migration.durations import prometheus_seconds
-from bulkload.migration.parsing import Item, at
+from bulkload.migration.parsing import SourceObject, lookup
 
-_NAMES_MAIL = re.compile(r"(?:^|[^a-z])(smtp|submission|imap|pop)", re.IGNORECASE)
-_NAMES_OTHER = re.compile(r"^(?:https?|icmp|ping|dns|grpc|ssh)(?:$|[^a-z])", re.IGNORECASE)
+_MAIL_NAME = re.compile(r"(?:^|[^a-z])(smtp|submission|imap|pop)", re.IGNORECASE)
+_OTHER_NAME = re.compile(r"^(?:https?|icmp|ping|dns|grpc|ssh)(?:$|[^a-z])", re.IGNORECASE)
 _BANNERS = (
     ("smtp", re.compile(r"220")),
     ("pop", re.compile(r"\+OK")),
@@ -22,45 +25,45 @@ _LOGIN = re.compile(r"\b(?:AUTH|LOGIN|AUTHENTICATE|USER|PASS)\s", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """What is known of a module."""
+    """The settings of a module that matter for a check."""
 
-    type: str | None = None  # None: the port decides
+    type: str | None = None  # None: the port determines it
     tls: Tls = "unknown"
     timeout: float | None = None  # seconds
     has_login: bool = False
-    not_mail: str = ""  # a sentence, for modules that test something else
-    known: bool = True  # False: only its name is
+    not_mail: str = ""  # a sentence if the module tests something else
+    is_defined: bool = True  # False: only its name is known
 
 
-def module_named(name: str, body: Item | None) -> Module:
-    """Read a module; without its body, its name has to do."""
-    named = _NAMES_MAIL.search(name)
-    kind = {"submission": "smtp"}.get(named[1].lower(), named[1].lower()) if named else None
+def module_named(name: str, body: SourceObject | None) -> Module:
+    """Read a module; without a body, only its name is used."""
+    match = _MAIL_NAME.search(name)
+    mail_type = {"submission": "smtp"}.get(match[1].lower(), match[1].lower()) if match else None
     if body is None:
-        other = f"The module {name} is no test of a mail port." if _NAMES_OTHER.match(name) else ""
-        return Module(type=kind, not_mail=other, known=False)
+        not_mail = f"The module {name} does not test a mail port." if _OTHER_NAME.match(name) else ""
+        return Module(type=mail_type, not_mail=not_mail, is_defined=False)
     prober = body.get("prober")
     if prober != "tcp":
-        return Module(not_mail=f"The module {name} tests with {prober}, not with a TCP connection.")
+        return Module(not_mail=f"The module {name} uses the prober {prober}, not tcp.")
     steps = list(_steps(body))
-    if kind is None:
+    if mail_type is None:
         expected = next((text for step in steps if isinstance(text := step.get("expect"), str)), "")
-        kind = next((banner for banner, sign in _BANNERS if sign.search(expected)), None)
+        mail_type = next((banner_type for banner_type, pattern in _BANNERS if pattern.search(expected)), None)
     tls: Tls = "unknown"
     if any(step.get("starttls") is True for step in steps):
         tls = "starttls"
-    elif at(body, "tcp.tls") is True:
+    elif lookup(body, "tcp.tls") is True:
         tls = "implicit"
     timeout = body.get("timeout")
     return Module(
-        type=kind,
+        type=mail_type,
         tls=tls,
         timeout=prometheus_seconds(timeout) if isinstance(timeout, str) else None,
         has_login=any(isinstance(text := step.get("send"), str) and _LOGIN.search(text) for step in steps),
     )
 
 
-def _steps(body: Item) -> Iterator[Item]:
-    steps = at(body, "tcp.query_response")
+def _steps(body: SourceObject) -> Iterator[SourceObject]:
+    steps = lookup(body, "tcp.query_response")
     if isinstance(steps, list):
         yield from (step for step in steps if isinstance(step, dict))

@@ -1,20 +1,23 @@
-"""Prometheus relabelling: the labels of a target and its rules go in, the labels it is scraped with come out."""
+"""Applies Prometheus relabelling rules.
+
+In: the labels of a target and the rules of its job. Out: the labels after relabelling.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkload.migration.parsing import Item, UnreadableValue
+from bulkload.migration.parsing import SourceObject, UnreadableValue
 
 MAX_RULES = 100  # of one job
-MAX_LABEL_CHARS = 255  # of a value that a pattern is tried on
-MAX_PATTERN_REPEATS = 3  # more of them can keep a regular expression busy for hours
+MAX_LABEL_CHARS = 255  # of a value that a pattern is matched against
+MAX_PATTERN_REPEATS = 3  # more can make a regular expression run for hours
 _REFERENCE = re.compile(r"\$(?:\{(\w+)\}|(\d+)|\$)")
 
 
-def relabel(labels: Mapping[str, str], rules: Sequence[Item]) -> dict[str, str] | None:
-    """Apply the rules in their order; None when one of them drops the target."""
+def relabel(labels: Mapping[str, str], rules: Sequence[SourceObject]) -> dict[str, str] | None:
+    """Return the labels after all rules, or None if a rule drops the target."""
     result = dict(labels)
     for rule in rules[:MAX_RULES]:
         action = _text(rule, "action", "replace").lower()
@@ -26,22 +29,22 @@ def relabel(labels: Mapping[str, str], rules: Sequence[Item]) -> dict[str, str] 
             result[target] = value.lower() if action == "lowercase" else value.upper()
             continue
         if action not in ("replace", "keep", "drop"):
-            continue  # the others touch label names only, not the target
-        found = _pattern(_text(rule, "regex", "(.*)")).fullmatch(value[:MAX_LABEL_CHARS])
-        if (action == "keep" and not found) or (action == "drop" and found):
+            continue  # other actions change only label names, not the target
+        match = _pattern(_text(rule, "regex", "(.*)")).fullmatch(value[:MAX_LABEL_CHARS])
+        if (action == "keep" and not match) or (action == "drop" and match):
             return None
-        if action == "replace" and found:
-            result[target] = _expanded(_text(rule, "replacement", "$1"), found)
+        if action == "replace" and match:
+            result[target] = _expand(_text(rule, "replacement", "$1"), match)
     return result
 
 
-def _expanded(template: str, found: re.Match[str]) -> str:
+def _expand(template: str, match: re.Match[str]) -> str:
     def value(reference: re.Match[str]) -> str:
         key = reference[1] or reference[2]
         if key is None:
             return "$"
         try:
-            return found[int(key) if key.isdecimal() else key] or ""
+            return match[int(key) if key.isdecimal() else key] or ""
         except (IndexError, ValueError):
             return ""
 
@@ -49,15 +52,17 @@ def _expanded(template: str, found: re.Match[str]) -> str:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """A regular expression, refused when matching it might never end."""
+    """Compile a regular expression. Raises `UnreadableValue` if matching it may take too long."""
     if len(re.findall(r"[*+?{]", text)) > MAX_PATTERN_REPEATS or re.search(r"[*+}]\)[*+{]", text):
-        raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is too complicated to be worked out safely.")
+        raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is too complex to be evaluated safely.")
     try:
         return re.compile(text, re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UnreadableValue(f"The relabelling pattern {text[:60]!r} is not understood.") from error
+        raise UnreadableValue(
+            f"The relabelling pattern {text[:60]!r} is not a supported regular expression."
+        ) from error
 
 
-def _text(rule: Item, key: str, default: str) -> str:
+def _text(rule: SourceObject, key: str, default: str) -> str:
     value = rule.get(key)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else default
