@@ -68,7 +68,7 @@ MIN_HIDDEN_PASSWORD = 8  # characters; a shorter password may be a word that a r
 log = logging.getLogger(__name__)
 
 
-class Created(NamedTuple):
+class CreatedMonitor(NamedTuple):
     """A new monitor."""
 
     monitor_id: str
@@ -145,7 +145,7 @@ class Api:
     ) -> None:
         await self._session.close()
 
-    async def create(self, monitor_type: str, body: bytes, get_ready: Callable[[], Awaitable[None]]) -> Created:
+    async def create(self, monitor_type: str, body: bytes, get_ready: Callable[[], Awaitable[None]]) -> CreatedMonitor:
         """Create one monitor with exactly one request (`POST /monitors/<type>`, HTTP 200 with `{"id": "123456"}`).
 
         `get_ready` is awaited immediately before the request is sent. Raises an `ApiError` whose class says what is
@@ -168,7 +168,7 @@ class Api:
         monitor_id = content.get("id") if isinstance(content, dict) else None
         if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
             raise InDoubt(f"HTTP {response.status} without a monitor ID: {snippet(response)}", sent_at=latest)
-        return Created(str(monitor_id), earliest)
+        return CreatedMonitor(str(monitor_id), earliest)
 
     async def list_mail_monitors(self) -> list[dict[str, Any]]:
         """All mail monitors of the account, as the API shows them (`GET /monitors?type=…`).

@@ -17,8 +17,8 @@ WINDOW = 1.0  # seconds of --rate-limit, if it names none
 
 def _help() -> str:
     faults = [f"  {name:<17} {kind.about}" for name, kind in KINDS.items()]
-    ways = [f"  {written(name):<17} {way.about}" for name, way in DISPLAY_RULES.items()]
-    return "\b\nFaults:\n" + "\n".join(faults) + "\n\n\b\nWays to show monitors:\n" + "\n".join(ways)
+    rules = [f"  {written(name):<17} {rule.about}" for name, rule in DISPLAY_RULES.items()]
+    return "\b\nFaults:\n" + "\n".join(faults) + "\n\n\b\nDisplay rules:\n" + "\n".join(rules)
 
 
 @click.command(epilog=_help())
@@ -52,7 +52,9 @@ def _help() -> str:
 @click.option("--retry-after", type=click.Choice(["seconds", "date", "none"]), default="seconds", show_default=True)
 @click.option("--visible-after", type=float, default=0.0, metavar="S", help="New monitors are listed S seconds late.")
 @click.option("--fault", "rules", multiple=True, metavar="[OP:]NAME[=P|@N,N|/N]", help="See below. Repeatable.")
-@click.option("--show", "shows", multiple=True, metavar="WAY", help="Show monitors this way, see below. Repeatable.")
+@click.option(
+    "--show", "shows", multiple=True, metavar="RULE", help="Display monitors by this rule, see below. Repeatable."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the faults' chance.")
 @click.option("--faults", "file", type=click.Path(path_type=Path), help="A whole fault schedule, as JSON.")
 def sandbox(**given: Any) -> int:

@@ -1,9 +1,7 @@
-"""One monitor as it is to be, checked whole.
+"""The validated configuration of one monitor.
 
-in: native values (or the listing of an account)    out: `MonitorConfig` with the JSON body of its create request
-
-Ranges and lengths are declared on the model; what fields demand of each other is in `conflicts`, what is allowed
-but worth a second look in `cautions`.
+In: Python values. Out: `MonitorConfig` with the JSON body of its create request. The model declares ranges and lengths;
+`conflicts` checks rules between fields, and `cautions` reports valid values that are probably mistakes.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Problem(NamedTuple):
-    """What is wrong between fields, blamed on one of them."""
+    """A problem between fields, reported on one of them."""
 
     field: str
     reason: str
@@ -36,7 +34,7 @@ class Problem(NamedTuple):
 
 
 class MonitorConfig(BaseModel):
-    """One mail monitor; None is "not given", so AlertSite's own default holds."""
+    """One mail monitor; a field that is None is not sent, so AlertSite uses its default."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -65,7 +63,7 @@ class MonitorConfig(BaseModel):
     note: Annotated[str, Field(max_length=LONGEST_NOTE)] | None = None
     custom_properties: tuple[tuple[Id, Id], ...] | None = None
     allow_internal_testing: bool | None = None
-    api: dict[str, Any] | None = None  # sent as they are: the published field list is incomplete
+    api: dict[str, Any] | None = None  # sent unchanged: the published field list is incomplete
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -75,17 +73,19 @@ class MonitorConfig(BaseModel):
 
     @property
     def key(self) -> str:
-        """What this monitor shares with every other that is the same: see `identity`."""
+        """The identity key, which equal monitors share: see `identity`."""
         return monitor_key(self.type, self.__dict__)
 
     def body(self) -> dict[str, object]:
-        """Return the body of the create request: what was given, in JSON's own types."""
+        """The body of the create request: the fields that are set, in JSON types."""
         values = self.__dict__
         body: dict[str, object] = {field: value for field in _BODY_FIELDS if (value := values[field]) is not None}
         if self.locations is not None:
             body["locations"] = [{"id": location} for location in self.locations]
         if self.custom_properties is not None:
-            body["custom_properties"] = [{"id": number, "value_id": value} for number, value in self.custom_properties]
+            body["custom_properties"] = [
+                {"id": property_id, "value_id": value} for property_id, value in self.custom_properties
+            ]
         if self.api:
             body |= self.api
         return body
@@ -93,32 +93,38 @@ class MonitorConfig(BaseModel):
 
 _BODY_FIELDS = tuple(field for field in MonitorConfig.model_fields if field not in ("type", "api"))
 _REQUIRED = {
-    kind: tuple(f.name for f in FIELDS.values() if f.required and f.types != MONITOR_TYPES and kind in f.types)
-    for kind in MONITOR_TYPES
+    monitor_type: tuple(
+        f.name for f in FIELDS.values() if f.required and f.types != MONITOR_TYPES and monitor_type in f.types
+    )
+    for monitor_type in MONITOR_TYPES
 }
-_FOREIGN = {kind: tuple(f.name for f in FIELDS.values() if kind not in f.types) for kind in MONITOR_TYPES}
+_NOT_ALLOWED = {
+    monitor_type: tuple(f.name for f in FIELDS.values() if monitor_type not in f.types)
+    for monitor_type in MONITOR_TYPES
+}
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
 _INVISIBLE = ("Cf",)  # Unicode category of zero-width and direction characters
 _ALERTSITE_PLAN = "UBM - A/A"
 
 
 def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Name what the fields demand of each other and do not get; values that are wrong in themselves are left out."""
-    kind = values.get("type")
+    """Yield the rules between fields that are not met; `values` has only fields that are valid on their own."""
+    monitor_type = values.get("type")
     get = values.get
-    if kind is not None:
-        for field in _REQUIRED[kind]:
+    if monitor_type is not None:
+        for field in _REQUIRED[monitor_type]:
             if get(field) is None:
-                yield Problem(field, "missing", f"{field} is missing; {_short(kind)} monitors need it.")
-        for field in _FOREIGN[kind]:
+                yield Problem(field, "missing", f"{field} is missing; {_short(monitor_type)} monitors need it.")
+        for field in _NOT_ALLOWED[monitor_type]:
             if get(field) is not None:
-                yield Problem(field, "type", f"{field} is given; {_short(kind)} monitors have none.")
+                message = f"{field} is set; {_short(monitor_type)} monitors do not have this field, so remove it."
+                yield Problem(field, "type", message)
         timeout, interval = get("timeout"), get("interval")
-        if kind == ROUND_TRIP and timeout and interval and interval * 60 <= timeout:
+        if monitor_type == ROUND_TRIP and timeout and interval and interval * 60 <= timeout:
             yield Problem(
                 "timeout",
                 "interval",
-                f"timeout is {timeout} seconds and interval {interval} min; the interval must be longer.",
+                f"timeout is {timeout} seconds and interval is {interval} min; the interval must be longer.",
             )
     locations = get("locations")
     if locations:
@@ -128,7 +134,7 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 "home_location",
                 "not_listed",
-                f"home_location is {home}; it must be one of the locations, here {listed}.",
+                f"home_location is {home}; it must be one of the locations: {listed}.",
             )
         if count is not None and count > len(locations):
             yield Problem(
@@ -139,22 +145,22 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def cautions(config: MonitorConfig) -> Iterator[Problem]:
-    """Name what is allowed but probably not meant."""
+    """Yield a problem for each valid value that is probably a mistake."""
     if config.port is not None and config.port not in USUAL_PORTS[config.type]:
-        for kind, ports in USUAL_PORTS.items():
+        for other_type, ports in USUAL_PORTS.items():
             if config.port in ports:
                 yield Problem(
                     "port",
                     "other_type",
-                    f"port is {config.port}, which belongs to {_short(kind)}; {_short(config.type)} "
-                    f"usually has {_either(USUAL_PORTS[config.type])}.",
+                    f"port is {config.port}, which is usual for {_short(other_type)}; {_short(config.type)} "
+                    f"usually uses {_either(USUAL_PORTS[config.type])}.",
                 )
     if config.hostname is not None and is_private(config.hostname):
         yield _private("hostname", config.hostname)
     if config.type == ROUND_TRIP:
         yield from _round_trip_cautions(config)
     if not config.name.isascii():
-        yield from _odd_letters(config.name)
+        yield from _name_cautions(config.name)
     if config.billing_plancode != _ALERTSITE_PLAN and re.sub(r"\s", "", config.billing_plancode) == "UBM-A/A":
         yield Problem(
             "billing_plancode",
@@ -162,9 +168,11 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
             f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
         )
     if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
-        yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite asks for two locations or more with it.")
+        yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite requires at least two locations for it.")
     if config.mode == "Primary" and config.rotate_locations:
-        yield Problem("rotate_locations", "mode", "rotate_locations is yes; AlertSite does not rotate in mode Primary.")
+        yield Problem(
+            "rotate_locations", "mode", "rotate_locations is yes; in mode Primary, AlertSite does not rotate."
+        )
 
 
 def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:
@@ -179,20 +187,22 @@ def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:
 
 
 def _private(field: str, host: str) -> Problem:
-    return Problem(field, "private", f"{field} is {host}; only private monitoring locations can reach such a host.")
+    return Problem(field, "private", f"{field} is {host}; only private monitoring locations can reach this host.")
 
 
-def _odd_letters(name: str) -> Iterator[Problem]:
+def _name_cautions(name: str) -> Iterator[Problem]:
     hidden = sorted({c for c in name if unicodedata.category(c) in _INVISIBLE})
     if hidden:
         listed = ", ".join(f"U+{ord(c):04X}" for c in hidden[:5])
-        yield Problem("name", "invisible", f"name has invisible characters ({listed}); they make equal names differ.")
+        yield Problem(
+            "name", "invisible", f"name has invisible characters ({listed}); names that look the same may differ."
+        )
     if "\N{REPLACEMENT CHARACTER}" in name:
-        yield Problem("name", "damaged", "name has the sign of a letter lost in conversion (U+FFFD); look at the file.")
+        yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
 
 
-def _short(kind: str) -> str:
-    return kind.removeprefix("email-")
+def _short(monitor_type: str) -> str:
+    return monitor_type.removeprefix("email-")
 
 
 def _either(ports: frozenset[int]) -> str:

@@ -1,6 +1,7 @@
-"""The one table of input columns: what they are called and what they may hold.
+"""The table of input columns, with their names, rules and limits.
 
-Checking, the template, the messages and the documentation are all made from it.
+In: nothing. Out: `FIELDS` by name and `ALIASES` by normalised header. Validation, the template, the messages and the
+documentation use it.
 """
 
 from __future__ import annotations
@@ -12,41 +13,41 @@ from typing import Literal
 from bulkload.monitors.result_columns import normalise
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, MONITOR_TYPES, ROUND_TRIP, SERVER_TYPES
 
-Kind = Literal["choice", "text", "host", "number", "switch", "list", "address"]
+CellType = Literal["choice", "text", "host", "number", "switch", "list", "address"]
 
 PORTS = (LOWEST_PORT, HIGHEST_PORT)
 INTERVALS = (1, 1440)  # minutes
 TIMEOUTS = (1, 300)  # seconds
 LONGEST_NAME = 255  # characters; AlertSite publishes no limit
 LONGEST_NOTE = 255  # characters, the limit of AlertSite's own pages
-LONGEST_ALERT_NOTE = 1000  # characters; AlertSite cuts longer ones without notice
+LONGEST_ALERT_NOTE = 1000  # characters; AlertSite truncates longer ones silently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One input column; `rule` completes the sentence "port is 99999; …"."""
+    """One input column; `rule` is the second half of the message "port is 99999; …"."""
 
     name: str
-    kind: Kind
+    cell_type: CellType
     rule: str
     help: str
     example: str
     types: tuple[str, ...] = MONITOR_TYPES
     required: bool = False  # for the types it belongs to
     choices: tuple[str, ...] = ()
-    bounds: tuple[int, int] | None = None  # of a number: the lowest and the highest
-    longest: int | None = None  # of a text: characters
+    bounds: tuple[int, int] | None = None  # lowest and highest number
+    longest: int | None = None  # characters of a text
     aliases: tuple[str, ...] = ()
 
 
 MODES = ("Primary", "Global Notify", "Global Verify", "Round Robin", "SLA (MultiPOP)")
-_SWITCH_RULE = "allowed are true/false, yes/no, y/n, on/off, 1/0 and enabled/disabled"
+_SWITCH_RULE = "use true/false, yes/no, y/n, on/off, 1/0 or enabled/disabled"
 
 
 def _switch(name: str, help: str, *aliases: str, example: str = "yes", types: tuple[str, ...] = MONITOR_TYPES) -> Field:
     return Field(
         name=name,
-        kind="switch",
+        cell_type="switch",
         rule=_SWITCH_RULE,
         help=help,
         example=example,
@@ -59,31 +60,31 @@ def _switch(name: str, help: str, *aliases: str, example: str = "yes", types: tu
 _TABLE = (
     Field(
         name="type",
-        kind="choice",
+        cell_type="choice",
         required=True,
-        rule="a type is imap, pop, smtp or round-trip, or imaps, pop3s, smtps or submission to set the port too",
-        help="What to check. imaps, pop3s, smtps and submission also set port 993, 995, 465 and 587.",
+        rule="use imap, pop, smtp, round-trip, imaps, pop3s, smtps or submission; the last four also set the port",
+        help="The protocol to check. imaps, pop3s, smtps and submission also set the port to 993, 995, 465 and 587.",
         example="imap",
         choices=("imap", "imaps", "pop", "pop3s", "smtp", "smtps", "submission", "round-trip"),
         aliases=("protocol", "service", "service type", "monitor type", "check type"),
     ),
     Field(
         name="name",
-        kind="text",
+        cell_type="text",
         required=True,
         rule=f"a name has 1 to {LONGEST_NAME} characters and no control characters",
         longest=LONGEST_NAME,
-        help="What the monitor is called in AlertSite.",
+        help="The name of the monitor in AlertSite.",
         example="Example IMAP",
         aliases=("monitor name", "monitor", "display name", "friendly name", "title", "label"),
     ),
     Field(
         name="hostname",
-        kind="host",
+        cell_type="host",
         required=True,
         types=SERVER_TYPES,
-        rule="a host name is labels of letters, digits and dashes separated by dots, such as mail.example.com",
-        help="The mail server: a bare host name or an IPv4 address. host:993 and imaps://host:993 work too.",
+        rule="a host name has parts of letters, digits and hyphens, separated by dots, such as mail.example.com",
+        help="The mail server: a host name or an IPv4 address. host:993 and imaps://host:993 work too.",
         example="imap.example.com",
         aliases=(
             *("host", "server", "server name", "server address", "host address"),
@@ -92,26 +93,26 @@ _TABLE = (
     ),
     Field(
         name="port",
-        kind="number",
+        cell_type="number",
         types=SERVER_TYPES,
         rule="a port is a whole number from {} to {}".format(*PORTS),
         bounds=PORTS,
-        help="Left empty, the type decides: imap 143, pop 110, smtp 25, imaps 993, pop3s 995, smtps 465.",
+        help="If empty, the type sets the port: imap 143, pop 110, smtp 25, imaps 993, pop3s 995, smtps 465.",
         example="993",
         aliases=("port number", "tcp port", "server port"),
     ),
     Field(
         name="billing_plancode",
-        kind="text",
+        cell_type="text",
         required=True,
-        rule="a plan code is written as AlertSite spells it, such as UBM - A/A, without the counts behind it",
-        help="The plan that pays for the monitor, spelled as in AlertSite. --set fills it for a whole file.",
+        rule="a plan code is spelled as in AlertSite, such as UBM - A/A, without the counts after it",
+        help="The plan that the monitor is billed to, spelled as in AlertSite. --set fills it in for a whole file.",
         example="UBM - A/A",
         aliases=("plan", "plan code", "billing plan"),
     ),
     Field(
         name="interval",
-        kind="number",
+        cell_type="number",
         rule="an interval is a whole number of minutes from {} to {}".format(*INTERVALS),
         bounds=INTERVALS,
         help="Minutes between two checks.",
@@ -123,10 +124,10 @@ _TABLE = (
     ),
     Field(
         name="timeout",
-        kind="number",
+        cell_type="number",
         rule="a timeout is a whole number of seconds from {} to {}".format(*TIMEOUTS),
         bounds=TIMEOUTS,
-        help="Seconds until a check counts as failed. For round-trip it is shorter than the interval.",
+        help="Seconds until a check counts as failed. For round-trip it must be shorter than the interval.",
         example="30",
         aliases=("timeout seconds", "timeout sec", "timeout in seconds", "timeout s"),
     ),
@@ -134,41 +135,46 @@ _TABLE = (
     _switch("notify_on_error", "Whether availability alerts are sent.", "notify", "send alerts", "alerts"),
     Field(
         name="mode",
-        kind="choice",
+        cell_type="choice",
         rule=f"a mode is {', '.join(MODES[:-1])} or {MODES[-1]}",
-        help="How the locations share the checks.",
+        help="How checks are distributed over the locations.",
         example="Global Verify",
         choices=MODES,
         aliases=("monitoring mode",),
     ),
     Field(
         name="locations",
-        kind="list",
+        cell_type="list",
         rule="locations are location numbers separated by semicolons, such as 10;20",
-        help="Numbers of the monitoring locations, separated by semicolons. Left empty: the account's default.",
+        help="Numbers of the monitoring locations, separated by semicolons. If empty: the account's default.",
         example="10;20",
         aliases=("location", "location ids", "location id", "monitoring locations"),
     ),
     Field(
         name="home_location",
-        kind="number",
+        cell_type="number",
         rule="a home location is the number of one location",
         help="Number of the primary location; it must be one of the locations.",
         example="10",
         aliases=("primary location",),
     ),
-    _switch("rotate_locations", "Whether each run uses a changing part of the locations.", "rotate", example="no"),
+    _switch(
+        "rotate_locations",
+        "Whether the locations take turns instead of all checking each time.",
+        "rotate",
+        example="no",
+    ),
     Field(
         name="monitor_location_count",
-        kind="number",
+        cell_type="number",
         rule="a location count is a whole number from 1 up to the number of locations",
-        help="How many locations a run uses when they rotate.",
+        help="How many locations check each time when they rotate.",
         example="1",
         aliases=("location count", "locations per run"),
     ),
     _switch(
         "retry_on_failure",
-        "Whether a failure is tried again before it counts.",
+        "Whether a failed check is retried before it counts as failed.",
         "retry",
         "local retry",
         "enable local retry",
@@ -176,13 +182,13 @@ _TABLE = (
     _switch("traceroute_on_error", "Whether a failure is followed by a traceroute.", "traceroute", example="no"),
     _switch(
         "resolve_dns",
-        "Whether the host name is looked up on each check; no connects to the address in ipv4.",
+        "Whether the host name is resolved on each check; if no, checks connect to the address in ipv4.",
         "resolve",
         types=SERVER_TYPES,
     ),
     Field(
         name="ipv4",
-        kind="address",
+        cell_type="address",
         types=SERVER_TYPES,
         rule="an IPv4 address is four numbers from 0 to 255, such as 192.0.2.10",
         help="The server's IPv4 address, used when resolve_dns is no.",
@@ -191,7 +197,7 @@ _TABLE = (
     ),
     Field(
         name="smtp_hostname",
-        kind="host",
+        cell_type="host",
         required=True,
         types=(ROUND_TRIP,),
         rule="an SMTP server is a host name or smtps://host:465",
@@ -201,7 +207,7 @@ _TABLE = (
     ),
     Field(
         name="pop3_hostname",
-        kind="host",
+        cell_type="host",
         required=True,
         types=(ROUND_TRIP,),
         rule="a POP3 server is a host name or pop3s://host:995",
@@ -214,26 +220,26 @@ _TABLE = (
     ),
     Field(
         name="email",
-        kind="address",
+        cell_type="address",
         required=True,
         types=(ROUND_TRIP,),
         rule="an e-mail address looks like probe@example.com",
-        help="The mailbox that the test message goes to; used for nothing else.",
+        help="The mailbox that receives the test message; it must not be used for anything else.",
         example="probe@example.com",
         aliases=("email address", "mail address", "mailbox", "test mailbox"),
     ),
     Field(
         name="alert_note",
-        kind="text",
+        cell_type="text",
         rule=f"an alert note has at most {LONGEST_ALERT_NOTE} characters and no control characters",
-        help=f"Text that alerts carry, at most {LONGEST_ALERT_NOTE} characters.",
+        help=f"Text included in alerts, at most {LONGEST_ALERT_NOTE} characters.",
         longest=LONGEST_ALERT_NOTE,
         example="Call the mail team",
         aliases=("alert text",),
     ),
     Field(
         name="note",
-        kind="text",
+        cell_type="text",
         rule=f"a note has at most {LONGEST_NOTE} characters and no control characters",
         help=f"Text for the dashboard, at most {LONGEST_NOTE} characters.",
         longest=LONGEST_NOTE,
@@ -242,18 +248,23 @@ _TABLE = (
     ),
     Field(
         name="custom_properties",
-        kind="list",
+        cell_type="list",
         rule="custom properties are pairs of property and value numbers, such as 28=74;30=81",
         help="Pairs of property number and value number, separated by semicolons.",
         example="28=74;30=81",
         aliases=("custom property", "properties"),
     ),
-    _switch("allow_internal_testing", "Whether AlertSite's own QA may test with it.", "allow qa testing", example="no"),
+    _switch(
+        "allow_internal_testing",
+        "Whether AlertSite's QA team may use the monitor for tests.",
+        "allow qa testing",
+        example="no",
+    ),
     Field(
         name="monitor_id",
-        kind="number",
-        rule="a monitor ID is digits only",
-        help="Names an existing monitor outright; comes from a results file or an export.",
+        cell_type="number",
+        rule="a monitor ID consists of digits only",
+        help="The ID of an existing monitor, as in a results file or an export.",
         example="123456",
         aliases=("alertsite id",),
     ),
@@ -265,7 +276,7 @@ ALIASES: Mapping[str, str] = {
     normalise(spelling): field.name for field in _TABLE for spelling in (field.name, *field.aliases)
 }
 
-READ_ONLY = frozenset(  # what the API shows about a monitor and nobody can set
+READ_ONLY = frozenset(  # fields that the API returns but does not accept
     {"id", "type", "access_type", "blackout_ids", "has_performance_alerts", "has_active_performance_alerts"}
     | {"has_sla", "sla_id"}
 )

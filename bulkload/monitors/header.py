@@ -1,7 +1,7 @@
-"""How the header of a file maps to fields, and which of its columns are our own.
+"""Map the columns of a file to fields, and recognise the columns of a results file.
 
-in: the header of a file, with what --map and --set say    out: a `ColumnMapping`, or one InputError naming every
-problem
+In: the header of a file, and the values of --map and --set. Out: a `ColumnMapping`, or one `InputError` that lists
+every problem.
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ API_PREFIX = "api:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMapping:
-    """How the columns of one file are to be read."""
+    """The field of each column of one file."""
 
     header: tuple[str, ...]
     fields: tuple[str | None, ...]  # per column; "api:x" is passed through, None is not sent
     is_results: bool
-    result_columns: Mapping[str, int]  # our own columns in a results file: name → index
-    user_columns: tuple[int, ...]  # indices of everything else
+    result_columns: Mapping[str, int]  # of a results file, the columns that bulkload added: name → index
+    user_columns: tuple[int, ...]  # indices of all other columns
 
 
 _HINTS = {  # by pattern of a normalised header
-    "tls|ssl": 'TLS follows from the type or the port, so write imaps, pop3s or smtps in "type"',
-    "password": "passwords are not sent; keep them out of the file",
-    # to suggest the plain name would be to ask for seconds that are read as minutes
+    "tls|ssl": 'the type or the port sets TLS, so write imaps, pop3s or smtps in "type"',
+    "password": "passwords are not sent; remove the column from the file",
+    # a suggestion of the plain name would lead to seconds that are read as minutes
     ".*(interval|frequency)(in)?(m?s|m?secs?|(milli)?seconds?|h|hrs?|hours?)": (
-        'an interval is minutes, in a column "interval"'
+        'name the column "interval" and write the interval in minutes'
     ),
-    ".*timeout(in)?(ms|msecs?|milliseconds?|m|mins?|minutes?)": 'a timeout is seconds, in a column "timeout"',
+    ".*timeout(in)?(ms|msecs?|milliseconds?|m|mins?|minutes?)": (
+        'name the column "timeout" and write the timeout in seconds'
+    ),
 }
-_NEEDED = ("type", "name", "billing_plancode")
+_REQUIRED = ("type", "name", "billing_plancode")
 _HOST_FIELDS = ("hostname", "smtp_hostname")
 
 
 def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Mapping[str, str] | None = None) -> bool:
-    """Tell whether a row of cells is a header: it names type, name and a host, apart from the given fields."""
+    """True if a row of cells is a header: together with the given fields, it has type, name and a host."""
     renamed = {normalise(column): target for column, target in (mapping or {}).items()}
     named = {_field_of(cell, renamed) for cell in cells} - {None}
     known = named | _fields_of(given)
@@ -66,31 +68,32 @@ def map_header(
     renamed = _renamed(header, names, mapping or {}, problems)
 
     prefix = results_prefix(header)
-    ours: dict[str, int] = {}
+    result_columns: dict[str, int] = {}
     if prefix is not None:
-        # ours stand behind the user's, so of two equal names the last one is ours
+        # they come after the user's columns, so of two equal names the last one is meant
         last = {name: index for index, name in enumerate(names) if name not in renamed}
         spelled = {column: normalise(prefix + column) for column in RESULT_COLUMNS}
-        ours = {column: last[name] for column, name in spelled.items() if name in last}
+        result_columns = {column: last[name] for column, name in spelled.items() if name in last}
 
     fields: list[str | None] = []
-    taken: dict[str, int] = {}
+    index_of: dict[str, int] = {}
     for index, (cell, name) in enumerate(zip(header, names, strict=True)):
-        field = None if index in ours.values() else _field_of(cell, renamed)
+        field = None if index in result_columns.values() else _field_of(cell, renamed)
         if field is None:
-            if name and index not in ours.values() and not ignore_unknown:
+            if name and index not in result_columns.values() and not ignore_unknown:
                 problems.append(_unknown(header, index))
         elif reason := not_passed_through(field):
             problems.append(f"{_place(header, index)} {reason}.")
-        elif field in taken:
+        elif field in index_of:
             problems.append(
-                f"{_place(header, taken[field])} and {_place(header, index)} both mean {field}; one is allowed."
+                f"{_place(header, index_of[field])} and {_place(header, index)} both mean {field};"
+                " only one of them is allowed."
             )
         else:
-            taken[field] = index
+            index_of[field] = index
         fields.append(field)
 
-    problems.extend(_missing({*taken, *_fields_of(given)}))
+    problems.extend(_missing({*index_of, *_fields_of(given)}))
     if problems:
         lead = "The header has a problem:" if len(problems) == 1 else f"The header has {len(problems)} problems:"
         raise InputError("\n  ".join([lead, *problems]))
@@ -98,28 +101,28 @@ def map_header(
         header=header,
         fields=tuple(fields),
         is_results=prefix is not None,
-        result_columns=ours,
-        user_columns=tuple(index for index in range(len(header)) if index not in ours.values()),
+        result_columns=result_columns,
+        user_columns=tuple(index for index in range(len(header)) if index not in result_columns.values()),
     )
 
 
 def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """Name the column of each field that a header has, under the name that the API knows the field by."""
+    """The column of each field that a header contains, by the field's name in the API."""
     renamed = {normalise(column): field for column, target in mapping.items() if (field := field_named(target))}
-    found = {_field_of(cell, renamed): cell for cell in header}
-    return {field.removeprefix(API_PREFIX): cell for field, cell in found.items() if field is not None}
+    columns = {_field_of(cell, renamed): cell for cell in header}
+    return {field.removeprefix(API_PREFIX): cell for field, cell in columns.items() if field is not None}
 
 
 def field_named(text: str) -> str | None:
-    """Read a field as people write it: a name, a published alias, or api:anything."""
+    """The field that a text names: by its name, an alias, or as api:anything; None if there is none."""
     text = text.strip()
     if text[: len(API_PREFIX)].casefold() == API_PREFIX:
-        return API_PREFIX + text[len(API_PREFIX) :].strip()  # the API's own names keep their case
+        return API_PREFIX + text[len(API_PREFIX) :].strip()  # names of API fields are case-sensitive
     return ALIASES.get(normalise(text))
 
 
 def column_letters(index: int) -> str:
-    """Name a column as spreadsheet programs do: A, B, … AA."""
+    """The letters of a column in spreadsheet programs: A, B, … AA."""
     letters = ""
     index += 1
     while index:
@@ -129,7 +132,7 @@ def column_letters(index: int) -> str:
 
 
 def not_passed_through(field: str) -> str | None:
-    """Say why a field may not be passed through as api:field; None if it may, or is none of that kind."""
+    """The reason why an api: field must not be passed through; None if it may be, or if it is not an api: field."""
     if not field.startswith(API_PREFIX):
         return None
     name = normalise(field[len(API_PREFIX) :])
@@ -155,13 +158,14 @@ def _renamed(
     header: Sequence[str], names: Sequence[str], mapping: Mapping[str, str], problems: list[str]
 ) -> dict[str, str]:
     renamed: dict[str, str] = {}
-    for column, wanted in mapping.items():
-        target = field_named(wanted)
+    for column, field_text in mapping.items():
+        target = field_named(field_text)
+        option = f'--map "{column}={field_text}"'
         if target is None:
-            problems.append(f'--map "{column}={wanted}": there is no field "{wanted}"{_suggestion(wanted)}.')
+            problems.append(f'{option}: there is no field "{field_text}"{_suggestion(field_text)}.')
         if not normalise(column) or normalise(column) not in names:
-            found = ", ".join(f'"{cell}"' for cell in header if cell.strip()) or "none"
-            problems.append(f'--map "{column}={wanted}": the file has no column "{column}"; its columns are {found}.')
+            columns = ", ".join(f'"{cell}"' for cell in header if cell.strip()) or "none"
+            problems.append(f'{option}: the file has no column "{column}"; its columns are {columns}.')
         elif target is not None:
             renamed[normalise(column)] = target
     return renamed
@@ -169,15 +173,15 @@ def _renamed(
 
 def _missing(known: Collection[str]) -> list[str]:
     problems = [
-        f'There is no column "{name}", which every row needs{"; --set can fill it" if name != "name" else ""}.'
-        for name in _NEEDED
+        f'The column "{name}" is missing; every row needs it.{" --set can fill it in." if name != "name" else ""}'
+        for name in _REQUIRED
         if name not in known
     ]
     if not any(host in known for host in _HOST_FIELDS):
-        problems.append('There is no column "hostname" (for round-trip: "smtp_hostname"), which every row needs.')
+        problems.append('The column "hostname" (for round-trip: "smtp_hostname") is missing; every row needs it.')
     elif "hostname" not in known:
         problems.extend(
-            f'There is no column "{name}", which round-trip monitors need.'
+            f'The column "{name}" is missing; round-trip monitors need it.'
             for name in ("pop3_hostname", "email")
             if name not in known
         )
@@ -185,8 +189,8 @@ def _missing(known: Collection[str]) -> list[str]:
 
 
 def _unknown(header: Sequence[str], index: int) -> str:
-    advice = _suggestion(header[index])
-    return f"{_place(header, index)} is unknown{advice}; map it with --map, or skip it with --ignore-unknown."
+    suggestion = _suggestion(header[index])
+    return f"{_place(header, index)} is unknown{suggestion}; map it with --map, or skip it with --ignore-unknown."
 
 
 def _suggestion(text: str) -> str:
@@ -196,7 +200,7 @@ def _suggestion(text: str) -> str:
         if re.fullmatch(pattern, normalise(text)):
             return f"; {hint}"
     close = difflib.get_close_matches(normalise(text)[:100], list(ALIASES), n=1, cutoff=0.7)
-    return f', perhaps "{ALIASES[close[0]]}" is meant' if close else ""
+    return f' (did you mean "{ALIASES[close[0]]}"?)' if close else ""
 
 
 def _place(header: Sequence[str], index: int) -> str:

@@ -1,6 +1,6 @@
-"""Host names as people write them: bare, with a port, as imaps://host:993, international.
+"""Parse host cells: a host name or IPv4 address, alone, with a port, or as imaps://host:993; international names too.
 
-in: the text of a host cell    out: a `Host`, or a `CellError` that says what was probably meant
+In: the text of a host cell. Out: a `Host`, or a `CellError` that suggests a correction where it can.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from bulkload.monitors.fields import FIELDS, PORTS
 from bulkload.monitors.values import CellError
 from bulkload.protocols import SCHEMES, SUBMISSION, usual_scheme
 
-LONGEST_HOST = 253  # characters, as DNS has it
-LONGEST_CELL = 1000  # characters; more is no host in any spelling
+LONGEST_HOST = 253  # characters, the limit of DNS
+LONGEST_CELL = 1000  # characters; a longer text is refused without parsing
 
 PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".localdomain", ".localhost", ".home.arpa", ".invalid")
 
@@ -28,7 +28,7 @@ _RULE = FIELDS["hostname"].rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A host cell taken apart; the name is in lower case and A-labels."""
+    """The parts of a host cell; the name is in lower case, with A-labels (xn--…) for international parts."""
 
     name: str
     port: int | None = None
@@ -37,14 +37,14 @@ class Host:
 
     @property
     def endpoint(self) -> str:
-        """The host as round-trip monitors name it: scheme and port only if they were given."""
+        """The host in the form of a round-trip monitor: with scheme and port only if the cell has them."""
         scheme = f"{usual_scheme(self.scheme)}://" if self.scheme else ""
         return f"{scheme}{self.name}{f':{self.port}' if self.port else ''}"
 
 
 @lru_cache(maxsize=4096)
 def parse_host(text: str) -> Host:
-    """Take a host cell apart."""
+    """Split a host cell into its parts. Raises `CellError`."""
     lowered = text.lower()
     if _is_plain(lowered):
         return Host(name=lowered)
@@ -52,12 +52,12 @@ def parse_host(text: str) -> Host:
         raise CellError("length", f"a host name has at most {LONGEST_HOST} characters")
     _refuse_credentials(text)
     scheme, rest = _scheme(text)
-    _refuse_what_is_no_host(rest)
+    _check_form(rest)
     name, colon, port_text = rest.partition(":")
     port = None
     if colon:
         if not re.fullmatch("[0-9]{1,5}", port_text) or not PORTS[0] <= int(port_text) <= PORTS[1]:
-            raise CellError("port", f"a port follows the colon, and {FIELDS['port'].rule}")
+            raise CellError("port", f"after the colon comes a port, and {FIELDS['port'].rule}")
         port = int(port_text)
     name = _canonical(name)
     return Host(name=name, port=port, scheme=scheme, is_ipv4=_DOTTED_DIGITS.fullmatch(name) is not None)
@@ -65,23 +65,23 @@ def parse_host(text: str) -> Host:
 
 @lru_cache(maxsize=1024)
 def parse_endpoint(field: str, text: str) -> Host:
-    """Take apart the SMTP or POP3 server of a round-trip monitor."""
+    """Split the cell of a round-trip monitor's SMTP or POP3 server. Raises `CellError`."""
     host = parse_host(text)
-    wanted = "email-smtp" if field == "smtp_hostname" else "email-pop"
-    if host.scheme is not None and (SCHEMES[host.scheme][0] != wanted or host.scheme == SUBMISSION):
+    server_type = "email-smtp" if field == "smtp_hostname" else "email-pop"
+    if host.scheme is not None and (SCHEMES[host.scheme][0] != server_type or host.scheme == SUBMISSION):
         raise CellError("scheme", FIELDS[field].rule)
     return host
 
 
 def is_private(name: str) -> bool:
-    """Tell whether public monitoring locations cannot reach a host, as far as its name shows."""
+    """True if the name or address shows that public monitoring locations cannot reach the host."""
     if _DOTTED_DIGITS.fullmatch(name):
         return not ipaddress.IPv4Address(name).is_global
     return name.endswith(PRIVATE_SUFFIXES)
 
 
 def is_plain_public_name(text: str) -> bool:
-    """Tell whether a host cell is a host name as it is to be sent, and one that public locations may reach."""
+    """True if a host cell is a public host name that is sent unchanged."""
     return _is_plain(text) and not is_private(text)
 
 
@@ -92,7 +92,7 @@ def _is_plain(name: str) -> bool:
 def _refuse_credentials(text: str) -> None:
     before, at, host = text.rpartition("@")
     if at and ":" in before:
-        raise CellError("credentials", "a host name carries no user name or password", shown=f"***@{host}")
+        raise CellError("credentials", "remove the user name and password from the host name", shown=f"***@{host}")
 
 
 def _scheme(text: str) -> tuple[str | None, str]:
@@ -103,36 +103,36 @@ def _scheme(text: str) -> tuple[str | None, str]:
     if scheme not in SCHEMES:
         if scheme in ("http", "https"):
             bare = re.split("[/?#]", rest)[0]
-            raise CellError("url", "a web address is not a mail server; " + _meant(bare))
-        raise CellError("scheme", f"allowed in front of a host are {', '.join(f'{s}://' for s in SCHEMES)}")
+            raise CellError("url", "a web address is not a mail server; " + _suggestion(bare))
+        raise CellError("scheme", f"a host name may start with {', '.join(f'{s}://' for s in SCHEMES)}")
     return scheme, rest.removesuffix("/")
 
 
-def _refuse_what_is_no_host(rest: str) -> None:
+def _check_form(rest: str) -> None:
+    """Raise the `CellError` of a frequent mistake."""
     parts = [part for part in re.split(r"[,;|\s]+", rest) if part]
     if len(parts) > 1 and sum("." in part.strip(".") for part in parts) > 1:
-        raise CellError("several", "one host per row is allowed; make one row for each")
+        raise CellError("several", "only one host per row is allowed; add one row for each")
     if "@" in rest:
-        raise CellError("email", "this is an e-mail address; write the host name of its mail server")
+        raise CellError("email", "an e-mail address is not a host name; write the host name of its mail server")
     if not parts:
         raise CellError("form", _RULE)
     if len(parts) > 1 or parts[0] != rest:
-        are_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # which nobody meant to be one name
-        raise CellError(
-            "space", "a host name has no spaces or separators; " + _meant("" if are_words else "".join(parts))
-        )
+        has_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # joined, they would not be the intended name
+        suggestion = _suggestion("" if has_words else "".join(parts))
+        raise CellError("space", f"a host name has no spaces or separators; {suggestion}")
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
             raise CellError("ipv6", "IPv6 is not supported; write the host name or the IPv4 address")
-        raise CellError("port", "a host has at most one port; make one row for each")
+        raise CellError("port", "only one port per row is allowed; add one row for each")
     if "*" in rest:
-        raise CellError("wildcard", "a wildcard is no server; make one row for each host")
+        raise CellError("wildcard", "wildcards are not allowed; add one row for each host")
     if cut := re.search(r"[/\\?#]", rest):
-        raise CellError("path", "a host name has no path; " + _meant(rest[: cut.start()]))
+        raise CellError("path", "a host name has no path; " + _suggestion(rest[: cut.start()]))
 
 
 def _canonical(name: str) -> str:
-    """Bring a host name into lower case and A-labels, and refuse what is none."""
+    """Convert a host name to lower case and A-labels, or raise the `CellError` of an invalid one."""
     name = name.removesuffix(".").lower()
     if not name.isascii() or "xn--" in name:
         name = _a_labels(name).lower().removesuffix(".")
@@ -144,11 +144,11 @@ def _canonical(name: str) -> str:
     if len(name) > LONGEST_HOST:
         raise CellError("length", f"a host name has at most {LONGEST_HOST} characters")
     if "_" in name:
-        raise CellError("underscore", "a host name has no underscores; " + _meant(name.replace("_", "-")))
+        raise CellError("underscore", "a host name has no underscores; " + _suggestion(name.replace("_", "-")))
     if _NAME.fullmatch(name):
         return name
     if _SINGLE.fullmatch(name):
-        raise CellError("domain", f"a host name needs its domain, as in {name}.example.com")
+        raise CellError("domain", f"a host name needs a domain, such as {name}.example.com")
     raise CellError("form", _RULE)
 
 
@@ -157,15 +157,15 @@ def _a_labels(name: str) -> str:
 
     try:
         return idna.encode(name, uts46=True).decode("ascii")
-    except UnicodeError:  # idna's own errors are of this kind
-        raise CellError("idn", "it is not a valid international host name") from None
+    except UnicodeError:  # the base class of idna's errors
+        raise CellError("idn", "this is not a valid international host name") from None
 
 
-def _meant(guess: str) -> str:
+def _suggestion(guess: str) -> str:
     guess = guess.lower().rstrip(".")
     if _NAME.fullmatch(guess):
-        return f"probably {guess} is meant"
-    return "write the bare host name, such as mail.example.com"
+        return f"write {guess} if that is the host"
+    return "write only the host name, such as mail.example.com"
 
 
 def _is_ipv6(text: str) -> bool:

@@ -1,9 +1,8 @@
-"""Rows of text to monitors, with everything that is wrong named at once.
+"""Validate rows and turn them into monitors; all issues of a row are reported at once.
 
-in: a `ColumnMapping`, the defaults, and one `RawRow` after the other    out: `Valid` with its `MonitorConfig`, or
-`Invalid`
-
-Cell text becomes native values in `values` and `hosts`; pydantic judges them in `MonitorConfig`; the words are ours.
+In: a `ColumnMapping`, the defaults, and `RawRow`s. Out: for each row, `Valid` with its `MonitorConfig`, or `Invalid`
+with its issues. `values` and `hosts` parse the cells, and `MonitorConfig` validates the values with pydantic; the
+messages are written here.
 """
 
 from __future__ import annotations
@@ -30,27 +29,27 @@ Parser = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valid:
-    """A row that can be sent."""
+    """A row that can be sent, with its warnings."""
 
     row: RawRow
     config: MonitorConfig
     warnings: tuple[Issue, ...] = ()
-    monitor_id: str = ""  # named by a results file or an export
-    earlier: Status | None = None  # what a results file says became of the row
+    monitor_id: str = ""  # from a results file or an export
+    earlier: Status | None = None  # from a results file: the status of the row in its run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invalid:
-    """A row that cannot be sent, with every reason."""
+    """A row that cannot be sent, with all its errors and warnings."""
 
     row: RawRow
     issues: tuple[Issue, ...]
-    monitor_id: str = ""  # named by a results file or an export; as it stands there if it is none
+    monitor_id: str = ""  # from a results file or an export; the unchanged text if that is not a valid ID
 
 
 _TEXT_PARSERS: Mapping[str, Callable[[str, str], object]] = {
-    **{name: values.switch for name, field in FIELDS.items() if field.kind == "switch"},
-    **{name: values.whole_number for name, field in FIELDS.items() if field.kind == "number"},
+    **{name: values.switch for name, field in FIELDS.items() if field.cell_type == "switch"},
+    **{name: values.whole_number for name, field in FIELDS.items() if field.cell_type == "number"},
     "name": values.line,
     "alert_note": values.lines,
     "note": values.lines,
@@ -69,7 +68,7 @@ _PARSERS: Mapping[str, Parser] = {
     "custom_properties": values.custom_properties,
 }
 _ALL_USUAL_PORTS = frozenset().union(*USUAL_PORTS.values())
-_REASONS = {  # pydantic's error type → ours
+_REASONS = {  # pydantic's error type → second part of the issue code
     "greater_than_equal": "range",
     "less_than_equal": "range",
     "string_too_long": "length",
@@ -79,19 +78,19 @@ _REASONS = {  # pydantic's error type → ours
 
 
 class Validator:
-    """Checks the rows of one file; wrong defaults are a UsageError at once, not an issue of every row."""
+    """Checks the rows of one file; invalid defaults raise one UsageError instead of an issue on every row."""
 
-    def __init__(self, layout: ColumnMapping, *, defaults: Mapping[str, str] | None = None) -> None:
-        self._layout = layout
-        self._columns = {field: index for index, field in enumerate(layout.fields) if field is not None}
+    def __init__(self, mapping: ColumnMapping, *, defaults: Mapping[str, str] | None = None) -> None:
+        self._mapping = mapping
+        self._columns = {field: index for index, field in enumerate(mapping.fields) if field is not None}
         self._cells = tuple((index, field, _parser(field)) for field, index in self._columns.items())
-        ours = layout.result_columns
-        read_back = [ours[name] for name in ("monitor_id", "status") if name in ours]
-        self._sent = {layout.header[index]: index for index in (*self._columns.values(), *read_back)}
-        self._headerless = tuple(index for index in layout.user_columns if not layout.header[index].strip())
+        result_columns = mapping.result_columns
+        read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
+        self._used = {mapping.header[index]: index for index in (*self._columns.values(), *read_back)}
+        self._headerless = tuple(index for index in mapping.user_columns if not mapping.header[index].strip())
         parsed = _parse_defaults(defaults or {})
         self._first_defaults = {field: value for field, value in parsed.items() if field in ("type", "hostname")}
-        self._other_defaults = tuple(
+        self._later_defaults = tuple(
             (field, FIELDS[field].types if field in FIELDS else MONITOR_TYPES, value)
             for field, value in parsed.items()
             if field not in self._first_defaults
@@ -99,173 +98,176 @@ class Validator:
         self._has_api = any(field.startswith(API_PREFIX) for field in (*self._columns, *parsed))
 
     def check(self, row: RawRow) -> Valid | Invalid:
-        """Check one row, all columns at once."""
+        """Check all columns of one row."""
         cells = row.cells
-        found: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
         issues: list[Issue] = []
         warnings: list[Issue] = []
         for index, field, parse in self._cells:
             text = cells[index].strip()
             if text:
                 try:
-                    found[field] = parse(text)
+                    parsed[field] = parse(text)
                 except CellError as error:
-                    issues.append(self._wrong(field, text, error))
+                    issues.append(self._cell_issue(field, text, error))
         if row.issues:
             issues = self._with_reader_issues(row, issues, warnings)
-        monitor_id, earlier = self._identity(row, found, issues, warnings)
+        monitor_id, earlier = self._read_result_columns(row, parsed, issues, warnings)
         for index in self._headerless:
             if cells[index].strip():
-                warnings.append(_headerless(index, cells[index]))
+                warnings.append(_headerless_warning(index, cells[index]))
 
-        wanted = self._combine(row, found, issues)
+        fields = self._combine(row, parsed, issues)
         try:
-            config = MonitorConfig.model_validate(wanted)
+            config = MonitorConfig.model_validate(fields)
         except ValidationError as error:
-            self._translate(error, wanted, row, issues)
+            self._add_validation_issues(error, fields, row, issues)
             return self._invalid(row, issues, warnings, monitor_id)
         if issues:
             return self._invalid(row, issues, warnings, monitor_id)
         for problem in cautions(config):
-            if problem.field in self._columns:  # a default is not this row's doing
+            if problem.field in self._columns:  # a warning about a default would repeat on every row
                 warnings.append(self._issue(problem.field, problem.reason, problem.message, row, "warning"))
         return Valid(row=row, config=config, warnings=tuple(warnings), monitor_id=monitor_id, earlier=earlier)
 
-    def _identity(
-        self, row: RawRow, found: dict[str, Any], issues: list[Issue], warnings: list[Issue]
+    def _read_result_columns(
+        self, row: RawRow, parsed: dict[str, Any], issues: list[Issue], warnings: list[Issue]
     ) -> tuple[str, Status | None]:
-        """Read what a results file or an export says about the row: its monitor and what became of it."""
-        number = found.pop("monitor_id", None)
-        monitor_id = "" if number is None else str(number)
-        ours = self._layout.result_columns
-        if "monitor_id" in ours and (text := row.cells[ours["monitor_id"]].strip()):
-            column = self._layout.header[ours["monitor_id"]]
+        """Read the monitor ID and the earlier status from the columns of a results file or an export."""
+        exported_id = parsed.pop("monitor_id", None)
+        monitor_id = "" if exported_id is None else str(exported_id)
+        result_columns = self._mapping.result_columns
+        if "monitor_id" in result_columns and (text := row.cells[result_columns["monitor_id"]].strip()):
+            column = self._mapping.header[result_columns["monitor_id"]]
             try:
                 monitor_id = str(values.whole_number("monitor_id", text))
             except CellError as error:
                 monitor_id = text
-                issues.append(self._wrong("monitor_id", text, error, column=column))
+                issues.append(self._cell_issue("monitor_id", text, error, column=column))
         earlier = None
-        if "status" in ours and (text := row.cells[ours["status"]].strip()):
+        if "status" in result_columns and (text := row.cells[result_columns["status"]].strip()):
             try:
                 earlier = Status(text.casefold())
             except ValueError:
                 warnings.append(
                     Issue(
                         code="status.unknown",
-                        message=f"status is {show(text)}; that is none of ours, so the row is taken as new.",
-                        column=self._layout.header[ours["status"]],
+                        message=f"status is {show(text)}; it is not a status of bulkload, so the row counts as new.",
+                        column=self._mapping.header[result_columns["status"]],
                         value=text,
                         severity="warning",
                     )
                 )
         return monitor_id, earlier
 
-    def _combine(self, row: RawRow, wanted: dict[str, Any], issues: list[Issue]) -> dict[str, Any]:
-        """Turn what the cells say into the fields of a monitor; what a cell says goes before any default."""
+    def _combine(self, row: RawRow, fields: dict[str, Any], issues: list[Issue]) -> dict[str, Any]:
+        """Complete the parsed cells to the fields of a monitor; a cell takes precedence over a default."""
         bad = {issue.field for issue in issues}
         for field, value in self._first_defaults.items():
-            if field not in wanted and field not in bad:
-                wanted[field] = value
-        kind, implied = wanted.get("type", (None, None))
-        if kind is not None:
-            wanted["type"] = kind
-        if (host := wanted.get("hostname")) is not None:
-            wanted["hostname"] = host.name
-            if kind != ROUND_TRIP:
-                implied = self._take_host_apart(row, host, wanted, kind, implied, issues)
-        if implied is not None and "port" not in bad:
-            port = wanted.setdefault("port", implied)
-            if port != implied and port in _ALL_USUAL_PORTS:
-                word = SCHEME_OF_PORT[implied]
-                message = f"port is {port}; {word} means port {implied}, so leave one of the two out."
+            if field not in fields and field not in bad:
+                fields[field] = value
+        monitor_type, implied_port = fields.get("type", (None, None))
+        if monitor_type is not None:
+            fields["type"] = monitor_type
+        if (host := fields.get("hostname")) is not None:
+            fields["hostname"] = host.name
+            if monitor_type != ROUND_TRIP:
+                implied_port = self._apply_host(row, host, fields, monitor_type, implied_port, issues)
+        if implied_port is not None and "port" not in bad:
+            port = fields.setdefault("port", implied_port)
+            if port != implied_port and port in _ALL_USUAL_PORTS:
+                scheme = SCHEME_OF_PORT[implied_port]
+                message = f"port is {port}; {scheme} implies port {implied_port}, so change or remove one of the two."
                 issues.append(self._issue("port", "type", message, row))
-        for field, types, value in self._other_defaults:
-            if field not in wanted and field not in bad and (kind is None or kind in types):
-                wanted[field] = value
+        for field, types, value in self._later_defaults:
+            if field not in fields and field not in bad and (monitor_type is None or monitor_type in types):
+                fields[field] = value
         if self._has_api:
-            passed_on = {field: wanted.pop(field) for field in list(wanted) if field.startswith(API_PREFIX)}
-            if passed_on:
-                wanted["api"] = {field[len(API_PREFIX) :]: value for field, value in passed_on.items()}
-        return wanted
+            passed_through = {field: fields.pop(field) for field in list(fields) if field.startswith(API_PREFIX)}
+            if passed_through:
+                fields["api"] = {field[len(API_PREFIX) :]: value for field, value in passed_through.items()}
+        return fields
 
-    def _take_host_apart(
+    def _apply_host(
         self,
         row: RawRow,
         host: Host,
-        wanted: dict[str, Any],
-        kind: str | None,
-        implied: int | None,
+        fields: dict[str, Any],
+        monitor_type: str | None,
+        implied_port: int | None,
         issues: list[Issue],
     ) -> int | None:
-        """Use scheme, port and address of the host cell; return the port that type and scheme insist on."""
+        """Use scheme, port and address of the host cell; return the port that the type or the scheme implies."""
         if host.scheme is not None:
-            scheme_kind, insists = SCHEMES[host.scheme]
-            if (kind or scheme_kind) != scheme_kind or (insists and implied and insists != implied):
-                message = f"hostname starts with {host.scheme}://, which does not go with the type; make them agree."
+            scheme_type, scheme_port = SCHEMES[host.scheme]
+            if (monitor_type or scheme_type) != scheme_type or (
+                scheme_port and implied_port and scheme_port != implied_port
+            ):
+                message = f"hostname starts with {host.scheme}://, which does not match the type; change one of them."
                 issues.append(self._issue("hostname", "scheme_type", message, row))
             else:
-                implied = implied or insists
-        if host.port is not None and wanted.setdefault("port", host.port) != host.port:
-            message = f"hostname names port {host.port} and port is {wanted['port']}; make them agree."
+                implied_port = implied_port or scheme_port
+        if host.port is not None and fields.setdefault("port", host.port) != host.port:
+            message = f"hostname contains port {host.port}, but port is {fields['port']}; change one of them."
             issues.append(self._issue("hostname", "port", message, row))
         if host.is_ipv4:
-            if wanted.setdefault("ipv4", host.name) != host.name:
-                message = f"ipv4 is {wanted['ipv4']} and hostname is {host.name}; make them agree."
+            if fields.setdefault("ipv4", host.name) != host.name:
+                message = f"ipv4 is {fields['ipv4']}, but hostname is {host.name}; change one of them."
                 issues.append(self._issue("ipv4", "hostname", message, row))
-            if wanted.setdefault("resolve_dns", False):
-                message = "resolve_dns is yes, but hostname is an IP address; allowed is no."
+            if fields.setdefault("resolve_dns", False):
+                message = "resolve_dns is yes, but hostname is an IP address; set resolve_dns to no."
                 issues.append(self._issue("resolve_dns", "hostname", message, row))
-        return implied
+        return implied_port
 
-    def _translate(self, error: ValidationError, wanted: Mapping[str, Any], row: RawRow, issues: list[Issue]) -> None:
-        """Add what pydantic found, in our words, and the conflicts between the fields that are good in themselves."""
-        known = {issue.field for issue in issues}
-        bad = set(known)
-        for found in error.errors(include_url=False, include_input=False):
-            if not found["loc"]:
-                continue  # conflicts, which are named below
-            field = str(found["loc"][0])
+    def _add_validation_issues(
+        self, error: ValidationError, fields: Mapping[str, Any], row: RawRow, issues: list[Issue]
+    ) -> None:
+        """Add an issue for each error of pydantic, and for conflicts between fields that are valid on their own."""
+        bad = {issue.field for issue in issues}
+        for details in error.errors(include_url=False, include_input=False):
+            if not details["loc"]:
+                continue  # a conflict; added below
+            field = str(details["loc"][0])
             if field not in bad:
-                reason = _REASONS.get(found["type"], "form")
-                message = _sentence(field, reason, self._text(row, field) or str(wanted.get(field, "")), found)
+                reason = _REASONS.get(details["type"], "form")
+                message = _message(field, reason, self._text(row, field) or str(fields.get(field, "")), details)
                 issues.append(self._issue(field, reason, message, row))
             bad.add(field)
-        good = {field: value for field, value in wanted.items() if field not in bad}
+        good = {field: value for field, value in fields.items() if field not in bad}
         for problem in conflicts(good):
             if problem.field not in bad:
                 issues.append(self._issue(problem.field, problem.reason, problem.message, row))
-        if "type" in bad and not {"hostname", "smtp_hostname", "pop3_hostname", "email"} & {*wanted, *bad}:
+        if "type" in bad and not {"hostname", "smtp_hostname", "pop3_hostname", "email"} & {*fields, *bad}:
             message = f"hostname is missing; {FIELDS['hostname'].rule}."
             issues.append(self._issue("hostname", "missing", message, row))
 
     def _with_reader_issues(self, row: RawRow, issues: list[Issue], warnings: list[Issue]) -> list[Issue]:
-        """Pass on what the reader found; its word on a cell replaces ours, and a column not sent harms nobody."""
-        passed_on = []
+        """Add the reader's issues: they replace ours on the same cell, and are warnings if the column is not used."""
+        reader_issues = []
         for issue in row.issues:
-            index = self._sent.get(issue.column or "")
+            index = self._used.get(issue.column or "")
             if issue.column is not None and index is None:
                 warnings.append(replace(issue, severity="warning"))
             elif issue.severity == "warning":
                 warnings.append(issue)
             else:
-                field = None if index is None else self._layout.fields[index]
-                passed_on.append(replace(issue, field=issue.field or field))
-        flagged = {issue.column for issue in passed_on if issue.column is not None}
-        return passed_on + [issue for issue in issues if issue.column not in flagged]
+                field = None if index is None else self._mapping.fields[index]
+                reader_issues.append(replace(issue, field=issue.field or field))
+        flagged = {issue.column for issue in reader_issues if issue.column is not None}
+        return reader_issues + [issue for issue in issues if issue.column not in flagged]
 
     def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue], monitor_id: str) -> Invalid:
-        issues.sort(key=lambda issue: self._sent.get(issue.column or "", -1))
+        issues.sort(key=lambda issue: self._used.get(issue.column or "", -1))
         return Invalid(row=row, issues=(*issues, *warnings), monitor_id=monitor_id)
 
-    def _wrong(self, field: str, text: str, error: CellError, *, column: str | None = None) -> Issue:
+    def _cell_issue(self, field: str, text: str, error: CellError, *, column: str | None = None) -> Issue:
         code = "api" if field.startswith(API_PREFIX) else field
         return Issue(
             code=f"{code}.{error.reason}",
-            message=f"{field} is {show(error.found(text))}; {error.allowed}.",
+            message=f"{field} is {show(error.safe_text(text))}; {error.allowed}.",
             column=column or self._column(field),
             field=field,
-            value=error.found(text),
+            value=error.safe_text(text),
         )
 
     def _issue(
@@ -286,7 +288,7 @@ class Validator:
         )
 
     def _column(self, field: str) -> str | None:
-        return self._layout.header[self._columns[field]] if field in self._columns else None
+        return self._mapping.header[self._columns[field]] if field in self._columns else None
 
     def _text(self, row: RawRow, field: str) -> str:
         return row.cells[self._columns[field]].strip() if field in self._columns else ""
@@ -297,63 +299,63 @@ def _parser(field: str) -> Parser:
 
 
 def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
-    """Read --set and [defaults]; all that is wrong with them is one UsageError."""
+    """Parse the defaults of --set and [defaults]; all their problems raise one UsageError."""
     parsed: dict[str, Any] = {}
     problems: list[str] = []
     for name, text in defaults.items():
         field = field_named(name)
         if field is None or field == "monitor_id":
-            problems.append(f'There is no field "{name}" that a default could fill.')
+            problems.append(f'The default "{name}" is not a field that can have a default.')
         elif problem := not_passed_through(field):
             problems.append(f'The default "{name}" {problem}.')
         elif field in parsed:
-            problems.append(f"{field} has two defaults; one is allowed.")
+            problems.append(f"{field} has two defaults; only one is allowed.")
         elif text.strip():
             try:
                 parsed[field] = _parser(field)(text.strip())
             except CellError as error:
-                problems.append(f"The default of {field} is {show(error.found(text.strip()))}; {error.allowed}.")
-    problems.extend(_misfits(parsed, defaults))
+                problems.append(f"The default of {field} is {show(error.safe_text(text.strip()))}; {error.allowed}.")
+    problems.extend(_default_problems(parsed, defaults))
     if problems:
         raise UsageError("\n  ".join(problems))
     return parsed
 
 
-def _misfits(parsed: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterator[str]:
-    """Name defaults out of range and defaults that can never go together."""
+def _default_problems(parsed: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message for each default that is out of range, and for each conflict between defaults."""
     texts = {field_named(name): text.strip() for name, text in defaults.items()}
     plain = {field: value for field, value in parsed.items() if not field.startswith(API_PREFIX)}
-    kind = plain.pop("type", (None, None))[0]
+    monitor_type = plain.pop("type", (None, None))[0]
     plain.pop("hostname", None)
     bad = set()
     try:
         MonitorConfig.model_validate(plain)
     except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False):
-            field = str(found["loc"][0]) if found["loc"] else ""
+        for details in error.errors(include_url=False, include_input=False):
+            field = str(details["loc"][0]) if details["loc"] else ""
             if field in plain and field not in bad:
                 bad.add(field)
-                reason = _REASONS.get(found["type"], "form")
-                yield "The default: " + _sentence(field, reason, texts[field], found)
+                reason = _REASONS.get(details["type"], "form")
+                yield "Invalid default: " + _message(field, reason, texts[field], details)
     good = {field: value for field, value in plain.items() if field not in bad}
-    for problem in conflicts(good | ({"type": kind} if kind else {})):
+    for problem in conflicts(good | ({"type": monitor_type} if monitor_type else {})):
         if problem.reason not in ("missing", "type"):
-            yield "The defaults: " + problem.message
+            yield "Conflicting defaults: " + problem.message
 
 
-def _sentence(field: str, reason: str, text: str, found: Mapping[str, Any]) -> str:
+def _message(field: str, reason: str, text: str, details: Mapping[str, Any]) -> str:
     rule = FIELDS[field].rule
     if reason == "missing":
         return f"{field} is missing; {rule}."
     if reason == "length":
-        return f"{field} has {len(text)} characters; at most {found['ctx']['max_length']} are allowed."
+        return f"{field} has {len(text)} characters; at most {details['ctx']['max_length']} are allowed."
     return f"{field} is {show(text)}; {rule}."
 
 
-def _headerless(index: int, text: str) -> Issue:
+def _headerless_warning(index: int, text: str) -> Issue:
     return Issue(
         code="column.headerless",
-        message=f"Column {column_letters(index)} has no header; its text {show(text.strip())} is not sent.",
+        message=f"Column {column_letters(index)} has no header, so its text {show(text.strip())} is not sent.",
         value=text,
         severity="warning",
     )

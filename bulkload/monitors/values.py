@@ -1,8 +1,7 @@
-"""Cell text to plain values: numbers, switches, choices, lists and text.
+"""Parse the text of cells: numbers, switches, choices, lists and text.
 
-in: one trimmed, non-empty cell    out: a native value, or a `CellError` that says what is allowed
-
-Ranges and lengths are not looked at here; they are declared once, in `MonitorConfig`.
+In: one trimmed, non-empty cell. Out: a Python value, or a `CellError` that says what is allowed. `MonitorConfig` checks
+ranges and lengths.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from bulkload.monitors.fields import FIELDS, MODES
 from bulkload.monitors.result_columns import normalise
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
 
-SHOWN_CHARACTERS = 60  # of a found value in a message
-NESTING_LIMIT = 100  # brackets in an api: cell
+SHOWN_CHARACTERS = 60  # of a value quoted in a message
+NESTING_LIMIT = 100  # opening brackets in an api: cell
 
-_TYPES: Mapping[str, tuple[str, int | None]] = {  # normalised spelling → API type and the port that the word implies
+_TYPES: Mapping[str, tuple[str, int | None]] = {  # normalised spelling → API type and implied port
     **SCHEMES,
     **{normalise(name): (name, None) for name in MONITOR_TYPES},
     "imap4": ("email-imap", None),
@@ -41,7 +40,7 @@ _SECONDS = {
 }
 _UNIT_SECONDS = {"interval": 60, "timeout": 1}
 
-# three decimal zeros would as well be a thousand, so 1.000 is not taken for 1
+# 1.000 can also mean a thousand, so it is not read as 1
 _WHOLE = re.compile(r"(?![0-9]{1,3}\.000$)([0-9]{1,18})(?:\.0{1,18})?")
 _UNIT = re.compile(r"([0-9]{1,9})\s*([A-Za-z]{1,9})\.?")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'’\s][0-9]{3})+")
@@ -55,21 +54,21 @@ _PLAIN = re.compile(r"[\w.:/@+*#%=;,-]+")
 
 
 class CellError(ValueError):
-    """A cell is wrong; `allowed` completes the sentence "port is 99999; …"."""
+    """The text of a cell is invalid; `allowed` is the second half of the message "port is 99999; …"."""
 
     def __init__(self, reason: str, allowed: str, *, shown: str | None = None) -> None:
         super().__init__(reason, allowed)
         self.reason = reason
         self.allowed = allowed
-        self._instead = shown  # of the cell, when that must not be repeated
+        self._shown = shown  # instead of a cell text that contains a password
 
-    def found(self, text: str) -> str:
-        """Return the part of the cell that may be repeated to people and machines."""
-        return text if self._instead is None else self._instead
+    def safe_text(self, text: str) -> str:
+        """The text of the cell, or what may be shown of it if it contains a password."""
+        return text if self._shown is None else self._shown
 
 
 def show(text: str) -> str:
-    """Put a found value in a form that is safe and short enough for a sentence."""
+    """Quote a value in a message: shortened, with unprintable characters escaped."""
     cut = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
     if cut.isascii() and _PLAIN.fullmatch(cut):
         return cut
@@ -79,15 +78,15 @@ def show(text: str) -> str:
 @lru_cache(maxsize=4096)
 def whole_number(field: str, text: str) -> int:
     """Read a whole number in ASCII digits; 993.0 is 993."""
-    found = _WHOLE.fullmatch(text)
-    if found is None:
-        _explain_number(field, text)
-    return int(found[1])
+    match = _WHOLE.fullmatch(text)
+    if match is None:
+        _raise_number_error(field, text)
+    return int(match[1])
 
 
 @lru_cache(maxsize=256)
 def monitor_type(text: str) -> tuple[str, int | None]:
-    """Read a type as the API names it, with the port that the word implies."""
+    """Read a type: its name in the API, and the port that the spelling implies."""
     try:
         return _TYPES[normalise(text)]
     except KeyError:
@@ -116,15 +115,15 @@ def mode(text: str) -> str:
 def locations(text: str) -> tuple[int, ...]:
     """Read 10;20 or 10,20."""
     rule = FIELDS["locations"].rule
-    found = []
+    location_ids = []
     for part in _parts(text):
-        number = _WHOLE.fullmatch(part)
-        if number is None or number[1].startswith("0"):
+        match = _WHOLE.fullmatch(part)
+        if match is None or match[1].startswith("0"):
             raise CellError("number", rule)
-        found.append(int(number[1]))
-    if len(set(found)) < len(found):
-        raise CellError("repeated", "each location is named once")
-    return tuple(found)
+        location_ids.append(int(match[1]))
+    if len(set(location_ids)) < len(location_ids):
+        raise CellError("repeated", "list each location only once")
+    return tuple(location_ids)
 
 
 @lru_cache(maxsize=1024)
@@ -132,24 +131,24 @@ def custom_properties(text: str) -> tuple[tuple[int, int], ...]:
     """Read 28=74;30=81."""
     pairs = []
     for part in _parts(text):
-        found = re.fullmatch(r"([1-9][0-9]{0,17})\s*=\s*([1-9][0-9]{0,17})", part)
-        if found is None:
+        match = re.fullmatch(r"([1-9][0-9]{0,17})\s*=\s*([1-9][0-9]{0,17})", part)
+        if match is None:
             raise CellError("form", FIELDS["custom_properties"].rule)
-        pairs.append((int(found[1]), int(found[2])))
-    if len({number for number, _ in pairs}) < len(pairs):
-        raise CellError("repeated", "each property is given one value")
+        pairs.append((int(match[1]), int(match[2])))
+    if len({property_id for property_id, _ in pairs}) < len(pairs):
+        raise CellError("repeated", "list each property only once")
     return tuple(pairs)
 
 
 def line(field: str, text: str) -> str:
     """Read text without control characters."""
     if _CONTROL.search(text):
-        raise CellError("control", _without_control(field, text))
+        raise CellError("control", _control_character_rule(field, text))
     return text
 
 
 def lines(field: str, text: str) -> str:
-    """Read text that may have several lines."""
+    """Read text that may contain line breaks and tabs."""
     if _CONTROL_IN_NOTES.search(text):
         raise CellError("control", FIELDS[field].rule)
     return text
@@ -157,9 +156,9 @@ def lines(field: str, text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def plan_code(text: str) -> str:
-    """Read a billing plan code without the counts that AlertSite shows behind it."""
-    if found := _PLAN_WITH_COUNTS.fullmatch(text):
-        raise CellError("counts", f"a plan code comes without the counts behind it, here {found[1]}")
+    """Read a billing plan code without the counts that AlertSite displays after it."""
+    if match := _PLAN_WITH_COUNTS.fullmatch(text):
+        raise CellError("counts", f"write the plan code without the counts after it: {match[1]}")
     return line("billing_plancode", text)
 
 
@@ -167,32 +166,32 @@ def plan_code(text: str) -> str:
 def ipv4(text: str) -> str:
     """Read an IPv4 address."""
     try:
-        return str(ipaddress.IPv4Address(text)) if text.isascii() else _no_ipv4()
+        return str(ipaddress.IPv4Address(text)) if text.isascii() else _raise_ipv4_error()
     except ValueError:
-        _no_ipv4()
+        _raise_ipv4_error()
 
 
 @lru_cache(maxsize=1024)
 def email(text: str) -> str:
-    """Read an e-mail address, without asking the DNS."""
+    """Read an e-mail address, without a DNS lookup."""
     from email_validator import EmailNotValidError, validate_email
 
     rule = FIELDS["email"].rule
     if len(text) > 254 or _CONTROL.search(text):
         raise CellError("form", rule)
     try:
-        found = validate_email(text, check_deliverability=False)
+        address = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
         if len(re.findall(r"@", text)) > 1:
-            raise CellError("several", "one mailbox per row is allowed") from None
+            raise CellError("several", "only one e-mail address is allowed") from None
         raise CellError("form", rule) from None
-    return found.ascii_email or found.normalized
+    return address.ascii_email or address.normalized
 
 
 def json_or_text(text: str) -> object:
-    """Read a pass-through cell: JSON if it parses as JSON, else the text itself."""
+    """Read an api: cell: the JSON value if the text is JSON, else the text itself."""
     if text.count("[") + text.count("{") > NESTING_LIMIT:
-        raise CellError("nesting", f"at most {NESTING_LIMIT} brackets are allowed")
+        raise CellError("nesting", f"at most {NESTING_LIMIT} opening brackets are allowed")
     if _CONTROL_IN_NOTES.search(text):
         raise CellError("control", "control characters are not allowed")
     try:
@@ -201,30 +200,30 @@ def json_or_text(text: str) -> object:
         return text
 
 
-def _explain_number(field: str, text: str) -> NoReturn:
+def _raise_number_error(field: str, text: str) -> NoReturn:
     rule = FIELDS[field].rule
     if _SCIENTIFIC.fullmatch(text):
         raise CellError(
             "scientific",
-            f"{rule}; the spreadsheet program has rounded it, so format the column as text and enter all digits",
+            f"{rule}; the spreadsheet program may have rounded it, so format the column as text and enter all digits",
         )
     if _THOUSANDS.fullmatch(text):
         raise CellError("thousands", f"{rule}, written without thousands separators")
     if _DECIMAL.fullmatch(text):
         raise CellError("decimal", f"{rule}, written without decimals")
-    found = _UNIT.fullmatch(text)
-    if found and field in _UNIT_SECONDS:
-        meant, rest = divmod(int(found[1]) * _SECONDS.get(found[2].lower(), 0), _UNIT_SECONDS[field])
-        here = f", here {meant}" if meant and not rest else ""
-        raise CellError("unit", f"{rule}, written without a unit{here}")
+    match = _UNIT.fullmatch(text)
+    if match and field in _UNIT_SECONDS:
+        amount, rest = divmod(int(match[1]) * _SECONDS.get(match[2].lower(), 0), _UNIT_SECONDS[field])
+        example = f": {amount}" if amount and not rest else ""
+        raise CellError("unit", f"{rule}, written without a unit{example}")
     if text.isdecimal() and not text.isascii():
-        raise CellError("digits", f"{rule}, in the digits 0 to 9")
+        raise CellError("digits", f"{rule}, written with the digits 0 to 9")
     raise CellError("range" if text.isdecimal() else "number", rule)
 
 
-def _without_control(field: str, text: str) -> str:
+def _control_character_rule(field: str, text: str) -> str:
     if "\n" in text or "\r" in text:
-        return f"{FIELDS[field].rule}; here is a line break"
+        return f"{FIELDS[field].rule}; remove the line break"
     return FIELDS[field].rule
 
 
@@ -233,12 +232,12 @@ def _parts(text: str) -> list[str]:
     return parts[:-1] if len(parts) > 1 and not parts[-1] else parts
 
 
-def _no_ipv4() -> NoReturn:
+def _raise_ipv4_error() -> NoReturn:
     raise CellError("form", FIELDS["ipv4"].rule)
 
 
 def _not_json(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's
+    raise ValueError(constant)  # NaN and Infinity are not JSON; Python accepts them
 
 
 def _finite(text: str) -> float:

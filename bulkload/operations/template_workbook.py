@@ -70,11 +70,12 @@ def _fill_monitors(worksheet: Worksheet, columns: Sequence[str], examples: Seque
         header_cell.comment = comment
         letter = get_column_letter(column)
         worksheet.column_dimensions[letter].width = _width(name, examples)
-        number_format = "General" if field.kind == "number" else _TEXT_FORMAT
+        number_format = "General" if field.cell_type == "number" else _TEXT_FORMAT
         worksheet.column_dimensions[letter].number_format = number_format
         for row, example in enumerate(examples, start=2):
             text = example.get(name)
-            cell = worksheet.cell(row=row, column=column, value=int(text) if text and field.kind == "number" else text)
+            value = int(text) if text and field.cell_type == "number" else text
+            cell = worksheet.cell(row=row, column=column, value=value)
             cell.number_format = number_format
             cell.font = Font(name=_FONT, size=11, italic=True, color=_EXAMPLE)
             cell.alignment = Alignment(horizontal="left")

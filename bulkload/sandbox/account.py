@@ -1,23 +1,23 @@
-"""The documented API without HTTP: logins, creates, edits, reads and deletes in one account.
+"""The documented API without HTTP: logins, creates, updates, reads and deletes in one account.
 
 In: calls, parsed by `route`. Out: an `ApiResponse`, or a `MonitorList` whose monitors are read while they are sent.
 
-What the public pages do not settle:
+Assumptions where the public documentation is silent:
 
 * LOGIN-REFUSED-IS-400: a refused login has the status 400, like the code in its published body.
-* FIXED-LIFETIME: a token lives from its issue, use does not prolong it; a user may have any number of tokens, and
-  they do not outlive the server.
+* FIXED-LIFETIME: a token expires a fixed time after its issue, also if it is used; a user may have any number of
+  tokens, and they are lost when the server stops.
 * SAME-LIST: 401, 403, 404, 405 and 415 have the same list of errors as 400, with their own code.
-* ALL-REASONS: every reason why a body is refused is in the list, each as an entry.
-* JSON-ONLY: a body of another content type is refused with 415, one that is no JSON object with 400.
-* ROLE-FIRST: 403 comes before 404 and before anything is said about the body.
+* ALL-REASONS: the list has one entry for each reason why a body is refused.
+* JSON-ONLY: a body of another content type is refused with 415, a body that is not a JSON object with 400.
+* ROLE-FIRST: 403 comes before 404 and before errors of the body.
 * ANY-ROLE-READS: every role may list and get.
-* OTHER-TYPE-IS-404: an edit under the path of another type finds nothing.
-* LIST-ORDER: by id, oldest first.
-* LIST-LIMITS: limit and offset are honoured, a limit above `page_size` is cut to it, and nonsense is a 400.
-* COUNT-IS-THE-PAGE: `resultset.count` is the number on the page (`count_is_total`: of all).
+* OTHER-TYPE-IS-404: an update under the path of another type is a 404.
+* LIST-ORDER: by ID, oldest first.
+* LIST-LIMITS: limit and offset apply, a limit above `page_size` is reduced to it, and an invalid one is a 400.
+* COUNT-IS-THE-PAGE: `resultset.count` is the number of monitors on the page (`count_is_total`: of all).
 * OFFSET-IS-A-STRING: `resultset.offset` is a string, as on the blackouts page; `limit` is a number or null.
-* UNKNOWN-TYPES-ARE-EMPTY: a type in the filter that the account has nothing of adds nothing.
+* UNKNOWN-TYPES-ARE-EMPTY: a type in the filter of which the account has no monitors adds nothing.
 * SELECT-IN-LISTS: `select` works in lists as it does for one monitor.
 * PLAN-FULL: the capacity of a plan counts its monitors, visible or not.
 """
@@ -48,16 +48,16 @@ _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)  # 18 digits fit into SQLite's in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a request asks for."""
+    """The operation that a request calls, and on what."""
 
     operation: Operation
-    kind: str = ""  # the type in the path
-    number: int = 0  # the id in the path
+    monitor_type: str = ""  # from the path
+    monitor_id: int = 0  # from the path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """What the API says, and what it did."""
+    """A response of the API, and its effect on the account."""
 
     status: int
     text: str = ""  # JSON; empty for 204
@@ -67,23 +67,23 @@ class ApiResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A create that will be carried out as soon as somebody says so."""
+    """A valid create that has not been carried out."""
 
-    kind: str
+    monitor_type: str
     fields: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorList:
-    """A list answer that is yet to be read."""
+    """A list response whose monitors are read while it is sent."""
 
-    count: int  # monitors that `batches` will give
+    count: int  # monitors in `batches`
     resultset: Mapping[str, object]
     batches: Iterator[list[str]]  # JSON texts
 
 
 def refusal(status: int, *reasons: str) -> ApiResponse:
-    """The documented shape of errors."""
+    """An error response in the documented format."""
     return ApiResponse(
         status=status,
         text=json.dumps({"errors": [{"code": status, "message": reason} for reason in reasons]}),
@@ -91,18 +91,18 @@ def refusal(status: int, *reasons: str) -> ApiResponse:
 
 
 def route(method: str, path: str) -> Call | ApiResponse:
-    """Tell calls apart by method and path (below the base path)."""
+    """The call of a method and a path (relative to the base path), or the refusal of an unknown one."""
     match (method, *path.strip("/").split("/")):
         case ("POST", "access-tokens"):
             return Call(operation="login")
         case ("GET", "monitors"):
             return Call(operation="list")
-        case ("POST", "monitors", kind) if kind in MODELS:
-            return Call(operation="create", kind=kind)
-        case ("PATCH", "monitors", kind, number) if kind in MODELS and _NUMBER.fullmatch(number):
-            return Call(operation="patch", kind=kind, number=int(number))
-        case ("GET" | "DELETE", "monitors", number) if _NUMBER.fullmatch(number):
-            return Call(operation="get" if method == "GET" else "delete", number=int(number))
+        case ("POST", "monitors", monitor_type) if monitor_type in MODELS:
+            return Call(operation="create", monitor_type=monitor_type)
+        case ("PATCH", "monitors", monitor_type, text) if monitor_type in MODELS and _NUMBER.fullmatch(text):
+            return Call(operation="patch", monitor_type=monitor_type, monitor_id=int(text))
+        case ("GET" | "DELETE", "monitors", text) if _NUMBER.fullmatch(text):
+            return Call(operation="get" if method == "GET" else "delete", monitor_id=int(text))
         case (_, "access-tokens") | (_, "monitors"):
             return refusal(405, f"sandbox: {method} is not allowed here.")
         case (_, "monitors", known, *_) if known in MODELS or _NUMBER.fullmatch(known):
@@ -111,7 +111,7 @@ def route(method: str, path: str) -> Call | ApiResponse:
 
 
 def parse_body(content_type: str, body: bytes) -> dict[str, object] | ApiResponse:
-    """The JSON object in a body, or why there is none."""
+    """The JSON object in a body, or the refusal of any other body."""
     if content_type != "application/json":
         return refusal(415, f"sandbox: The content type {content_type!r} is not application/json.")
     try:
@@ -131,14 +131,14 @@ class SandboxAccount:
         self._state = state
         self._clock = clock
         self._tokens: dict[str, float] = {}  # token → when it expires
-        self._refused_as: dict[str, Literal[400, 401]] = {}  # tokens expired on request → how to say so
+        self._refused_as: dict[str, Literal[400, 401]] = {}  # tokens expired on request → status of the refusal
 
     def login(self, body: Mapping[str, object]) -> ApiResponse:
         """POST /access-tokens."""
-        given = (body.get("username"), body.get("password"))
+        credentials = (body.get("username"), body.get("password"))
         if not all(
-            isinstance(mine, str) and hmac.compare_digest(mine.encode("utf-8", "replace"), right.encode())
-            for mine, right in zip(given, (self._options.user, self._options.password), strict=True)
+            isinstance(sent, str) and hmac.compare_digest(sent.encode("utf-8", "replace"), expected.encode())
+            for sent, expected in zip(credentials, (self._options.user, self._options.password), strict=True)
         ):
             return refusal(400, AUTH_TEXT)
         now = self._clock()
@@ -148,13 +148,13 @@ class SandboxAccount:
         return ApiResponse(status=200, text=json.dumps({"access_token": token}))
 
     def expire(self, token: str | None = None, status: Literal[400, 401] = 401) -> None:
-        """Make one token, or all, expire at once; `status` is how their use is refused from then on."""
+        """Expire one token, or all; `status` is the response to requests with them from now on."""
         for expired in list(self._tokens) if token is None else [token]:
             if self._tokens.pop(expired, None) is not None:
                 self._refused_as[expired] = status
 
     def admit(self, token: str, operation: Operation) -> ApiResponse | None:
-        """None when the token and the role allow the call, else the refusal."""
+        """None if the token and the role allow the call, else the refusal."""
         if self._tokens.get(token, 0.0) <= self._clock():
             if self._refused_as.get(token) == 400:
                 return refusal(400, AUTH_TEXT)
@@ -164,54 +164,55 @@ class SandboxAccount:
         return None
 
     def wrong_role(self) -> ApiResponse:
-        """403, as a role that may not write gets it."""
+        """The 403 of a role that may not write."""
         return refusal(403, "sandbox: The user's role does not allow this.")
 
     def plan_full(self) -> ApiResponse:
-        """The refusal of a create when the plan has no free monitor."""
+        """The refusal of a create if the plan has no free monitor."""
         return refusal(self._options.plan_full_status, "sandbox: The plan has no free monitor.")
 
-    def draft(self, kind: str, body: Mapping[str, object]) -> Draft | ApiResponse:
-        """POST /monitors/{type} up to the point where the monitor would be made."""
-        fields = new_monitor(kind, body, self._options)
+    def draft(self, monitor_type: str, body: Mapping[str, object]) -> Draft | ApiResponse:
+        """POST /monitors/{type}, until just before the monitor is created."""
+        fields = new_monitor(monitor_type, body, self._options)
         if isinstance(fields, Refused):
             return refusal(400, *fields.reasons)
         plan = str(fields["billing_plancode"])
         capacity = self._options.capacity.get(plan)
         if capacity is not None and not self._state.plan_has_room(plan, capacity):
             return self.plan_full()
-        if self._options.unique_names and self._state.name_is_taken(kind, str(fields["name"])):
-            return refusal(400, "sandbox: name: another monitor of this type has it.")
-        return Draft(kind=kind, fields=fields)
+        if self._options.unique_names and self._state.name_is_taken(monitor_type, str(fields["name"])):
+            return refusal(400, "sandbox: name: another monitor of this type has this name.")
+        return Draft(monitor_type=monitor_type, fields=fields)
 
     def create(self, draft: Draft, *, hidden: float = 0.0) -> ApiResponse:
-        """Make the monitor; it becomes visible after `hidden` seconds."""
-        number = self._state.insert(draft.kind, draft.fields, self._clock() + hidden if hidden else 0.0)
-        return ApiResponse(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+        """Create the monitor; it becomes visible after `hidden` seconds."""
+        visible_at = self._clock() + hidden if hidden else 0.0
+        monitor_id = self._state.insert(draft.monitor_type, draft.fields, visible_at)
+        return ApiResponse(status=200, text=f'{{"id": "{monitor_id}"}}', committed=True, id=monitor_id)
 
-    def patch(self, kind: str, number: int, body: Mapping[str, object]) -> ApiResponse:
+    def patch(self, monitor_type: str, monitor_id: int, body: Mapping[str, object]) -> ApiResponse:
         """PATCH /monitors/{type}/{id}."""
-        stored = self._state.get(number)
-        if stored is None or stored.type != kind:
+        stored = self._state.get(monitor_id)
+        if stored is None or stored.type != monitor_type:
             return refusal(404, NOT_FOUND)
-        fields = edited_monitor(kind, stored.fields(), body, self._options)
+        fields = edited_monitor(monitor_type, stored.fields(), body, self._options)
         if isinstance(fields, Refused):
             return refusal(400, *fields.reasons)
-        if self._options.unique_names and self._state.name_is_taken(kind, str(fields["name"]), but=number):
-            return refusal(400, "sandbox: name: another monitor of this type has it.")
-        self._state.replace(number, fields)
-        return ApiResponse(status=200, text=f'{{"id": "{number}"}}', committed=True, id=number)
+        if self._options.unique_names and self._state.name_is_taken(monitor_type, str(fields["name"]), but=monitor_id):
+            return refusal(400, "sandbox: name: another monitor of this type has this name.")
+        self._state.replace(monitor_id, fields)
+        return ApiResponse(status=200, text=f'{{"id": "{monitor_id}"}}', committed=True, id=monitor_id)
 
-    def delete(self, number: int) -> ApiResponse:
+    def delete(self, monitor_id: int) -> ApiResponse:
         """DELETE /monitors/{id}."""
-        if self._state.get(number) is None:
+        if self._state.get(monitor_id) is None:
             return refusal(404, NOT_FOUND)
-        self._state.delete(number)
-        return ApiResponse(status=204, committed=True, id=number)
+        self._state.delete(monitor_id)
+        return ApiResponse(status=204, committed=True, id=monitor_id)
 
-    def get(self, number: int, query: Mapping[str, str], *, hide: bool, show: Show | None = None) -> ApiResponse:
-        """GET /monitors/{id}; `hide`: one that is not yet in the list is not found here either."""
-        stored = self._state.get(number)
+    def get(self, monitor_id: int, query: Mapping[str, str], *, hide: bool, show: Show | None = None) -> ApiResponse:
+        """GET /monitors/{id}; `hide`: a monitor that is not yet in the list is not found."""
+        stored = self._state.get(monitor_id)
         if stored is None or (hide and stored.visible_at > self._clock()):
             return refusal(404, NOT_FOUND)
         return ApiResponse(status=200, text=_selected(stored, query.get("select"), show))
@@ -220,22 +221,22 @@ class SandboxAccount:
         self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False
     ) -> MonitorList | ApiResponse:
         """GET /monitors; `gap`: a page after the first is read as if an earlier monitor had just been deleted."""
-        numbers: dict[str, int | None] = {"limit": None, "offset": None}
-        for key in numbers:
+        paging: dict[str, int | None] = {"limit": None, "offset": None}
+        for key in paging:
             if text := query.get(key):
                 if not _NUMBER.fullmatch(text):
-                    return refusal(400, f"sandbox: {key}: a whole number from 0 is allowed.")
-                numbers[key] = int(text)
-        limit, offset = numbers["limit"], numbers["offset"] or 0
+                    return refusal(400, f"sandbox: {key}: must be a whole number from 0.")
+                paging[key] = int(text)
+        limit, offset = paging["limit"], paging["offset"] or 0
         if self._options.page_size is not None:
             limit = self._options.page_size if limit is None else min(limit, self._options.page_size)
-        kinds = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
+        types = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
         now = self._clock()
-        total = self._state.count(kinds, now)
-        gone = 1 if gap and offset and total else 0
-        total -= gone
+        total = self._state.count(types, now)
+        skipped = 1 if gap and offset and total else 0
+        total -= skipped
         count = max(0, min(total - offset, total if limit is None else limit))
-        batches = self._state.batches(kinds, now, limit=count, offset=offset + gone)
+        batches = self._state.batches(types, now, limit=count, offset=offset + skipped)
         select = query.get("select")
         return MonitorList(
             count=count,
@@ -250,10 +251,10 @@ class SandboxAccount:
 
 def _selected(stored: StoredMonitor, select: str | None, show: Show | None) -> str:
     if select is None and show is None:
-        return stored.document  # as it is, since whole accounts are listed this way
+        return stored.document  # not decoded, because whole accounts are listed this way
     fields = show(stored.fields()) if show else stored.fields()
-    wanted = fields if select is None else select.split(",")
-    return json.dumps({key: value for key, value in fields.items() if key in wanted})
+    selected = fields if select is None else select.split(",")
+    return json.dumps({key: value for key, value in fields.items() if key in selected})
 
 
 def _refuse_constant(name: str) -> object:

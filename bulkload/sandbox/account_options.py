@@ -1,4 +1,4 @@
-"""What the stand-in's account is like: user, role, plans, locations, defaults. Data only."""
+"""The options of the sandbox's account: user, role, plans, locations, defaults. Data only."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ WRITERS: frozenset[Role] = frozenset({"admin", "co-admin", "power-user"})
 
 
 class SandboxError(Exception):
-    """The stand-in cannot start; the message is a sentence for people."""
+    """The sandbox cannot start; the message tells the user why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """A place that AlertSite tests from."""
+    """A monitoring location of AlertSite."""
 
     id: int
     name: str
     region: int  # 1 US and Canada, 2 other countries, 3 mobile networks, 0 private
 
 
-# The ones that the public pages show.
+# The locations in AlertSite's public documentation
 SHOWN_LOCATIONS = (
     Location(id=10, name="Fort Lauderdale (FL)", region=1),
     Location(id=20, name="Atlanta, GA", region=1),
@@ -35,7 +35,7 @@ SHOWN_LOCATIONS = (
     Location(id=10273, name="InSite", region=0),
 )
 
-# Assumption ACCOUNT-DEFAULTS: what a field is set to when a create leaves it out. The real values belong to each
+# Assumption ACCOUNT-DEFAULTS: the values of fields that a create omits. The real values belong to each
 # account (Settings > Preferences > Monitor Defaults); only `allow_internal_testing` is documented.
 ACCOUNT_DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
@@ -60,27 +60,29 @@ ACCOUNT_DEFAULTS: Mapping[str, object] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
-    """The account that the stand-in plays, and how it keeps its log."""
+    """The account that the sandbox simulates, and its log."""
 
     user: str = "sandbox@example.com"
     password: str = field(default="sandbox", repr=False)
     role: Role = "admin"
     token_seconds: float = 3600.0  # lifetime of a token, counted from its issue
 
-    plans: tuple[str, ...] | None = None  # the plan codes that exist; None: any
-    capacity: Mapping[str, int] = field(default_factory=dict)  # plan code → most monitors; left out: no limit
+    plans: tuple[str, ...] | None = None  # valid plan codes; None: any
+    capacity: Mapping[str, int] = field(
+        default_factory=dict
+    )  # plan code → maximum number of monitors; a plan that is not listed has no limit
     plan_full_status: Literal[400, 403] = 400
-    locations: tuple[Location, ...] | None = None  # the locations that exist; None: any
+    locations: tuple[Location, ...] | None = None  # valid locations; None: any
     defaults: Mapping[str, object] = field(default_factory=dict)  # changes to ACCOUNT_DEFAULTS
 
     strict_fields: bool = False  # refuse fields that the type does not have, instead of ignoring them
     unique_names: bool = False  # refuse a name that another monitor of the same type has
     check_modes: bool = False  # Round Robin and SLA need two locations, Primary cannot rotate
 
-    page_size: int | None = None  # most monitors in one list answer; None: all
-    count_is_total: bool = False  # `resultset.count` says how many there are, instead of how many are on the page
+    page_size: int | None = None  # maximum number of monitors on a page of the list; None: all
+    count_is_total: bool = False  # `resultset.count` is the number of all monitors, not of those on the page
 
-    first_id: int = 100_001  # of a fresh state
-    late_on_stop: Literal["commit", "drop"] = "commit"  # what becomes of commits that are still to come
+    first_id: int = 100_001  # of a new state file
+    late_on_stop: Literal["commit", "drop"] = "commit"  # what happens to late commits
     log_size: int = 10_000  # requests kept in memory
     log_file: Path | None = None  # every request as a line of JSON, appended

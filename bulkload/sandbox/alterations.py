@@ -1,7 +1,7 @@
-"""Ways to show monitors otherwise than they were sent.
+"""Display rules: monitors are displayed differently from what was sent.
 
-In: the fields of a stored monitor. Out: the fields that an answer shows. What is stored stays as it is. A way is
-written as its name, some with a number behind it (`cut=50`); several apply in the order in which they are given.
+In: the fields of a stored monitor. Out: the fields in a response; the stored ones are not changed. A rule is written as
+its name, for some with a number (`cut=50`); several rules apply in the given order.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Fields = dict[str, object]
 Show = Callable[[Fields], Fields]
 
 _HOSTS = ("hostname", "smtp_hostname", "pop3_hostname")
-_PORTS: Mapping[str, int] = {"imap": 143, "pop": 110, "smtp": 25}  # what the types without TLS usually have
+_PORTS: Mapping[str, int] = {"imap": 143, "pop": 110, "smtp": 25}  # default ports of the types
 _UNSET = ("", None)
-_WAY = re.compile(r"(?P<name>[a-z-]+)(?:=(?P<number>[1-9][0-9]{0,8}))?")
+_RULE = re.compile(r"(?P<name>[a-z-]+)(?:=(?P<number>[1-9][0-9]{0,8}))?")
 _EMAIL = re.compile(r"email-", re.IGNORECASE)
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 _SERVER = re.compile(r"(?P<scheme>[a-z0-9+.-]+://)?(?P<host>\[[^]]*\]|[^:/]*)(?P<rest>(?:[:/].*)?)", re.I | re.S)
@@ -28,15 +28,15 @@ _SERVER = re.compile(r"(?P<scheme>[a-z0-9+.-]+://)?(?P<host>\[[^]]*\]|[^:/]*)(?P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayRule:
-    """One way to show a monitor."""
+    """A rule that changes how a monitor is displayed."""
 
     about: str  # one line for help texts
     show: Callable[[Fields, int], Fields]
-    number: int = 0  # what it is given unless the way is written with a number; 0: it takes none
+    number: int = 0  # default of its number; 0: it has none
 
 
 def with_strings(value: object) -> object:
-    """The same JSON value with every number as a string."""
+    """A JSON value with all its numbers as strings."""
     match value:
         case bool() | None | str():
             return value
@@ -48,7 +48,7 @@ def with_strings(value: object) -> object:
 
 
 def _text(key: str, change: Callable[[str, int], object]) -> Callable[[Fields, int], Fields]:
-    """Change one field where it is a text."""
+    """Change one field if it is a text."""
 
     def show(fields: Fields, number: int) -> Fields:
         text = fields.get(key)
@@ -62,13 +62,13 @@ def _names(change: Callable[[str], object]) -> Callable[[Fields, int], Fields]:
 
 
 def _hosts(change: Callable[[str], object]) -> Callable[[Fields, int], Fields]:
-    """Change every host, and leave what stands around it: `smtps://HOST:465`."""
+    """Change every host, but not scheme and port around it: `smtps://HOST:465`."""
 
     def within(text: str) -> str:
-        found = _SERVER.fullmatch(text)
-        if found is None or _is_address(text):
+        match = _SERVER.fullmatch(text)
+        if match is None or _is_address(text):
             return str(change(text))
-        return f"{found['scheme'] or ''}{change(found['host'])}{found['rest']}"
+        return f"{match['scheme'] or ''}{change(match['host'])}{match['rest']}"
 
     def show(fields: Fields, _: int) -> Fields:
         hosts = {key: text for key in _HOSTS if isinstance(text := fields.get(key), str)}
@@ -78,7 +78,7 @@ def _hosts(change: Callable[[str], object]) -> Callable[[Fields, int], Fields]:
 
 
 def _port(value: object) -> Callable[[Fields, int], Fields]:
-    """Show every port as the same; a type without ports stays without."""
+    """Display the same value for every port; types without ports are not changed."""
     return lambda fields, _: {**fields, "port": value} if "port" in fields else fields
 
 
@@ -91,9 +91,9 @@ def _without_port(fields: Fields, _: int) -> Fields:
 
 
 def _with_default_port(fields: Fields, _: int) -> Fields:
-    kind = _EMAIL.sub("", str(fields.get("type"))).lower()  # a way before this one may have changed it
-    if kind in _PORTS and fields.get("port") in _UNSET:
-        return {**fields, "port": _PORTS[kind]}
+    protocol = _EMAIL.sub("", str(fields.get("type"))).lower()  # an earlier rule may have changed the type
+    if protocol in _PORTS and fields.get("port") in _UNSET:
+        return {**fields, "port": _PORTS[protocol]}
     return fields
 
 
@@ -109,7 +109,7 @@ def _numbers_as_strings(fields: Fields, _: int) -> Fields:
 
 
 def _cut_bytes(name: str, most: int) -> str:
-    # Counted by character, so that none is halved; a lone surrogate is a character here and must not fail.
+    # Counted by character, so that none is split; a lone surrogate counts as a character and must not fail
     sizes = accumulate(len(character.encode("utf-8", "surrogatepass")) for character in name)
     return name[: sum(size <= most for size in sizes)]
 
@@ -128,35 +128,35 @@ def _is_address(host: str) -> bool:
 
 DISPLAY_RULES: Mapping[str, DisplayRule] = {
     "blanks": DisplayRule(
-        about="white space in names as single blanks, none at the ends",
+        about="white space in names as single spaces, none at the ends",
         show=_names(lambda name: " ".join(name.split())),
     ),
     "cut": DisplayRule(
-        about="names cut at N characters, 50 if it is left out",
+        about="names cut after N characters (default: 50)",
         show=_text("name", lambda name, most: name[:most]),
         number=50,
     ),
     "cut-bytes": DisplayRule(
-        about="names cut at N bytes of UTF-8, 50 if it is left out", show=_text("name", _cut_bytes), number=50
+        about="names cut after N bytes of UTF-8 (default: 50)", show=_text("name", _cut_bytes), number=50
     ),
     "escapes": DisplayRule(about="& < > \" ' in names as HTML entities", show=_names(html.escape)),
     "escapes-twice": DisplayRule(
         about="the same, twice: &amp;amp;", show=_names(lambda name: html.escape(html.escape(name)))
     ),
-    "upper-names": DisplayRule(about="names in capitals", show=_names(str.upper)),
-    "lower-names": DisplayRule(about="names in small letters", show=_names(str.lower)),
+    "upper-names": DisplayRule(about="names in upper case", show=_names(str.upper)),
+    "lower-names": DisplayRule(about="names in lower case", show=_names(str.lower)),
     "no-names": DisplayRule(about="names are null", show=_names(lambda _: None)),
     "no-hosts": DisplayRule(about="host names are null", show=_without_hosts),
     "question-marks": DisplayRule(
-        about="what is not ASCII in names as ?",
+        about="non-ASCII characters in names as ?",
         show=_names(lambda name: name.encode("ascii", "replace").decode("ascii")),
     ),
     "ascii-only": DisplayRule(
-        about="what is not ASCII in names left out",
+        about="names without non-ASCII characters",
         show=_names(lambda name: name.encode("ascii", "ignore").decode("ascii")),
     ),
     "bmp-only": DisplayRule(
-        about="what is beyond U+FFFF in names as ?", show=_names(lambda name: _BEYOND_BMP.sub("?", name))
+        about="characters beyond U+FFFF in names as ?", show=_names(lambda name: _BEYOND_BMP.sub("?", name))
     ),
     "decomposed": DisplayRule(about="names in NFD", show=_names(lambda name: unicodedata.normalize("NFD", name))),
     "composed": DisplayRule(about="names in NFC", show=_names(lambda name: unicodedata.normalize("NFC", name))),
@@ -166,38 +166,40 @@ DISPLAY_RULES: Mapping[str, DisplayRule] = {
     "null-ports": DisplayRule(about="every port is null", show=_port(None)),
     "default-ports": DisplayRule(about="an unset port as 143, 110 or 25", show=_with_default_port),
     "number-texts": DisplayRule(about="numbers as strings", show=_numbers_as_strings),
-    "upper-types": DisplayRule(about="types in capitals: EMAIL-IMAP", show=_text("type", lambda kind, _: kind.upper())),
-    "short-types": DisplayRule(
-        about="types without email-: imap", show=_text("type", lambda kind, _: _EMAIL.sub("", kind, 1))
+    "upper-types": DisplayRule(
+        about="types in upper case: EMAIL-IMAP", show=_text("type", lambda text, _: text.upper())
     ),
-    "upper-hosts": DisplayRule(about="host names in capitals", show=_hosts(str.upper)),
+    "short-types": DisplayRule(
+        about="types without email-: imap", show=_text("type", lambda text, _: _EMAIL.sub("", text, 1))
+    ),
+    "upper-hosts": DisplayRule(about="host names in upper case", show=_hosts(str.upper)),
     "dotted-hosts": DisplayRule(about="host names with a dot at the end", show=_hosts(_dotted)),
     "host-ports": DisplayRule(about="hostname as host:port where a port is set", show=_with_port_in_host),
 }
 
 
 def parse(text: str) -> tuple[DisplayRule, int]:
-    """The way that a text means, and its number; ValueError says in a sentence why there is none."""
-    found = _WAY.fullmatch(text)
-    way = DISPLAY_RULES.get(found["name"]) if found else None
-    if found is None or way is None or (found["number"] and not way.number):
-        there = ", ".join(written(name) for name in DISPLAY_RULES)
-        raise ValueError(f"There is no way {text!r} to show monitors; there are {there} (N from 1).")
-    return way, int(found["number"] or way.number)
+    """The display rule that a text names, and its number. Raises a `ValueError` whose message is one sentence."""
+    match = _RULE.fullmatch(text)
+    rule = DISPLAY_RULES.get(match["name"]) if match else None
+    if match is None or rule is None or (match["number"] and not rule.number):
+        allowed = ", ".join(written(name) for name in DISPLAY_RULES)
+        raise ValueError(f"Unknown display rule {text!r}; allowed are {allowed} (N from 1).")
+    return rule, int(match["number"] or rule.number)
 
 
 def written(name: str) -> str:
-    """A way's name with the number that it takes, for help texts."""
+    """The name of a rule, with N if it has a number, for help texts."""
     return f"{name}=N" if DISPLAY_RULES[name].number else name
 
 
-def shown_by(ways: Sequence[str]) -> Show | None:
-    """What shows a monitor in these ways, one after the other; None when there are none."""
-    steps = [parse(way) for way in ways]
+def shown_by(rules: Sequence[str]) -> Show | None:
+    """A function that applies these rules one after the other; None if there are none."""
+    steps = [parse(text) for text in rules]
 
     def show(fields: Fields) -> Fields:
-        for way, number in steps:
-            fields = way.show(fields, number)
+        for rule, number in steps:
+            fields = rule.show(fields, number)
         return fields
 
     return show if steps else None

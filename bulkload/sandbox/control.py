@@ -1,14 +1,14 @@
 """The control endpoints, outside the API's path: faults, the request log, all monitors, tokens, late commits.
 
-    GET  /control/faults          the faults now, as JSON
-    PUT  /control/faults          other faults from now on; counting of requests and attempts starts anew
-    GET  /control/requests        the request log, oldest first; DELETE forgets it
+    GET  /control/faults          the current faults, as JSON
+    PUT  /control/faults          replace the faults; the counts of requests and attempts restart
+    GET  /control/requests        the request log, oldest first; DELETE clears it
     GET  /control/counts          requests of each operation, monitors created, requests throttled
     GET  /control/monitors        every monitor, visible or not
-    POST /control/expire-tokens   every token expires now; ?status=400 makes their use a 400
-    POST /control/commit-late     every late commit happens now
+    POST /control/expire-tokens   all tokens expire now; with ?status=400 their use gives 400 instead of 401
+    POST /control/commit-late     all late commits are carried out now
 
-They take no token and no role, and are neither limited nor struck by faults.
+They need no token and no role, and rate limit and faults do not apply to them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bulkload.sandbox.request_log import LogEntry
 
 
 class Controlled(Protocol):
-    """What the endpoints need of the stand-in."""
+    """The methods of the sandbox that the endpoints use."""
 
     @property
     def faults(self) -> Faults: ...
@@ -37,7 +37,7 @@ class Controlled(Protocol):
 
 
 async def control(sandbox: Controlled, request: web.BaseRequest) -> web.Response:
-    """ApiResponse one request below /control/."""
+    """Respond to one request below /control/."""
     match (request.method, request.path.removeprefix("/control/")):
         case ("GET", "faults"):
             return web.Response(text=sandbox.faults.to_json(), content_type="application/json")
@@ -61,4 +61,4 @@ async def control(sandbox: Controlled, request: web.BaseRequest) -> web.Response
             return web.Response(status=204)
         case ("POST", "commit-late"):
             return web.json_response({"committed": sandbox.commit_late()})
-    return web.json_response({"error": "There is no such control."}, status=404)
+    return web.json_response({"error": "There is no such control endpoint."}, status=404)

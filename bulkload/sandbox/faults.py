@@ -1,6 +1,7 @@
-"""What goes wrong, as plain data: a `Faults` is drawn up by people, command lines or tests, and is the same as JSON.
+"""The faults of the sandbox, as data.
 
-Nothing here acts. `schedule` decides which rule strikes a request, `server` lets it strike.
+In: a JSON text, or faults in short form from the command line. Out: `Faults`, which can be written as JSON. `schedule`
+decides which rule applies to a request, and `service` applies it.
 """
 
 from __future__ import annotations
@@ -21,85 +22,95 @@ Moment = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultKind:
-    """One way to go wrong."""
+class FaultDefinition:
+    """A fault that rules can name, and the defaults of these rules."""
 
     about: str  # one line for help texts
-    moment: Moment  # before: the request is not carried out; after: it is, and its answer suffers
-    on: tuple[Operation, ...] = ("create",)  # what it strikes unless the rule says otherwise
-    fits: tuple[Operation, ...] = OPERATIONS  # what it can strike at all
-    seconds: float = 0.0  # the rule's `seconds` unless it says otherwise
-    status: int = 0  # the rule's `status` unless it says otherwise; 0: the fault has none
+    moment: Moment  # before: the request is not carried out; after: it is, and its response is damaged
+    on: tuple[Operation, ...] = ("create",)  # operations to which it applies by default
+    fits: tuple[Operation, ...] = OPERATIONS  # operations to which it can apply
+    seconds: float = 0.0  # default of the rule's `seconds`
+    status: int = 0  # default of the rule's `status`; 0: the fault has none
 
 
-KINDS: Mapping[str, FaultKind] = {
-    "throttle": FaultKind(about="429 out of turn", moment="before", on=OPERATIONS, seconds=1.0, status=429),
-    "request-timeout": FaultKind(about="408, not carried out", moment="before", status=408),
-    "timeout-after": FaultKind(about="408, but carried out", moment="after", status=408),
-    "error-before": FaultKind(about="5xx, not carried out", moment="before", status=500),
-    "error-after": FaultKind(about="5xx, but carried out", moment="after", status=500),
-    "error-auth-before": FaultKind(
-        about="5xx with the words of a refused login, not carried out", moment="before", status=500
+KINDS: Mapping[str, FaultDefinition] = {
+    "throttle": FaultDefinition(
+        about="429 although the rate limit is not reached", moment="before", on=OPERATIONS, seconds=1.0, status=429
     ),
-    "error-auth-after": FaultKind(
-        about="5xx with the words of a refused login, but carried out", moment="after", status=500
+    "request-timeout": FaultDefinition(about="408, not carried out", moment="before", status=408),
+    "timeout-after": FaultDefinition(about="408, but carried out", moment="after", status=408),
+    "error-before": FaultDefinition(about="5xx, not carried out", moment="before", status=500),
+    "error-after": FaultDefinition(about="5xx, but carried out", moment="after", status=500),
+    "error-auth-before": FaultDefinition(
+        about="5xx with the message of a refused login, not carried out", moment="before", status=500
     ),
-    "drop-before": FaultKind(about="connection closed without an answer, not carried out", moment="before"),
-    "drop-after": FaultKind(about="connection closed without an answer, but carried out", moment="after"),
-    "reset-before": FaultKind(about="connection reset, not carried out", moment="before"),
-    "reset-after": FaultKind(about="connection reset, but carried out", moment="after"),
-    "cut": FaultKind(about="connection closed in the middle of the answer, carried out", moment="after"),
-    "stall-before": FaultKind(about="never answers, not carried out", moment="before"),
-    "stall-after": FaultKind(about="never answers, but carried out", moment="after"),
-    "slow": FaultKind(about="carried out at once, answered after `seconds`", moment="after", seconds=1.0),
-    "page-before": FaultKind(about="a gateway's HTML page, not carried out", moment="before", status=502),
-    "page-after": FaultKind(about="a gateway's HTML page, but carried out", moment="after", status=502),
-    "redirect": FaultKind(about="302 to a login page, not carried out", moment="before", status=302),
-    "late": FaultKind(
+    "error-auth-after": FaultDefinition(
+        about="5xx with the message of a refused login, but carried out", moment="after", status=500
+    ),
+    "drop-before": FaultDefinition(about="connection closed without a response, not carried out", moment="before"),
+    "drop-after": FaultDefinition(about="connection closed without a response, but carried out", moment="after"),
+    "reset-before": FaultDefinition(about="connection reset, not carried out", moment="before"),
+    "reset-after": FaultDefinition(about="connection reset, but carried out", moment="after"),
+    "cut": FaultDefinition(about="connection closed in the middle of the response, carried out", moment="after"),
+    "stall-before": FaultDefinition(about="never responds, not carried out", moment="before"),
+    "stall-after": FaultDefinition(about="never responds, but carried out", moment="after"),
+    "slow": FaultDefinition(about="carried out at once, response after `seconds`", moment="after", seconds=1.0),
+    "page-before": FaultDefinition(about="a gateway's HTML page, not carried out", moment="before", status=502),
+    "page-after": FaultDefinition(about="a gateway's HTML page, but carried out", moment="after", status=502),
+    "redirect": FaultDefinition(about="302 to a login page, not carried out", moment="before", status=302),
+    "late": FaultDefinition(
         about="504 now, created `seconds` later", moment="before", fits=("create",), seconds=1.0, status=504
     ),
-    "lag": FaultKind(about="visible only after `seconds`", moment="after", fits=("create",), seconds=1.0),
-    "no-id": FaultKind(about="200 without an id, carried out", moment="after", fits=("create", "patch"), status=200),
-    "create-twice": FaultKind(
-        about="created twice, answered once, as if repeated on the way", moment="after", fits=("create",)
+    "lag": FaultDefinition(about="visible only after `seconds`", moment="after", fits=("create",), seconds=1.0),
+    "no-id": FaultDefinition(
+        about="200 without an ID, carried out", moment="after", fits=("create", "patch"), status=200
     ),
-    "garbled": FaultKind(about="200 with half a JSON text, carried out", moment="after", status=200),
-    "gzip-bomb": FaultKind(about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200),
-    "endless": FaultKind(about="200 with a body that never ends, not carried out", moment="before", status=200),
-    "token-401": FaultKind(about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401),
-    "token-400": FaultKind(
+    "create-twice": FaultDefinition(
+        about="created twice with one response, as if a gateway repeated the request", moment="after", fits=("create",)
+    ),
+    "garbled": FaultDefinition(about="200 with half a JSON text, carried out", moment="after", status=200),
+    "gzip-bomb": FaultDefinition(about="200 with 2 GiB in a small gzip body, carried out", moment="after", status=200),
+    "endless": FaultDefinition(about="200 with a body that never ends, not carried out", moment="before", status=200),
+    "token-401": FaultDefinition(
+        about="the token expires: 401", moment="before", on=WITH_TOKEN, fits=WITH_TOKEN, status=401
+    ),
+    "token-400": FaultDefinition(
         about="the token expires: 400 with the text that the docs show",
         moment="before",
         on=WITH_TOKEN,
         fits=WITH_TOKEN,
         status=400,
     ),
-    "plan-full": FaultKind(about="the plan has no free monitor", moment="before", fits=("create",)),
-    "echo-refusal": FaultKind(about="400 that repeats the name sent", moment="before", fits=("create",), status=400),
-    "surrogate": FaultKind(
-        about="400 with half a character in its words", moment="before", fits=("create",), status=400
+    "plan-full": FaultDefinition(about="the plan has no free monitor", moment="before", fits=("create",)),
+    "echo-refusal": FaultDefinition(
+        about="400 that repeats the name in the request", moment="before", fits=("create",), status=400
     ),
-    "wrong-role": FaultKind(
+    "surrogate": FaultDefinition(
+        about="400 with a lone surrogate in its message", moment="before", fits=("create",), status=400
+    ),
+    "wrong-role": FaultDefinition(
         about="403, the role may not write",
         moment="before",
         on=("create", "patch", "delete"),
         fits=WITH_TOKEN,
         status=403,
     ),
-    "login-refused": FaultKind(about="user or password refused", moment="before", on=("login",), fits=("login",)),
-    "list-empty": FaultKind(about="an empty list", moment="after", on=("list",), fits=("list",)),
-    "list-shrunk": FaultKind(about="only the older half of the list", moment="after", on=("list",), fits=("list",)),
-    "list-shape": FaultKind(about="a list in an unknown shape", moment="after", on=("list",), fits=("list",)),
-    "list-repeat": FaultKind(about="every id given twice", moment="after", on=("list",), fits=("list",)),
-    "list-strings": FaultKind(about="numbers as strings", moment="after", on=("list",), fits=("list",)),
-    "page-gap": FaultKind(
+    "login-refused": FaultDefinition(about="user or password refused", moment="before", on=("login",), fits=("login",)),
+    "list-empty": FaultDefinition(about="an empty list", moment="after", on=("list",), fits=("list",)),
+    "list-shrunk": FaultDefinition(
+        about="only the older half of the list", moment="after", on=("list",), fits=("list",)
+    ),
+    "list-shape": FaultDefinition(about="a list in an unknown shape", moment="after", on=("list",), fits=("list",)),
+    "list-repeat": FaultDefinition(about="every monitor listed twice", moment="after", on=("list",), fits=("list",)),
+    "list-strings": FaultDefinition(about="numbers as strings", moment="after", on=("list",), fits=("list",)),
+    "page-gap": FaultDefinition(
         about="a page after the first begins one monitor too late, as after a delete",
         moment="after",
         on=("list",),
         fits=("list",),
     ),
-    "endless-list": FaultKind(
-        about="every page full of made-up monitors", moment="after", on=("list",), fits=("list",)
+    "endless-list": FaultDefinition(
+        about="every page full of fictitious monitors", moment="after", on=("list",), fits=("list",)
     ),
 }
 
@@ -108,94 +119,96 @@ _SHORT = re.compile(
     r"(?:(?P<on>[a-z]+):)?(?P<name>[a-z0-9-]+)"
     r"(?:=(?P<probability>[0-9]*\.?[0-9]+)|@(?P<at>[0-9]+(?:,[0-9]+)*)|/(?P<every>[0-9]+))?"
 )
-_NOTHING_ELSE = {"extra": "forbid"}  # read by pydantic: a misspelt field is an error
+_NO_OTHER_FIELDS = {"extra": "forbid"}  # for pydantic: a misspelt field is an error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One fault and when it strikes: when all of its conditions hold; a condition left out always holds."""
+    """A fault, and the conditions under which it applies: all must hold, and an omitted condition always holds."""
 
-    __pydantic_config__ = _NOTHING_ELSE
+    __pydantic_config__ = _NO_OTHER_FIELDS
 
     fault: str
-    on: tuple[Operation, ...] = ()  # left out: what the kind says
+    on: tuple[Operation, ...] = ()  # omitted: the default of the fault
     probability: float = 1.0
     at: tuple[int, ...] = ()  # the n-th requests of one operation, counted from 1
     every: int = 0  # each n-th request of one operation
     names: tuple[str, ...] = ()  # creates of monitors with these names
-    attempts: int = 0  # only the first n tries of the same thing
-    times: int = 0  # at most so often; the one condition that depends on the order of requests
-    seconds: float | None = None  # left out: what the kind says
-    status: int | None = None  # left out: what the kind says
+    attempts: int = 0  # only the first n requests for the same subject
+    times: int = 0  # at most n times; the only condition that depends on the order of concurrent requests
+    seconds: float | None = None  # omitted: the default of the fault
+    status: int | None = None  # omitted: the default of the fault
 
     def __post_init__(self) -> None:
-        kind = KINDS.get(self.fault)
-        if kind is None:
-            raise ValueError(f"There is no fault {self.fault!r}; there are {', '.join(KINDS)}.")
+        definition = KINDS.get(self.fault)
+        if definition is None:
+            raise ValueError(f"Unknown fault {self.fault!r}; allowed are {', '.join(KINDS)}.")
         if not 0.0 <= self.probability <= 1.0:
             raise ValueError(f"The probability of {self.fault} is {self.probability}; 0 to 1 is allowed.")
-        if wrong := [operation for operation in self.on if operation not in kind.fits]:
-            raise ValueError(f"{self.fault} cannot strike {', '.join(wrong)}; it can strike {', '.join(kind.fits)}.")
+        if unsuitable := [operation for operation in self.on if operation not in definition.fits]:
+            raise ValueError(
+                f"{self.fault} cannot apply to {', '.join(unsuitable)}; allowed are {', '.join(definition.fits)}."
+            )
         if min(self.every, self.attempts, self.times, self.seconds or 0.0) < 0 or min(self.at, default=1) < 1:
-            raise ValueError(f"A number of {self.fault} is below what is allowed: counts start at 1, times at 0.")
+            raise ValueError(f"A number of {self.fault} is too low: `at` starts at 1, all other numbers at 0.")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"The status of {self.fault} is {self.status}; 200 to 599 is allowed.")
 
     @property
-    def kind(self) -> FaultKind:
-        """The fault's entry in the table."""
+    def definition(self) -> FaultDefinition:
+        """The definition of the fault."""
         return KINDS[self.fault]
 
     @property
-    def strikes(self) -> tuple[Operation, ...]:
-        """The operations that the rule is about."""
-        return self.on or self.kind.on
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations to which the rule applies."""
+        return self.on or self.definition.on
 
     @property
     def wait(self) -> float:
-        """How many seconds the fault is about."""
-        return self.kind.seconds if self.seconds is None else self.seconds
+        """The seconds of the fault."""
+        return self.definition.seconds if self.seconds is None else self.seconds
 
     @property
     def answer(self) -> int:
-        """The HTTP status that the fault is about; 0 when it has none."""
-        return self.kind.status if self.status is None else self.status
+        """The HTTP status of the fault; 0 if it has none."""
+        return self.definition.status if self.status is None else self.status
 
     @classmethod
     def parse(cls, text: str) -> Rule:
-        """Read `[OPERATION:]NAME` with `=PROBABILITY`, `@N,N…` (exactly those) or `/N` (each n-th) behind it."""
-        found = _SHORT.fullmatch(text.strip())
-        if found is None:
+        """Read `[OPERATION:]NAME`, followed by `=PROBABILITY`, `@N,N…` (exactly those), `/N` (each n-th) or nothing."""
+        match = _SHORT.fullmatch(text.strip())
+        if match is None:
             raise ValueError(
-                f"{text!r} is not a fault; NAME=PROBABILITY, NAME@7,9 or NAME/50 is allowed,"
-                " with OPERATION: in front if wanted."
+                f"{text!r} is not a fault; write NAME, NAME=PROBABILITY, NAME@7,9 or NAME/50,"
+                " optionally with OPERATION: in front."
             )
-        if found["on"] and found["on"] not in OPERATIONS:
-            raise ValueError(f"There is no operation {found['on']!r}; there are {', '.join(OPERATIONS)}.")
+        if match["on"] and match["on"] not in OPERATIONS:
+            raise ValueError(f"Unknown operation {match['on']!r}; allowed are {', '.join(OPERATIONS)}.")
         return cls(
-            fault=found["name"],
-            on=tuple(operation for operation in OPERATIONS if operation == found["on"]),
-            probability=float(found["probability"] or 1),
-            at=tuple(int(number) for number in (found["at"] or "").split(",") if number),
-            every=int(found["every"] or 0),
+            fault=match["name"],
+            on=tuple(operation for operation in OPERATIONS if operation == match["on"]),
+            probability=float(match["probability"] or 1),
+            at=tuple(int(number) for number in (match["at"] or "").split(",") if number),
+            every=int(match["every"] or 0),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Everything that goes wrong; the default is nothing."""
+    """All faults of a sandbox; none by default."""
 
-    __pydantic_config__ = _NOTHING_ELSE
+    __pydantic_config__ = _NO_OTHER_FIELDS
 
     seed: int = 0
-    rules: tuple[Rule, ...] = ()  # the first that strikes wins
-    rate_limit: int = 0  # requests in any window, logins too; 0: no limit
+    rules: tuple[Rule, ...] = ()  # of several that apply, the first is used
+    rate_limit: int = 0  # requests in any window, including logins; 0: no limit
     rate_window: float = 1.0  # seconds
     retry_after: Literal["seconds", "date", "none"] = "seconds"
-    retry_after_seconds: int = 0  # what a 429 asks for; 0: the time until there is room
+    retry_after_seconds: int = 0  # in the `Retry-After` of a 429; 0: until the window has room
     visible_after: float = 0.0  # seconds until a new monitor is in the list, in order of creation
-    hide_single: bool = False  # GET by id does not show it before that either
-    shows: tuple[str, ...] = ()  # how monitors are shown otherwise than they were sent, in this order; see `showing`
+    hide_single: bool = False  # GET by ID does not return it before that, either
+    shows: tuple[str, ...] = ()  # display rules, applied in this order; see `alterations`
 
     def __post_init__(self) -> None:
         if min(self.rate_limit, self.retry_after_seconds, self.visible_after) < 0 or self.rate_window <= 0:
@@ -209,7 +222,7 @@ class Faults:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Faults:
-        """Read faults from a JSON text; ValueError says in one sentence what is wrong."""
+        """Read faults from a JSON text. Raises a `ValueError` whose message is one sentence."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
@@ -218,4 +231,4 @@ class Faults:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the text"
             message = first["msg"].removeprefix("Value error, ").rstrip(".")
-            raise ValueError(f"The faults are not readable at {where}: {message}.") from None
+            raise ValueError(f"Invalid faults at {where}: {message}.") from None

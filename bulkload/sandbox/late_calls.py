@@ -1,4 +1,4 @@
-"""What was answered already and is still to be carried out. In: calls and when they are due. Out: the calls, made."""
+"""Calls that are carried out after their response. In: calls, and when they are due. Out: the calls, made."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Callable, Sequence
 
 
 class LateCalls:
-    """Calls that the event loop's timers make, and that can be hurried or forgotten."""
+    """Calls made by timers of the event loop, which can be made at once or discarded."""
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.TimerHandle, Callable[[], None]] = {}
 
     def put(self, seconds: float, carry_out: Callable[[], None]) -> None:
-        """Carry something out in so many seconds."""
+        """Make a call after some seconds."""
 
         def due() -> None:
             self._carry_out([timer])
 
-        # The loop's timer, not a request, carries it, so it happens even when the client has gone.
+        # A timer of the loop, not the request, makes the call, so it is made even if the client disconnects
         timer = asyncio.get_running_loop().call_later(seconds, due)
         self._waiting[timer] = carry_out
 
     def commit(self) -> int:
-        """Carry out everything now and return how much it was."""
+        """Make all waiting calls now; returns their number."""
         return self._carry_out(list(self._waiting))
 
     def commit_due(self) -> None:
-        """Carry out what is due; where the process was held up, its timer may still stand behind other work."""
+        """Make the calls that are due; if the process was delayed, their timers may not have fired yet."""
         now = asyncio.get_running_loop().time()
         self._carry_out([timer for timer in self._waiting if timer.when() <= now])
 
     def drop(self) -> None:
-        """Forget everything."""
+        """Discard all waiting calls."""
         for timer in self._waiting:
             timer.cancel()
         self._waiting.clear()

@@ -1,6 +1,8 @@
-"""A strictly enforced rate limit: in: the moment of a request; out: nothing, or how long until there is room.
+"""Enforce a rate limit over a sliding window.
 
-Assumption REFUSED-ARE-FREE: a refused request does not count, or a client that keeps asking would never get in.
+In: the moment of a request. Out: 0, or the seconds until a request would be admitted.
+
+Assumption REFUSED-ARE-FREE: a refused request does not count; otherwise a client that keeps retrying never succeeds.
 Assumption HALF-OPEN: a request exactly one window after another is no longer in that one's window.
 """
 
@@ -21,7 +23,7 @@ class RateWindow:
         """Return 0 and count the request, or return the seconds until one would be admitted."""
         if not self._limit:
             return 0.0
-        # Compared as a sum on both sides, so that "exactly one window later" is not lost to rounding.
+        # The same sum as in the wait below, so that rounding does not affect "exactly one window later"
         while self._admitted and self._admitted[0] + self._seconds <= now:
             self._admitted.popleft()
         if len(self._admitted) >= self._limit:

@@ -1,6 +1,7 @@
-"""What was asked of the stand-in and what it really did: a ring in memory, and lines of JSON in a file.
+"""The log of requests and their real effects: the last ones in memory, and all as lines of JSON in a file.
 
-An entry is made of chosen fields only, so no password, token or whole body can get in.
+In: `LogEntry`s. Out: the entries, and counts of them. An entry has only selected fields, so that no password, token or
+body is logged.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One request, or a create without an answer: one that came late, or one whose answer a gateway threw away."""
+    """One request; or a create without a response of its own: a late one, or one whose response a gateway lost."""
 
     at: float  # monotonic seconds, when the request arrived
     wall: float  # seconds since 1970
     operation: str  # login, list, get, create, patch, delete, other, late-commit, lost-create
     method: str
     path: str
-    status: int  # what was answered; 0: nothing
-    fault: str = ""  # "rate-limit", or the name of the fault that struck
+    status: int  # of the response; 0: no response
+    fault: str = ""  # "rate-limit", or the name of the fault that was applied
     name: str = ""  # of the monitor, for a create
     host: str = ""
-    id: int | None = None  # of the monitor made, changed or removed
+    id: int | None = None  # of the monitor that was created, changed or deleted
     committed: bool = False  # the account was changed
 
 
 class RequestLog:
-    """The last requests, how many there were of each operation, and the file they are written to."""
+    """The last requests, the number of requests of each operation, and the log file."""
 
     def __init__(self, *, size: int, file: Path | None) -> None:
         self._ring: deque[LogEntry] = deque(maxlen=size)
@@ -39,7 +40,7 @@ class RequestLog:
         self._file: IO[str] | None = file.open("a", buffering=1, encoding="utf-8") if file else None
 
     def add(self, entry: LogEntry) -> None:
-        """Note one request."""
+        """Log one request."""
         self._ring.append(entry)
         self._counts[entry.operation] += 1
         if entry.operation in ("create", "late-commit", "lost-create") and entry.committed:
@@ -50,15 +51,15 @@ class RequestLog:
             self._file.write(json.dumps(asdict(entry)) + "\n")
 
     def entries(self) -> list[LogEntry]:
-        """The requests still in memory, in the order in which their fate was decided."""
-        return list(self._ring.copy())  # the copy is one step, so that another thread may ask
+        """The requests in memory, in the order in which they were handled."""
+        return list(self._ring.copy())  # an atomic copy, so that other threads may call this
 
     def counts(self) -> dict[str, int]:
-        """How many requests of each operation, and how many monitors were `created`, requests `throttled`."""
+        """The number of requests of each operation, of monitors `created`, and of requests `throttled`."""
         return dict(self._counts.copy())
 
     def clear(self) -> None:
-        """Forget the requests and start counting anew; the file keeps its lines."""
+        """Remove the requests from memory and restart the counts; the file keeps its lines."""
         self._ring.clear()
         self._counts.clear()
 

@@ -1,8 +1,9 @@
-"""Decides which fault strikes a request. In: a request's operation and subject. Out: the rule, or nothing.
+"""Decide which fault applies to a request.
 
-Chance is a hash of the seed, the rule, the request's subject (type, name and host for a create, the id where the
-path has one) and how often that subject was asked for before. So one seed gives each monitor the same fate,
-whatever the order in which concurrent requests arrive. Counting starts when a schedule is put in.
+In: a request's operation and subject. Out: the rule, or None. Chance is a hash of the seed, the rule, the request's
+subject (type, name and host for a create, the ID if the path has one) and the number of earlier requests for that
+subject. So with one seed each monitor meets the same faults, whatever the order in which concurrent requests arrive.
+Counting starts when a schedule is created.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from bulkload.sandbox.faults import Faults, Operation, Rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What a request is about, as far as chance is concerned."""
+    """The part of a request on which chance depends."""
 
     operation: Operation
-    key: str = ""  # tells one thing from another
+    key: str = ""  # distinguishes the subjects of one operation
     name: str = ""  # of the monitor, for a create
 
 
@@ -33,7 +34,7 @@ class Schedule:
         self._strikes: Counter[int] = Counter()
 
     def strike(self, subject: Subject) -> Rule | None:
-        """Count the request and return the first rule that strikes it."""
+        """Count the request; returns the first rule that applies to it."""
         if not self.faults.rules:
             return None
         self._requests[subject.operation] += 1
@@ -48,7 +49,7 @@ class Schedule:
         number = self._requests[subject.operation]
         attempt = self._attempts[subject.operation, subject.key]
         return (
-            subject.operation in rule.strikes
+            subject.operation in rule.operations
             and (not rule.at or number in rule.at)
             and (not rule.every or number % rule.every == 0)
             and (not rule.names or (subject.operation == "create" and subject.name in rule.names))
@@ -59,7 +60,7 @@ class Schedule:
 
 
 def chance(seed: int, index: int, subject: Subject, attempt: int) -> float:
-    """A number from 0 up to 1 that depends on nothing but its arguments."""
+    """A number from 0 up to 1 that depends only on the arguments."""
     text = f"{seed}\n{index}\n{subject.operation}\n{attempt}\n{subject.key}"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,9 +1,9 @@
-"""The stand-in as a server: in the caller's event loop, in a thread, or until a signal.
+"""Run the sandbox server: in the caller's event loop, in a thread, or until a signal.
 
-In: options, faults, a state file. Out: a base URL that answers like AlertSite's.
+In: options, faults, a state file. Out: a base URL that responds like AlertSite's.
 
     async with Sandbox() as sandbox: …        in the caller's event loop
-    with running() as sandbox: …              in a thread of its own, for tests of whole processes
+    with running() as sandbox: …              in its own thread, for tests of whole processes
     serve(port=8080, on_ready=print)          until SIGINT or SIGTERM
 """
 
@@ -33,7 +33,7 @@ from bulkload.sandbox.service import Service
 from bulkload.sandbox.state import SandboxState
 
 BASE_PATH = "/api/v3"
-SHUTDOWN_SECONDS = 0.5  # how long answers under way may take when the server stops
+SHUTDOWN_SECONDS = 0.5  # for responses in progress when the server stops
 BACKLOG = 1024  # connections that may wait to be accepted
 
 USUAL = SandboxOptions()
@@ -41,7 +41,7 @@ NO_FAULTS = Faults()
 
 
 class Sandbox:
-    """The stand-in. Its inspecting methods may be called from any thread while it runs."""
+    """The sandbox server. Methods that only read may be called from any thread while it runs."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Sandbox:
         self._clock = clock
 
     async def start(self) -> str:
-        """Open the state, listen, and return the base URL."""
+        """Open the state and listen; returns the base URL. Raises `SandboxError`."""
         try:
             self._journal = RequestLog(size=self.options.log_size, file=self.options.log_file)
         except OSError as error:
@@ -86,7 +86,7 @@ class Sandbox:
         return self.base_url
 
     async def stop(self) -> None:
-        """Stop listening, end what stalls, settle late commits as the options say, close the state."""
+        """Stop listening, end stalled responses, commit or drop late commits as the options say, close the state."""
         self._service.end_stalls()
         await self._runner.cleanup()
         if self.options.late_on_stop == "commit":
@@ -106,18 +106,18 @@ class Sandbox:
 
     @property
     def control_url(self) -> str:
-        """Where the control endpoints are."""
+        """The base URL of the control endpoints."""
         return self.base_url.removesuffix(BASE_PATH) + "/control"
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong now."""
+        """The current faults."""
         return self._faults
 
     def set_faults(self, faults: Faults) -> None:
-        """Let other things go wrong from now on; requests and attempts are counted anew."""
+        """Replace the faults; the counts of requests and attempts restart."""
         self._faults = faults
-        if self.base_url:  # before the start there is no service, and the start takes the faults from here
+        if self.base_url:  # before the start there is no service; `start` passes it the faults
             self._service.set_faults(faults)
 
     def requests(self) -> list[LogEntry]:
@@ -129,7 +129,7 @@ class Sandbox:
         self._journal.clear()
 
     def counts(self) -> dict[str, int]:
-        """Requests of each operation, and monitors `created`, requests `throttled`."""
+        """The number of requests of each operation, of monitors `created`, and of requests `throttled`."""
         return self._journal.counts()
 
     def monitors(self) -> list[dict[str, object]]:
@@ -138,11 +138,11 @@ class Sandbox:
         return [stored.fields() for batch in batches for stored in batch]
 
     def expire_tokens(self, status: Literal[400, 401] = 401) -> None:
-        """Every token expires now; `status` is how its use is refused."""
+        """Expire all tokens now; `status` is the response to requests with them."""
         self._account.expire(status=status)
 
     def commit_late(self) -> int:
-        """Carry out every late commit now and return how many there were; from the server's own thread only."""
+        """Carry out all late commits now; returns their number. Only for the server's own thread."""
         return self._service.commit_late()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -150,7 +150,7 @@ class Sandbox:
             return await control(self, request)
         if request.path.startswith(BASE_PATH + "/"):
             return await self._service.handle(request, request.path.removeprefix(BASE_PATH))
-        return web.Response(status=404, text="There is nothing here.\n")
+        return web.Response(status=404, text="Not found.\n")
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def running(
     state: Path | None = None,
     port: int = 0,
 ) -> Iterator[Sandbox]:
-    """Run the stand-in in a thread of its own while the block lasts."""
+    """Run the sandbox in its own thread for the duration of the block."""
     ready: Future[tuple[Sandbox, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def live() -> None:
@@ -195,7 +195,7 @@ def serve(
     port: int = 0,
     on_ready: Callable[[str], object] = lambda base_url: None,
 ) -> None:
-    """Run the stand-in until SIGINT or SIGTERM, in the main thread; `on_ready` is called with the base URL."""
+    """Run the sandbox until SIGINT or SIGTERM, in the main thread; `on_ready` is called with the base URL."""
 
     async def live() -> None:
         async with _until_signal() as stop, Sandbox(options, faults, state, port, host=host) as sandbox:

@@ -1,7 +1,7 @@
-"""What happens to one request: rate limit, fault, token, role, body, answer, log.
+"""Handle one request: rate limit, fault, token, role, body, response, log.
 
-In: requests of aiohttp. Out: responses, or connections that are gone. A fault of the moment "before" answers instead
-of the account; one of the moment "after" lets the account act and spoils the answer.
+In: requests of aiohttp. Out: responses, or closed connections. A fault of the moment "before" responds instead of the
+account; one of the moment "after" lets the account act and then damages the response.
 
 Assumption LIMITED-ARE-UNCOUNTED: a request that the rate limit refuses is not one of the requests that rules count.
 """
@@ -38,12 +38,12 @@ from bulkload.sandbox.request_log import LogEntry, RequestLog
 from bulkload.sandbox.schedule import Schedule, Subject
 from bulkload.sandbox.state import SandboxState
 
-GONE_CHECK_SECONDS = 0.2  # how often a stalled answer looks whether its client is still there
+CLIENT_CHECK_SECONDS = 0.2  # between two checks whether the client of a stalled response is still connected
 
 
 @dataclass(slots=True, kw_only=True)
 class _RequestInProgress:
-    """One request on its way through."""
+    """A request that is being handled, and what is logged about it."""
 
     request: web.BaseRequest
     at: float
@@ -67,29 +67,29 @@ class Service:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong now."""
+        """The current faults."""
         return self._schedule.faults
 
     def set_faults(self, faults: Faults) -> None:
-        """Let other things go wrong from now on; requests and attempts are counted anew."""
+        """Replace the faults; the counts of requests and attempts restart."""
         self._window = RateWindow(limit=faults.rate_limit, seconds=faults.rate_window)
         self._schedule = Schedule(faults)
         self._show = shown_by(faults.shows)
 
     def end_stalls(self) -> None:
-        """Let stalled and slow answers end now, because the server stops."""
+        """End stalled and slow responses, because the server stops."""
         self._stopping.set()
 
     def commit_late(self) -> int:
-        """Carry out every late commit now and return how many there were."""
+        """Carry out all late commits now; returns their number."""
         return self._late.commit()
 
     def drop_late(self) -> None:
-        """Forget every late commit."""
+        """Discard all late commits."""
         self._late.drop()
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        """ApiResponse one request; `path` is below the base path."""
+        """Respond to one request; `path` is relative to the base path."""
         call = route(request.method, path)
         exchange = _RequestInProgress(
             request=request,
@@ -115,7 +115,7 @@ class Service:
         if call.operation in ("login", "create", "patch"):
             content = parse_body(request.content_type, body)
         exchange.rule = self._schedule.strike(_subject(call, content, exchange))
-        if exchange.rule and exchange.rule.kind.moment == "before":
+        if exchange.rule and exchange.rule.definition.moment == "before":
             return await self._strike_before(exchange, exchange.rule, call, content)
         try:
             answer = self._act(exchange, call, content)
@@ -133,7 +133,7 @@ class Service:
     def _act(
         self, exchange: _RequestInProgress, call: Call, content: dict[str, object] | ApiResponse
     ) -> ApiResponse | MonitorList:
-        """Let the account carry the call out."""
+        """Let the account carry out the call."""
         if call.operation == "login":
             return content if isinstance(content, ApiResponse) else self._account.login(content)
         if refused := self._account.admit(_token(exchange.request), call.operation):
@@ -144,31 +144,31 @@ class Service:
             return self._account.list(exchange.request.query, show=self._show, gap=gap)
         if call.operation == "get":
             hide = self.faults.hide_single
-            return self._account.get(call.number, exchange.request.query, hide=hide, show=self._show)
+            return self._account.get(call.monitor_id, exchange.request.query, hide=hide, show=self._show)
         if call.operation == "delete":
-            return self._account.delete(call.number)
+            return self._account.delete(call.monitor_id)
         if isinstance(content, ApiResponse):
             return content
         if call.operation == "patch":
-            return self._account.patch(call.kind, call.number, content)
-        draft = self._account.draft(call.kind, content)
+            return self._account.patch(call.monitor_type, call.monitor_id, content)
+        draft = self._account.draft(call.monitor_type, content)
         if isinstance(draft, ApiResponse):
             return draft
         lag = rule.wait if rule and rule.fault == "lag" else 0.0
         hidden = max(lag, self.faults.visible_after)
         created = self._account.create(draft, hidden=hidden)
         if rule and rule.fault == "create-twice":
-            # The first is done, whatever becomes of the second: the plan may be full now, or the name taken.
+            # The first create is kept even if the second is refused: the plan may be full now, or the name taken
             self._state.commit()
             self._note(replace(exchange, operation="lost-create"), 0, created)
-            again = self._account.draft(call.kind, content)
+            again = self._account.draft(call.monitor_type, content)
             return self._account.create(again, hidden=hidden) if isinstance(again, Draft) else again
         return created
 
     async def _strike_before(
         self, exchange: _RequestInProgress, rule: Rule, call: Call, content: dict[str, object] | ApiResponse
     ) -> web.StreamResponse:
-        """ApiResponse instead of the account."""
+        """Respond instead of the account."""
         request = exchange.request
         match rule.fault:
             case "drop-before" | "reset-before":
@@ -201,12 +201,12 @@ class Service:
                 return self._answer(exchange, self._account.plan_full())
             case "login-refused":
                 return self._answer(exchange, self._account.login({}))
-        return self._answer(exchange, _trouble(exchange, rule))
+        return self._answer(exchange, _fault_response(exchange, rule))
 
     async def _strike_after(
         self, exchange: _RequestInProgress, rule: Rule, answer: ApiResponse | MonitorList
     ) -> web.StreamResponse:
-        """Spoil the answer of the account."""
+        """Damage the response of the account."""
         request, fault = exchange.request, rule.fault
         done = answer if isinstance(answer, ApiResponse) else None
         text = done.text if done else '{"metadata": {"__permissions": {"acl": 7}, "resultset": {"count": 3,'
@@ -218,7 +218,7 @@ class Service:
                 return await self._stall(exchange, done)
             case "error-after" | "error-auth-after" | "timeout-after":
                 self._note(exchange, rule.answer, done)
-                return wire.plain(_trouble(exchange, rule))
+                return wire.plain(_fault_response(exchange, rule))
             case "page-after":
                 self._note(exchange, rule.answer, done)
                 return wire.page(rule.answer)
@@ -228,14 +228,14 @@ class Service:
             case "slow":
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), rule.wait)
-        # A refusal is not a success that could be misread, so it stays what it is.
+        # Only a success can be misread, so a refusal stays unchanged
         succeeded = done is None or done.status < 300
         if fault == "garbled" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.garbled(text, rule.answer)
         if fault == "gzip-bomb" and succeeded:
             self._note(exchange, rule.answer, done)
-            return await endless_answers.compressed_bomb(request, rule.answer, self._stopping)
+            return await endless_answers.oversized_gzip(request, rule.answer, self._stopping)
         if fault == "no-id" and succeeded:
             self._note(exchange, rule.answer, done)
             return wire.plain(ApiResponse(status=rule.answer, text="{}"))
@@ -247,32 +247,32 @@ class Service:
         return await wire.listing(request, answer, rule)
 
     async def _stall(self, exchange: _RequestInProgress, done: ApiResponse | None) -> web.Response:
-        """Say nothing until the client goes or the server stops."""
+        """Send nothing until the client disconnects or the server stops."""
         self._note(exchange, 0, done)
         request = exchange.request
         while request.transport is not None and not request.transport.is_closing():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), GONE_CHECK_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), CLIENT_CHECK_SECONDS)
                 break
         return wire.break_connection(request, reset=False)
 
     def _promise(
         self, exchange: _RequestInProgress, rule: Rule, call: Call, content: dict[str, object] | ApiResponse
     ) -> ApiResponse:
-        """ApiResponse like a gateway that gave up, and create the monitor later; what is refused is refused now."""
+        """Respond like a gateway that timed out, and create the monitor later; a refusal is sent at once."""
         if refused := self._account.admit(_token(exchange.request), call.operation):
             return refused
-        draft = content if isinstance(content, ApiResponse) else self._account.draft(call.kind, content)
+        draft = content if isinstance(content, ApiResponse) else self._account.draft(call.monitor_type, content)
         if isinstance(draft, ApiResponse):
             return draft
 
-        assert not isinstance(content, ApiResponse)  # or there would be no draft
-        self._late.put(rule.wait, partial(self._create_late, exchange, call.kind, content))
-        return _trouble(exchange, rule)
+        assert not isinstance(content, ApiResponse)  # otherwise `draft` is one, too
+        self._late.put(rule.wait, partial(self._create_late, exchange, call.monitor_type, content))
+        return _fault_response(exchange, rule)
 
-    def _create_late(self, exchange: _RequestInProgress, kind: str, body: Mapping[str, object]) -> None:
-        # Checked again: the plan may have become full, or the name taken, in the meantime.
-        done = self._account.draft(kind, body)
+    def _create_late(self, exchange: _RequestInProgress, monitor_type: str, body: Mapping[str, object]) -> None:
+        # Checked again, because the plan may be full now, or the name taken
+        done = self._account.draft(monitor_type, body)
         if isinstance(done, Draft):
             done = self._account.create(done, hidden=self.faults.visible_after)
             self._state.commit()
@@ -308,8 +308,8 @@ def _token(request: web.BaseRequest) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _trouble(exchange: _RequestInProgress, rule: Rule) -> ApiResponse:
-    """The words of a fault that has the documented shape of errors."""
+def _fault_response(exchange: _RequestInProgress, rule: Rule) -> ApiResponse:
+    """The response of a fault in the documented format of errors."""
     match rule.fault:
         case "error-auth-before" | "error-auth-after":
             return refusal(rule.answer, AUTH_TEXT)
@@ -317,14 +317,14 @@ def _trouble(exchange: _RequestInProgress, rule: Rule) -> ApiResponse:
             return refusal(rule.answer, f"sandbox: The name {exchange.name} is not allowed.")
         case "surrogate":
             return refusal(rule.answer, "sandbox: The name is not allowed: \ud83d.")  # sent as this escape
-    return refusal(rule.answer, f"sandbox: The fault {rule.fault} was asked for.")
+    return refusal(rule.answer, f"sandbox: This is the fault {rule.fault}.")
 
 
 def _subject(call: Call, content: dict[str, object] | ApiResponse, exchange: _RequestInProgress) -> Subject:
-    """What chance depends on; the name and host of a create are noted for the log on the way."""
+    """The subject of a request, on which chance depends; also stores the name and host of a create for the log."""
     if call.operation != "create":
-        return Subject(operation=call.operation, key=str(call.number))
+        return Subject(operation=call.operation, key=str(call.monitor_id))
     if not isinstance(content, ApiResponse):
         exchange.name = str(content.get("name", ""))
         exchange.host = str(content.get("hostname") or content.get("smtp_hostname") or "")
-    return Subject(operation="create", key=f"{call.kind}\n{exchange.name}\n{exchange.host}", name=exchange.name)
+    return Subject(operation="create", key=f"{call.monitor_type}\n{exchange.name}\n{exchange.host}", name=exchange.name)

@@ -1,8 +1,8 @@
-"""The account's monitors in SQLite. The only SQL of the stand-in.
+"""Store the account's monitors in SQLite: the only SQL of the sandbox.
 
-In: monitors as JSON objects without id. Out: JSON texts with id. Changes made in the same turn of the event loop
-share one commit; `committed` returns when they are on their way to disk and visible to every other request.
-Ids are never given twice, not even after a delete and a restart.
+In: monitors as JSON objects without ID. Out: JSON texts with ID. Changes made in one iteration of the event loop share
+one commit; `committed` returns when they are committed and visible to every other request. IDs are never reused, even
+after a delete and a restart.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from bulkload.sandbox.account_options import SandboxError
 
-BATCH = 500  # monitors read at once
-LAYOUT = 1  # of the tables, kept in PRAGMA user_version
+BATCH = 500  # monitors read at a time
+SCHEMA_VERSION = 1  # in PRAGMA user_version
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS monitors (
@@ -36,7 +36,7 @@ CREATE INDEX IF NOT EXISTS monitors_by_visible_at ON monitors (visible_at);
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMonitor:
-    """One monitor as it is kept."""
+    """One monitor in the state."""
 
     id: int
     type: str
@@ -44,7 +44,7 @@ class StoredMonitor:
     document: str  # JSON, with the id
 
     def fields(self) -> dict[str, object]:
-        """The monitor as an object."""
+        """The fields of the monitor."""
         fields: dict[str, object] = json.loads(self.document)
         return fields
 
@@ -59,86 +59,88 @@ class SandboxState:
         except (sqlite3.Error, OSError) as error:
             raise SandboxError(f"The state file {path} cannot be used: {error}.") from error
 
-    def insert(self, kind: str, fields: Mapping[str, object], visible_at: float) -> int:
-        """Add a monitor and return its id. Monitors become visible in order, so none before an earlier one."""
+    def insert(self, monitor_type: str, fields: Mapping[str, object], visible_at: float) -> int:
+        """Add a monitor; returns its ID. Monitors become visible in order of creation, even if `visible_at` differs."""
         self._begin()
         (latest,) = self._db.execute("SELECT max(visible_at) FROM monitors").fetchone()
         cursor = self._db.execute(
             "INSERT INTO monitors (type, name, plan, visible_at, document) VALUES (?, ?, ?, ?, ?)",
-            (kind, *_columns(fields), max(visible_at, latest or 0.0), _document(fields)),
+            (monitor_type, *_columns(fields), max(visible_at, latest or 0.0), _document(fields)),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def replace(self, number: int, fields: Mapping[str, object]) -> None:
-        """Change a monitor."""
+    def replace(self, monitor_id: int, fields: Mapping[str, object]) -> None:
+        """Replace the fields of a monitor."""
         self._begin()
         self._db.execute(
             "UPDATE monitors SET name = ?, plan = ?, document = ? WHERE id = ?",
-            (*_columns(fields), _document(fields), number),
+            (*_columns(fields), _document(fields), monitor_id),
         )
 
-    def delete(self, number: int) -> None:
-        """Remove a monitor."""
+    def delete(self, monitor_id: int) -> None:
+        """Delete a monitor."""
         self._begin()
-        self._db.execute("DELETE FROM monitors WHERE id = ?", (number,))
+        self._db.execute("DELETE FROM monitors WHERE id = ?", (monitor_id,))
 
-    def get(self, number: int) -> StoredMonitor | None:
-        """One monitor, visible or not."""
-        row = self._db.execute("SELECT id, type, visible_at, document FROM monitors WHERE id = ?", (number,)).fetchone()
+    def get(self, monitor_id: int) -> StoredMonitor | None:
+        """One monitor, visible or not; None if it does not exist."""
+        row = self._db.execute(
+            "SELECT id, type, visible_at, document FROM monitors WHERE id = ?", (monitor_id,)
+        ).fetchone()
         return _stored(row) if row else None
 
-    def count(self, kinds: Sequence[str], visible_by: float) -> int:
-        """How many monitors of these types are visible."""
-        (number,) = self._db.execute(
-            f"SELECT count(*) FROM monitors WHERE visible_at <= ? AND type IN ({_marks(kinds)})",
-            (visible_by, *kinds),
+    def count(self, types: Sequence[str], visible_by: float) -> int:
+        """The number of visible monitors of these types."""
+        (count,) = self._db.execute(
+            f"SELECT count(*) FROM monitors WHERE visible_at <= ? AND type IN ({_placeholders(types)})",
+            (visible_by, *types),
         ).fetchone()
-        return int(number)
+        return int(count)
 
     def batches(
-        self, kinds: Sequence[str], visible_by: float, *, limit: int, offset: int = 0
+        self, types: Sequence[str], visible_by: float, *, limit: int, offset: int = 0
     ) -> Iterator[list[StoredMonitor]]:
-        """The visible monitors of these types in order of id, in batches."""
-        last, left = 0, limit
-        while left > 0:
+        """The visible monitors of these types in order of ID, in batches."""
+        last_id, remaining = 0, limit
+        while remaining > 0:
             rows = self._db.execute(
                 "SELECT id, type, visible_at, document FROM monitors"
-                f" WHERE id > ? AND visible_at <= ? AND type IN ({_marks(kinds)})"
+                f" WHERE id > ? AND visible_at <= ? AND type IN ({_placeholders(types)})"
                 " ORDER BY id LIMIT ? OFFSET ?",
-                (last, visible_by, *kinds, min(left, BATCH), offset),
+                (last_id, visible_by, *types, min(remaining, BATCH), offset),
             ).fetchall()
             if not rows:
                 return
             yield [_stored(row) for row in rows]
-            last, left, offset = rows[-1][0], left - len(rows), 0
+            last_id, remaining, offset = rows[-1][0], remaining - len(rows), 0
 
     def plan_has_room(self, plan: str, capacity: int) -> bool:
-        """True when fewer than `capacity` monitors use the plan."""
+        """True if fewer than `capacity` monitors use the plan."""
         (used,) = self._db.execute(
             "SELECT count(*) FROM (SELECT 1 FROM monitors WHERE plan = ? LIMIT ?)", (plan, capacity)
         ).fetchone()
         return bool(used < capacity)
 
-    def name_is_taken(self, kind: str, name: str, *, but: int = 0) -> bool:
-        """True when another monitor of the type has the name."""
+    def name_is_taken(self, monitor_type: str, name: str, *, but: int = 0) -> bool:
+        """True if a monitor of the type, other than `but`, has the name."""
         return bool(
             self._db.execute(
-                "SELECT 1 FROM monitors WHERE type = ? AND name = ? AND id <> ? LIMIT 1", (kind, name, but)
+                "SELECT 1 FROM monitors WHERE type = ? AND name = ? AND id <> ? LIMIT 1", (monitor_type, name, but)
             ).fetchone()
         )
 
     async def committed(self) -> None:
-        """Return when every change made so far is committed."""
+        """Wait until all changes made so far are committed."""
         if self._commit_due is None:
             loop = asyncio.get_running_loop()
             self._commit_due = loop.create_future()
             loop.call_soon(self._commit_for_waiters, self._commit_due)
-        # Shielded: many requests wait for one future, and one that is cancelled must not take the others along.
+        # Shielded: many requests wait for this future, and cancelling one of them must not cancel it
         await asyncio.shield(self._commit_due)
 
     def commit(self) -> None:
-        """Commit every change made so far, now."""
+        """Commit all changes made so far, now."""
         self._db.commit()
 
     def close(self) -> None:
@@ -164,17 +166,17 @@ class SandboxState:
 def _open(path: Path | None, first_id: int) -> sqlite3.Connection:
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-    # Tests look into the account from their own thread; SQLite itself serialises the calls.
+    # Tests read the account from their own thread; SQLite serialises the calls
     db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
     try:
-        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if layout != LAYOUT and tables:
-            raise SandboxError(f"{path} is not a state file of this version of the stand-in.")
+        if version != SCHEMA_VERSION and tables:
+            raise SandboxError(f"{path} is not a state file of this version of the sandbox.")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_TABLES)
-        db.execute(f"PRAGMA user_version = {LAYOUT}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute(
             "INSERT INTO sqlite_sequence (name, seq)"
             " SELECT 'monitors', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'monitors')",
@@ -195,12 +197,15 @@ def _document(fields: Mapping[str, object]) -> str:
 
 
 def _stored(row: tuple[int, str, float, str]) -> StoredMonitor:
-    number, kind, visible_at, document = row
-    # The id is known only after the row is written, so it is put in when the row is read.
+    monitor_id, monitor_type, visible_at, document = row
+    # The ID is not known before the row is written, so it is added when the row is read
     return StoredMonitor(
-        id=number, type=kind, visible_at=visible_at, document=f'{{"id": {number}, {document.removeprefix("{")}'
+        id=monitor_id,
+        type=monitor_type,
+        visible_at=visible_at,
+        document=f'{{"id": {monitor_id}, {document.removeprefix("{")}',
     )
 
 
-def _marks(values: Sequence[str]) -> str:
+def _placeholders(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))

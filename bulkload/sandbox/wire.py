@@ -1,6 +1,6 @@
-"""Answers as bytes on a connection, good ones and broken ones.
+"""Send responses, intact and damaged ones.
 
-In: what the account answered, and the rule that struck. Out: responses for aiohttp, or a connection that is gone.
+In: the account's response, and the fault rule that applies. Out: responses for aiohttp, or a closed connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bulkload.sandbox.account import ApiResponse, MonitorList
 from bulkload.sandbox.alterations import with_strings
 from bulkload.sandbox.faults import Faults, Rule
 
-STREAMED_FROM = 1_000  # monitors in a list, from which on the answer is sent in pieces
+STREAMED_FROM = 1_000  # monitors; a longer list is sent in pieces
 _JSON = "application/json"
 _LINGER = "hh" if sys.platform == "win32" else "ii"  # struct linger: on or off, and seconds
 _PAGE = (
@@ -29,7 +29,7 @@ _PAGE = (
 
 
 def plain(answer: ApiResponse) -> web.Response:
-    """The answer as it is meant."""
+    """The undamaged response."""
     if answer.status == 204:
         return web.Response(status=204)
     return web.Response(status=answer.status, body=answer.text.encode(), content_type=_JSON)
@@ -46,11 +46,11 @@ def redirect(status: int) -> web.Response:
 
 
 def throttled(faults: Faults, seconds: float) -> web.Response:
-    """429, with Retry-After as the faults want it; whole seconds, never less than 1."""
+    """429, with the `Retry-After` that the faults specify, in whole seconds from 1."""
     wait = faults.retry_after_seconds or max(1, math.ceil(seconds))
     headers = {
         "seconds": {"Retry-After": str(wait)},
-        # The date has whole seconds, so it is rounded up: it must not lie before the moment meant.
+        # A date has whole seconds, so it is rounded up: it must not be too early
         "date": {"Retry-After": formatdate(math.ceil(time.time() + wait), usegmt=True)},
         "none": {},
     }[faults.retry_after]
@@ -59,12 +59,12 @@ def throttled(faults: Faults, seconds: float) -> web.Response:
 
 
 def garbled(text: str, status: int) -> web.Response:
-    """A success with half of the JSON text that was meant."""
+    """A success with only half of its JSON text."""
     return web.Response(status=status, body=text[: max(1, len(text) // 2)].encode(), content_type=_JSON)
 
 
 def break_connection(request: web.BaseRequest, *, reset: bool) -> web.Response:
-    """Close the connection, or reset it; the response returned is for aiohttp's sake and goes nowhere."""
+    """Close or reset the connection; the returned response satisfies aiohttp and is never sent."""
     transport = request.transport
     if transport is not None:
         if reset:
@@ -77,7 +77,7 @@ def break_connection(request: web.BaseRequest, *, reset: bool) -> web.Response:
 
 
 async def cut(request: web.BaseRequest, text: str) -> web.StreamResponse:
-    """Send half of an answer whose length was promised, then close the connection."""
+    """Announce the full length of a response, send half of it, then close the connection."""
     body = text.encode() or b"{}"
     response = web.StreamResponse(headers={"Content-Type": _JSON, "Content-Length": str(len(body))})
     await response.prepare(request)
@@ -88,7 +88,7 @@ async def cut(request: web.BaseRequest, text: str) -> web.StreamResponse:
 
 
 async def listing(request: web.BaseRequest, found: MonitorList, rule: Rule | None) -> web.StreamResponse:
-    """A list in its envelope, in pieces when it is long, so that memory stays flat."""
+    """A list in its envelope; a long one is sent in pieces to limit memory."""
     shape = rule.fault if rule else ""
     limit = {"list-empty": 0, "list-shrunk": found.count // 2}.get(shape, found.count)
     resultset = dict(found.resultset)
@@ -101,7 +101,7 @@ async def listing(request: web.BaseRequest, found: MonitorList, rule: Rule | Non
         head, tail = f'{{"metadata": {json.dumps(metadata)}, "results": [', "]}"
     if limit <= STREAMED_FROM:
         items = [item for batch in found.batches for item in _items(batch, shape)]
-        # Repeated items double the number, and the limit is about monitors.
+        # The limit counts monitors, and each is sent twice
         text = head + ", ".join(items[: limit * 2 if shape == "list-repeat" else limit]) + tail
         return web.Response(body=text.encode(), content_type=_JSON)
     response = web.StreamResponse(headers={"Content-Type": _JSON})

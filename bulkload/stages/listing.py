@@ -201,7 +201,7 @@ def identify(
         monitor_id: identity for monitor_id, item in monitors.items() if (identity := listed_identity(item)) is not None
     }
     keys = record.created_keys() if monitors else {}
-    created = _Created()
+    created = _CreatedMonitors()
     for monitor_id in displayed.keys() & keys.keys():
         created.add(record, monitor_id, keys[monitor_id], displayed[monitor_id])
     before = profile_of(record)
@@ -229,7 +229,7 @@ def profile_of(record: AccountRecord) -> DisplayProfile:
 
 
 @dataclass(slots=True)
-class _Created:
+class _CreatedMonitors:
     """The listed monitors that this program created."""
 
     keys: dict[str, bytes] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bulkload import clock
-from bulkload.alertsite.client import Api, Created
+from bulkload.alertsite.client import Api, CreatedMonitor
 from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, InDoubt, Rejected, UnreadableResponse
 from tests.support.raw_server import Heard, as_json, endless, raw_server
@@ -29,7 +29,7 @@ async def ready() -> None:
     return None
 
 
-async def _create(api: Api) -> Created | ApiError:
+async def _create(api: Api) -> CreatedMonitor | ApiError:
     try:
         return await api.create("email-imap", BODY, ready)
     except ApiError as error:
@@ -51,7 +51,7 @@ async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(st
         async with Api(server.base_url, Pace(None), token="t", concurrency=1) as api:
             began = time.monotonic()
             results = await asyncio.gather(*(_create(api) for _ in range(4)))
-    moments = sorted(seconds(result.sent_at) for result in results if isinstance(result, Created | InDoubt))
+    moments = sorted(seconds(result.sent_at) for result in results if isinstance(result, CreatedMonitor | InDoubt))
     assert len(moments) == 4
     last_arrived = max(request.at for request in server.heard)
     assert last_arrived > began + SLOW

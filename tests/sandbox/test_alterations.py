@@ -191,7 +191,7 @@ async def test_ways_can_be_changed_through_the_control_endpoint() -> None:
 
 @pytest.mark.parametrize("way", ["", "sideways", "cut=", "cut=0", "cut=x", "cut=-1", "blanks=3", "cut 50", "CUT"])
 def test_a_way_that_cannot_be_is_refused_in_one_sentence(way: str) -> None:
-    with pytest.raises(ValueError, match=r"^There is no way [^\n]+ cut=N, [^\n]+\.$"):
+    with pytest.raises(ValueError, match=r"^Unknown display rule [^\n]+ cut=N, [^\n]+\.$"):
         Faults(shows=(way,))
 
 

@@ -48,7 +48,7 @@ def test_what_it_prints_logs_the_next_command_in_and_the_account_stays_in_its_fi
         (("--plan", f"{PLAN}=1", "--plan", "other"), ["", "no free monitor", "no free monitor"]),
         (("--plan", PLAN, "--location", "7"), ["", "", "there is no location 10"]),
         (("--location", "10", "--location", "20"), [""] * 3),
-        (("--unique-names",), ["", "another monitor of this type has it", ""]),
+        (("--unique-names",), ["", "another monitor of this type has this name", ""]),
     ],
 )
 def test_an_account_of_ones_own(desk: Desk, options: tuple[str, ...], errors: list[str]) -> None:

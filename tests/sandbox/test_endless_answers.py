@@ -49,7 +49,7 @@ async def until(met: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("operation", CALLS)
 async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endless_answers, "BOMB_BYTES", 20 * endless_answers.BOMB_PIECE)
+    monkeypatch.setattr(endless_answers, "DECOMPRESSED_BYTES", 20 * endless_answers.COMPRESSED_PIECE)
     async with calling() as caller:
         await caller.create("there")
         caller.sandbox.set_faults(always("gzip-bomb", operation))
@@ -60,7 +60,7 @@ async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeyp
         unpacker = zlib.decompressobj(wbits=31)
         unpacked = unpacker.decompress(packed)
         assert unpacker.eof
-        assert len(unpacked) == 20 * endless_answers.BOMB_PIECE
+        assert len(unpacked) == 20 * endless_answers.COMPRESSED_PIECE
         assert not unpacked.strip()
         assert len(caller.sandbox.monitors()) == (2 if operation == "create" else 1)
 
@@ -82,15 +82,15 @@ async def test_it_stops_when_the_client_goes_away(
     fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[str] = []
-    pour = endless_answers._pour
+    stream = endless_answers._stream
 
     async def watched(*given: object) -> object:
         try:
-            return await pour(*given)  # type: ignore[arg-type]
+            return await stream(*given)  # type: ignore[arg-type]
         finally:
             ended.append(fault)
 
-    monkeypatch.setattr(endless_answers, "_pour", watched)
+    monkeypatch.setattr(endless_answers, "_stream", watched)
     async with calling() as caller:
         caller.sandbox.set_faults(always(fault, "create"))
         async with pouring(caller, "create") as response:

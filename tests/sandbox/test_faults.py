@@ -457,7 +457,7 @@ async def test_stop_ends_stalled_and_slow_answers() -> None:
 async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_the_server(
     fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endless_answers, "BOMB_BYTES", endless_answers.BOMB_PIECE)
+    monkeypatch.setattr(endless_answers, "DECOMPRESSED_BYTES", endless_answers.COMPRESSED_PIECE)
     calls: dict[str, tuple[str, str, object]] = {
         "login": ("POST", "/access-tokens", USER),
         "create": ("POST", "/monitors/email-imap", MX1),
