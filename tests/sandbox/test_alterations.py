@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bulkload.sandbox import Faults, Rule, SandboxOptions, wire
 from bulkload.sandbox.alterations import DISPLAY_RULES, parse, shown_by, written
 from tests.sandbox.test_command import served
-from tests.support.command_line import Desk, imap
+from tests.support.command_line import CommandLine, imap
 from tests.support.sandbox_caller import BOUNCE, MX1, Caller, calling
 
 LONG = "ä" * 60
@@ -218,12 +218,12 @@ def test_no_character_is_halved() -> None:
         assert way.show({"name": "aé\ud800𝒳"}, most) == {"name": left}
 
 
-def test_the_command_takes_ways_and_its_help_lists_them(desk: Desk) -> None:
-    lines = [line.strip() for line in desk("sandbox", "--help").stdout.splitlines()]
+def test_the_command_takes_ways_and_its_help_lists_them(cli: CommandLine) -> None:
+    lines = [line.strip() for line in cli("sandbox", "--help").stdout.splitlines()]
     assert all(f"{written(name):<17} {way.about}" in lines for name, way in DISPLAY_RULES.items())
-    ended = desk("sandbox", "--show", "sideways")
-    assert (ended.exit_code, "sideways" in ended.stderr) == (2, True)
-    with served(desk, "--show", "cut=4", "--show", "upper-names"):
-        assert desk("run", desk.sheet("a.csv", [imap("abcdef")]), "--json").json["counts"] == {"created": 1}
-        desk("export", "out.csv")
-        assert "ABCD" in (desk.folder / "out.csv").read_text("utf-8-sig")
+    result = cli("sandbox", "--show", "sideways")
+    assert (result.exit_code, "sideways" in result.stderr) == (2, True)
+    with served(cli, "--show", "cut=4", "--show", "upper-names"):
+        assert cli("run", cli.write_csv("a.csv", [imap("abcdef")]), "--json").json["counts"] == {"created": 1}
+        cli("export", "out.csv")
+        assert "ABCD" in (cli.folder / "out.csv").read_text("utf-8-sig")
