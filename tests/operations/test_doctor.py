@@ -36,8 +36,8 @@ from tests.support.command_line import (
     list_response,
 )
 from tests.support.sandbox_caller import USER
-from tests.torture.points import Fuse
-from tests.torture.program import Place, place
+from tests.torture.crash_points import CrashPoint
+from tests.torture.program import Workspace, open_workspace
 
 TRY = ("doctor", "--try", "--yes", "--set", f"billing_plancode={PLAN}")
 ALTERATIONS = {
@@ -488,18 +488,18 @@ def test_a_token_is_recognised_however_it_is_displayed(fields: dict[str, object]
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     times = {"BULKLOAD_SETTLE_GRACE": "0.2", "BULKLOAD_SETTLE_AFTER": "1", "BULKLOAD_SETTLE_TIMEOUT": "1"}
-    with place(tmp_path, {**times, "BULKLOAD_REQUEST_TIMEOUT": "100"}) as prepared:
-        yield prepared
+    with open_workspace(tmp_path, {**times, "BULKLOAD_REQUEST_TIMEOUT": "100"}) as opened_workspace:
+        yield opened_workspace
 
 
-def _stalled(where: Place, operation: str, fault: str, number: int = 1) -> Any:
+def _stalled(workspace: Workspace, operation: str, fault: str, number: int = 1) -> Any:
     """Start a trial, and wait until a request hangs."""
     rule = Rule(fault=fault, on=(operation,), at=(number,))  # type: ignore[arg-type]
-    where.sandbox.set_faults(Faults(rules=(rule,)))
-    process = where.start(*TRY)
-    assert process.until(lambda: any(entry["fault"] == fault for entry in where.seen))
+    workspace.sandbox.set_faults(Faults(rules=(rule,)))
+    process = workspace.start(*TRY)
+    assert process.wait_until(lambda: any(entry["fault"] == fault for entry in workspace.requests))
     return process
 
 
@@ -517,89 +517,93 @@ POINTS = [
 @pytest.mark.parametrize("next_call", [("doctor",), TRY], ids=["doctor", "try"])
 @pytest.mark.parametrize(("operation", "fault", "number"), POINTS)
 def test_the_monitor_of_a_killed_trial_is_deleted_by_the_next_call(
-    operation: str, fault: str, number: int, next_call: tuple[str, ...], where: Place
+    operation: str, fault: str, number: int, next_call: tuple[str, ...], workspace: Workspace
 ) -> None:
-    process = _stalled(where, operation, fault, number)
-    left = len(where.sandbox.monitors())
-    process.signal(signal.SIGKILL)
-    assert process.end().killed
-    where.sandbox.set_faults(Faults())
-    result = where.run(*next_call)
-    assert where.sandbox.monitors() == []
+    process = _stalled(workspace, operation, fault, number)
+    left = len(workspace.sandbox.monitors())
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().was_killed
+    workspace.sandbox.set_faults(Faults())
+    result = workspace.run(*next_call)
+    assert workspace.sandbox.monitors() == []
     assert "leftovers" in result.stdout
     if left:
         assert (result.exit_code, "it was deleted" in result.stdout) == (0, True)
     elif operation == "create":  # it cannot be known yet
         assert (result.exit_code, "may still appear" in result.stdout) == (1, True)
-        assert where.run("doctor", BULKLOAD_SETTLE_AFTER="0").exit_code == 0
+        assert workspace.run("doctor", BULKLOAD_SETTLE_AFTER="0").exit_code == 0
     else:
         assert (result.exit_code, "left no monitor" in result.stdout) == (0, True)
-    assert _trials(where.folder / "output") == []
+    assert _trials(workspace.folder / "output") == []
 
 
-def test_a_trial_that_is_killed_before_any_statement_of_the_store_leaves_no_monitor(where: Place) -> None:
+def test_a_trial_that_is_killed_before_any_statement_of_the_store_leaves_no_monitor(workspace: Workspace) -> None:
     """From the record of its create on."""
     for _ in range(2):  # in the second, the tables exist, as in all later ones
-        where.run(*TRY, entered=Fuse(at=0, trace=where.folder / "trace"))
-    steps = (where.folder / "trace").read_text("utf-8").splitlines()
+        workspace.run(*TRY, on_start=CrashPoint(step=0, trace=workspace.folder / "trace"))
+    steps = (workspace.folder / "trace").read_text("utf-8").splitlines()
     first = next(number for number, step in enumerate(steps, 1) if "INTO trials" in step)
     left = 0
     for number in range(first - 1, len(steps) + 1):
-        result = where.run(*TRY, entered=Fuse(at=number))
-        assert result.killed, (number, result)
-        left += len(where.sandbox.monitors())
-        again = where.run("doctor", BULKLOAD_SETTLE_AFTER="0")
-        assert (again.exit_code, where.sandbox.monitors(), _trials(where.folder / "output")) == (0, [], []), again
+        result = workspace.run(*TRY, on_start=CrashPoint(step=number))
+        assert result.was_killed, (number, result)
+        left += len(workspace.sandbox.monitors())
+        again = workspace.run("doctor", BULKLOAD_SETTLE_AFTER="0")
+        assert (again.exit_code, workspace.sandbox.monitors(), _trials(workspace.folder / "output")) == (0, [], []), (
+            again
+        )
     assert left > 3
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(("operation", "at"), [("get", 1), ("list", 2), ("patch", 1)])
 def test_a_trial_that_is_interrupted_deletes_its_monitor_first(
-    operation: str, at: int, number: int, code: int, where: Place
+    operation: str, at: int, number: int, code: int, workspace: Workspace
 ) -> None:
-    process = _stalled(where, operation, "stall-after", at)
-    process.signal(number)
-    result = process.end()
-    assert (result.exit_code, where.sandbox.monitors()) == (code, [])
+    process = _stalled(workspace, operation, "stall-after", at)
+    process.send_signal(number)
+    result = process.wait()
+    assert (result.exit_code, workspace.sandbox.monitors()) == (code, [])
     assert "the trial was stopped, and its monitor was deleted" in result.stdout
-    assert _trials(where.folder / "output") == []
+    assert _trials(workspace.folder / "output") == []
 
 
-def test_a_second_signal_ends_a_trial_at_once_and_the_next_call_deletes_its_monitor(where: Place) -> None:
-    process = _stalled(where, "create", "stall-after")
-    process.signal(signal.SIGINT)
-    process.until(lambda: not process.alive, 0.3)
-    assert process.alive, "the request may still get a response"
-    process.signal(signal.SIGINT)
-    result = process.end()
+def test_a_second_signal_ends_a_trial_at_once_and_the_next_call_deletes_its_monitor(workspace: Workspace) -> None:
+    process = _stalled(workspace, "create", "stall-after")
+    process.send_signal(signal.SIGINT)
+    process.wait_until(lambda: not process.is_alive, 0.3)
+    assert process.is_alive, "the request may still get a response"
+    process.send_signal(signal.SIGINT)
+    result = process.wait()
     assert result.exit_code == 130
     assert "the next doctor deletes it" in result.stdout
-    assert len(where.sandbox.monitors()) == 1
-    where.sandbox.set_faults(Faults())
-    assert where.run("doctor").exit_code == 0
-    assert where.sandbox.monitors() == []
+    assert len(workspace.sandbox.monitors()) == 1
+    workspace.sandbox.set_faults(Faults())
+    assert workspace.run("doctor").exit_code == 0
+    assert workspace.sandbox.monitors() == []
 
 
-def test_a_run_ignores_the_monitor_of_a_killed_trial(where: Place) -> None:
-    process = _stalled(where, "patch", "stall-after")
-    process.signal(signal.SIGKILL)
-    assert process.end().killed
-    where.sandbox.set_faults(Faults())
+def test_a_run_ignores_the_monitor_of_a_killed_trial(workspace: Workspace) -> None:
+    process = _stalled(workspace, "patch", "stall-after")
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().was_killed
+    workspace.sandbox.set_faults(Faults())
     rows = f"type,name,hostname,billing_plancode\nimap,a,mx1.example.com,{PLAN}\n"
-    (where.folder / "hosts.csv").write_text(rows)
-    assert where.run("run", "hosts.csv").exit_code == 0
-    assert len(where.sandbox.monitors()) == 2
-    assert where.run("doctor").exit_code == 0
-    assert [monitor["name"] for monitor in where.sandbox.monitors()] == ["a"]
+    (workspace.folder / "hosts.csv").write_text(rows)
+    assert workspace.run("run", "hosts.csv").exit_code == 0
+    assert len(workspace.sandbox.monitors()) == 2
+    assert workspace.run("doctor").exit_code == 0
+    assert [monitor["name"] for monitor in workspace.sandbox.monitors()] == ["a"]
 
 
-def test_a_trial_that_loses_its_login_leaves_a_record(where: Place) -> None:
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", at=(3,)), Rule(fault="token-401", on=("get",)))))
-    result = where.run(*TRY)
+def test_a_trial_that_loses_its_login_leaves_a_record(workspace: Workspace) -> None:
+    workspace.sandbox.set_faults(
+        Faults(rules=(Rule(fault="login-refused", at=(3,)), Rule(fault="token-401", on=("get",))))
+    )
+    result = workspace.run(*TRY)
     assert result.exit_code == 3
     assert "the next doctor deletes it" in result.stdout
-    assert json.loads(where.run("doctor", "--json").stdout)["exit_code"] == 3
-    where.sandbox.set_faults(Faults())
-    assert where.run("doctor").exit_code == 0
-    assert where.sandbox.monitors() == []
+    assert json.loads(workspace.run("doctor", "--json").stdout)["exit_code"] == 3
+    workspace.sandbox.set_faults(Faults())
+    assert workspace.run("doctor").exit_code == 0
+    assert workspace.sandbox.monitors() == []

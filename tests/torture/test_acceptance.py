@@ -19,7 +19,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from tests.torture.program import Place, place
+from tests.torture.program import Workspace, open_workspace
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 PATIENCE = {
@@ -59,9 +59,9 @@ def _results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def _check(where: Place, rows: int, results: Iterable[dict[str, Any]]) -> None:
+def _check(workspace: Workspace, rows: int, results: Iterable[dict[str, Any]]) -> None:
     """Exactly one monitor for each row, and every ID with its row."""
-    monitors = where.sandbox.monitors()
+    monitors = workspace.sandbox.monitors()
     names = {str(monitor["id"]): monitor["name"] for monitor in monitors}
     assert sorted(names.values(), key=str) == sorted((f"host {number}" for number in range(rows)), key=str)
     found = [names[row["monitor_id"]] for row in results]
@@ -72,13 +72,13 @@ def _check(where: Place, rows: int, results: Iterable[dict[str, Any]]) -> None:
 def test_500_rows_of_which_30_percent_are_answered_badly(seed: int, tmp_path: Path) -> None:
     """20 % after the commit, 10 % before it: 500 monitors, every ID with its row, exit 0."""
     (tmp_path / "hosts.csv").write_text(_hosts(500), "utf-8")
-    with place(tmp_path, PATIENCE, faults=_bad_answers(seed)) as where:
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
-        assert ended.exit_code == ExitCode.DONE, ended
-        struck = [entry["fault"] for entry in where.seen if entry["operation"] == "create" and entry["fault"]]
+    with open_workspace(tmp_path, PATIENCE, faults=_bad_answers(seed)) as workspace:
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
+        assert result.exit_code == ExitCode.DONE, result
+        struck = [entry["fault"] for entry in workspace.requests if entry["operation"] == "create" and entry["fault"]]
         assert {*AFTER_COMMIT, *BEFORE_COMMIT} == set(struck)
         assert len(struck) > 100
-        _check(where, 500, _results(tmp_path / "results.jsonl"))
+        _check(workspace, 500, _results(tmp_path / "results.jsonl"))
 
 
 @pytest.mark.parametrize("seed", range(3 if ALL else 1))
@@ -87,29 +87,29 @@ def test_killed_over_and_over_and_run_again_each_time_comes_to_the_same_end(seed
     rows, kills = (200, 12) if ALL else (80, 5)
     chance = random.Random(seed)
     (tmp_path / "hosts.csv").write_text(_hosts(rows), "utf-8")
-    with place(tmp_path, PATIENCE, faults=_bad_answers(seed)) as where:
+    with open_workspace(tmp_path, PATIENCE, faults=_bad_answers(seed)) as workspace:
         for turn in range(kills):
             command = ["resume"] if turn and chance.random() < 0.4 else ["run", "hosts.csv"]
             with (tmp_path / "output.txt").open("w") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "bulkload", *command, "--rate", "200"],
                     cwd=tmp_path,
-                    env={**where.environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    env={**workspace.environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                     stdout=output,
                     stderr=output,
                 )
-                _wait_for_requests(where, process, len(where.seen) + chance.randrange(60))
+                _wait_for_requests(workspace, process, len(workspace.requests) + chance.randrange(60))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
             assert "Traceback" not in (tmp_path / "output.txt").read_text("utf-8")
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
-        assert ended.exit_code == ExitCode.DONE, ended
-        _check(where, rows, _results(tmp_path / "results.jsonl"))
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
+        assert result.exit_code == ExitCode.DONE, result
+        _check(workspace, rows, _results(tmp_path / "results.jsonl"))
 
 
-def _wait_for_requests(where: Place, process: subprocess.Popen[bytes], number: int) -> None:
-    while len(where.seen) < number and process.poll() is None:
-        where.wait_for_log(0.5)
+def _wait_for_requests(workspace: Workspace, process: subprocess.Popen[bytes], number: int) -> None:
+    while len(workspace.requests) < number and process.poll() is None:
+        workspace.wait_for_log(0.5)
 
 
 @pytest.mark.parametrize(("rate", "rows"), [(20, 60), (200, 700)] if ALL else [(20, 30), (200, 300)])
@@ -124,14 +124,16 @@ def test_a_strict_limit_is_kept(rate: int, rows: int, tmp_path: Path, record_pro
         folder = tmp_path / str(turn)
         folder.mkdir()
         (folder / "hosts.csv").write_text(_hosts(rows), "utf-8")
-        with place(folder, {**PATIENCE, "BULKLOAD_RATE": str(rate)}, faults=Faults(rate_limit=rate)) as where:
-            ended = where.run("run", "hosts.csv", "--json")
-            assert ended.exit_code == ExitCode.DONE, ended
-            assert len(where.sandbox.monitors()) == rows
-            starts = [entry["at"] for entry in where.seen]
+        with open_workspace(
+            folder, {**PATIENCE, "BULKLOAD_RATE": str(rate)}, faults=Faults(rate_limit=rate)
+        ) as workspace:
+            result = workspace.run("run", "hosts.csv", "--json")
+            assert result.exit_code == ExitCode.DONE, result
+            assert len(workspace.sandbox.monitors()) == rows
+            starts = [entry["at"] for entry in workspace.requests]
             speed = (len(starts) - 1) / (starts[-1] - starts[0])
             record_property("share of the ideal speed", round(speed / rate, 4))
-            tries.append(ended.json()["requests"]["throttled"])
+            tries.append(result.json()["requests"]["throttled"])
         if not tries[-1]:
             return
     raise AssertionError(f"429s in every try: {tries}")
@@ -152,12 +154,12 @@ def test_who_may_not_create_finds_out_after_a_handful_of_requests(
 ) -> None:
     """Exit 3, every row not_attempted, results written."""
     (tmp_path / "hosts.csv").write_text(_hosts(100), "utf-8")
-    with place(tmp_path, {**PATIENCE, **environment}, options=options) as where:
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
-        assert ended.exit_code == ExitCode.STOPPED, ended
-        assert len(where.seen) <= 5
-        assert where.sandbox.monitors() == []
+    with open_workspace(tmp_path, {**PATIENCE, **environment}, options=options) as workspace:
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl", "--json")
+        assert result.exit_code == ExitCode.STOPPED, result
+        assert len(workspace.requests) <= 5
+        assert workspace.sandbox.monitors() == []
         rows = _results(tmp_path / "results.jsonl")
         assert [row["status"] for row in rows] == ["not_attempted"] * 100
         assert [row["next_step"] for row in rows] == ["run again"] * 100
-        assert ended.json()["counts"] == {"not_attempted": 100}
+        assert result.json()["counts"] == {"not_attempted": 100}

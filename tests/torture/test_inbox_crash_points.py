@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bulkload.store.database import STORE_NAME
-from tests.torture.points import Fuse
-from tests.torture.program import Place, place
+from tests.torture.crash_points import CrashPoint
+from tests.torture.program import Workspace, open_workspace
 from tests.torture.test_crash_points import ALL
 
 STRIDE = 2 if ALL else 23  # every n-th step is tried
@@ -40,11 +40,11 @@ def _inputs(box: Path) -> Counter[str]:
     return Counter(text for text in texts if text in known)
 
 
-def _first_night(where: Place) -> Path:
-    box = where.folder / "box"
+def _first_night(workspace: Workspace) -> Path:
+    box = workspace.folder / "box"
     box.mkdir()
     (box / "mail.csv").write_text(FIRST)
-    assert where.run(*CALL).exit_code == 0
+    assert workspace.run(*CALL).exit_code == 0
     return box
 
 
@@ -56,14 +56,14 @@ def _second_night(box: Path) -> None:
 
 
 def _kill_at(step: int, folder: Path) -> None:
-    with place(folder, ENVIRONMENT) as where:
-        box = _first_night(where)
+    with open_workspace(folder, ENVIRONMENT) as workspace:
+        box = _first_night(workspace)
         _second_night(box)
-        killed = where.run(*CALL, entered=Fuse(at=step)).killed
+        killed = workspace.run(*CALL, on_start=CrashPoint(step=step)).was_killed
         assert _inputs(box) == {FIRST: 1, SECOND: 1, THIRD: 1, LETTER: 1}, f"step {step}"
-        codes = [where.run(*CALL).exit_code for _ in range(RECOVERIES)]
+        codes = [workspace.run(*CALL).exit_code for _ in range(RECOVERIES)]
         assert codes[-1] == 0, f"step {step}, killed {killed}: {codes}"
-        found = sorted(str(monitor["name"]) for monitor in where.sandbox.monitors())
+        found = sorted(str(monitor["name"]) for monitor in workspace.sandbox.monitors())
         # Only what the newest version does not have is pruned: b is back, x came and went, d went.
         assert found == ["a", "b", "c", "y"], f"step {step}: {found}"
         assert _inputs(box) == {FIRST: 1, SECOND: 1, THIRD: 1, LETTER: 1}, f"step {step}"
@@ -93,9 +93,9 @@ def _all_of(steps: Iterable[int], folder: Path) -> None:
 
 def test_an_inbox_killed_at_any_step_is_finished_by_the_next_call(tmp_path: Path) -> None:
     """Taking, reading, sending, reporting, pruning, filing, clearing out: before each and after each."""
-    with place(tmp_path, ENVIRONMENT) as where:
-        _second_night(_first_night(where))
-        where.run(*CALL, entered=Fuse(at=0, trace=tmp_path / "trace"))
+    with open_workspace(tmp_path, ENVIRONMENT) as workspace:
+        _second_night(_first_night(workspace))
+        workspace.run(*CALL, on_start=CrashPoint(step=0, trace=tmp_path / "trace"))
         steps = (tmp_path / "trace").read_text("utf-8").splitlines()
     assert any("os.rename" in step and "working" in step for step in steps)
     assert any("UPDATE arrivals SET place" in step for step in steps)

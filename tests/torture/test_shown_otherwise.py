@@ -18,7 +18,7 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.alterations import DISPLAY_RULES
-from tests.torture.program import Place, place
+from tests.torture.program import Workspace, open_workspace
 from tests.torture.scenario import HEADER, PLAN
 
 NAMES = (  # what accounts are known to change in texts
@@ -53,12 +53,12 @@ TIMES = {"BULKLOAD_SETTLE_GRACE": "0.2", "BULKLOAD_SETTLE_AFTER": "0.6", "BULKLO
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with (tmp_path / "hosts.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, HEADER, restval="")
         writer.writeheader()
         writer.writerows(map(_row, range(len(NAMES))))
-    with place(tmp_path, TIMES | {"BULKLOAD_CONCURRENCY": "3", "BULKLOAD_REQUEST_TIMEOUT": "2"}) as found:
+    with open_workspace(tmp_path, TIMES | {"BULKLOAD_CONCURRENCY": "3", "BULKLOAD_REQUEST_TIMEOUT": "2"}) as found:
         yield found
 
 
@@ -75,79 +75,79 @@ def _shown(way: str, *rules: Rule) -> Faults:
     return Faults(shows=tuple(way.split("+")), rules=rules)
 
 
-def _run(where: Place, *options: str) -> dict[str, int]:
+def _run(workspace: Workspace, *options: str) -> dict[str, int]:
     """Run the file; the account never holds two of a row, and every ID is its row's."""
-    ended = where.run("run", "hosts.csv", "--json", "--results", "results.jsonl", *options)
-    assert "Traceback" not in ended.stderr
-    assert ended.exit_code in (0, 1, 3), ended
-    monitors = {str(monitor["id"]): str(monitor["name"]) for monitor in where.sandbox.monitors()}
+    result = workspace.run("run", "hosts.csv", "--json", "--results", "results.jsonl", *options)
+    assert "Traceback" not in result.stderr
+    assert result.exit_code in (0, 1, 3), result
+    monitors = {str(monitor["id"]): str(monitor["name"]) for monitor in workspace.sandbox.monitors()}
     assert len(set(monitors.values())) == len(monitors), "made twice"
-    for row in _results(where):
+    for row in _results(workspace):
         if row["monitor_id"]:
             assert monitors[row["monitor_id"]] == row["row"]["name"]
-    counts: dict[str, int] = ended.json()["counts"]
+    counts: dict[str, int] = result.json()["counts"]
     return counts
 
 
-def _results(where: Place) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+def _results(workspace: Workspace) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (workspace.folder / "results.jsonl").read_text("utf-8").splitlines()]
 
 
-def _check_end(where: Place, way: str) -> None:
+def _check_end(workspace: Workspace, way: str) -> None:
     """Again in this folder, with an update, and from a folder that knows nothing."""
-    assert _run(where) == {"exists": len(NAMES)}
-    assert len(where.sandbox.monitors()) == len(NAMES)
-    counts = _run(where, "--output", "new")
-    assert len(where.sandbox.monitors()) == len(NAMES)
+    assert _run(workspace) == {"exists": len(NAMES)}
+    assert len(workspace.sandbox.monitors()) == len(NAMES)
+    counts = _run(workspace, "--output", "new")
+    assert len(workspace.sandbox.monitors()) == len(NAMES)
     assert counts == {"exists": len(NAMES)} or (way in NOT_TOLD and counts["unknown"] + counts["exists"] == len(NAMES))
-    assert _run(where, "--on-existing", "update") == {"exists": len(NAMES)}, "a way of showing is no difference"
-    runs = json.loads(where.run("runs", "--json").stdout)
-    undo = where.run("undo", runs[-1]["run_id"], "--dry-run", "--json").json()["undo"]
+    assert _run(workspace, "--on-existing", "update") == {"exists": len(NAMES)}, "a way of showing is no difference"
+    runs = json.loads(workspace.run("runs", "--json").stdout)
+    undo = workspace.run("undo", runs[-1]["run_id"], "--dry-run", "--json").json()["undo"]
     assert (undo["edited"], undo["gone"]) == (0, 0), "nobody has edited anything"
 
 
 @pytest.mark.parametrize("way", EVERY)
-def test_again_and_from_a_new_folder(way: str, where: Place) -> None:
-    where.sandbox.set_faults(_shown(way))
-    assert _run(where) == {"created": len(NAMES)}
-    assert _run(where) == {"exists": len(NAMES)}
-    _check_end(where, way)
+def test_again_and_from_a_new_folder(way: str, workspace: Workspace) -> None:
+    workspace.sandbox.set_faults(_shown(way))
+    assert _run(workspace) == {"created": len(NAMES)}
+    assert _run(workspace) == {"exists": len(NAMES)}
+    _check_end(workspace, way)
 
 
 @pytest.mark.parametrize("way", EVERY)
-def test_killed_between(way: str, where: Place) -> None:
-    where.sandbox.set_faults(_shown(way, Rule(fault="stall-after", at=(6, 7, 8))))
-    process = where.start("run", "hosts.csv")
-    assert process.until(lambda: sum(entry["fault"] == "stall-after" for entry in where.seen) == 3)
-    process.signal(signal.SIGKILL)
-    assert process.end().killed
-    where.sandbox.set_faults(_shown(way))
+def test_killed_between(way: str, workspace: Workspace) -> None:
+    workspace.sandbox.set_faults(_shown(way, Rule(fault="stall-after", at=(6, 7, 8))))
+    process = workspace.start("run", "hosts.csv")
+    assert process.wait_until(lambda: sum(entry["fault"] == "stall-after" for entry in workspace.requests) == 3)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().was_killed
+    workspace.sandbox.set_faults(_shown(way))
     for _ in range(4):
-        if _run(where).get("unknown", 0) == 0:
+        if _run(workspace).get("unknown", 0) == 0:
             break
-    _settled(where, way)
+    _settled(workspace, way)
 
 
 @pytest.mark.parametrize(
     ("way", "fault"), [*((way, "drop-after") for way in LOST), *((way, "error-auth-after") for way in FEWER)]
 )
-def test_all_answers_lost(way: str, fault: str, where: Place) -> None:
-    where.sandbox.set_faults(_shown(way, Rule(fault=fault)))
-    _run(where, "--concurrency", str(len(NAMES)))  # or each lost answer slows down the next
-    where.sandbox.set_faults(_shown(way))
+def test_all_answers_lost(way: str, fault: str, workspace: Workspace) -> None:
+    workspace.sandbox.set_faults(_shown(way, Rule(fault=fault)))
+    _run(workspace, "--concurrency", str(len(NAMES)))  # or each lost answer slows down the next
+    workspace.sandbox.set_faults(_shown(way))
     for _ in range(4):
-        if _run(where).get("unknown", 0) == 0:
+        if _run(workspace).get("unknown", 0) == 0:
             break
-    _settled(where, way)
+    _settled(workspace, way)
 
 
-def _settled(where: Place, way: str) -> None:
+def _settled(workspace: Workspace, way: str) -> None:
     """Everything is there, or the rows of which nobody can tell are honestly unknown."""
-    rows = _results(where)
+    rows = _results(workspace)
     assert {row["status"] for row in rows} <= {"created", "exists", "unknown"}
     if unknown := [row for row in rows if row["status"] == "unknown"]:
         assert "no-names" in way or "no-hosts" in way, unknown  # too little is left to call a monitor the row's own
         assert all(row["error"] for row in unknown)
     else:
-        assert len(where.sandbox.monitors()) == len(NAMES)
-        _check_end(where, way)
+        assert len(workspace.sandbox.monitors()) == len(NAMES)
+        _check_end(workspace, way)

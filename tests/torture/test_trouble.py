@@ -21,49 +21,51 @@ from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.database import STORE_NAME
 from bulkload.store.schema import MIGRATIONS
-from tests.torture.program import Ended, Place, place
-from tests.torture.scenario import Line, Scenario
+from tests.torture.program import ProcessResult, Workspace, open_workspace
+from tests.torture.scenario import Scenario, ScenarioRow
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
 PATIENT = 20  # processes within which a late list has caught up
 ROWS = 40
-SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4)
+SCENARIO = Scenario(
+    rows=tuple(ScenarioRow(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4
+)
 FAR = 400 * 24 * 3600.0  # seconds
 COMMANDS = [("run", "hosts.csv"), ("runs",), ("resume",), ("report", "2")]
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with place(tmp_path, SCENARIO.environment) as found:
+    with open_workspace(tmp_path, SCENARIO.environment) as found:
         yield found
 
 
-def _complains(ended: Ended, code: ExitCode, *words: str) -> None:
+def _complains(result: ProcessResult, code: ExitCode, *words: str) -> None:
     """One sentence on stderr, and nothing that only a programmer understands."""
-    assert ended.exit_code == code, ended
-    assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
-    assert "bug in bulkload" not in ended.stderr, ended.stderr
+    assert result.exit_code == code, result
+    assert "Traceback" not in result.stderr + result.stdout, result.stderr
+    assert "bug in bulkload" not in result.stderr, result.stderr
     for word in words:
-        assert word in ended.stderr + ended.stdout, ended
+        assert word in result.stderr + result.stdout, result
 
 
-def _in_the_end(where: Place) -> None:
+def _in_the_end(workspace: Workspace) -> None:
     """Another process, without the trouble, brings it to its end; a list that is only late may stop the first ones."""
     for _ in range(PATIENT):
-        ended = where.run("run", "hosts.csv", "--json", "--results", "last.jsonl")
-        if ended.exit_code != ExitCode.STOPPED:
+        result = workspace.run("run", "hosts.csv", "--json", "--results", "last.jsonl")
+        if result.exit_code != ExitCode.STOPPED:
             break
-    assert ended.exit_code == ExitCode.DONE, ended
-    assert len(where.sandbox.monitors()) == ROWS
-    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == ROWS
-    rows = [json.loads(line) for line in (where.folder / "last.jsonl").read_text("utf-8").splitlines()]
-    names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+    assert result.exit_code == ExitCode.DONE, result
+    assert len(workspace.sandbox.monitors()) == ROWS
+    assert len({monitor["name"] for monitor in workspace.sandbox.monitors()}) == ROWS
+    rows = [json.loads(line) for line in (workspace.folder / "last.jsonl").read_text("utf-8").splitlines()]
+    names = {str(monitor["id"]): monitor["name"] for monitor in workspace.sandbox.monitors()}
     assert [names[row["monitor_id"]] for row in rows] == [row["row"]["name"] for row in rows]
 
 
-def _output(where: Place) -> Path:
-    return where.folder / "output"
+def _output(workspace: Workspace) -> Path:
+    return workspace.folder / "output"
 
 
 # ── disks ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -81,14 +83,14 @@ class _SmallFiles:
 
 
 @pytest.mark.parametrize("kilobytes", [1, 16, 60, 100, 130, 180, 260, 400] if ALL else [16, 130, 180])
-def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
+def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, workspace: Workspace) -> None:
     """Wherever the limit strikes: making the store, reading, marking, recording, the end, the report."""
-    ended = where.run("run", "hosts.csv", "--results", "results.jsonl", entered=_SmallFiles(kilobytes * 1024))
-    if ended.exit_code != ExitCode.DONE:
-        _complains(ended, ExitCode.USAGE, "cannot be")
-    made = len(where.sandbox.monitors())
+    result = workspace.run("run", "hosts.csv", "--results", "results.jsonl", on_start=_SmallFiles(kilobytes * 1024))
+    if result.exit_code != ExitCode.DONE:
+        _complains(result, ExitCode.USAGE, "cannot be")
+    made = len(workspace.sandbox.monitors())
     assert made <= ROWS
-    _in_the_end(where)
+    _in_the_end(workspace)
 
 
 @contextmanager
@@ -106,47 +108,47 @@ def _tmpfs(folder: Path, options: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kilobytes", [8, 64, 120, 200, 300] if ALL else [64, 200])
-def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
-    with _tmpfs(_output(where), f"size={kilobytes}k"):
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
-        if ended.exit_code != ExitCode.DONE:
-            _complains(ended, ExitCode.USAGE, "cannot be")
-        made = len(where.sandbox.monitors())
-        subprocess.run(["mount", "-o", "remount,size=10m", str(_output(where))], check=True)
+def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), f"size={kilobytes}k"):
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
+        if result.exit_code != ExitCode.DONE:
+            _complains(result, ExitCode.USAGE, "cannot be")
+        made = len(workspace.sandbox.monitors())
+        subprocess.run(["mount", "-o", "remount,size=10m", str(_output(workspace))], check=True)
         assert made <= ROWS
-        _in_the_end(where)
+        _in_the_end(workspace)
 
 
-def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_sent(where: Place) -> None:
-    with _tmpfs(_output(where), "size=1m"):
-        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
-        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-        assert where.seen == []
-    _in_the_end(where)
+def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_sent(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=1m"):
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(workspace))], check=True)
+        _complains(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert workspace.requests == []
+    _in_the_end(workspace)
 
 
-def test_an_output_folder_that_became_read_only_is_said_and_keeps_the_old_runs(where: Place) -> None:
-    with _tmpfs(_output(where), "size=2m"):
-        assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
-        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
-        before = len(where.sandbox.monitors())
-        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-        assert len(where.sandbox.monitors()) == before
-        subprocess.run(["mount", "-o", "remount,rw", str(_output(where))], check=True)
-        _in_the_end(where)
+def test_an_output_folder_that_became_read_only_is_said_and_keeps_the_old_runs(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=2m"):
+        assert workspace.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(workspace))], check=True)
+        before = len(workspace.sandbox.monitors())
+        _complains(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert len(workspace.sandbox.monitors()) == before
+        subprocess.run(["mount", "-o", "remount,rw", str(_output(workspace))], check=True)
+        _in_the_end(workspace)
 
 
-def test_a_file_where_the_output_folder_should_be_is_said_before_anything_is_sent(where: Place) -> None:
-    _output(where).write_text("a file")
-    _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-    assert where.seen == []
+def test_a_file_where_the_output_folder_should_be_is_said_before_anything_is_sent(workspace: Workspace) -> None:
+    _output(workspace).write_text("a file")
+    _complains(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+    assert workspace.requests == []
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _damage(where: Place, how: str) -> None:
-    store = _output(where) / STORE_NAME
+def _damage(workspace: Workspace, how: str) -> None:
+    store = _output(workspace) / STORE_NAME
     content = store.read_bytes()
     match how:
         case "garbage":
@@ -174,76 +176,78 @@ def _damage(where: Place, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["garbage", "text", "cut", "header cut", "hole", "folder", "other database", "newer"])
 @pytest.mark.parametrize("command", COMMANDS if ALL else COMMANDS[:1])
-def test_a_damaged_or_newer_store_is_said_and_nothing_is_sent(how: str, command: tuple[str, ...], where: Place) -> None:
-    assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
-    for leftover in _output(where).glob(f"{STORE_NAME}-*"):
+def test_a_damaged_or_newer_store_is_said_and_nothing_is_sent(
+    how: str, command: tuple[str, ...], workspace: Workspace
+) -> None:
+    assert workspace.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+    for leftover in _output(workspace).glob(f"{STORE_NAME}-*"):
         leftover.unlink()
-    _damage(where, how)
-    before, left = len(where.sandbox.monitors()), (_output(where) / STORE_NAME)
+    _damage(workspace, how)
+    before, left = len(workspace.sandbox.monitors()), (_output(workspace) / STORE_NAME)
     content = left.read_bytes() if left.is_file() else b""
-    ended = where.run(*command)
-    _complains(ended, ExitCode.USAGE, STORE_NAME)
-    assert len(where.sandbox.monitors()) == before
+    result = workspace.run(*command)
+    _complains(result, ExitCode.USAGE, STORE_NAME)
+    assert len(workspace.sandbox.monitors()) == before
     if how in ("garbage", "text", "cut", "header cut"):
         assert left.read_bytes() == content, "the damaged store must be left for whoever can save it"
     if how == "newer":
-        assert "newer" in ended.stderr
+        assert "newer" in result.stderr
 
 
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "csv", "jsonl", "html"])
-def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, where: Place) -> None:
+def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, workspace: Workspace) -> None:
     """A part of the path is a file; the run is in the store all the same, and `report` writes it elsewhere."""
-    (where.folder / "taken").write_text("a file")
-    ended = where.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
-    _complains(ended, ExitCode.USAGE, "bulkload report")
-    assert len(where.sandbox.monitors()) == ROWS
-    run_id = json.loads(where.run("runs", "--json").stdout)[0]["run_id"]
-    assert where.run("report", run_id, "--results", "again.jsonl").exit_code == ExitCode.DONE
-    assert (where.folder / "again.jsonl").read_text("utf-8").count('"created"') == ROWS
+    (workspace.folder / "taken").write_text("a file")
+    result = workspace.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
+    _complains(result, ExitCode.USAGE, "bulkload report")
+    assert len(workspace.sandbox.monitors()) == ROWS
+    run_id = json.loads(workspace.run("runs", "--json").stdout)[0]["run_id"]
+    assert workspace.run("report", run_id, "--results", "again.jsonl").exit_code == ExitCode.DONE
+    assert (workspace.folder / "again.jsonl").read_text("utf-8").count('"created"') == ROWS
 
 
-def test_one_results_file_that_cannot_be_written_does_not_cost_the_others(where: Place) -> None:
-    (where.folder / "taken").write_text("a file")
-    ended = where.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
-    _complains(ended, ExitCode.USAGE, "taken/results.csv")
-    assert (where.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
+def test_one_results_file_that_cannot_be_written_does_not_cost_the_others(workspace: Workspace) -> None:
+    (workspace.folder / "taken").write_text("a file")
+    result = workspace.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
+    _complains(result, ExitCode.USAGE, "taken/results.csv")
+    assert (workspace.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
 
 
-def test_a_store_on_a_full_disk_does_not_cost_results_on_another(where: Place) -> None:
-    with _tmpfs(_output(where), "size=200k"):
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
-        _complains(ended, ExitCode.USAGE, "cannot be used")
-        rows = [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+def test_a_store_on_a_full_disk_does_not_cost_results_on_another(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=200k"):
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
+        _complains(result, ExitCode.USAGE, "cannot be used")
+        rows = [json.loads(line) for line in (workspace.folder / "results.jsonl").read_text("utf-8").splitlines()]
         assert len(rows) == ROWS
-        names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+        names = {str(monitor["id"]): monitor["name"] for monitor in workspace.sandbox.monitors()}
         assert all(names[row["monitor_id"]] == row["row"]["name"] for row in rows if row["monitor_id"])
 
 
-def test_results_that_nobody_may_replace_stay_whole(where: Place) -> None:
+def test_results_that_nobody_may_replace_stay_whole(workspace: Workspace) -> None:
     """As when another program holds the file: the old results stay, and the message says what to do."""
-    results = where.folder / "results.csv"
-    assert where.run("run", "hosts.csv", "--first", "1", "--results", "results.csv").exit_code == ExitCode.ROWS_LEFT
+    results = workspace.folder / "results.csv"
+    assert workspace.run("run", "hosts.csv", "--first", "1", "--results", "results.csv").exit_code == ExitCode.ROWS_LEFT
     old = results.read_bytes()
     try:
         if subprocess.run(["chattr", "+i", str(results)], capture_output=True, check=False).returncode:
             pytest.skip("needs the right to lock a file with chattr")
-        ended = where.run("run", "hosts.csv", "--results", "results.csv")
+        result = workspace.run("run", "hosts.csv", "--results", "results.csv")
     finally:
         subprocess.run(["chattr", "-i", str(results)], capture_output=True, check=False)
-    _complains(ended, ExitCode.USAGE, "results.csv", "bulkload report")
+    _complains(result, ExitCode.USAGE, "results.csv", "bulkload report")
     assert results.read_bytes() == old
-    assert len(where.sandbox.monitors()) == ROWS
+    assert len(workspace.sandbox.monitors()) == ROWS
 
 
 # ── clocks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _move_clock(where: Place, shift: float, *, reboot: bool) -> None:
+def _move_clock(workspace: Workspace, shift: float, *, reboot: bool) -> None:
     """Let every moment in the store be of a clock that was wrong, and perhaps of another boot."""
-    with closing(sqlite3.connect(_output(where) / STORE_NAME)) as database:
+    with closing(sqlite3.connect(_output(workspace) / STORE_NAME)) as database:
         database.execute("UPDATE runs SET started = started + ?, finished = finished + ?", (shift, shift))
         for table, key in (("rows", "position"), ("monitors", "rowid")):
             found = database.execute(f"SELECT {key}, at FROM {table} WHERE at IS NOT NULL").fetchall()
@@ -261,37 +265,39 @@ REBOOTS = pytest.mark.parametrize("reboot", [False, True], ids=["same-boot", "re
 @SHIFTS
 @REBOOTS
 def test_a_clock_that_jumped_while_a_create_was_in_doubt_makes_nothing_twice(
-    shift: float, reboot: bool, where: Place
+    shift: float, reboot: bool, workspace: Workspace
 ) -> None:
     lag = 0.0 if reboot else 0.5  # a list does not lag behind for as long as a machine takes to start
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=lag))
-    ended = where.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_CONCURRENCY="1")
-    assert ended.exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, shift, reboot=reboot)
-    where.run("run", "hosts.csv", "--json", BULKLOAD_CONCURRENCY="1")
-    _in_the_end(where)
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=lag))
+    result = workspace.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_CONCURRENCY="1")
+    assert result.exit_code == ExitCode.ROWS_LEFT
+    _move_clock(workspace, shift, reboot=reboot)
+    workspace.run("run", "hosts.csv", "--json", BULKLOAD_CONCURRENCY="1")
+    _in_the_end(workspace)
 
 
 @SHIFTS
 @REBOOTS
 def test_a_clock_that_was_wrong_when_monitors_were_made_proves_nothing_about_later_ones(
-    shift: float, reboot: bool, where: Place
+    shift: float, reboot: bool, workspace: Workspace
 ) -> None:
     """A monitor that seems to come from the future must not count as made after the doubtful create."""
-    assert where.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, shift, reboot=reboot)
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
-    where.run("run", "hosts.csv", "--first", "1", BULKLOAD_CONCURRENCY="1")
-    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == len(where.sandbox.monitors())
-    where.sandbox.set_faults(Faults())
-    _in_the_end(where)
+    assert workspace.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
+    _move_clock(workspace, shift, reboot=reboot)
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
+    workspace.run("run", "hosts.csv", "--first", "1", BULKLOAD_CONCURRENCY="1")
+    assert len({monitor["name"] for monitor in workspace.sandbox.monitors()}) == len(workspace.sandbox.monitors())
+    workspace.sandbox.set_faults(Faults())
+    _in_the_end(workspace)
 
 
 @REBOOTS
-def test_a_doubt_that_seems_to_come_from_the_future_is_settled_all_the_same(reboot: bool, where: Place) -> None:
+def test_a_doubt_that_seems_to_come_from_the_future_is_settled_all_the_same(reboot: bool, workspace: Workspace) -> None:
     """Its create never landed; it left at the latest when the next process began."""
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m0",)),)))
-    assert where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0").exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, FAR, reboot=reboot)
-    where.sandbox.set_faults(Faults())
-    _in_the_end(where)
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m0",)),)))
+    assert (
+        workspace.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0").exit_code == ExitCode.ROWS_LEFT
+    )
+    _move_clock(workspace, FAR, reboot=reboot)
+    workspace.sandbox.set_faults(Faults())
+    _in_the_end(workspace)
