@@ -25,7 +25,7 @@ from bulkload.store.database import STORE_NAME
 from tests.inbox.test_notifications import metrics
 from tests.support.command_line import CommandLine, imap
 from tests.support.listener import Listener, ReceivedRequest
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 NIGHTS = 30
 ROWS = 24  # in the first version of the file
@@ -172,7 +172,7 @@ def overlapping(simulation: Simulation) -> Expected:
     with simulation.process() as process:
         simulation.wait_for(1)
         assert simulation.call() == 5
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
     simulation.sandbox.set_faults(Faults())
     return Expected()
 

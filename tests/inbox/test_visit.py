@@ -23,7 +23,7 @@ from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.runs import Store
 from tests.support.command_line import CommandLine, api_request, imap
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 DAY = 86_400.0  # seconds
 GOOD = "good.csv"
@@ -371,7 +371,7 @@ def test_a_file_that_kills_the_process_while_it_is_read_is_moved_to_failed(cli: 
         "sys.exit(main(['inbox', 'box']))\n"
     )
     for _ in range(3):
-        assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == 9
+        assert subprocess.run([sys.executable, "-c", code], timeout=TIMEOUT, check=False).returncode == 9
     assert inside(cli) == {"waiting": [GOOD], "working": ["crash.csv"]}
     assert cli("inbox", "box").exit_code == 2
     assert inside(cli) == {"done": ["good-results.xlsx", GOOD], "failed": ["crash-why.txt", "crash.csv"]}
@@ -404,7 +404,7 @@ def test_a_second_call_exits_5_silently_and_a_killed_process_leaves_no_lock(cli:
         assert (result.exit_code, result.stdout, result.stderr) == (5, "", "")
         assert inside(cli) == {"waiting": [GOOD]}
         holder.kill()
-        holder.wait(PATIENCE)
+        holder.wait(TIMEOUT)
         assert cli("inbox", "box").exit_code == 0
     assert names(sandbox) == ["a"]
 
@@ -417,7 +417,7 @@ def test_after_sigterm_the_next_call_resumes_the_file(cli: CommandLine) -> None:
         with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=cli.folder) as process:
             wait_until(lambda: len(sandbox.monitors()) >= 5, process)
             process.send_signal(signal.SIGTERM)
-            _, stderr = process.communicate(timeout=PATIENCE)
+            _, stderr = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 143
         assert b"mail.csv will be resumed" in stderr
         assert inside(cli) == {"working": ["mail-results.xlsx", "mail.csv"]}

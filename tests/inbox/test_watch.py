@@ -16,7 +16,7 @@ from bulkload.sandbox.server import Sandbox
 from bulkload.store.runs import Store
 from tests.support.command_line import CommandLine, imap
 from tests.support.listener import Listener
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 PROGRAM = "import sys; from bulkload.cli.main import main; sys.exit(main(sys.argv[1:]))"
 NO_EVENTS = """
@@ -62,7 +62,7 @@ def is_reported_done(cli: CommandLine, listener: Listener, name: str = "a") -> b
 
 def terminate(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=PATIENCE)
+    _, stderr = process.communicate(timeout=TIMEOUT)
     return process.returncode, stderr
 
 

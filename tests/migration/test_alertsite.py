@@ -13,7 +13,7 @@ from bulkload.monitors.header import map_header
 from bulkload.monitors.identity import differences, listed_key
 from bulkload.monitors.validate import Valid, Validator
 from tests.support.migration_golden import FIXTURES
-from tests.support.migration_objects import GOOD, SECRET, read_json, read_one
+from tests.support.migration_objects import MINIMAL_OBJECTS, SECRET, read_json, read_modified_object
 
 
 def test_every_cell_of_an_alertsite_monitor_has_an_input_column() -> None:
@@ -26,13 +26,13 @@ def test_every_input_column_is_carried_over_from_an_alertsite_monitor() -> None:
 
 
 def test_monitors_of_one_host_in_two_plans_both_stay(tmp_path: Path) -> None:
-    place, good = GOOD["alertsite"]
+    place, good = MINIMAL_OBJECTS["alertsite"]
     found = read_json(tmp_path, {place: [good, {**good, "id": 2, "name": "again", "billing_plancode": "UBM - B/B"}]})
     assert [one.extra["billing_plancode"] for one in found if isinstance(one, Check)] == ["UBM - A/A", "UBM - B/B"]
 
 
 def test_a_field_without_a_column_is_named_and_its_value_is_not_copied(tmp_path: Path) -> None:
-    found = read_one(tmp_path, "alertsite", "pop3_password", SECRET)
+    found = read_modified_object(tmp_path, "alertsite", "pop3_password", SECRET)
     assert isinstance(found, Check)
     assert found.changes == ("Not imported: pop3_password.",)
     assert found.has_login

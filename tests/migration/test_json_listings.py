@@ -18,48 +18,48 @@ from bulkload.migration.rules import configuration_source
 from bulkload.migration.tools.registry import recognise
 from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Invalid, Validator
-from tests.support.migration_golden import cases, expected, outcome
+from tests.support.migration_golden import expected_path, fixture_folders, translate_fixture
 from tests.support.migration_objects import (
     FORMATS,
-    GOOD,
+    MINIMAL_OBJECTS,
     SECRET,
     TOOLS,
     assert_usable,
-    leaves,
-    read,
+    read_folder,
     read_json,
-    read_one,
+    read_modified_object,
+    value_paths,
 )
 from tests.support.paths import SAMPLES
 
 
-@pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
+@pytest.mark.parametrize("case", fixture_folders(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_the_fixture_becomes_what_its_golden_file_says(case: Path) -> None:
-    assert outcome(case) == json.loads(expected(case).read_text(encoding="utf-8"))
+    assert translate_fixture(case) == json.loads(expected_path(case).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
+@pytest.mark.parametrize("case", fixture_folders(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_no_secret_of_a_source_is_copied(case: Path) -> None:
-    assert SECRET not in json.dumps(outcome(case))
+    assert SECRET not in json.dumps(translate_fixture(case))
 
 
 def test_every_tool_has_a_golden_fixture_and_a_sample() -> None:
-    assert {case.parent.name for case in cases(*TOOLS)} == set(TOOLS)
+    assert {case.parent.name for case in fixture_folders(*TOOLS)} == set(TOOLS)
     samples = SAMPLES / "migration"
     assert {recognise(read_documents([path])).reader.NAME for path in samples.iterdir()} >= set(TOOLS)
 
 
-@pytest.mark.parametrize("tool", GOOD)
+@pytest.mark.parametrize("tool", MINIMAL_OBJECTS)
 def test_the_smallest_good_object_becomes_a_check(tool: str, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool)
+    found = read_modified_object(tmp_path, tool)
     assert isinstance(found, Check)
     assert (found.name, found.hostname, found.port, found.enabled) == ("mx1", "mx1.example.com", 25, True)
     assert found.interval_seconds == 300
 
 
-@pytest.mark.parametrize("tool", GOOD)
+@pytest.mark.parametrize("tool", MINIMAL_OBJECTS)
 def test_an_object_is_recognised_without_its_page_and_by_one_tool_only(tool: str, tmp_path: Path) -> None:
-    (tmp_path / "list.json").write_text(json.dumps([GOOD[tool][1]]), encoding="utf-8")
+    (tmp_path / "list.json").write_text(json.dumps([MINIMAL_OBJECTS[tool][1]]), encoding="utf-8")
     name = recognise(read_documents([tmp_path])).reader.NAME
     assert name == tool
 
@@ -89,7 +89,7 @@ def test_an_object_is_recognised_without_its_page_and_by_one_tool_only(tool: str
     ],
 )
 def test_what_is_paused_stays_paused(tool: str, path: str, value: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, path, value)
+    found = read_modified_object(tmp_path, tool, path, value)
     assert isinstance(found, Check)
     assert not found.enabled
 
@@ -113,7 +113,7 @@ def test_what_is_paused_stays_paused(tool: str, path: str, value: object, tmp_pa
 def test_each_tool_counts_its_interval_in_its_own_unit(
     tool: str, path: str, value: object, seconds: float, tmp_path: Path
 ) -> None:
-    found = read_one(tmp_path, tool, path, value)
+    found = read_modified_object(tmp_path, tool, path, value)
     assert isinstance(found, Check)
     assert found.interval_seconds == seconds
 
@@ -135,7 +135,7 @@ def test_each_tool_counts_its_interval_in_its_own_unit(
 def test_each_tool_counts_its_timeout_in_its_own_unit(
     tool: str, path: str, value: object, seconds: float, tmp_path: Path
 ) -> None:
-    found = read_one(tmp_path, tool, path, value)
+    found = read_modified_object(tmp_path, tool, path, value)
     assert isinstance(found, Check)
     assert found.timeout_seconds == pytest.approx(seconds)
 
@@ -152,7 +152,7 @@ def test_each_tool_counts_its_timeout_in_its_own_unit(
     ],
 )
 def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, value: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, path, value)
+    found = read_modified_object(tmp_path, tool, path, value)
     assert isinstance(found, SkippedObject)
     assert not found.error
     assert "not mail" not in found.reason
@@ -160,21 +160,26 @@ def test_an_inverted_check_is_left_out_with_the_reason(tool: str, path: str, val
 
 @pytest.mark.parametrize(
     ("tool", "host"),
-    [(tool, host) for tool in sorted(GOOD) for host in ("${MX_HOST}", "{{ MX_HOST }}") if tool != "alertsite"],
+    [
+        (tool, host)
+        for tool in sorted(MINIMAL_OBJECTS)
+        for host in ("${MX_HOST}", "{{ MX_HOST }}")
+        if tool != "alertsite"
+    ],
 )
 def test_a_variable_in_a_host_name_is_an_error_that_names_it(tool: str, host: str, tmp_path: Path) -> None:
-    found = read_one(tmp_path, tool, FORMATS[tool].hostname[0], host)
+    found = read_modified_object(tmp_path, tool, FORMATS[tool].hostname[0], host)
     assert isinstance(found, SkippedObject)
     assert found.error
     assert "'MX_HOST'" in found.reason
 
 
 @pytest.mark.parametrize("wrong", [[], {}, [1], {"a": 1}, True, False, None, "", "abc", -1, 1.5, 10**30, math.inf])
-@pytest.mark.parametrize("tool", GOOD)
+@pytest.mark.parametrize("tool", MINIMAL_OBJECTS)
 def test_a_value_of_a_wrong_type_costs_one_object_at_most(tool: str, wrong: object, tmp_path: Path) -> None:
     """Whatever stands in one field, the object still has one outcome, and its neighbour is not harmed."""
-    place, good = GOOD[tool]
-    for path in leaves(good):
+    place, good = MINIMAL_OBJECTS[tool]
+    for path in value_paths(good):
         item = json.loads(json.dumps(good))
         target = item
         *above, last = path.split(".")
@@ -190,17 +195,17 @@ def test_a_value_of_a_wrong_type_costs_one_object_at_most(tool: str, wrong: obje
 
 
 @pytest.mark.parametrize("entry", [None, 1, "text", [], [[]], True, {}, {"type": None}])
-@pytest.mark.parametrize("tool", GOOD)
+@pytest.mark.parametrize("tool", MINIMAL_OBJECTS)
 def test_an_entry_that_is_no_monitor_is_an_error_of_its_own(tool: str, entry: object, tmp_path: Path) -> None:
-    place, good = GOOD[tool]
+    place, good = MINIMAL_OBJECTS[tool]
     found = read_json(tmp_path, {place: [entry, good]}, tool=tool)
     assert [type(one) for one in found] == [SkippedObject, Check]
     assert isinstance(found[0], SkippedObject)
     assert found[0].error
 
 
-KEYS = sorted({key for _, good in GOOD.values() for path in leaves(good) for key in path.split(".")})
-PLACES = sorted({place for place, _ in GOOD.values()} | {"check", "monitor", "stat", "counts", "metadata"})
+KEYS = sorted({key for _, good in MINIMAL_OBJECTS.values() for path in value_paths(good) for key in path.split(".")})
+PLACES = sorted({place for place, _ in MINIMAL_OBJECTS.values()} | {"check", "monitor", "stat", "counts", "metadata"})
 SCALARS = (
     st.none()
     | st.booleans()
@@ -221,7 +226,7 @@ PAGES = JSON | st.dictionaries(st.sampled_from(PLACES), JSON | st.lists(JSON, ma
 
 
 @settings(max_examples=300)
-@given(page=PAGES, tool=st.sampled_from([None, *GOOD]))
+@given(page=PAGES, tool=st.sampled_from([None, *MINIMAL_OBJECTS]))
 def test_no_json_whatever_it_holds_raises_anything_but_an_input_error(page: object, tool: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -233,9 +238,9 @@ def test_no_json_whatever_it_holds_raises_anything_but_an_input_error(page: obje
 
 
 @settings(max_examples=200)
-@given(changes=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), tool=st.sampled_from(sorted(GOOD)))
+@given(changes=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), tool=st.sampled_from(sorted(MINIMAL_OBJECTS)))
 def test_good_objects_with_anything_in_their_fields_have_an_outcome(changes: dict[str, object], tool: str) -> None:
-    place, good = GOOD[tool]
+    place, good = MINIMAL_OBJECTS[tool]
     with tempfile.TemporaryDirectory() as folder:
         found = read_json(Path(folder), {place: [{**good, **changes}]}, tool=tool)
     assert found
@@ -243,23 +248,23 @@ def test_good_objects_with_anything_in_their_fields_have_an_outcome(changes: dic
         assert_usable(one)
 
 
-@pytest.mark.parametrize("tool", GOOD)
+@pytest.mark.parametrize("tool", MINIMAL_OBJECTS)
 def test_a_file_that_is_cut_off_is_said_to_be(tool: str, tmp_path: Path) -> None:
-    place, good = GOOD[tool]
+    place, good = MINIMAL_OBJECTS[tool]
     whole = json.dumps({place: [good, good]})
     (tmp_path / "cut.json").write_text(whole[:-12], encoding="utf-8")
     with pytest.raises(InputError, match="cut off"):
-        read(tmp_path)
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"monitors": 5}', '{"other": [{"a": 1}]}', "25"])
-@pytest.mark.parametrize("tool", [tool for tool in GOOD if tool != "uptime-kuma"])
+@pytest.mark.parametrize("tool", [tool for tool in MINIMAL_OBJECTS if tool != "uptime-kuma"])
 def test_asking_for_a_tool_whose_list_is_not_there_is_an_error_or_nothing(
     tool: str, content: str, tmp_path: Path
 ) -> None:
     (tmp_path / "other.json").write_text(content, encoding="utf-8")
     try:
-        found = read(tmp_path, tool)
+        found = read_folder(tmp_path, tool)
     except InputError:
         return
     assert found == [] or all(isinstance(one, SkippedObject) for one in found)
@@ -279,21 +284,23 @@ def test_an_empty_account_is_recognised_and_holds_nothing(page: object, tmp_path
 
 
 def test_pages_are_read_in_their_order_and_an_overlap_counts_once(tmp_path: Path) -> None:
-    monitors = [{**GOOD["uptimerobot"][1], "id": number, "friendly_name": f"m{number}"} for number in range(7)]
+    monitors = [
+        {**MINIMAL_OBJECTS["uptimerobot"][1], "id": number, "friendly_name": f"m{number}"} for number in range(7)
+    ]
     found = read_json(tmp_path, {"monitors": monitors[:4]}, {"monitors": monitors[3:]})
     assert [one.name for one in found if isinstance(one, Check)] == [f"m{number}" for number in range(7)]
     assert [one.origin for one in found if isinstance(one, SkippedObject)] == ["page1.json: monitor 3 (m3)"]
 
 
 def test_pages_joined_into_one_array_are_read_like_files(tmp_path: Path) -> None:
-    good = GOOD["uptimerobot"][1]
+    good = MINIMAL_OBJECTS["uptimerobot"][1]
     pages = [{"stat": "ok", "monitors": [good]}, {"stat": "ok", "monitors": [{**good, "id": 2}]}]
     assert [type(one) for one in read_json(tmp_path, pages)] == [Check, Check]
 
 
 @pytest.mark.parametrize("change", [{"friendly_name": "other"}, {"url": "mx2.example.com"}])
 def test_two_accounts_that_share_an_id_keep_both_monitors(change: dict[str, str], tmp_path: Path) -> None:
-    good = GOOD["uptimerobot"][1]
+    good = MINIMAL_OBJECTS["uptimerobot"][1]
     found = read_json(tmp_path, {"monitors": [good]}, {"monitors": [{**good, **change}]})
     assert [type(one) for one in found] == [Check, Check]
 
@@ -304,7 +311,7 @@ def test_a_detail_completes_the_list_in_either_order(names: tuple[str, str], tmp
     entry = {"id": 7, "name": "mx", "hostname": "mx.example.com", "resolution": 1, "type": "tcp", "status": "up"}
     (tmp_path / names[0]).write_text(json.dumps({"checks": [{**entry, "tags": [{"name": "mail"}]}]}))
     (tmp_path / names[1]).write_text(json.dumps({"check": {**entry, "type": {"tcp": {"port": 465}}, "tags": None}}))
-    found = read(tmp_path)
+    found = read_folder(tmp_path)
     (check,) = [one for one in found if isinstance(one, Check)]
     (rest,) = [one for one in found if isinstance(one, SkippedObject)]
     assert (check.port, check.tags) == (465, ("mail",))
@@ -313,13 +320,13 @@ def test_a_detail_completes_the_list_in_either_order(names: tuple[str, str], tmp
 
 
 def test_several_ports_become_several_rows_with_names_that_tell_them_apart(tmp_path: Path) -> None:
-    place, good = GOOD["better-stack"]
+    place, good = MINIMAL_OBJECTS["better-stack"]
     item = {**good, "attributes": {**good["attributes"], "port": "25, 465,587,25"}}
     found = [one for one in read_json(tmp_path, {place: [item]}) if isinstance(one, Check)]
     assert [(one.name, one.port) for one in found] == [("mx1 :25", 25), ("mx1 :465", 465), ("mx1 :587", 587)]
 
 
-@pytest.mark.parametrize("case", cases(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
+@pytest.mark.parametrize("case", fixture_folders(*TOOLS), ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_every_row_of_a_fixture_is_a_good_row_once_it_has_a_plan(case: Path) -> None:
     opened = configuration_source([case])
     validator = Validator(map_header(opened.header, given=["billing_plancode"]), defaults={"billing_plancode": "P"})

@@ -10,7 +10,7 @@ from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools import uptimerobot
-from tests.support.migration_objects import GOOD, assert_usable, read, read_json, read_one
+from tests.support.migration_objects import MINIMAL_OBJECTS, assert_usable, read_folder, read_json, read_modified_object
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.support.migration_objects import GOOD, assert_usable, read, read_json
 def test_the_sub_type_of_uptimerobot_says_which_protocol(
     fields: dict[str, object], kind: str | None, tmp_path: Path
 ) -> None:
-    good = {key: value for key, value in GOOD["uptimerobot"][1].items() if key != "sub_type"}
+    good = {key: value for key, value in MINIMAL_OBJECTS["uptimerobot"][1].items() if key != "sub_type"}
     (found,) = read_json(tmp_path, {"monitors": [{**good, **fields}]})
     assert isinstance(found, Check)
     assert found.type == kind
@@ -35,7 +35,7 @@ def test_the_sub_type_of_uptimerobot_says_which_protocol(
 
 @pytest.mark.parametrize("kind", [1, "2", "PING", "HEARTBEAT", "KEYWORD", "dns"])
 def test_other_types_of_uptimerobot_are_left_out_by_name(kind: object, tmp_path: Path) -> None:
-    found = read_one(tmp_path, "uptimerobot", "type", kind)
+    found = read_modified_object(tmp_path, "uptimerobot", "type", kind)
     assert isinstance(found, SkippedObject)
     assert not found.error
 
@@ -46,7 +46,7 @@ def test_the_csv_is_read_in_any_usual_dress(delimiter: str, encoding: str, tmp_p
     lines = [["Type", "Friendly Name", "URL/IP", "Interval", "Port"], ["Port", "Büro", "mx.example.com", "300", "25"]]
     text = "\r\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines)
     (tmp_path / "export.csv").write_text(text, encoding=encoding, newline="")
-    (found,) = read(tmp_path)
+    (found,) = read_folder(tmp_path)
     assert isinstance(found, Check)
     assert (found.name, found.port, found.interval_seconds) == ("Büro", 25, 300)
 
@@ -54,7 +54,7 @@ def test_the_csv_is_read_in_any_usual_dress(delimiter: str, encoding: str, tmp_p
 @pytest.mark.parametrize(("interval", "seconds"), [("1", 60), ("5", 300), ("29", 1740), ("30", 30), ("300", 300)])
 def test_a_small_interval_of_the_csv_is_minutes_and_that_is_said(interval: str, seconds: float, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\nPort,mx,mx.example.com,{interval},25\n")
-    (found,) = read(tmp_path)
+    (found,) = read_folder(tmp_path)
     assert isinstance(found, Check)
     assert found.interval_seconds == seconds
     assert bool(found.changes) == (float(interval) < 30)
@@ -80,7 +80,7 @@ def test_an_ordinary_spreadsheet_is_not_taken_for_uptimerobots(text: str, tmp_pa
 def test_a_broken_csv_raises_nothing_but_an_input_error(body: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\n{body}\n")
     try:
-        found = read(tmp_path)
+        found = read_folder(tmp_path)
     except InputError:
         return
     for one in found:

@@ -24,10 +24,10 @@ from bulkload.monitors.header import is_header
 from bulkload.operations.convert import convert
 from bulkload.readers.opening import open_source
 from tests.support.command_line import CommandLine
-from tests.support.migration_golden import FIXTURES, cases
+from tests.support.migration_golden import FIXTURES, fixture_folders
 
 SECRET = "hunter2"  # every password of the fixtures
-GOLDEN = [case for case in cases() if case.name != "language"]
+GOLDEN = [case for case in fixture_folders() if case.name != "language"]
 SMTP = Check(origin="here", type="smtp", name="mx", hostname="mx.example.com", port=25, interval_seconds=300)
 
 

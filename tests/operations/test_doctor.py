@@ -35,7 +35,7 @@ from tests.support.command_line import (
     imap,
     list_response,
 )
-from tests.support.sandbox_caller import USER
+from tests.support.sandbox_client import USER
 from tests.torture.crash_points import CrashPoint
 from tests.torture.program import Workspace, open_workspace
 

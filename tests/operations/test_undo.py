@@ -18,7 +18,7 @@ from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.runs import Store
 from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, api_request, fake_api, imap, list_response
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 
 def run_rows(cli: CommandLine, sandbox: Sandbox, names: str, *arguments: object) -> str:
@@ -189,7 +189,7 @@ def test_the_answer_can_come_from_a_pipe(
 def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Undo with an answer on stdin."""
     command = [sys.executable, "-m", "bulkload", "undo", run, *arguments]
-    return subprocess.run(command, input=answer, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(command, input=answer, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 @pytest.mark.parametrize(("answer", "exit_code", "left"), [("n", 1, ["a", "b"]), ("y", 0, [])])
@@ -203,12 +203,12 @@ def test_on_a_terminal_the_question_follows_the_preview(
         process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
         os.close(slave)
         output = b""
-        while b"cannot be undone" not in output and select.select([master], [], [], PATIENCE)[0]:
+        while b"cannot be undone" not in output and select.select([master], [], [], TIMEOUT)[0]:
             output += os.read(master, 4096)
         assert output.count(b"delete  row") == 2
         assert names(sandbox) == ["a", "b"]
         os.write(master, f"{answer}\n".encode())
-        assert process.wait(PATIENCE) == exit_code
+        assert process.wait(TIMEOUT) == exit_code
         os.close(master)
         assert names(sandbox) == left
 
@@ -242,7 +242,7 @@ def test_ctrl_c_lets_requests_in_flight_finish(cli: CommandLine) -> None:
         with start(run, "--concurrency", "2") as process:
             wait_until(lambda: sandbox.counts().get("delete", 0) >= 1, process)
             process.send_signal(signal.SIGINT)
-            stderr = process.communicate(timeout=PATIENCE)[1]
+            stderr = process.communicate(timeout=TIMEOUT)[1]
         assert process.returncode == 130
         assert f"To continue, run: bulkload undo {run}" in stderr
         left = names(sandbox)

@@ -12,7 +12,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from tests.support.command_line import PLAN, CommandLine, imap
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def served(cli: CommandLine, *options: str) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(TIMEOUT) == 0
 
 
 def test_what_it_prints_logs_the_next_command_in_and_the_account_stays_in_its_file(cli: CommandLine) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from bulkload.cli.main import main
 from bulkload.sandbox.server import Sandbox
-from tests.support.sandbox_caller import USER
+from tests.support.sandbox_client import USER
 
 PLAN = "UBM - A/A"
 FAST_SETTINGS = {  # no rate limit, and settle times short enough for a test, in seconds

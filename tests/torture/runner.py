@@ -18,7 +18,7 @@ from typing import Any
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults
 from bulkload.sandbox.alterations import shown_by
-from tests.support.sandbox_caller import USER
+from tests.support.sandbox_client import USER
 from tests.support.waiting import wait_until
 from tests.torture.crash_points import CrashPoint
 from tests.torture.program import ProcessResult, Workspace, open_workspace
