@@ -1,4 +1,4 @@
-"""The program as people and scripts meet it: help, exit codes, signals, clean output, and no secret anywhere."""
+"""The command line as a whole: help, exit codes, signals, output, and no secrets in it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FULL = Path("/dev/full")
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with open_workspace(tmp_path, SCENARIO.environment) as found:
-        yield found
+    with open_workspace(tmp_path, SCENARIO.environment) as opened_workspace:
+        yield opened_workspace
 
 
-def _bad(workspace: Workspace) -> None:
-    lines = (*SCENARIO.rows, ScenarioRow(monitor=50, is_invalid=True), ScenarioRow(monitor=3))
-    (workspace.folder / "hosts.csv").write_text(Scenario(rows=lines).csv(), "utf-8")
+def _add_bad_rows(workspace: Workspace) -> None:
+    rows = (*SCENARIO.rows, ScenarioRow(monitor=50, is_invalid=True), ScenarioRow(monitor=3))
+    (workspace.folder / "hosts.csv").write_text(Scenario(rows=rows).csv(), "utf-8")
 
 
 def _rules(*rules: Rule) -> Faults:
@@ -51,7 +51,7 @@ def _rules(*rules: Rule) -> Faults:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_every_command_has_an_example_of_itself(command: str, workspace: Workspace) -> None:
+def test_the_help_of_every_command_has_an_example(command: str, workspace: Workspace) -> None:
     for option in ("--help", "-h"):
         result = workspace.run(command, option)
         assert result.exit_code == ExitCode.DONE
@@ -59,7 +59,7 @@ def test_the_help_of_every_command_has_an_example_of_itself(command: str, worksp
         assert result.stderr == ""
 
 
-def test_the_examples_of_the_help_are_commands_that_exist_with_options_that_exist() -> None:
+def test_the_examples_in_the_help_use_existing_commands_and_options() -> None:
     for name, command in cli.commands.items():
         context = click.Context(command, info_name=name)
         known = {option for parameter in command.params for option in parameter.opts}
@@ -69,7 +69,7 @@ def test_the_examples_of_the_help_are_commands_that_exist_with_options_that_exis
                 assert set(re.findall(r"(?<=\s)--[a-z-]+", line[1])) <= known, line
 
 
-def test_help_and_version_of_the_whole(workspace: Workspace) -> None:
+def test_help_and_version_of_the_program(workspace: Workspace) -> None:
     result = workspace.run("--help")
     assert result.exit_code == ExitCode.DONE
     assert all(re.search(rf"^\s+{command}\s", result.stdout, re.MULTILINE) for command in COMMANDS)
@@ -77,31 +77,33 @@ def test_help_and_version_of_the_whole(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "offered"),
+    ("command_line", "completions"),
     [
         ("run --on-existing ", {"skip", "update", "fail"}),
         ("inbox --log-format j", {"json"}),
         ("check --log-level ", {"debug", "info", "warning", "error"}),
     ],
 )
-def test_the_shell_completes_values(words: str, offered: set[str], workspace: Workspace) -> None:
+def test_the_shell_completes_values(command_line: str, completions: set[str], workspace: Workspace) -> None:
     result = workspace.run(
-        _BULKLOAD_COMPLETE="bash_complete", COMP_WORDS=f"bulkload {words}", COMP_CWORD=str(words.count(" ") + 1)
+        _BULKLOAD_COMPLETE="bash_complete",
+        COMP_WORDS=f"bulkload {command_line}",
+        COMP_CWORD=str(command_line.count(" ") + 1),
     )
     assert result.exit_code == 0
-    assert {line.partition(",")[2] for line in result.stdout.splitlines()} == offered
+    assert {line.partition(",")[2] for line in result.stdout.splitlines()} == completions
 
 
 # ── exit codes ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_exit_0_when_every_row_is_done_now_or_was_before(workspace: Workspace) -> None:
+def test_exit_0_if_every_row_is_created_or_exists(workspace: Workspace) -> None:
     assert workspace.run("run", "hosts.csv").exit_code == 0
     assert workspace.run("run", "hosts.csv").exit_code == 0
 
 
-def test_exit_1_when_some_rows_are_not(workspace: Workspace) -> None:
-    _bad(workspace)
+def test_exit_1_if_some_rows_are_not(workspace: Workspace) -> None:
+    _add_bad_rows(workspace)
     assert workspace.run("run", "hosts.csv").exit_code == 1
     assert workspace.run("check", "hosts.csv").exit_code == 1
     assert workspace.run("run", "hosts.csv", "--strict").exit_code == 1
@@ -130,9 +132,7 @@ def test_exit_1_when_some_rows_are_not(workspace: Workspace) -> None:
     ],
     ids=" ".join,
 )
-def test_exit_2_for_what_the_user_can_mend_and_nothing_is_sent(
-    arguments: tuple[str, ...], workspace: Workspace
-) -> None:
+def test_exit_2_for_usage_errors_without_any_request(arguments: tuple[str, ...], workspace: Workspace) -> None:
     result = workspace.run(*arguments)
     assert result.exit_code == 2, result
     assert result.stderr.strip()
@@ -149,7 +149,9 @@ def test_exit_2_without_an_account(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("fault", ["login-refused", "wrong-role", "redirect", "list-shape"])
-def test_exit_3_when_account_or_api_stop_the_run_and_the_results_are_written(fault: str, workspace: Workspace) -> None:
+def test_exit_3_if_the_account_or_the_api_stops_the_run_and_the_results_are_written(
+    fault: str, workspace: Workspace
+) -> None:
     workspace.sandbox.set_faults(_rules(Rule(fault=fault)))
     result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
     assert result.exit_code == 3, result
@@ -158,10 +160,10 @@ def test_exit_3_when_account_or_api_stop_the_run_and_the_results_are_written(fau
     assert {row["status"] for row in rows} == {"not_attempted"}
 
 
-@pytest.mark.parametrize(("most", "code"), [("3", 4), ("20%", 4), ("4", 1), ("34%", 1)])
-def test_exit_4_when_more_rows_go_wrong_than_allowed(most: str, code: int, workspace: Workspace) -> None:
+@pytest.mark.parametrize(("max_errors", "code"), [("3", 4), ("20%", 4), ("4", 1), ("34%", 1)])
+def test_exit_4_if_more_rows_fail_than_allowed(max_errors: str, code: int, workspace: Workspace) -> None:
     workspace.sandbox.set_faults(_rules(Rule(fault="plan-full", names=("m1", "m2", "m3", "m4"))))
-    result = workspace.run("run", "hosts.csv", "--max-errors", most, "--concurrency", "1")
+    result = workspace.run("run", "hosts.csv", "--max-errors", max_errors, "--concurrency", "1")
     assert result.exit_code == code, result
 
 
@@ -170,7 +172,7 @@ def test_exit_5_is_for_the_lock_only(workspace: Workspace) -> None:
     first = workspace.start("run", "hosts.csv", BULKLOAD_REQUEST_TIMEOUT="100")
     assert first.wait_until(lambda: any(entry["fault"] for entry in workspace.requests))
     assert workspace.run("run", "hosts.csv").exit_code == 5
-    assert workspace.run("runs").exit_code == 0, "looking needs no lock"
+    assert workspace.run("runs").exit_code == 0, "runs needs no lock"
     first.send_signal(signal.SIGKILL)
     assert first.wait().was_killed
 
@@ -179,36 +181,38 @@ def test_exit_5_is_for_the_lock_only(workspace: Workspace) -> None:
 
 
 def _stopped_while_creating(workspace: Workspace, fault: str, *signals: int) -> ProcessResult:
-    """Send signals when the third create is done and the next ones are under way, or hang."""
+    """Send signals after the third create, while the next ones wait for their responses."""
     workspace.sandbox.set_faults(_rules(Rule(fault=fault, at=(4, 5), seconds=0.5)))
     process = workspace.start("run", "hosts.csv", "--results", "results.jsonl", BULKLOAD_REQUEST_TIMEOUT="100")
-    creates = 3 if fault == "slow" else 5  # a slow one is logged when it is answered, one that hangs at once
+    creates = 3 if fault == "slow" else 5  # a slow request is logged with its response, one that hangs immediately
     assert process.wait_until(lambda: sum(entry["operation"] == "create" for entry in workspace.requests) >= creates)
     process.send_signal(signals[0])
     while signals[1:] and not process.wait_until(lambda: not process.is_alive, 0.3):
-        process.send_signal(signals[1])  # again and again, since two signals of a moment count as one
+        process.send_signal(signals[1])  # repeatedly, since two signals at the same moment count as one
     return process.wait()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_lets_requests_finish_and_says_how_to_go_on(
+def test_the_first_signal_lets_requests_finish_and_prints_how_to_continue(
     number: int, code: int, workspace: Workspace
 ) -> None:
     result = _stopped_while_creating(workspace, "slow", number)
     assert result.exit_code == code, result
     rows = [json.loads(line) for line in (workspace.folder / "results.jsonl").read_text("utf-8").splitlines()]
     statuses = [row["status"] for row in rows]
-    assert set(statuses) <= {"created", "not_attempted"}, "what was under way came to its end"
+    assert set(statuses) <= {"created", "not_attempted"}, "requests in flight have finished"
     assert statuses.count("created") == len(workspace.sandbox.monitors()) < ROWS
-    found = re.search(r"To continue, run: bulkload (.*)", result.stderr)
-    assert found, result.stderr
+    match = re.search(r"To continue, run: bulkload (.*)", result.stderr)
+    assert match, result.stderr
     workspace.sandbox.set_faults(Faults())
-    assert workspace.run(*shlex.split(found[1])).exit_code == ExitCode.DONE, "the printed command works as it stands"
+    assert workspace.run(*shlex.split(match[1])).exit_code == ExitCode.DONE, "the printed command works"
     assert len(workspace.sandbox.monitors()) == ROWS
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_second_signal_ends_at_once_and_loses_nothing(number: int, code: int, workspace: Workspace) -> None:
+def test_the_second_signal_ends_the_process_immediately_and_loses_nothing(
+    number: int, code: int, workspace: Workspace
+) -> None:
     result = _stopped_while_creating(workspace, "stall-after", number, number)
     assert result.exit_code == code, result
     workspace.sandbox.set_faults(Faults())
@@ -217,7 +221,7 @@ def test_the_second_signal_ends_at_once_and_loses_nothing(number: int, code: int
 
 
 @pytest.mark.parametrize("command", [("plan", "hosts.csv"), ("run", "hosts.csv")])
-def test_a_signal_while_the_account_is_looked_at_ends_it_before_anything_is_created(
+def test_a_signal_while_the_account_is_listed_ends_the_process_before_anything_is_created(
     command: tuple[str, ...], workspace: Workspace
 ) -> None:
     workspace.sandbox.set_faults(_rules(Rule(fault="stall-before", on=("list",))))
@@ -229,10 +233,10 @@ def test_a_signal_while_the_account_is_looked_at_ends_it_before_anything_is_crea
 
 
 @pytest.mark.parametrize("milliseconds", range(0, 12, 2))
-def test_a_signal_while_connections_are_closed_is_neither_lost_nor_shown(
+def test_a_signal_while_connections_are_closed_is_not_lost_and_prints_no_traceback(
     milliseconds: int, workspace: Workspace
 ) -> None:
-    """It came inside the event loop once, where it raised, was printed as a traceback and forgotten."""
+    """An exception raised by a signal handler inside the event loop is printed as a traceback and dropped."""
     process = workspace.start("run", "hosts.csv", "--results", "results.jsonl")
     assert process.wait_until(lambda: sum(entry["operation"] == "create" for entry in workspace.requests) >= ROWS)
     process.wait_until(lambda: False, milliseconds / 1000)
@@ -245,10 +249,10 @@ def test_a_signal_while_connections_are_closed_is_neither_lost_nor_shown(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_at_any_moment_before_the_first_request_ends_it_in_one_sentence(
+def test_a_signal_at_any_moment_before_the_first_request_ends_the_process_without_a_traceback(
     number: int, code: int, workspace: Workspace
 ) -> None:
-    """Also while settings are read, where a library would wrap any ordinary exception in its own."""
+    """Also while settings are read, where a library wraps ordinary exceptions in its own."""
     for milliseconds in range(0, 60, 2):
         process = workspace.start("run", "hosts.csv")
         process.ready.poll(60)
@@ -263,11 +267,11 @@ def test_a_signal_at_any_moment_before_the_first_request_ends_it_in_one_sentence
 # ── output ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_with_json_stdout_is_one_json_value_whatever_happens_on_stderr(workspace: Workspace) -> None:
-    _bad(workspace)
+def test_with_json_stdout_is_one_json_value(workspace: Workspace) -> None:
+    _add_bad_rows(workspace)
     workspace.sandbox.set_faults(_rules(Rule(fault="error-after", at=(3,)), Rule(fault="plan-full", names=("m7",))))
-    noisy = ("--json", "--log-level", "debug")
-    result = workspace.run("run", "hosts.csv", *noisy)
+    options = ("--json", "--log-level", "debug")
+    result = workspace.run("run", "hosts.csv", *options)
     assert result.json()["exit_code"] == result.exit_code == 1
     assert sum(result.json()["counts"].values()) == result.json()["rows"] == ROWS + 2
     assert "DEBUG" in result.stderr
@@ -280,9 +284,9 @@ def test_with_json_stdout_is_one_json_value_whatever_happens_on_stderr(workspace
         ("runs",),
         ("run", "hosts.csv"),
     ):
-        found = workspace.run(*command, *noisy)
-        assert found.json() is not None, command
-        assert found.stdout.count("\n") == 1
+        command_result = workspace.run(*command, *options)
+        assert command_result.json() is not None, command
+        assert command_result.stdout.count("\n") == 1
 
 
 def test_a_run_that_is_stopped_still_prints_its_json(workspace: Workspace) -> None:
@@ -293,7 +297,7 @@ def test_a_run_that_is_stopped_still_prints_its_json(workspace: Workspace) -> No
     assert "login" in result.stderr
 
 
-def test_quiet_says_nothing_when_all_is_well(workspace: Workspace) -> None:
+def test_quiet_prints_nothing_on_success(workspace: Workspace) -> None:
     result = workspace.run("run", "hosts.csv", "--quiet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
@@ -320,13 +324,13 @@ def test_logs_as_json_are_json_line_by_line(workspace: Workspace) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-@pytest.mark.parametrize("told", ["option", "environment"])
-def test_where_logs_are_json_so_is_every_other_line_on_stderr(
-    command: tuple[str, ...], code: int, told: str, workspace: Workspace
+@pytest.mark.parametrize("source", ["option", "environment"])
+def test_with_json_logs_every_line_on_stderr_is_json(
+    command: tuple[str, ...], code: int, source: str, workspace: Workspace
 ) -> None:
-    """Complaints, what is worth knowing, and wrong usage, which is found before all settings are known."""
-    _bad(workspace)
-    if told == "option":
+    """Errors and notices, also usage errors, which are found before all settings are read."""
+    _add_bad_rows(workspace)
+    if source == "option":
         result = workspace.run(*command, "--log-format", "json")
     else:
         result = workspace.run(*command, BULKLOAD_LOG_FORMAT="json")
@@ -340,7 +344,7 @@ def test_where_logs_are_json_so_is_every_other_line_on_stderr(
 def _with_stdout(
     workspace: Workspace, stdout: int, *command: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program with something else than a file as its stdout."""
+    """Run the program with a file descriptor as its stdout."""
     path = os.pathsep.join(path for path in sys.path if path)
     return subprocess.run(
         [sys.executable, "-m", "bulkload", *command],
@@ -357,26 +361,26 @@ def _with_stdout(
     ("command", "code"),
     [(("check", "hosts.csv"), 1), (("run", "hosts.csv"), 1), (("-h",), 0)],
 )
-def test_a_reader_that_goes_away_is_no_trouble(command: tuple[str, ...], code: int, workspace: Workspace) -> None:
-    """The exit code still tells what became of the rows."""
-    _bad(workspace)
-    out, into = os.pipe()
-    os.close(out)
+def test_a_closed_pipe_on_stdout_is_ignored(command: tuple[str, ...], code: int, workspace: Workspace) -> None:
+    """The exit code is still that of the rows."""
+    _add_bad_rows(workspace)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
     try:
-        done = _with_stdout(workspace, into, *command)
+        completed = _with_stdout(workspace, write_end, *command)
     finally:
-        os.close(into)
-    assert done.returncode == code, done
-    assert done.stderr in ("", "hosts.csv, read as csv, UTF-8, comma\n")
+        os.close(write_end)
+    assert completed.returncode == code, completed
+    assert completed.stderr in ("", "hosts.csv, read as csv, UTF-8, comma\n")
 
 
-def test_a_run_whose_reader_goes_away_is_done_if_its_rows_are(workspace: Workspace) -> None:
-    out, into = os.pipe()
-    os.close(out)
+def test_a_run_with_a_closed_pipe_on_stdout_creates_all_rows(workspace: Workspace) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
     try:
-        assert _with_stdout(workspace, into, "run", "hosts.csv").returncode == ExitCode.DONE
+        assert _with_stdout(workspace, write_end, "run", "hosts.csv").returncode == ExitCode.DONE
     finally:
-        os.close(into)
+        os.close(write_end)
     assert len(workspace.sandbox.monitors()) == ROWS
 
 
@@ -384,34 +388,34 @@ def test_a_run_whose_reader_goes_away_is_done_if_its_rows_are(workspace: Workspa
 @pytest.mark.parametrize(
     "command", [("run", "hosts.csv"), ("run", "hosts.csv", "--json"), ("check", "hosts.csv"), ("--help",)], ids=" ".join
 )
-def test_output_that_cannot_be_written_is_one_sentence_and_costs_nothing_else(
+def test_a_write_error_on_stdout_is_reported_and_affects_nothing_else(
     command: tuple[str, ...], workspace: Workspace
 ) -> None:
     with FULL.open("w") as full:
-        done = _with_stdout(workspace, full.fileno(), *command)
-    assert done.returncode == ExitCode.USAGE, done
-    assert "bulkload: Cannot write to stdout: No space left on device." in done.stderr
-    assert "mistake" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+        completed = _with_stdout(workspace, full.fileno(), *command)
+    assert completed.returncode == ExitCode.USAGE, completed
+    assert "bulkload: Cannot write to stdout: No space left on device." in completed.stderr
+    assert "mistake" not in completed.stderr
+    assert "Exception ignored" not in completed.stderr
     if command[0] == "run":
         assert len(workspace.sandbox.monitors()) == ROWS
         assert (workspace.folder / "output/hosts-results.xlsx").is_file()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_what_the_terminal_cannot_show_is_replaced(encoding: str, workspace: Workspace) -> None:
+def test_characters_that_the_terminal_cannot_show_are_replaced(encoding: str, workspace: Workspace) -> None:
     (workspace.folder / "hosts.csv").write_text(SCENARIO.csv().replace("m1,", "Ж\N{SNOWMAN},"), "utf-8")
-    out = workspace.folder / "shown"
-    with out.open("wb") as stream:
+    output = workspace.folder / "shown"
+    with output.open("wb") as stream:
         for command in ("plan", "run"):
-            done = _with_stdout(workspace, stream.fileno(), command, "hosts.csv", PYTHONIOENCODING=encoding)
-            assert done.returncode == ExitCode.DONE, done
-    shown = out.read_text(encoding)
+            completed = _with_stdout(workspace, stream.fileno(), command, "hosts.csv", PYTHONIOENCODING=encoding)
+            assert completed.returncode == ExitCode.DONE, completed
+    shown = output.read_text(encoding)
     assert "??" in shown
     assert re.search(rf"^rows +{ROWS} ", shown, re.MULTILINE)
 
 
-def test_one_of_several_files_that_is_not_there_is_named_once(workspace: Workspace) -> None:
+def test_a_missing_file_among_several_is_reported_once(workspace: Workspace) -> None:
     (workspace.folder / "sub").mkdir()
     (workspace.folder / "sub/empty.csv").touch()
     result = workspace.run("run", "missing.csv", "sub/empty.csv", "hosts.csv", "--quiet")
@@ -425,23 +429,23 @@ def test_one_of_several_files_that_is_not_there_is_named_once(workspace: Workspa
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _everything_written(workspace: Workspace, *result: ProcessResult) -> bytes:
-    """All files of the folder, hidden ones too, workbooks unpacked, and all output."""
+def _everything_written(workspace: Workspace, *results: ProcessResult) -> bytes:
+    """All output and all files of the folder, also hidden ones, with workbooks unpacked."""
     import zipfile
 
-    found = [one.stdout.encode() + one.stderr.encode() for one in result]
+    contents = [result.stdout.encode() + result.stderr.encode() for result in results]
     for path in sorted(workspace.folder.rglob("*")):
         if path.is_file() and path.name != "password":
-            found.append(path.read_bytes())
+            contents.append(path.read_bytes())
             if zipfile.is_zipfile(path):
                 with zipfile.ZipFile(path) as archive:
-                    found += [archive.read(name) for name in archive.namelist()]
-    return b"\n".join(found)
+                    contents += [archive.read(name) for name in archive.namelist()]
+    return b"\n".join(contents)
 
 
 @pytest.mark.parametrize("source", ["environment", "file", "token"])
-def test_a_canary_password_and_token_are_found_nowhere(source: str, tmp_path: Path) -> None:
-    """Not in logs at debug level, results, the store, output, tracebacks or the list of processes."""
+def test_passwords_and_tokens_appear_nowhere(source: str, tmp_path: Path) -> None:
+    """Not in debug logs, results, the store, output, tracebacks or the list of processes."""
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
     (tmp_path / "password").write_text(f"{PASSWORD}\n", "utf-8")
     (tmp_path / "password").chmod(0o600)
@@ -452,7 +456,7 @@ def test_a_canary_password_and_token_are_found_nowhere(source: str, tmp_path: Pa
         "token": {"ALERTSITE_PASSWORD": "", "ALERTSITE_USERNAME": "", "ALERTSITE_TOKEN": token},
     }[source]
     formats = [word for suffix in ("xlsx", "csv", "jsonl", "html") for word in ("--results", f"r.{suffix}")]
-    loud = ("--log-level", "debug")
+    debug = ("--log-level", "debug")
     options = {"user": USER, "password": PASSWORD}
     with open_workspace(
         tmp_path, {**SCENARIO.environment, "ALERTSITE_USERNAME": USER, **secrets}, options=options
@@ -465,24 +469,24 @@ def test_a_canary_password_and_token_are_found_nowhere(source: str, tmp_path: Pa
                 Rule(fault="page-after", at=(7,), on=("create",)),
             )
         )
-        process = workspace.start("run", "hosts.csv", *loud, BULKLOAD_REQUEST_TIMEOUT="100")
+        process = workspace.start("run", "hosts.csv", *debug, BULKLOAD_REQUEST_TIMEOUT="100")
         process.wait_until(lambda: any(entry["fault"] == "stall-after" for entry in workspace.requests))
-        seen_by_all = b""
+        process_arguments = b""
         if process.is_alive:
-            seen_by_all = Path(f"/proc/{process.process.pid}/cmdline").read_bytes()
+            process_arguments = Path(f"/proc/{process.process.pid}/cmdline").read_bytes()
         process.send_signal(signal.SIGKILL)
-        result = [process.wait()]
-        result.append(workspace.run("run", "hosts.csv", *loud, *formats))
-        result.append(workspace.run("plan", "hosts.csv", *loud))
+        results = [process.wait()]
+        results.append(workspace.run("run", "hosts.csv", *debug, *formats))
+        results.append(workspace.run("plan", "hosts.csv", *debug))
         workspace.sandbox.set_faults(_rules(Rule(fault="login-refused"), Rule(fault="token-400", on=("list",))))
-        result.append(workspace.run("run", "hosts.csv", *loud, "--results", "refused.jsonl"))
+        results.append(workspace.run("run", "hosts.csv", *debug, "--results", "refused.jsonl"))
         if ALL:
-            result.append(workspace.run("run", "hosts.csv", *loud, ALERTSITE_BASE_URL="http://127.0.0.1:1/api/v3"))
-        result.append(workspace.run("runs", "--json"))
+            results.append(workspace.run("run", "hosts.csv", *debug, ALERTSITE_BASE_URL="http://127.0.0.1:1/api/v3"))
+        results.append(workspace.run("runs", "--json"))
         if source != "token":
             assert len(workspace.sandbox.monitors()) == ROWS
-        found = _everything_written(workspace, *result) + seen_by_all
-        assert b"m1" in found, "the search itself finds things"
+        written = _everything_written(workspace, *results) + process_arguments
+        assert b"m1" in written, "the search works"
         issued = [value.encode() for value in workspace.sandbox._account._tokens]
         for secret in (PASSWORD.encode(), token.encode(), *issued):
-            assert secret not in found
+            assert secret not in written

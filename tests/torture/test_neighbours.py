@@ -1,4 +1,4 @@
-"""Bad neighbours: two runs at once, the same rows in another file, order or spelling, files edited in between."""
+"""Runs that overlap or repeat: concurrent runs, the same rows in another file, order or spelling, edited files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SCENARIO = Scenario(
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with open_workspace(tmp_path, SCENARIO.environment) as found:
-        yield found
+    with open_workspace(tmp_path, SCENARIO.environment) as opened_workspace:
+        yield opened_workspace
 
 
 def _creates(workspace: Workspace) -> int:
@@ -39,12 +39,12 @@ def _creates(workspace: Workspace) -> int:
 def _counts(workspace: Workspace, file: str, *options: str, code: ExitCode = ExitCode.DONE) -> dict[str, int]:
     result = workspace.run("run", file, "--json", *options)
     assert result.exit_code == code, result
-    found: dict[str, int] = result.json()["counts"]
-    return found
+    counts: dict[str, int] = result.json()["counts"]
+    return counts
 
 
-def _die_in_the_middle(workspace: Workspace, *arguments: str) -> None:
-    """Run until some rows are created and one is under way, then die."""
+def _kill_during_run(workspace: Workspace, *arguments: str) -> None:
+    """Start a run, and kill it after some creates, while another waits for its response."""
     workspace.sandbox.set_faults(Faults(rules=(Rule(fault="stall-after", at=(5,)),)))
     process = workspace.start(*arguments)
     assert process.wait_until(lambda: any(entry["fault"] == "stall-after" for entry in workspace.requests))
@@ -57,30 +57,30 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-# ── two at once ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── concurrent runs ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("second", [("run", "hosts.csv"), ("resume",), ("plan", "hosts.csv")])
-def test_a_second_process_is_refused_at_once_and_sends_nothing(second: Sequence[str], workspace: Workspace) -> None:
+def test_a_second_process_is_refused_immediately_and_sends_nothing(second: Sequence[str], workspace: Workspace) -> None:
     workspace.sandbox.set_faults(Faults(rules=(Rule(fault="stall-before", on=("list",)),)))
     first = workspace.start("run", "hosts.csv", BULKLOAD_REQUEST_TIMEOUT="100")
     assert first.wait_until(lambda: any(entry["fault"] == "stall-before" for entry in workspace.requests))
-    asked = len(workspace.requests)
+    request_count = len(workspace.requests)
     refused = workspace.run(*second)
     assert refused.exit_code == ExitCode.LOCKED, refused
     assert "Another run" in refused.stderr
-    assert len(workspace.requests) == asked
+    assert len(workspace.requests) == request_count
     first.send_signal(signal.SIGKILL)
     assert first.wait().was_killed
     workspace.sandbox.set_faults(Faults())
-    assert workspace.run("run", "hosts.csv").exit_code == ExitCode.DONE, "the dead one must block nobody"
+    assert workspace.run("run", "hosts.csv").exit_code == ExitCode.DONE, "a killed process keeps no lock"
 
 
-@pytest.mark.parametrize("turn", range(3))
-def test_two_that_start_together_make_everything_once(turn: int, workspace: Workspace) -> None:
-    """One of them makes the store; the other is refused, or comes after it and finds all there."""
-    both = [workspace.start("run", "hosts.csv", "--results", f"{turn}-{name}.jsonl") for name in ("a", "b")]
-    codes = sorted(process.wait().exit_code for process in both)
+@pytest.mark.parametrize("repetition", range(3))
+def test_two_runs_that_start_together_create_each_monitor_once(repetition: int, workspace: Workspace) -> None:
+    """One of them creates the store; the other is refused, or runs after it and finds all monitors."""
+    processes = [workspace.start("run", "hosts.csv", "--results", f"{repetition}-{name}.jsonl") for name in ("a", "b")]
+    codes = sorted(process.wait().exit_code for process in processes)
     assert codes in ([ExitCode.DONE, ExitCode.LOCKED], [ExitCode.DONE, ExitCode.DONE]), codes
     assert len(workspace.sandbox.monitors()) == ROWS
 
@@ -96,7 +96,7 @@ def test_the_same_file_under_another_name_creates_nothing(workspace: Workspace) 
 
 
 def test_the_same_file_under_another_name_after_a_crash_creates_the_rest(workspace: Workspace) -> None:
-    _die_in_the_middle(workspace, "run", "hosts.csv")
+    _kill_during_run(workspace, "run", "hosts.csv")
     (workspace.folder / "hosts.csv").rename(workspace.folder / "other.csv")
     _counts(workspace, "other.csv")
     assert len(workspace.sandbox.monitors()) == ROWS
@@ -105,12 +105,12 @@ def test_the_same_file_under_another_name_after_a_crash_creates_the_rest(workspa
 @pytest.mark.parametrize("crash", [False, True], ids=["finished", "crashed"])
 def test_rows_in_another_order_create_nothing_twice_and_keep_their_ids(crash: bool, workspace: Workspace) -> None:
     if crash:
-        _die_in_the_middle(workspace, "run", "hosts.csv")
+        _kill_during_run(workspace, "run", "hosts.csv")
     else:
         _counts(workspace, "hosts.csv")
-    lines = list(SCENARIO.rows)
-    random.Random(7).shuffle(lines)
-    (workspace.folder / "hosts.csv").write_text(Scenario(rows=tuple(lines)).csv(), "utf-8")
+    rows = list(SCENARIO.rows)
+    random.Random(7).shuffle(rows)
+    (workspace.folder / "hosts.csv").write_text(Scenario(rows=tuple(rows)).csv(), "utf-8")
     _counts(workspace, "hosts.csv", "--results", "again.jsonl")
     names = {str(monitor["id"]): monitor["name"] for monitor in workspace.sandbox.monitors()}
     assert len(names) == ROWS
@@ -119,10 +119,10 @@ def test_rows_in_another_order_create_nothing_twice_and_keep_their_ids(crash: bo
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_same_monitors_in_another_spelling_create_nothing(spelling: str, workspace: Workspace) -> None:
-    """Upper case, a final dot, the default port given or not, spaces around the name."""
+    """Upper case, a trailing dot, an explicit default port, spaces around the name."""
     assert _counts(workspace, "hosts.csv") == {"created": ROWS}
-    lines = tuple(ScenarioRow(monitor=number, spelling=spelling) for number in range(ROWS))  # type: ignore[arg-type]
-    (workspace.folder / "other.csv").write_text(Scenario(rows=lines).csv(), "utf-8")
+    rows = tuple(ScenarioRow(monitor=number, spelling=spelling) for number in range(ROWS))  # type: ignore[arg-type]
+    (workspace.folder / "other.csv").write_text(Scenario(rows=rows).csv(), "utf-8")
     assert _counts(workspace, "other.csv") == {"exists": ROWS}
     assert _creates(workspace) == ROWS
 
@@ -145,10 +145,10 @@ def test_an_international_name_and_its_ascii_form_are_the_same_host(workspace: W
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
-def test_a_results_file_handed_back_sends_only_what_is_not_done(suffix: str, workspace: Workspace) -> None:
-    """Rejected and unsent rows go again; finished ones do not, and neither do bad ones."""
-    lines = (*SCENARIO.rows, ScenarioRow(monitor=3), ScenarioRow(monitor=ROWS, is_invalid=True))
-    (workspace.folder / "hosts.csv").write_text(Scenario(rows=lines).csv(), "utf-8")
+def test_a_results_file_as_input_sends_only_unfinished_rows(suffix: str, workspace: Workspace) -> None:
+    """Rejected and unsent rows are sent, finished and invalid ones are not."""
+    rows = (*SCENARIO.rows, ScenarioRow(monitor=3), ScenarioRow(monitor=ROWS, is_invalid=True))
+    (workspace.folder / "hosts.csv").write_text(Scenario(rows=rows).csv(), "utf-8")
     workspace.sandbox.set_faults(Faults(rules=(Rule(fault="plan-full", names=("m4", "m9")),)))
     first = _counts(workspace, "hosts.csv", "--results", f"one.{suffix}", code=ExitCode.ROWS_LEFT)
     assert first == {"created": ROWS - 2, "invalid": 1, "duplicate": 1, "rejected": 2}
@@ -162,7 +162,7 @@ def test_a_results_file_handed_back_sends_only_what_is_not_done(suffix: str, wor
     assert _creates(workspace) == before + 2
 
 
-def test_results_of_a_run_that_was_cut_short_are_a_good_input(workspace: Workspace) -> None:
+def test_the_results_of_a_partial_run_are_a_valid_input_file(workspace: Workspace) -> None:
     assert _counts(workspace, "hosts.csv", "--first", "5", "--results", "one.csv", code=ExitCode.ROWS_LEFT) == {
         "created": 5,
         "not_attempted": ROWS - 5,
@@ -171,15 +171,15 @@ def test_results_of_a_run_that_was_cut_short_are_a_good_input(workspace: Workspa
     assert _creates(workspace) == ROWS
 
 
-# ── files that change in between ──────────────────────────────────────────────────────────────────────────────
+# ── files that change between runs ──────────────────────────────────────────────────────────────────────────────
 
 
-def _edited(workspace: Workspace) -> None:
-    lines = tuple(ScenarioRow(monitor=number) for number in range(100, 104))
-    (workspace.folder / "hosts.csv").write_text(Scenario(rows=lines).csv(), "utf-8")
+def _edit_file(workspace: Workspace) -> None:
+    rows = tuple(ScenarioRow(monitor=number) for number in range(100, 104))
+    (workspace.folder / "hosts.csv").write_text(Scenario(rows=rows).csv(), "utf-8")
 
 
-def _resumed(workspace: Workspace) -> ProcessResult:
+def _resume(workspace: Workspace) -> ProcessResult:
     result = workspace.run("resume", "--json", "--results", "resumed.jsonl")
     assert result.exit_code == ExitCode.DONE, result
     rows = _rows(workspace.folder / "resumed.jsonl")
@@ -189,34 +189,34 @@ def _resumed(workspace: Workspace) -> ProcessResult:
     return result
 
 
-def test_a_file_edited_between_crash_and_resume_changes_nothing_and_is_said(workspace: Workspace) -> None:
-    """The run goes on with what it had read, and says that the file is another by now."""
-    _die_in_the_middle(workspace, "run", "hosts.csv")
-    _edited(workspace)
-    result = _resumed(workspace)
+def test_a_file_edited_between_crash_and_resume_is_reported_and_changes_nothing(workspace: Workspace) -> None:
+    """The run continues with the rows it has read, and reports that the file has changed."""
+    _kill_during_run(workspace, "run", "hosts.csv")
+    _edit_file(workspace)
+    result = _resume(workspace)
     assert "hosts.csv" in result.stderr
     assert "changed" in result.stderr
 
 
-def test_a_file_that_is_gone_at_the_resume_is_not_missed(workspace: Workspace) -> None:
-    _die_in_the_middle(workspace, "run", "hosts.csv")
+def test_a_deleted_file_does_not_prevent_the_resume(workspace: Workspace) -> None:
+    _kill_during_run(workspace, "run", "hosts.csv")
     (workspace.folder / "hosts.csv").unlink()
-    _resumed(workspace)
+    _resume(workspace)
 
 
-def test_a_file_that_is_as_it_was_is_not_talked_about(workspace: Workspace) -> None:
-    """Also if it was saved again without a change."""
-    _die_in_the_middle(workspace, "run", "hosts.csv")
+def test_an_unchanged_file_is_not_reported(workspace: Workspace) -> None:
+    """Even if it was saved again."""
+    _kill_during_run(workspace, "run", "hosts.csv")
     path = workspace.folder / "hosts.csv"
     path.write_bytes(path.read_bytes())
-    assert "changed" not in _resumed(workspace).stderr
+    assert "changed" not in _resume(workspace).stderr
 
 
-def test_an_edited_file_that_is_run_again_is_another_run_with_its_own_rows(workspace: Workspace) -> None:
-    _die_in_the_middle(workspace, "run", "hosts.csv")
-    _edited(workspace)
+def test_an_edited_file_starts_a_new_run_with_its_own_rows(workspace: Workspace) -> None:
+    _kill_during_run(workspace, "run", "hosts.csv")
+    _edit_file(workspace)
     assert _counts(workspace, "hosts.csv") == {"created": 4}
-    _resumed_later = workspace.run("resume", "--json")
-    assert _resumed_later.exit_code == ExitCode.DONE, _resumed_later
+    resumed = workspace.run("resume", "--json")
+    assert resumed.exit_code == ExitCode.DONE, resumed
     names = Counter(monitor["name"] for monitor in workspace.sandbox.monitors())
     assert names == Counter(f"m{number}" for number in (*range(ROWS), *range(100, 104)))
