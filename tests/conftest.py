@@ -1,7 +1,7 @@
-"""What tests of several files are given, and how hypothesis looks for examples.
+"""Fixtures for the whole test suite, and the profiles of hypothesis.
 
-By default the same examples each time and however slow the machine is; `pytest --hypothesis-profile=explore` tries
-others.
+By default, hypothesis generates the same examples in each run, without a deadline;
+`pytest --hypothesis-profile=explore` generates new ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bulkload.sandbox.server import Sandbox, running
-from tests.support.command_line import Desk, sit_down
+from tests.support.command_line import CommandLine, make_command_line
 from tests.support.driven_clock import Clock
 from tests.support.listener import Listener, listening
 
@@ -27,28 +27,28 @@ settings.load_profile("same")
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The monotonic clock of the whole process, driven."""
+    """A simulated clock, in place of `time.monotonic`."""
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     return clock
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    """The command line, in an empty folder."""
-    return sit_down(tmp_path, monkeypatch, capsys)
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line, in an empty folder, without an account."""
+    return make_command_line(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
-def sandbox(desk: Desk) -> Iterator[Sandbox]:
-    """An empty account in which nothing goes wrong; the command line is logged in."""
-    with running() as found:
-        desk.log_in_at(found.base_url)
-        yield found
+def sandbox(cli: CommandLine) -> Iterator[Sandbox]:
+    """A sandbox with an empty account and no faults, used by the command line."""
+    with running() as sandbox:
+        cli.use_account(sandbox.base_url)
+        yield sandbox
 
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """Somebody who is told."""
-    with listening() as found:
-        yield found
+    """A server that records pings and webhooks."""
+    with listening() as listener:
+        yield listener

@@ -10,12 +10,12 @@ from typing import Any
 import click
 import pytest
 
-from bulkload.cli.main import cli
+from bulkload.cli.main import cli as command_group
 from bulkload.cli.options import OPTION_VARIABLES
 from bulkload.errors import UsageError
 from bulkload.sandbox.server import Sandbox
 from bulkload.settings import SETTINGS_FILE, Options, check_credentials, load
-from tests.support.command_line import Desk, imap
+from tests.support.command_line import CommandLine, imap
 
 # setting → three different valid values, and an invalid one ("" if every value is valid)
 VALUES: dict[str, tuple[str, str, str, str]] = {
@@ -263,34 +263,34 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark() -> None:
 def test_every_option_has_a_variable() -> None:
     """It is read by `load` or by the option itself; the options of `sandbox` have none."""
     settings = {f"BULKLOAD_{name.upper()}" for name in VALUES.keys() | TABLES_AND_LISTS}
-    commands = [cli, *(command for name, command in cli.commands.items() if name != "sandbox")]
+    commands = [command_group, *(command for name, command in command_group.commands.items() if name != "sandbox")]
     options = [param for command in commands for param in command.params if isinstance(param, click.Option)]
     for option in (option for option in options if option.name != "version"):
         assert f"BULKLOAD_{option.opts[0].lstrip('-').replace('-', '_').upper()}" in settings | {option.envvar}
     assert {option.envvar for option in options if option.envvar} == OPTION_VARIABLES
 
 
-def test_a_variable_can_name_the_settings_file(desk: Desk) -> None:
-    (desk.folder / "other.toml").write_text('[defaults]\nbilling_plancode = "X"\n', "utf-8")
-    sheet = desk.sheet("hosts.csv", [{"type": "imap", "name": "a", "hostname": "mx1.example.com"}])
-    assert desk("check", sheet).exit_code == 2
-    desk.environment.setenv("BULKLOAD_CONFIG", "other.toml")
-    assert desk("check", sheet).exit_code == 0
-    desk.environment.setenv("BULKLOAD_CONFIG", "missing.toml")
-    assert desk("check", sheet).exit_code == 2
+def test_a_variable_can_name_the_settings_file(cli: CommandLine) -> None:
+    (cli.folder / "other.toml").write_text('[defaults]\nbilling_plancode = "X"\n', "utf-8")
+    sheet = cli.write_csv("hosts.csv", [{"type": "imap", "name": "a", "hostname": "mx1.example.com"}])
+    assert cli("check", sheet).exit_code == 2
+    cli.monkeypatch.setenv("BULKLOAD_CONFIG", "other.toml")
+    assert cli("check", sheet).exit_code == 0
+    cli.monkeypatch.setenv("BULKLOAD_CONFIG", "missing.toml")
+    assert cli("check", sheet).exit_code == 2
 
 
-def test_options_of_one_command_can_be_set_in_the_environment(desk: Desk, sandbox: Sandbox) -> None:
-    sheet = desk.sheet("hosts.csv", [imap("a")])
-    run = desk("run", sheet, "--json").json["run_id"]
-    assert [desk("export", "all.csv").exit_code for _ in range(2)] == [0, 2]
-    desk.environment.setenv("BULKLOAD_OVERWRITE", "true")
-    assert desk("export", "all.csv").exit_code == 0
-    desk.environment.setenv("BULKLOAD_YES", "1")
-    desk.environment.setenv("BULKLOAD_DRY_RUN", "1")
-    assert (desk("undo", run).exit_code, len(sandbox.monitors())) == (0, 1)
-    desk.environment.setenv("BULKLOAD_DRY_RUN", "")
-    assert (desk("undo", run).exit_code, len(sandbox.monitors())) == (0, 0)
+def test_options_of_one_command_can_be_set_in_the_environment(cli: CommandLine, sandbox: Sandbox) -> None:
+    sheet = cli.write_csv("hosts.csv", [imap("a")])
+    run = cli("run", sheet, "--json").json["run_id"]
+    assert [cli("export", "all.csv").exit_code for _ in range(2)] == [0, 2]
+    cli.monkeypatch.setenv("BULKLOAD_OVERWRITE", "true")
+    assert cli("export", "all.csv").exit_code == 0
+    cli.monkeypatch.setenv("BULKLOAD_YES", "1")
+    cli.monkeypatch.setenv("BULKLOAD_DRY_RUN", "1")
+    assert (cli("undo", run).exit_code, len(sandbox.monitors())) == (0, 1)
+    cli.monkeypatch.setenv("BULKLOAD_DRY_RUN", "")
+    assert (cli("undo", run).exit_code, len(sandbox.monitors())) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -307,10 +307,10 @@ def test_options_of_one_command_can_be_set_in_the_environment(desk: Desk, sandbo
         ("OTHER_RAET", ""),
     ],
 )
-def test_a_misspelled_variable_is_reported_once(desk: Desk, variable: str, similar: str) -> None:
-    desk.environment.setenv(variable, "2/s")
-    ended = desk("check", desk.sheet("hosts.csv", [imap("a")]), "--quiet")
+def test_a_misspelled_variable_is_reported_once(cli: CommandLine, variable: str, similar: str) -> None:
+    cli.monkeypatch.setenv(variable, "2/s")
+    result = cli("check", cli.write_csv("hosts.csv", [imap("a")]), "--quiet")
     warning = f"WARNING: The environment variable {variable} has no effect; did you mean {similar}?\n"
-    assert (ended.exit_code, ended.stderr) == (0, warning if similar else "")
-    desk.environment.setenv(variable, "")
-    assert desk("check", desk.folder / "hosts.csv", "--quiet").stderr == ""
+    assert (result.exit_code, result.stderr) == (0, warning if similar else "")
+    cli.monkeypatch.setenv(variable, "")
+    assert cli("check", cli.folder / "hosts.csv", "--quiet").stderr == ""

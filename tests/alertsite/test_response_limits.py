@@ -16,9 +16,9 @@ from bulkload.alertsite import client as module
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, ApiUnreliable, InDoubt, RunStopped, UnreadableResponse
-from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
+from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 from tests.support.paths import ROOT
-from tests.support.raw_server import Heard, as_json, endless, raw_server
+from tests.support.raw_server import RawRequest, as_json, endless, raw_server
 
 MOST_MEMORY = 250 * 2**20  # bytes
 GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\3"
@@ -84,7 +84,7 @@ print(peak_memory())
     ("operation", "error_name"), [("list", "ApiUnreliable"), ("get", "ApiUnreliable"), ("create", "UnreadableResponse")]
 )
 def test_a_small_response_that_decompresses_to_a_gigabyte_is_refused_early(operation: str, error_name: str) -> None:
-    with raw_server(lambda heard: highly_compressed()) as server:
+    with raw_server(lambda request: highly_compressed()) as server:
         completed = subprocess.run(
             [sys.executable, "-c", PROGRAM, server.base_url, operation],
             capture_output=True,
@@ -95,7 +95,7 @@ def test_a_small_response_that_decompresses_to_a_gigabyte_is_refused_early(opera
     raised, memory = completed.stdout.split()
     assert (raised, completed.stderr) == (error_name, "")
     assert int(memory) < MOST_MEMORY
-    assert len(server.heard) == 1, "it is not requested again"
+    assert len(server.requests) == 1, "it is not requested again"
 
 
 @pytest.mark.parametrize("operation", ["get", "create", "login", "list"])
@@ -103,14 +103,14 @@ async def test_an_endless_response_is_refused_at_the_size_limit(
     operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_LIST_BYTES", 8 * 2**20)
-    with raw_server(lambda heard: endless()) as server:
+    with raw_server(lambda request: endless()) as server:
         login: dict[str, Any] = {"username": "u", "password": "p"} if operation == "login" else {"token": "t"}
         async with Api(server.base_url, Pace(None), **login) as api:
             with pytest.raises(
                 UnreadableResponse if operation == "create" else ApiUnreliable, match=r"longer than [48] MB"
             ):
                 await _request(api, operation)
-    assert len(server.heard) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "0"])
@@ -118,7 +118,7 @@ async def test_a_list_of_very_many_small_items_is_refused_before_it_is_decoded(t
     """Decoded, each takes many times the size of its text in memory."""
     body = b'{"results": [' + b",".join([text.encode()] * 4_000_000) + b"]}"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with raw_server(lambda heard: [head, body]) as server:
+    with raw_server(lambda request: [head, body]) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiUnreliable, match="unknown shape"):
                 await api.list_mail_monitors()
@@ -128,12 +128,12 @@ async def test_the_pages_of_a_list_are_limited_together(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "MAX_LIST_BYTES", 100_000)
     page = [{"type": "website", "note": "x" * 100} for _ in range(100)]
 
-    def answer(asked: Asked) -> Said:
-        first = int(asked.query.get("offset", 0)) + 1
+    def answer(request: ApiRequest) -> FakeResponse:
+        first = int(request.query.get("offset", 0)) + 1
         items = [item | {"id": first + n} for n, item in enumerate(page)]
-        return Said(content={"metadata": {"resultset": {"count": 10**6}}, "results": items})
+        return FakeResponse(content={"metadata": {"resultset": {"count": 10**6}}, "results": items})
 
-    with scripted(answer) as server:
+    with fake_api(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiUnreliable, match="longer than"):
                 await api.list_mail_monitors()
@@ -149,11 +149,11 @@ async def test_a_list_that_does_not_end_is_refused(
 ) -> None:
     monkeypatch.setattr(module, constant, value)
 
-    def answer(asked: Asked) -> Said:
-        item = {"id": int(asked.query.get("offset", 0)) + 1, "type": "website"}
-        return Said(content={"metadata": {"resultset": {"count": 10**6}}, "results": [item]})
+    def answer(request: ApiRequest) -> FakeResponse:
+        item = {"id": int(request.query.get("offset", 0)) + 1, "type": "website"}
+        return FakeResponse(content={"metadata": {"resultset": {"count": 10**6}}, "results": [item]})
 
-    with scripted(answer) as server:
+    with fake_api(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiUnreliable, match=message):
                 await api.list_mail_monitors()
@@ -161,11 +161,11 @@ async def test_a_list_that_does_not_end_is_refused(
 
 
 async def test_pages_without_new_monitors_are_refused_at_once() -> None:
-    def answer(asked: Asked) -> Said:
+    def answer(request: ApiRequest) -> FakeResponse:
         items = [{"id": 1, "type": "website"}, {"id": 2, "type": "website"}]
-        return Said(content={"metadata": {"resultset": {"count": 9}}, "results": items})
+        return FakeResponse(content={"metadata": {"resultset": {"count": 9}}, "results": items})
 
-    with scripted(answer) as server:
+    with fake_api(answer) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiUnreliable, match="the same monitors on several pages"):
                 await api.list_mail_monitors()
@@ -177,7 +177,7 @@ async def test_a_compressed_response_is_read(encoding: str) -> None:
     """Also one that decompresses to many parts, and one whose parts have exactly the size of the buffer."""
     for length in (3, 5 * 2**20 - 68, 2**20 - 56, 2**20, 6 * 2**20):
         item = {"id": 7, "type": "website", "note": "x" * length}
-        with raw_server(lambda heard, item=item: compressed([item], encoding)) as server:  # type: ignore[misc]
+        with raw_server(lambda request, item=item: compressed([item], encoding)) as server:  # type: ignore[misc]
             async with Api(server.base_url, Pace(None), token="t") as api:
                 if length > 4 * 2**20:
                     with pytest.raises(ApiUnreliable, match="decompresses to more than"):
@@ -191,7 +191,7 @@ async def test_a_long_compressed_list_is_read() -> None:
     items = [
         {**imap(f"monitor {n}"), "id": n, "type": "email-imap", "note": "The same for all."} for n in range(50_000)
     ]
-    with raw_server(lambda heard: compressed(items)) as server:
+    with raw_server(lambda request: compressed(items)) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             assert len(await api.list_mail_monitors()) == len(items)
 
@@ -211,7 +211,7 @@ async def test_a_response_that_cannot_be_decompressed_leaves_the_create_in_doubt
     pieces: list[bytes], error_type: type[ApiError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_BACK_OFF", 0.0)
-    with raw_server(lambda heard: pieces) as server:
+    with raw_server(lambda request: pieces) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiError) as caught:
                 await api.create("email-imap", b"{}", ready)
@@ -221,16 +221,16 @@ async def test_a_response_that_cannot_be_decompressed_leaves_the_create_in_doubt
                 await api.get("7")
 
 
-def test_a_create_with_an_endless_response_is_in_doubt(desk: Desk) -> None:
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "600")
+def test_a_create_with_an_endless_response_is_in_doubt(cli: CommandLine) -> None:
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "600")
 
-    def answer(heard: Heard) -> Iterable[bytes]:
-        if heard.line.startswith("POST /monitors"):
+    def answer(request: RawRequest) -> Iterable[bytes]:
+        if request.request_line.startswith("POST /monitors"):
             return endless()
-        return as_json({"access_token": "t"} if heard.line.startswith("POST") else listed().content)
+        return as_json({"access_token": "t"} if request.request_line.startswith("POST") else list_response().content)
 
     with raw_server(answer) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]))
-    assert (ended.exit_code, rows[0]["status"], server.count("POST /monitors")) == (1, "unknown", 1)
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+    assert (result.exit_code, rows[0]["status"], server.count("POST /monitors")) == (1, "unknown", 1)
     assert "the response is longer than 4 MB" in rows[0]["error"]

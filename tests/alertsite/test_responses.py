@@ -42,7 +42,7 @@ from bulkload.errors import (
 )
 from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox
-from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
+from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 
 SENT_AT = clock.moment()
 ERRORS = b'{"errors": [{"code": 400, "message": "name: is missing"}, {"code": 400, "message": "port: too high"}]}'
@@ -117,8 +117,8 @@ async def test_only_exactly_the_documented_message_means_that_the_token_was_refu
     status: int, message: str, is_documented: bool
 ) -> None:
     """A rejected row may have the message in its name, and a 5xx may follow after the monitor was created."""
-    response = Said(content={"errors": [{"code": status, "message": message}]}, status=status)
-    with scripted(lambda asked: response) as server:
+    response = FakeResponse(content={"errors": [{"code": status, "message": message}]}, status=status)
+    with fake_api(lambda request: response) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(ApiError) as caught:
                 await api.create("email-imap", BODY, _ready)
@@ -127,37 +127,37 @@ async def test_only_exactly_the_documented_message_means_that_the_token_was_refu
     assert type(caught.value) is (AuthFailed if is_refused else otherwise)
 
 
-def test_a_row_named_like_the_message_of_a_failed_login_is_rejected_and_the_run_continues(desk: Desk) -> None:
-    def answer(asked: Asked) -> Said:
-        if asked.method == "GET":
-            return listed()
-        if asked.body["name"] == "first":
-            return Said(content={"id": "7"})
-        message = f"The name {asked.body['name']!r} is taken."
-        return Said(content={"errors": [{"code": 400, "message": message}]}, status=400)
+def test_a_row_named_like_the_message_of_a_failed_login_is_rejected_and_the_run_continues(cli: CommandLine) -> None:
+    def answer(request: ApiRequest) -> FakeResponse:
+        if request.method == "GET":
+            return list_response()
+        if request.body["name"] == "first":
+            return FakeResponse(content={"id": "7"})
+        message = f"The name {request.body['name']!r} is taken."
+        return FakeResponse(content={"errors": [{"code": 400, "message": message}]}, status=400)
 
-    with scripted(answer) as server:
-        desk.log_in_at(server.base_url)
-        path = desk.sheet("rows.csv", [imap("first"), imap("User authentication failed."), imap("third")])
-        ended, rows = desk.run(path)
-    assert (ended.exit_code, [row["status"] for row in rows]) == (1, ["created", "rejected", "rejected"])
+    with fake_api(answer) as server:
+        cli.use_account(server.base_url)
+        path = cli.write_csv("rows.csv", [imap("first"), imap("User authentication failed."), imap("third")])
+        result, rows = cli.run(path)
+    assert (result.exit_code, [row["status"] for row in rows]) == (1, ["created", "rejected", "rejected"])
     assert server.count("POST") == 3
 
 
 @pytest.mark.parametrize("status", [408, 500, 503])
-def test_a_monitor_that_was_created_despite_an_error_is_not_created_again(desk: Desk, status: int) -> None:
+def test_a_monitor_that_was_created_despite_an_error_is_not_created_again(cli: CommandLine, status: int) -> None:
     stored: list[dict[str, object]] = []
 
-    def answer(asked: Asked) -> Said:
-        if asked.method == "GET":
-            return listed(*stored)
-        stored.append({**asked.body, "id": 70 + len(stored), "type": "email-imap"})
-        return Said(content={"errors": [{"code": status, "message": AUTH_MESSAGE}]}, status=status)
+    def answer(request: ApiRequest) -> FakeResponse:
+        if request.method == "GET":
+            return list_response(*stored)
+        stored.append({**request.body, "id": 70 + len(stored), "type": "email-imap"})
+        return FakeResponse(content={"errors": [{"code": status, "message": AUTH_MESSAGE}]}, status=status)
 
-    with scripted(answer) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]))
-        assert (ended.exit_code, rows[0]["status"], server.count("POST")) == (0, "created", 1)
+    with fake_api(answer) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+        assert (result.exit_code, rows[0]["status"], server.count("POST")) == (0, "created", 1)
 
 
 def _with_subclasses(error_type: type[Exception]) -> Iterator[type[Exception]]:
@@ -318,7 +318,9 @@ async def test_a_create_with_a_fault_is_one_request_and_raises_the_error_of_the_
 
 @pytest.mark.parametrize("status", [*range(200, 204), *range(300, 309), *range(400, 420), *range(500, 512)])
 async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: int) -> None:
-    with scripted(lambda asked: Said(content=json.loads(ERRORS), status=status, headers={"Location": "/x"})) as server:
+    with fake_api(
+        lambda request: FakeResponse(content=json.loads(ERRORS), status=status, headers={"Location": "/x"})
+    ) as server:
         async with _api(server.base_url) as api:
             with pytest.raises((ApiError, RunStopped)):
                 await api.create("email-imap", BODY, _ready)
@@ -331,14 +333,14 @@ async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: i
     [{}, [], None, {"id": None}, {"id": True}, {"id": "x1"}, {"id": -4}, {"id": 1.5}, {"id": ""}, {"id": "1" * 19}],
 )
 async def test_a_2xx_without_a_valid_id_is_in_doubt(content: object) -> None:
-    with scripted(lambda asked: Said(content=content)) as server:
+    with fake_api(lambda request: FakeResponse(content=content)) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(InDoubt):
                 await api.create("email-imap", BODY, _ready)
 
 
 async def test_a_2xx_with_a_web_page_is_not_a_response_of_the_api() -> None:
-    with scripted(lambda asked: Said(content=PAGE.decode(), kind="text/html")) as server:
+    with fake_api(lambda request: FakeResponse(content=PAGE.decode(), content_type="text/html")) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(UnexpectedPage):
                 await api.create("email-imap", BODY, _ready)
@@ -385,14 +387,14 @@ async def test_many_refusals_of_one_token_cause_one_login() -> None:
 
 
 async def test_a_new_token_that_is_refused_too_stops_the_run() -> None:
-    def answer(asked: Asked) -> Said:
-        return Said(content=json.loads(AUTH), status=400)
+    def answer(request: ApiRequest) -> FakeResponse:
+        return FakeResponse(content=json.loads(AUTH), status=400)
 
-    with scripted(answer) as server:
+    with fake_api(answer) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(LoginRefused):
                 await api.list_mail_monitors()
-        assert len(server.asked) <= 5
+        assert len(server.requests) <= 5
 
 
 async def test_a_configured_token_is_not_renewed_without_a_password() -> None:
@@ -478,9 +480,11 @@ async def test_a_response_that_echoes_a_secret_is_shown_without_it(
     secret = 'se"cret-canary'
     errors = {"errors": [{"code": status, "message": f"sent: Bearer {secret}"}]}
     content = json.dumps(errors) if content_type == "application/json" else f"<p>{secret}</p> {json.dumps(secret)} " * 9
-    response = Said(content=content, status=status, kind=content_type, headers={"Location": "/", "Retry-After": "0"})
+    response = FakeResponse(
+        content=content, status=status, content_type=content_type, headers={"Location": "/", "Retry-After": "0"}
+    )
     shown: list[str] = []
-    with scripted(lambda asked: response, login=response) as server:
+    with fake_api(lambda request: response, login=response) as server:
         async with _api(server.base_url, token=secret, password="", username="") as api:
             for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
                 with pytest.raises((ApiError, RunStopped)) as caught:

@@ -14,8 +14,8 @@ from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.secrets import HIDDEN, can_be_token, hide
 from bulkload.errors import ApiError, BulkloadError, LoginRefused, WrongAddress
-from tests.support.command_line import Desk, Said, imap, listed, scripted
-from tests.support.raw_server import Heard, raw_server
+from tests.support.command_line import CommandLine, FakeResponse, fake_api, imap, list_response
+from tests.support.raw_server import RawRequest, raw_server
 
 PASSWORD = "c@nary#pa%ss/w:rd"
 ENCODED = quote(PASSWORD, safe="")
@@ -54,10 +54,10 @@ async def test_the_password_of_a_refusing_proxy_is_not_shown(
     heads: list[str] = []
     basic = base64.b64encode(f"anna:{PASSWORD}".encode()).decode()
 
-    def answer(heard: Heard) -> list[bytes]:
-        heads.append(heard.head)
+    def answer(request: RawRequest) -> list[bytes]:
+        heads.append(request.head)
         text = (
-            f"{basic} //anna:{PASSWORD}@proxy http:\\/\\/anna:{ENCODED}@proxy {ENCODED.lower()} {heard.head}".encode()
+            f"{basic} //anna:{PASSWORD}@proxy http:\\/\\/anna:{ENCODED}@proxy {ENCODED.lower()} {request.head}".encode()
         )
         reason = f"X anna:{PASSWORD} \udcff".encode("utf-8", "surrogateescape")
         return [f"HTTP/1.1 {status} ".encode() + reason + f"\r\nContent-Length: {len(text)}\r\n\r\n".encode(), text]
@@ -80,15 +80,15 @@ async def test_the_password_of_a_refusing_proxy_is_not_shown(
         assert secret not in messages
 
 
-def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(desk: Desk) -> None:
+def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(cli: CommandLine) -> None:
     with raw_server(
-        lambda heard: [b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"]
+        lambda request: [b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"]
     ) as server:
-        desk.log_in_at("https://127.0.0.1:9/api/v3")
-        desk.environment.setenv("https_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
-        ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]), "--log-level", "debug")
-    assert (ended.exit_code, rows[0]["status"]) == (3, "not_attempted")
-    output = ended.stdout + ended.stderr + (desk.folder / "results.csv").read_text("utf-8")
+        cli.use_account("https://127.0.0.1:9/api/v3")
+        cli.monkeypatch.setenv("https_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]), "--log-level", "debug")
+    assert (result.exit_code, rows[0]["status"]) == (3, "not_attempted")
+    output = result.stdout + result.stderr + (cli.folder / "results.csv").read_text("utf-8")
     assert "407" in output
     assert not any(secret in output for secret in spellings(PASSWORD))
 
@@ -103,30 +103,30 @@ def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(desk: Desk) 
         "http://a\udcff:80",
     ],
 )
-def test_an_invalid_proxy_url_is_reported_but_not_shown(desk: Desk, proxy: str) -> None:
-    desk.log_in_at("https://127.0.0.1:9/api/v3")
-    desk.environment.setenv("https_proxy", proxy)
-    ended, _ = desk.run(desk.sheet("rows.csv", [imap("a")]))
-    output = ended.stdout + ended.stderr
-    assert ended.exit_code == 2
+def test_an_invalid_proxy_url_is_reported_but_not_shown(cli: CommandLine, proxy: str) -> None:
+    cli.use_account("https://127.0.0.1:9/api/v3")
+    cli.monkeypatch.setenv("https_proxy", proxy)
+    result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+    output = result.stdout + result.stderr
+    assert result.exit_code == 2
     assert "The proxy in the environment for https URLs is invalid" in output
     assert "se#cret" not in output
 
 
 async def test_a_proxy_url_may_omit_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
-    with raw_server(lambda heard: [b"HTTP/1.1 204 No Content\r\n\r\n"]) as server:
+    with raw_server(lambda request: [b"HTTP/1.1 204 No Content\r\n\r\n"]) as server:
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         async with Api("http://127.0.0.1:9/api/v3", Pace(None), token="t") as api:
             assert await api.delete("7")
-    assert server.heard[0].line == "DELETE http://127.0.0.1:9/api/v3/monitors/7"
+    assert server.requests[0].request_line == "DELETE http://127.0.0.1:9/api/v3/monitors/7"
 
 
 async def test_a_password_that_is_echoed_later_is_hidden_too() -> None:
     """A debugging server may include the whole session in a response."""
-    response = Said(
+    response = FakeResponse(
         content={"errors": [{"code": 400, "message": f"{PASSWORD} {ENCODED} {json.dumps(PASSWORD)}"}]}, status=400
     )
-    with scripted(lambda asked: response) as server:
+    with fake_api(lambda request: response) as server:
         async with Api(server.base_url, Pace(None), username="u", password=PASSWORD) as api:
             with pytest.raises(ApiError) as caught:
                 await api.create("email-imap", b"{}", ready)
@@ -171,30 +171,30 @@ INVALID_TOKENS = [
 
 
 @pytest.mark.parametrize("token", INVALID_TOKENS)
-def test_a_login_that_returns_an_invalid_token_is_refused(desk: Desk, token: str) -> None:
-    with scripted(lambda asked: listed(), login=Said(content={"access_token": token})) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("rows.csv", [imap("a")]))
-        assert (ended.exit_code, rows[0]["status"], server.count("GET")) == (3, "not_attempted", 0)
-    output = ended.stdout + ended.stderr
+def test_a_login_that_returns_an_invalid_token_is_refused(cli: CommandLine, token: str) -> None:
+    with fake_api(lambda request: list_response(), login=FakeResponse(content={"access_token": token})) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+        assert (result.exit_code, rows[0]["status"], server.count("GET")) == (3, "not_attempted", 0)
+    output = result.stdout + result.stderr
     assert "returned an invalid token" in output
     assert "canary" not in output
 
 
 async def test_a_token_with_a_lone_surrogate_is_a_refused_login() -> None:
-    with scripted(lambda asked: listed(), login=Said(content='{"access_token": "\\ud83d"}')) as server:
+    with fake_api(lambda request: list_response(), login=FakeResponse(content='{"access_token": "\\ud83d"}')) as server:
         async with Api(server.base_url, Pace(None), username="u", password="p") as api:
             with pytest.raises(LoginRefused):
                 await api.list_mail_monitors()
 
 
 @pytest.mark.parametrize("token", [token for token in INVALID_TOKENS if token and "\0" not in token] + ["canary\udcff"])
-def test_an_invalid_configured_token_is_reported_but_not_shown(desk: Desk, token: str) -> None:
-    desk.log_in_at("http://127.0.0.1:9/")
-    desk.environment.setenv("ALERTSITE_TOKEN", token)
-    ended, _ = desk.run(desk.sheet("rows.csv", [imap("a")]))
-    assert (ended.exit_code, ended.stderr.startswith("bulkload: ALERTSITE_TOKEN ")) == (2, True)
-    assert "canary" not in ended.stdout + ended.stderr
+def test_an_invalid_configured_token_is_reported_but_not_shown(cli: CommandLine, token: str) -> None:
+    cli.use_account("http://127.0.0.1:9/")
+    cli.monkeypatch.setenv("ALERTSITE_TOKEN", token)
+    result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+    assert (result.exit_code, result.stderr.startswith("bulkload: ALERTSITE_TOKEN ")) == (2, True)
+    assert "canary" not in result.stdout + result.stderr
 
 
 def test_can_be_token() -> None:

@@ -13,7 +13,7 @@ from bulkload import clock
 from bulkload.alertsite.client import Api, CreatedMonitor
 from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, InDoubt, Rejected, UnreadableResponse
-from tests.support.raw_server import Heard, as_json, endless, raw_server
+from tests.support.raw_server import RawRequest, as_json, endless, raw_server
 
 SLOW = 0.4  # seconds until the server responds
 BODY = json.dumps({"name": "mx1", "hostname": "mx1.example.com", "note": "ü" * 3000}).encode()
@@ -42,7 +42,7 @@ async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(st
     answered: list[float] = []
     monitor_ids = iter(range(100, 200))
 
-    def answer(heard: Heard) -> list[bytes]:
+    def answer(request: RawRequest) -> list[bytes]:
         time.sleep(SLOW)
         answered.append(time.monotonic())
         return as_json({"id": str(next(monitor_ids))}, status)
@@ -53,7 +53,7 @@ async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(st
             results = await asyncio.gather(*(_create(api) for _ in range(4)))
     moments = sorted(seconds(result.sent_at) for result in results if isinstance(result, CreatedMonitor | InDoubt))
     assert len(moments) == 4
-    last_arrived = max(request.at for request in server.heard)
+    last_arrived = max(request.received_at for request in server.requests)
     assert last_arrived > began + SLOW
     if status == 200:
         assert moments[-1] <= last_arrived, "the earliest moment"
@@ -66,7 +66,7 @@ async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(st
 async def test_without_a_recorded_moment_a_request_was_sent_when_it_failed() -> None:
     """What the server did before it closed the connection is not known."""
 
-    def answer(heard: Heard) -> list[bytes]:
+    def answer(request: RawRequest) -> list[bytes]:
         time.sleep(SLOW)
         raise OSError  # closes the connection
 
@@ -79,16 +79,16 @@ async def test_without_a_recorded_moment_a_request_was_sent_when_it_failed() -> 
 
 
 async def test_a_create_is_sent_completely_and_with_its_length() -> None:
-    with raw_server(lambda heard: as_json({"id": "7"})) as server:
+    with raw_server(lambda request: as_json({"id": "7"})) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             for _ in range(2):  # the second one reuses the connection
                 assert await api.create("email-imap", BODY, ready)
-    for heard in server.heard:
-        assert heard.line == "POST /monitors/email-imap"
-        assert heard.body == BODY
-        assert f"Content-Length: {len(BODY)}" in heard.head
-        assert "Transfer-Encoding" not in heard.head
-        assert "Content-Type: application/json" in heard.head
+    for request in server.requests:
+        assert request.request_line == "POST /monitors/email-imap"
+        assert request.body == BODY
+        assert f"Content-Length: {len(BODY)}" in request.head
+        assert "Transfer-Encoding" not in request.head
+        assert "Content-Type: application/json" in request.head
 
 
 async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
@@ -116,7 +116,7 @@ async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
 
 
 async def test_an_endless_response_leaves_the_create_in_doubt_since_it_was_sent() -> None:
-    with raw_server(lambda heard: endless()) as server:
+    with raw_server(lambda request: endless()) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             began = time.monotonic()
             with pytest.raises(UnreadableResponse) as caught:

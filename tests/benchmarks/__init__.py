@@ -1,9 +1,9 @@
-"""The speed of bulkload beside that of its peers, measured side by side in one run.
+"""Benchmarks: bulkload compared with similar programs and with simple scripts.
 
-    python -m tests.benchmarks                        everything; takes about half an hour
-    python -m tests.benchmarks rows pacing            some of it
-    python -m tests.benchmarks --markdown speed.md    and the table as Markdown
+    python -m tests.benchmarks                        all; takes about half an hour
+    python -m tests.benchmarks rows pacing            only these
+    python -m tests.benchmarks --markdown speed.md    write the table as Markdown too
 
-Everything that is timed is a process of its own, started anew. Ours and its peer take turns, and of several turns the
-median counts, so that a noisy machine does harm to both.
+Each measurement is a new process. bulkload and its peer are measured alternately, and the median is reported, so a
+busy machine affects both.
 """

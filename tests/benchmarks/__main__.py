@@ -10,9 +10,9 @@ import click
 
 from tests.benchmarks import frugality, limit, memory, pacing, requests_sent, rows, start, workbooks
 from tests.benchmarks.scale import FULL, SMALL, Scale
-from tests.benchmarks.table import Line, Skipped, as_markdown, as_text
+from tests.benchmarks.table import Measurement, Skipped, as_markdown, as_text
 
-MEASURES: dict[str, Callable[[Scale, Path], Iterator[Line]]] = {
+BENCHMARKS: dict[str, Callable[[Scale, Path], Iterator[Measurement]]] = {
     "rows": rows.measure,
     "pacing": pacing.measure,
     "limit": limit.measure,
@@ -25,27 +25,29 @@ MEASURES: dict[str, Callable[[Scale, Path], Iterator[Line]]] = {
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(MEASURES)))
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table there as well.")
-@click.option("--small", is_flag=True, help="The small form, whose figures mean nothing.")
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown to this file too."
+)
+@click.option("--small", is_flag=True, help="Run in seconds; the figures are meaningless.")
 def main(names: tuple[str, ...], markdown: Path | None, small: bool) -> None:
-    """Measure bulkload beside its peers: all of it, or the measures that are named."""
-    lines: list[Line] = []
-    for name in names or MEASURES:
+    """Run all benchmarks, or those named."""
+    measurements: list[Measurement] = []
+    for name in names or BENCHMARKS:
         click.echo(f"measuring {name} …", err=True)
-        lines.extend(taken(name, SMALL if small else FULL))
-    click.echo(as_text(lines))
+        measurements.extend(measure(name, SMALL if small else FULL))
+    click.echo(as_text(measurements))
     if markdown is not None:
-        markdown.write_text(as_markdown(lines), encoding="utf-8")
+        markdown.write_text(as_markdown(measurements), encoding="utf-8")
 
 
-def taken(name: str, scale: Scale) -> list[Line]:
-    """Take one measure; where that cannot be done, the line says why."""
+def measure(name: str, scale: Scale) -> list[Measurement]:
+    """Run one benchmark; if it cannot be run here, the only measurement is the reason."""
     with tempfile.TemporaryDirectory(prefix="bulkload-benchmark-") as folder:
         try:
-            return list(MEASURES[name](scale, Path(folder)))
+            return list(BENCHMARKS[name](scale, Path(folder)))
         except Skipped as reason:
-            return [Line(measure=name, ours=f"skipped: {reason}")]
+            return [Measurement(measure=name, ours=f"skipped: {reason}")]
 
 
 if __name__ == "__main__":

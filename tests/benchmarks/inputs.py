@@ -1,6 +1,6 @@
 """Input files of any size: the same rows as CSV, as a workbook, and as request bodies.
 
-In: how many rows. Out: a file with ten columns that `bulkload check` calls good.
+In: the number of rows. Out: a file with ten columns that `bulkload check` accepts.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ COLUMNS = (
     "notify_on_error",
     "note",
 )
-KINDS = (("imap", "993"), ("pop", "995"), ("smtp", "25"))
+TYPES = (("imap", "993"), ("pop", "995"), ("smtp", "25"))
 
 
-def rows(count: int) -> Iterator[tuple[str, ...]]:
-    """Rows of as many different monitors."""
+def input_rows(count: int) -> Iterator[tuple[str, ...]]:
+    """Rows, each of a different monitor."""
     for n in range(count):
-        kind, port = KINDS[n % len(KINDS)]
-        host = f"mail{n:07}.example.com"
-        yield (kind, f"Mail of site {n:07}", host, port, "UBM - A/A", "15", "30", "yes", "yes", f"Rack {n % 40}")
+        monitor_type, port = TYPES[n % len(TYPES)]
+        name, hostname, note = f"Mail of site {n:07}", f"mail{n:07}.example.com", f"Rack {n % 40}"
+        yield (monitor_type, name, hostname, port, "UBM - A/A", "15", "30", "yes", "yes", note)
 
 
 def write_csv(path: Path, count: int) -> Path:
     """Write the rows as CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
-        lines = csv.writer(stream)
-        lines.writerow(COLUMNS)
-        lines.writerows(rows(count))
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        writer.writerows(input_rows(count))
     return path
 
 
 def write_workbook(path: Path, count: int) -> Path:
-    """Write the rows as a workbook, numbers as numbers, as a person's spreadsheet has them."""
+    """Write the rows as a workbook, with numeric cells as numbers."""
     import xlsxwriter  # type: ignore[import-untyped]  # it has annotations, but does not declare them
 
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
-    sheet = book.add_worksheet()
-    for at, row in enumerate((COLUMNS, *rows(count))):
-        for column, cell in enumerate(row):
+    workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
+    worksheet = workbook.add_worksheet()
+    for row_index, row in enumerate((COLUMNS, *input_rows(count))):
+        for column_index, cell in enumerate(row):
             if cell.isdigit():
-                sheet.write_number(at, column, int(cell))
+                worksheet.write_number(row_index, column_index, int(cell))
             else:
-                sheet.write_string(at, column, cell)
-    book.close()
+                worksheet.write_string(row_index, column_index, cell)
+    workbook.close()
     return path
 
 
-def bodies(count: int) -> Iterator[tuple[str, bytes]]:
-    """The same rows as the API wants them: the type in the address, and the body."""
-    for kind, name, host, port, plan, interval, timeout, *_, note in rows(count):
+def request_bodies(count: int) -> Iterator[tuple[str, bytes]]:
+    """The same rows as create requests: the last part of the path, and the body."""
+    for monitor_type, name, host, port, plan, interval, timeout, *_, note in input_rows(count):
         body = {
             "name": name,
             "billing_plancode": plan,
@@ -72,4 +72,4 @@ def bodies(count: int) -> Iterator[tuple[str, bytes]]:
             "notify_on_error": True,
             "note": note,
         }
-        yield f"email-{kind}", json.dumps(body).encode()
+        yield f"email-{monitor_type}", json.dumps(body).encode()

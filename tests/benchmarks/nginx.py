@@ -1,6 +1,6 @@
-"""A stub of the API that is faster than any client: nginx with fixed answers.
+"""Runs a stub of the API that is faster than any client: nginx with fixed responses.
 
-In: a folder for its files, and how many requests a second it takes. Out: the base URL, and what it counted.
+In: a folder for its files, and the number of requests per second that it accepts. Out: its base URL and its log.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tests.benchmarks.table import Skipped
 
-START = 10.0  # seconds for nginx to answer its first connection
+START_TIMEOUT = 10.0  # seconds until nginx accepts its first connection
 
-# An ID is the connection's number and, in six digits, the request's on it: no two are the same. The limit of requests
-# is nginx's own leaky bucket, and a refused request gets no Retry-After.
+# An ID is the number of the connection, followed by the number of the request on it in six digits, so it is unique.
+# The rate limit is the leaky bucket of nginx; refused requests get no `Retry-After`.
 CONFIG = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -68,19 +68,19 @@ class Stub:
     log: Path
 
     def creates(self) -> list[tuple[float, int]]:
-        """When every answered create was answered (seconds, to the millisecond), and with which status."""
+        """The time (seconds, with milliseconds) and the status of each response to a create."""
         lines = (line.split() for line in self.log.read_text().splitlines())
         return [(float(at), int(status)) for at, status, method in lines if method == "POST"]
 
 
 @contextmanager
-def stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Iterator[Stub]:
-    """Run the stub; `limit` is how many creates a second it takes, `logged` whether it notes every request.
+def run_stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Iterator[Stub]:
+    """Run the stub; `limit` is the number of creates per second that it accepts, `logged` enables its log.
 
-    Raises `Skipped` where nginx is missing.
+    Raises `Skipped` if nginx is not installed.
     """
-    found = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-    if found is None:
+    nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if nginx is None:
         raise Skipped("nginx is not installed (Debian has it as nginx-light)")
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
@@ -98,7 +98,7 @@ def stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Ite
         )
     )
     server = subprocess.Popen(
-        [found, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], stderr=subprocess.DEVNULL
+        [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], stderr=subprocess.DEVNULL
     )
     try:
         _await_port(server, port, folder / "error.log")
@@ -109,13 +109,13 @@ def stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Ite
 
 
 def _await_port(server: subprocess.Popen[bytes], port: int, errors: Path) -> None:
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except ConnectionRefusedError:
-            time.sleep(0.01)  # nothing tells when nginx listens
+            time.sleep(0.01)  # nginx does not report when it is ready
         else:
             return
-    said = re.sub(r"\s+", " ", errors.read_text()) if errors.exists() else ""
-    raise RuntimeError(f"nginx does not start: {said}")
+    message = re.sub(r"\s+", " ", errors.read_text()) if errors.exists() else ""
+    raise RuntimeError(f"nginx does not start: {message}")

@@ -1,4 +1,4 @@
-"""How much is measured: the full size, and a small one that only proves that a benchmark still works."""
+"""The sizes of the benchmarks: full, and small to test that they still work."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """The sizes of all measures."""
+    """The sizes of all benchmarks."""
 
-    turns: int  # of which the median counts
+    turns: int  # of which the median is reported
     rows: int  # of the CSV file for throughput
     loop_rows: int  # for the documented loop, which is slow
-    rates: tuple[int, ...]  # requests a second
-    pace_seconds: float  # how long each rate is kept
+    rates: tuple[int, ...]  # requests per second
+    pace_seconds: float  # duration at each rate
     limited_rows: int  # sent to a server with an unknown limit
     memory_rows: tuple[int, ...]
     sheet_rows: int  # of workbooks read and written
-    starts: int  # of the program, of which the median counts
+    starts: int  # of the program, of which the median is reported
     counted_rows: int  # whose requests are counted
-    slow_rows: int  # sent at 20 a second
+    slow_rows: int  # sent at 20 per second
 
 
 FULL = Scale(

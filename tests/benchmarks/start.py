@@ -1,4 +1,4 @@
-"""Start-up: what a person, or cron every minute, waits for before anything happens."""
+"""Start-up time of the program, which matters at the terminal and when cron starts it every minute."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.children import OURS, PYTHON, account, in_turn, median_ratio, ran
+from tests.benchmarks.processes import (
+    BULKLOAD,
+    PYTHON,
+    account_env,
+    measure_alternately,
+    median_ratio,
+    run_process,
+)
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.table import Line
+from tests.benchmarks.table import Measurement
 
 AIMS = {"bulkload --version": 0.15, "bulkload inbox, nothing there": 0.35}  # seconds
 
 
-def measure(scale: Scale, folder: Path) -> Iterator[Line]:
-    """Start by turns."""
+def measure(scale: Scale, folder: Path) -> Iterator[Measurement]:
+    """Start bulkload and Python alternately."""
     waiting = folder / "waiting"
     waiting.mkdir()
-    inbox = (*OURS, "inbox", str(waiting), "--output", str(folder / "output"), "--quiet")
-    env = account("http://127.0.0.1:9/api/v3")  # nobody listens there
-    version, empty, python = in_turn(
+    inbox = (*BULKLOAD, "inbox", str(waiting), "--output", str(folder / "output"), "--quiet")
+    env = account_env("http://127.0.0.1:9/api/v3")  # no server listens there
+    version, empty, python = measure_alternately(
         scale.starts,
-        lambda: ran((*OURS, "--version")).wall,
-        lambda: ran(inbox, env=env).wall,
-        lambda: ran((PYTHON, "-c", "pass")).wall,
+        lambda: run_process((*BULKLOAD, "--version")).wall,
+        lambda: run_process(inbox, env=env).wall,
+        lambda: run_process((PYTHON, "-c", "pass")).wall,
     )
     for (name, aim), figures in zip(AIMS.items(), (version, empty), strict=True):
-        yield Line(
+        yield Measurement(
             measure=f"start: {name}",
             ours=f"{statistics.median(figures):.3f} s",
             peer="python -c pass",

@@ -1,4 +1,4 @@
-"""Workbooks: a check of one beside reading it alone, and writing the results beside a bare loop."""
+"""Workbooks: checking one compared with only reading it, and writing results compared with a simple loop."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks import inputs
-from tests.benchmarks.children import OURS, in_turn, median_ratio, program, ran
+from tests.benchmarks.processes import BULKLOAD, measure_alternately, median_ratio, program_command, run_process
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.table import Line
+from tests.benchmarks.table import Measurement
 
-MOST_OF_CALAMINE = 2.5
+MAX_RATIO_TO_CALAMINE = 2.5
 
 
-def measure(scale: Scale, folder: Path) -> Iterator[Line]:
-    """Read and write by turns; the slowest peer has its turn once."""
+def measure(scale: Scale, folder: Path) -> Iterator[Measurement]:
+    """Read and write alternately; the slowest peer is measured only once."""
     rows = scale.sheet_rows
     sheet = folder / "rows.xlsx"
-    ran(program("make_workbook", sheet, rows))
-    checked, calamine = in_turn(
+    run_process(program_command("make_workbook", sheet, rows))
+    checked, calamine = measure_alternately(
         scale.turns,
-        lambda: ran((*OURS, "check", str(sheet), "--quiet")).wall,
-        lambda: ran(program("read_workbook", "calamine", sheet)).wall,
+        lambda: run_process((*BULKLOAD, "check", str(sheet), "--quiet")).wall,
+        lambda: run_process(program_command("read_workbook", "calamine", sheet)).wall,
     )
-    pandas = [ran(program("read_workbook", "pandas", sheet)).wall] * len(checked)
-    written, openpyxl = in_turn(
+    pandas = [run_process(program_command("read_workbook", "pandas", sheet)).wall] * len(checked)
+    written, openpyxl = measure_alternately(
         scale.turns,
-        lambda: ran(program("write_workbook", "ours", folder / "ours.xlsx", rows)).wall,
-        lambda: ran(program("write_workbook", "openpyxl", folder / "peer.xlsx", rows)).wall,
+        lambda: run_process(program_command("write_workbook", "ours", folder / "ours.xlsx", rows)).wall,
+        lambda: run_process(program_command("write_workbook", "openpyxl", folder / "peer.xlsx", rows)).wall,
     )
-    for what, peer, own, theirs, aim in (
-        ("check", "calamine, reading alone", checked, calamine, MOST_OF_CALAMINE),
+    for label, peer, own, theirs, aim in (
+        ("check", "calamine, reading alone", checked, calamine, MAX_RATIO_TO_CALAMINE),
         ("check", "pandas.read_excel with openpyxl", checked, pandas, None),
         ("writing the results", "bare openpyxl write-only loop", written, openpyxl, 1.0),
     ):
-        columns = len(inputs.COLUMNS) + (8 if what != "check" else 0)
+        columns = len(inputs.COLUMNS) + (8 if label != "check" else 0)
         ratio = median_ratio(own, theirs)
-        yield Line(
-            measure=f"{what}, xlsx of {rows:,} × {columns}",
+        yield Measurement(
+            measure=f"{label}, xlsx of {rows:,} × {columns}",
             ours=f"{statistics.median(own):.1f} s",
             peer=peer,
             theirs=f"{statistics.median(theirs):.1f} s",

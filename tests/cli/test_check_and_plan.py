@@ -7,17 +7,19 @@ import pytest
 from bulkload.cli.main import cli
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
-from tests.support.command_line import Desk, by_hand, imap
+from tests.support.command_line import CommandLine, api_request, imap
 
 GOOD = [imap("a"), imap("b"), imap("c")]
 BAD = [*GOOD, imap("a"), imap("d", port="many")]
 
 
 @pytest.mark.parametrize("fault", ["login-refused", "list-shape"])
-def test_a_plan_that_could_not_list_the_account_predicts_nothing(desk: Desk, sandbox: Sandbox, fault: str) -> None:
+def test_a_plan_that_could_not_list_the_account_predicts_nothing(
+    cli: CommandLine, sandbox: Sandbox, fault: str
+) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault=fault),)))
-    sheet = desk.sheet("hosts.csv", BAD)
-    planned, as_json = desk("plan", sheet, "--results", "planned.csv"), desk("plan", sheet, "--json")
+    sheet = cli.write_csv("hosts.csv", BAD)
+    planned, as_json = cli("plan", sheet, "--results", "planned.csv"), cli("plan", sheet, "--json")
     assert (planned.exit_code, as_json.exit_code) == (3, 3)
     assert "will create" not in planned.stdout
     assert "A run would send" not in planned.stdout
@@ -25,28 +27,32 @@ def test_a_plan_that_could_not_list_the_account_predicts_nothing(desk: Desk, san
     assert as_json.json["counts"] == {"invalid": 1, "duplicate": 1, "not_attempted": 3}
     assert as_json.json["expected_seconds"] is None
     assert f"Stopped early: {as_json.json['stopped']}" in planned.stdout
-    assert [row["status"] for row in desk.results("planned.csv")] == [*["not_attempted"] * 3, "duplicate", "invalid"]
+    assert [row["status"] for row in cli.read_results("planned.csv")] == [
+        *["not_attempted"] * 3,
+        "duplicate",
+        "invalid",
+    ]
 
 
-def test_a_plan_with_on_existing_fail_sends_nothing_if_a_monitor_exists(desk: Desk, sandbox: Sandbox) -> None:
-    desk.run(desk.sheet("a.csv", [imap("a")]))
-    planned = desk("plan", desk.sheet("hosts.csv", GOOD), "--on-existing", "fail")
+def test_a_plan_with_on_existing_fail_sends_nothing_if_a_monitor_exists(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("a.csv", [imap("a")]))
+    planned = cli("plan", cli.write_csv("hosts.csv", GOOD), "--on-existing", "fail")
     assert (planned.exit_code, "A run would send nothing." in planned.stdout) == (1, True)
     assert "will create" not in planned.stdout
 
 
-def test_the_json_object_says_what_stopped_a_run(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_json_object_says_what_stopped_a_run(cli: CommandLine, sandbox: Sandbox) -> None:
     """That of run, runs and report; null if nothing did."""
-    sheet = desk.sheet("hosts.csv", [imap("a")])
-    assert desk("run", sheet, "--json").json["stopped"] is None
-    assert desk("check", sheet, "--json").json["stopped"] is None
-    assert desk("export", "all.csv", "--json").json["stopped"] is None
+    sheet = cli.write_csv("hosts.csv", [imap("a")])
+    assert cli("run", sheet, "--json").json["stopped"] is None
+    assert cli("check", sheet, "--json").json["stopped"] is None
+    assert cli("export", "all.csv", "--json").json["stopped"] is None
     for monitor in sandbox.monitors():
-        by_hand(sandbox, "DELETE", monitor)
-    stopped = desk("run", sheet, "--json").json
+        api_request(sandbox, "DELETE", monitor)
+    stopped = cli("run", sheet, "--json").json
     assert "--trust-list" in stopped["stopped"]
-    assert [run["stopped"] for run in desk("runs", "--json").json] == [stopped["stopped"], None]
-    assert desk("report", stopped["run_id"], "--json").json["stopped"] == stopped["stopped"]
+    assert [run["stopped"] for run in cli("runs", "--json").json] == [stopped["stopped"], None]
+    assert cli("report", stopped["run_id"], "--json").json["stopped"] == stopped["stopped"]
 
 
 def test_plan_accepts_all_options_of_run() -> None:
@@ -55,57 +61,56 @@ def test_plan_accepts_all_options_of_run() -> None:
     assert "strict" in options["resume"]
 
 
-def test_a_plan_with_first_counts_only_those_rows(desk: Desk, sandbox: Sandbox) -> None:
-    sheet = desk.sheet("hosts.csv", GOOD)
-    planned = desk("plan", sheet, "--first", "2", "--rate", "1/s")
+def test_a_plan_with_first_counts_only_those_rows(cli: CommandLine, sandbox: Sandbox) -> None:
+    sheet = cli.write_csv("hosts.csv", GOOD)
+    planned = cli("plan", sheet, "--first", "2", "--rate", "1/s")
     assert "A run would send 2 requests (--first 2) and take about 2.0 s at 1 request per second." in planned.stdout
-    assert desk("plan", sheet, "--first", "1", "--rate", "1/s", "--json").json["expected_seconds"] == 1
+    assert cli("plan", sheet, "--first", "1", "--rate", "1/s", "--json").json["expected_seconds"] == 1
     assert (
-        "A run would send 3 requests and take about 3.0 s"
-        in desk("plan", sheet, "--first", "9", "--rate", "1/s").stdout
+        "A run would send 3 requests and take about 3.0 s" in cli("plan", sheet, "--first", "9", "--rate", "1/s").stdout
     )
 
 
 @pytest.mark.parametrize(("option", "exit_code"), [(("--strict",), 1), (("--max-errors", "1"), 4)])
 def test_a_plan_stops_at_invalid_rows_where_the_run_would(
-    desk: Desk, sandbox: Sandbox, option: tuple[str, ...], exit_code: int
+    cli: CommandLine, sandbox: Sandbox, option: tuple[str, ...], exit_code: int
 ) -> None:
-    planned = desk("plan", desk.sheet("bad.csv", BAD), *option)
+    planned = cli("plan", cli.write_csv("bad.csv", BAD), *option)
     assert (planned.exit_code, "A run would send nothing." in planned.stdout) == (exit_code, True)
-    assert planned.exit_code == desk("run", desk.folder / "bad.csv", *option).exit_code
-    assert "A run would send 3 requests" in desk("plan", desk.sheet("good.csv", GOOD), *option).stdout
+    assert planned.exit_code == cli("run", cli.folder / "bad.csv", *option).exit_code
+    assert "A run would send 3 requests" in cli("plan", cli.write_csv("good.csv", GOOD), *option).stdout
 
 
-def test_resume_with_strict_sends_nothing_if_rows_are_invalid(desk: Desk, sandbox: Sandbox) -> None:
-    desk("run", desk.sheet("bad.csv", BAD), "--strict")
-    assert desk("resume", "--strict").exit_code == 1
+def test_resume_with_strict_sends_nothing_if_rows_are_invalid(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli("run", cli.write_csv("bad.csv", BAD), "--strict")
+    assert cli("resume", "--strict").exit_code == 1
     assert sandbox.monitors() == []
-    desk("resume")
+    cli("resume")
     assert len(sandbox.monitors()) == 3
 
 
-def test_check_accepts_and_ignores_the_options_strict_and_output_of_run(desk: Desk) -> None:
-    sheet = desk.sheet("bad.csv", BAD)
-    plain, same = desk("check", sheet), desk("check", sheet, "--strict", "--output", "elsewhere")
+def test_check_accepts_and_ignores_the_options_strict_and_output_of_run(cli: CommandLine) -> None:
+    sheet = cli.write_csv("bad.csv", BAD)
+    plain, same = cli("check", sheet), cli("check", sheet, "--strict", "--output", "elsewhere")
     assert (plain.exit_code, same.exit_code) == (1, 1)
     assert plain.stdout.splitlines()[:4] == same.stdout.splitlines()[:4]
-    assert not (desk.folder / "elsewhere").exists()
+    assert not (cli.folder / "elsewhere").exists()
 
 
-def test_a_quiet_check_prints_only_the_invalid_cells(desk: Desk) -> None:
-    sheet = desk.sheet("bad.csv", [*BAD, imap("e", port=110)])
-    lines = desk("check", sheet).stdout.splitlines()
+def test_a_quiet_check_prints_only_the_invalid_cells(cli: CommandLine) -> None:
+    sheet = cli.write_csv("bad.csv", [*BAD, imap("e", port=110)])
+    lines = cli("check", sheet).stdout.splitlines()
     assert any("warning" in line for line in lines)
-    quiet = desk("check", sheet, "--quiet")
+    quiet = cli("check", sheet, "--quiet")
     bad = [line for line in lines if line.startswith("bad.csv: row") and "warning" not in line]
     assert (quiet.exit_code, quiet.stdout.splitlines(), quiet.stderr) == (1, bad, "")
     assert len(bad) == 2
 
 
-def test_messages_about_one_row_are_in_the_singular(desk: Desk, sandbox: Sandbox) -> None:
-    bad = desk.sheet("bad.csv", [imap("a"), imap("b", port="many")])
-    assert "Stopped early: 1 row has errors, so --strict" in desk("plan", bad, "--strict").stdout
-    assert "Stopped early: 1 row has errors; --max-errors" in desk("plan", bad, "--max-errors", "0").stdout
-    assert "A run would send 1 request and take" in desk("plan", bad).stdout
-    desk("run", bad)
-    assert "Stopped early: 1 row already has its monitor" in desk("plan", bad, "--on-existing", "fail").stdout
+def test_messages_about_one_row_are_in_the_singular(cli: CommandLine, sandbox: Sandbox) -> None:
+    bad = cli.write_csv("bad.csv", [imap("a"), imap("b", port="many")])
+    assert "Stopped early: 1 row has errors, so --strict" in cli("plan", bad, "--strict").stdout
+    assert "Stopped early: 1 row has errors; --max-errors" in cli("plan", bad, "--max-errors", "0").stdout
+    assert "A run would send 1 request and take" in cli("plan", bad).stdout
+    cli("run", bad)
+    assert "Stopped early: 1 row already has its monitor" in cli("plan", bad, "--on-existing", "fail").stdout

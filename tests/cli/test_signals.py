@@ -9,7 +9,7 @@ import pytest
 
 from bulkload.cli.signals import Interrupts
 from bulkload.errors import ExitCode
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 SIGNALS = pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
@@ -26,7 +26,7 @@ def test_a_signal_whose_exception_is_dropped_in_a_destructor_is_sent_again(
 
     def destroy_and_wait() -> bool:
         SignalInDestructor()
-        return threading.Event().wait(PATIENCE)
+        return threading.Event().wait(TIMEOUT)
 
     interrupts = Interrupts(last=False)
     with pytest.raises(KeyboardInterrupt), interrupts:

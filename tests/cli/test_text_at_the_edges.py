@@ -17,7 +17,7 @@ from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.responses import MAX_MESSAGE_CHARS, decode
 from bulkload.errors import Rejected
-from tests.support.command_line import PLAN, Asked, Desk, Said, imap, listed, scripted
+from tests.support.command_line import PLAN, ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 from tests.support.paths import ROOT
 
 HALF = "\\ud83d"  # half a surrogate pair, as JSON writes it
@@ -66,42 +66,44 @@ def test_every_decoded_text_can_be_stored(text: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 408, 429, 500])
 @pytest.mark.parametrize("content", [f'{{"errors": [{{"message": "no {HALF}"}}]}}', f"no {HALF}", "no \udcff"])
-def test_a_response_with_half_a_surrogate_pair_is_recorded(desk: Desk, status: int, content: str) -> None:
+def test_a_response_with_half_a_surrogate_pair_is_recorded(cli: CommandLine, status: int, content: str) -> None:
     """Its message is stored with the row, whatever the status proves."""
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "600")
-    answers = iter([Said(content={"id": "7"})])
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "600")
+    answers = iter([FakeResponse(content={"id": "7"})])
 
-    def answer(asked: Asked) -> Said:
-        if asked.method == "GET":
-            return listed()
+    def answer(request: ApiRequest) -> FakeResponse:
+        if request.method == "GET":
+            return list_response()
         if (first := next(answers, None)) is not None:
             return first
         text = content.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return Said(content=text, status=status, headers={"Retry-After": "0"})
+        return FakeResponse(content=text, status=status, headers={"Retry-After": "0"})
 
-    with scripted(answer) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("rows.csv", [imap("first"), imap("a")]))
-    assert (rows[0]["status"], ended.exit_code in (1, 3)) == ("created", True)
-    assert "bug in bulkload" not in ended.stderr
+    with fake_api(answer) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("first"), imap("a")]))
+    assert (rows[0]["status"], result.exit_code in (1, 3)) == ("created", True)
+    assert "bug in bulkload" not in result.stderr
 
 
-def test_a_list_with_half_a_surrogate_pair_is_read_and_compared(desk: Desk) -> None:
+def test_a_list_with_half_a_surrogate_pair_is_read_and_compared(cli: CommandLine) -> None:
     item = {**imap("a"), "id": 7, "type": "email-imap", "note": "HALF"}
     other = {**imap("b HALF"), "id": 8, "type": "email-imap"}
     content = json.dumps({"results": [item, other]}).replace("HALF", HALF)
-    with scripted(lambda asked: Said(content=content if asked.path == "/monitors" else {"id": "9"})) as server:
-        desk.log_in_at(server.base_url)
-        sheet = desk.sheet("rows.csv", [imap("a", note="x"), imap("b \ufffd")])
-        ended, rows = desk.run(sheet, "--on-existing", "update")
-        assert ([row["status"] for row in rows], ended.exit_code) == (["updated", "exists"], 0)
-        assert desk("export", "all.csv").exit_code == 0
-    assert "b \ufffd" in (desk.folder / "all.csv").read_text("utf-8-sig")
+    with fake_api(
+        lambda request: FakeResponse(content=content if request.path == "/monitors" else {"id": "9"})
+    ) as server:
+        cli.use_account(server.base_url)
+        sheet = cli.write_csv("rows.csv", [imap("a", note="x"), imap("b \ufffd")])
+        result, rows = cli.run(sheet, "--on-existing", "update")
+        assert ([row["status"] for row in rows], result.exit_code) == (["updated", "exists"], 0)
+        assert cli("export", "all.csv").exit_code == 0
+    assert "b \ufffd" in (cli.folder / "all.csv").read_text("utf-8-sig")
 
 
 async def test_a_long_refusal_is_cut() -> None:
-    refusal = Said(content={"errors": [{"message": "no " * 100_000}]}, status=400)
-    with scripted(lambda asked: refusal) as server:
+    refusal = FakeResponse(content={"errors": [{"message": "no " * 100_000}]}, status=400)
+    with fake_api(lambda request: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected) as caught:
                 await api.create("email-imap", b"{}", ready)
@@ -109,8 +111,8 @@ async def test_a_long_refusal_is_cut() -> None:
 
 
 async def test_a_refusal_with_several_lines_becomes_one_line() -> None:
-    refusal = Said(content={"errors": [{"message": "no\n\n name"}, {"message": "no\thost"}]}, status=400)
-    with scripted(lambda asked: refusal) as server:
+    refusal = FakeResponse(content={"errors": [{"message": "no\n\n name"}, {"message": "no\thost"}]}, status=400)
+    with fake_api(lambda request: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected, match=r"^no name; no host$"):
                 await api.create("email-imap", b"{}", ready)
@@ -168,38 +170,38 @@ def test_a_variable_that_is_not_utf8_is_named_but_its_value_is_not_shown(tmp_pat
     ["ALERTSITE_USERNAME", "ALERTSITE_PASSWORD_FILE", "BULKLOAD_OUTPUT", "BULKLOAD_SHEET", "BULKLOAD_METRICS"],
 )
 @pytest.mark.parametrize("character", ["\n", "\x1b", "\x7f", "\x85"])
-def test_a_name_with_a_control_character_is_refused(desk: Desk, variable: str, character: str) -> None:
-    desk.environment.setenv(variable, f"a{character}b")
-    ended = desk("check", desk.sheet("rows.csv", [imap("a")]))
-    assert (ended.exit_code, f"{variable} contains a control character" in ended.stderr) == (2, True)
+def test_a_name_with_a_control_character_is_refused(cli: CommandLine, variable: str, character: str) -> None:
+    cli.monkeypatch.setenv(variable, f"a{character}b")
+    result = cli("check", cli.write_csv("rows.csv", [imap("a")]))
+    assert (result.exit_code, f"{variable} contains a control character" in result.stderr) == (2, True)
 
 
-def test_an_address_with_a_line_break_is_refused(desk: Desk) -> None:
-    desk.environment.setenv("ALERTSITE_BASE_URL", "https://api.example.com/a\nb")
-    ended = desk("check", desk.sheet("rows.csv", [imap("a")]))
-    assert (ended.exit_code, "ALERTSITE_BASE_URL is" in ended.stderr) == (2, True)
+def test_an_address_with_a_line_break_is_refused(cli: CommandLine) -> None:
+    cli.monkeypatch.setenv("ALERTSITE_BASE_URL", "https://api.example.com/a\nb")
+    result = cli("check", cli.write_csv("rows.csv", [imap("a")]))
+    assert (result.exit_code, "ALERTSITE_BASE_URL is" in result.stderr) == (2, True)
 
 
-def test_a_path_with_a_nul_in_the_settings_file_is_refused(desk: Desk) -> None:
-    (desk.folder / "bulkload.toml").write_text('output = "a\\u0000b"\n', "utf-8")
-    ended = desk("check", desk.sheet("rows.csv", [imap("a")]))
-    assert ended.exit_code == 2
-    assert "output in bulkload.toml contains a control character" in ended.stderr
+def test_a_path_with_a_nul_in_the_settings_file_is_refused(cli: CommandLine) -> None:
+    (cli.folder / "bulkload.toml").write_text('output = "a\\u0000b"\n', "utf-8")
+    result = cli("check", cli.write_csv("rows.csv", [imap("a")]))
+    assert result.exit_code == 2
+    assert "output in bulkload.toml contains a control character" in result.stderr
 
 
-def test_a_variable_with_several_values_has_one_per_line(desk: Desk) -> None:
-    desk.environment.setenv("BULKLOAD_SET", "interval=5\nnote=a")
-    desk.environment.setenv("BULKLOAD_RESULTS", "one.csv\ntwo.csv")
-    assert desk("check", desk.sheet("rows.csv", [imap("a")])).exit_code == 0
-    assert (desk.folder / "one.csv").exists()
-    assert (desk.folder / "two.csv").exists()
+def test_a_variable_with_several_values_has_one_per_line(cli: CommandLine) -> None:
+    cli.monkeypatch.setenv("BULKLOAD_SET", "interval=5\nnote=a")
+    cli.monkeypatch.setenv("BULKLOAD_RESULTS", "one.csv\ntwo.csv")
+    assert cli("check", cli.write_csv("rows.csv", [imap("a")])).exit_code == 0
+    assert (cli.folder / "one.csv").exists()
+    assert (cli.folder / "two.csv").exists()
 
 
-def test_a_password_may_contain_any_character(desk: Desk) -> None:
-    with scripted(lambda asked: listed()) as server:
-        desk.log_in_at(server.base_url, password="pässwörd \t😀")
-        assert desk("plan", desk.sheet("rows.csv", [imap("a")])).exit_code == 0
-        assert server.asked[0].body["password"] == "pässwörd \t😀"
+def test_a_password_may_contain_any_character(cli: CommandLine) -> None:
+    with fake_api(lambda request: list_response()) as server:
+        cli.use_account(server.base_url, password="pässwörd \t😀")
+        assert cli("plan", cli.write_csv("rows.csv", [imap("a")])).exit_code == 0
+        assert server.requests[0].body["password"] == "pässwörd \t😀"
 
 
 @pytest.mark.parametrize("command", [b"run", b"check", b"plan", b"inbox"])

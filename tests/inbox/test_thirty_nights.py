@@ -23,9 +23,9 @@ from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.database import STORE_NAME
 from tests.inbox.test_notifications import metrics
-from tests.support.command_line import Desk, imap
+from tests.support.command_line import CommandLine, imap
 from tests.support.listener import Listener, ReceivedRequest
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 NIGHTS = 30
 ROWS = 24  # in the first version of the file
@@ -41,7 +41,7 @@ CALL = (
 class Simulation:
     """The inbox, the account and the recurring file of one night."""
 
-    desk: Desk
+    cli: CommandLine
     listener: Listener
     port: int
     state: Path
@@ -54,7 +54,7 @@ class Simulation:
 
     @property
     def box(self) -> Path:
-        return self.desk.folder / "box"
+        return self.cli.folder / "box"
 
     def edit(self) -> None:
         """Edit the file as people do by day: add rows, change rows, and sometimes delete one."""
@@ -74,18 +74,18 @@ class Simulation:
         ]
         if (self.box / name).exists():  # yesterday's was not taken; today's replaces it
             self.dropped.remove((self.box / name).read_bytes())
-        path = self.desk.sheet(f"box/.{name}", rows + ([imap("bad", **broken)] if broken else []))
+        path = self.cli.write_csv(f"box/.{name}", rows + ([imap("bad", **broken)] if broken else []))
         self.dropped.append(path.read_bytes())
         path.rename(self.box / name)
 
     def call(self) -> int:
-        ended = self.desk(*CALL)
-        assert ended.stdout == ""
-        sys.stdout.write(ended.stderr)  # shown by pytest if the test fails
-        return ended.exit_code
+        result = self.cli(*CALL)
+        assert result.stdout == ""
+        sys.stdout.write(result.stderr)  # shown by pytest if the test fails
+        return result.exit_code
 
     def process(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "bulkload", *CALL], cwd=self.desk.folder)
+        return subprocess.Popen([sys.executable, "-m", "bulkload", *CALL], cwd=self.cli.folder)
 
     def wait_for(self, creates: int) -> None:
         """Wait until the run of this night has created this many monitors."""
@@ -158,10 +158,10 @@ def killed(simulation: Simulation) -> Expected:
 
 def wrong_password(simulation: Simulation) -> Expected:
     simulation.drop()
-    simulation.desk.log_in_at(simulation.sandbox.base_url, password="wrong")
+    simulation.cli.use_account(simulation.sandbox.base_url, password="wrong")
     assert simulation.call() == 3
     assert simulation.sandbox.counts()["login"] > 0
-    simulation.desk.log_in_at(simulation.sandbox.base_url)
+    simulation.cli.use_account(simulation.sandbox.base_url)
     return Expected(exit_code=3, is_settled=False, summary="refuses the login")
 
 
@@ -172,7 +172,7 @@ def overlapping(simulation: Simulation) -> Expected:
     with simulation.process() as process:
         simulation.wait_for(1)
         assert simulation.call() == 5
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
     simulation.sandbox.set_faults(Faults())
     return Expected()
 
@@ -262,7 +262,7 @@ def check_night(simulation: Simulation, night: int, expected: Expected, requests
     assert tuple(request.path.removeprefix("/ping") for request in pings) == expected_pings, night
     assert expected.summary in pings[-1].body, night
     if expected.exit_code >= 0:
-        samples = metrics(simulation.desk.folder / "bulkload.prom")
+        samples = metrics(simulation.cli.folder / "bulkload.prom")
         assert samples["exit_code"] == expected.exit_code, night
         assert (samples["last_success_timestamp_seconds"] == samples["last_run_timestamp_seconds"]) == (
             expected.exit_code == 0
@@ -277,25 +277,25 @@ def check_night(simulation: Simulation, night: int, expected: Expected, requests
     )
 
 
-def test_thirty_nights(desk: Desk, listener: Listener) -> None:
+def test_thirty_nights(cli: CommandLine, listener: Listener) -> None:
     """At the end the account equals the last version of the file, and the history is complete."""
-    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    desk.environment.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
-    desk.environment.setenv("BULKLOAD_PING", f"{listener.address}/ping")
-    desk.environment.setenv("BULKLOAD_WEBHOOK", f"{listener.address}/hook")
-    (desk.folder / "box").mkdir()
+    cli.monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "60")
+    cli.monkeypatch.setenv("BULKLOAD_PING", f"{listener.address}/ping")
+    cli.monkeypatch.setenv("BULKLOAD_WEBHOOK", f"{listener.address}/hook")
+    (cli.folder / "box").mkdir()
     with ExitStack() as stack:
-        sandbox = stack.enter_context(running(state=desk.folder / "account.sqlite3"))
+        sandbox = stack.enter_context(running(state=cli.folder / "account.sqlite3"))
         simulation = Simulation(
-            desk=desk,
+            cli=cli,
             listener=listener,
             port=int(sandbox.base_url.split(":")[2].partition("/")[0]),
-            state=desk.folder / "account.sqlite3",
+            state=cli.folder / "account.sqlite3",
             stack=stack,
             sandbox=sandbox,
             intervals={f"m{number}": 15 for number in range(ROWS)},
         )
-        desk.log_in_at(sandbox.base_url)
+        cli.use_account(sandbox.base_url)
         for night in range(NIGHTS):
             expected = SPECIAL.get(night, good)(simulation)
             assert expected.exit_code in (0, 1, 2, 3, -1)
@@ -321,7 +321,7 @@ def check_history(simulation: Simulation) -> None:
     assert sorted(os.listdir(simulation.box / "working")) == []  # noqa: PTH208
     (reason,) = simulation.box.rglob("*-why.txt")
     assert reason.name == "broken-why.txt"
-    history: Any = simulation.desk("runs", "--output", "box", "--json").json
+    history: Any = simulation.cli("runs", "--output", "box", "--json").json
     assert len(history) == len(simulation.dropped)
     assert all(run["exit_code"] in (0, 1) for run in history), [run["exit_code"] for run in history]
     assert all(run["rows"] > 0 for run in history)

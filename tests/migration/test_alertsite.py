@@ -13,7 +13,7 @@ from bulkload.monitors.header import map_header
 from bulkload.monitors.identity import differences, listed_key
 from bulkload.monitors.validate import Valid, Validator
 from tests.support.migration_golden import FIXTURES
-from tests.support.migration_objects import GOOD, SECRET, read_json, read_one
+from tests.support.migration_objects import MINIMAL_OBJECTS, SECRET, read_json, read_modified_object
 
 
 def test_every_extra_column_is_an_input_column() -> None:
@@ -26,13 +26,13 @@ def test_every_input_column_is_imported_from_an_alertsite_monitor() -> None:
 
 
 def test_monitors_of_one_host_with_different_plans_are_not_merged(tmp_path: Path) -> None:
-    list_key, good = GOOD["alertsite"]
+    list_key, good = MINIMAL_OBJECTS["alertsite"]
     items = read_json(tmp_path, {list_key: [good, {**good, "id": 2, "name": "again", "billing_plancode": "UBM - B/B"}]})
     assert [item.extra["billing_plancode"] for item in items if isinstance(item, Check)] == ["UBM - A/A", "UBM - B/B"]
 
 
 def test_a_field_without_a_column_is_reported_without_its_value(tmp_path: Path) -> None:
-    check = read_one(tmp_path, "alertsite", "pop3_password", SECRET)
+    check = read_modified_object(tmp_path, "alertsite", "pop3_password", SECRET)
     assert isinstance(check, Check)
     assert check.changes == ("Not imported: pop3_password.",)
     assert check.has_login

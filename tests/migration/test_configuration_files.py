@@ -27,10 +27,10 @@ from bulkload.migration.tools.nagios.config_files import Configuration
 from bulkload.migration.tools.nagios.plugins import Probe, UnsupportedCommand, read_command_line
 from bulkload.migration.tools.nagios.services import services
 from bulkload.migration.tools.registry import recognise
-from tests.support.migration_golden import FIXTURES, cases, expected, outcome
+from tests.support.migration_golden import FIXTURES, expected_path, fixture_folders, translate_fixture
 
 TOOLS = tuple(tool.NAME for tool in (icinga2, monit, nagios, prometheus, xymon, zabbix))
-GOLDEN = [case for case in cases(*TOOLS) if case.name != "language"]  # it is rejected, see its own test
+GOLDEN = [case for case in fixture_folders(*TOOLS) if case.name != "language"]  # it is rejected, see its own test
 TARGET = tuple[str | None, str, int | None, float | None, float | None, bool]
 
 
@@ -60,7 +60,7 @@ def reasons(items: Sequence[Check | SkippedObject]) -> str:
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_the_result_of_a_source_matches_its_golden_file(case: Path) -> None:
     """Regenerate with python -m tests.support.migration_golden after an intended change."""
-    assert outcome(case) == json.loads(expected(case).read_text(encoding="utf-8"))
+    assert translate_fixture(case) == json.loads(expected_path(case).read_text(encoding="utf-8"))
 
 
 def test_the_icinga_language_is_rejected_with_an_alternative() -> None:

@@ -10,7 +10,7 @@ from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools import uptimerobot
-from tests.support.migration_objects import GOOD, assert_usable, read, read_json, read_one
+from tests.support.migration_objects import MINIMAL_OBJECTS, assert_usable, read_folder, read_json, read_modified_object
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tests.support.migration_objects import GOOD, assert_usable, read, read_json
     ],
 )
 def test_the_sub_type_determines_the_protocol(fields: dict[str, object], mail_type: str | None, tmp_path: Path) -> None:
-    good = {key: value for key, value in GOOD["uptimerobot"][1].items() if key != "sub_type"}
+    good = {key: value for key, value in MINIMAL_OBJECTS["uptimerobot"][1].items() if key != "sub_type"}
     (outcome,) = read_json(tmp_path, {"monitors": [{**good, **fields}]})
     assert isinstance(outcome, Check)
     assert outcome.type == mail_type
@@ -33,7 +33,7 @@ def test_the_sub_type_determines_the_protocol(fields: dict[str, object], mail_ty
 
 @pytest.mark.parametrize("type_name", [1, "2", "PING", "HEARTBEAT", "KEYWORD", "dns"])
 def test_other_types_are_skipped(type_name: object, tmp_path: Path) -> None:
-    outcome = read_one(tmp_path, "uptimerobot", "type", type_name)
+    outcome = read_modified_object(tmp_path, "uptimerobot", "type", type_name)
     assert isinstance(outcome, SkippedObject)
     assert not outcome.error
 
@@ -44,7 +44,7 @@ def test_the_csv_is_read_with_any_usual_delimiter_and_encoding(delimiter: str, e
     lines = [["Type", "Friendly Name", "URL/IP", "Interval", "Port"], ["Port", "Büro", "mx.example.com", "300", "25"]]
     text = "\r\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines)
     (tmp_path / "export.csv").write_text(text, encoding=encoding, newline="")
-    (outcome,) = read(tmp_path)
+    (outcome,) = read_folder(tmp_path)
     assert isinstance(outcome, Check)
     assert (outcome.name, outcome.port, outcome.interval_seconds) == ("Büro", 25, 300)
 
@@ -54,7 +54,7 @@ def test_a_short_interval_in_the_csv_is_read_as_minutes_and_reported(
     interval: str, seconds: float, tmp_path: Path
 ) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\nPort,mx,mx.example.com,{interval},25\n")
-    (outcome,) = read(tmp_path)
+    (outcome,) = read_folder(tmp_path)
     assert isinstance(outcome, Check)
     assert outcome.interval_seconds == seconds
     assert bool(outcome.changes) == (float(interval) < 30)
@@ -80,7 +80,7 @@ def test_other_spreadsheets_are_not_recognised_as_uptimerobot(text: str, tmp_pat
 def test_an_invalid_csv_raises_only_input_errors(body: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"Type,Friendly Name,URL/IP,Interval,Port\n{body}\n")
     try:
-        items = read(tmp_path)
+        items = read_folder(tmp_path)
     except InputError:
         return
     for item in items:

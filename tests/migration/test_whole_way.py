@@ -9,7 +9,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox.server import Sandbox
-from tests.support.command_line import PLAN, Desk
+from tests.support.command_line import PLAN, CommandLine
 from tests.support.paths import SAMPLES
 
 MIGRATION_SAMPLES = sorted((SAMPLES / "migration").iterdir())
@@ -18,18 +18,18 @@ WITH_PLAN = ("--set", f"billing_plancode={PLAN}")
 
 @pytest.mark.parametrize("sample", MIGRATION_SAMPLES, ids=lambda path: path.name)
 def test_running_a_configuration_and_its_converted_file_creates_each_monitor_once(
-    sample: Path, desk: Desk, sandbox: Sandbox
+    sample: Path, cli: CommandLine, sandbox: Sandbox
 ) -> None:
-    first = desk("run", sample, *WITH_PLAN, "--json")
+    first = cli("run", sample, *WITH_PLAN, "--json")
     assert first.exit_code == ExitCode.DONE, first
     rows = first.json["rows"]
     assert rows > 0
     assert first.json["counts"] == {"created": rows}
     assert len(sandbox.monitors()) == rows
 
-    assert desk("convert", sample, "hosts.xlsx").exit_code == ExitCode.DONE
+    assert cli("convert", sample, "hosts.xlsx").exit_code == ExitCode.DONE
     for source in (sample, "hosts.xlsx"):
-        second = desk("run", source, *WITH_PLAN, "--json")
+        second = cli("run", source, *WITH_PLAN, "--json")
         assert second.exit_code == ExitCode.DONE, second
         assert second.json["counts"] == {"exists": rows}
     assert len(sandbox.monitors()) == rows
@@ -57,49 +57,49 @@ define service {
     [("mx,lost", 1, 1, "1 of the source's 2 objects could not be translated"), ("lost", 0, 1, "1 of the source's 1")],
 )
 def test_every_command_reports_objects_that_could_not_be_translated(
-    desk: Desk, sandbox: Sandbox, hosts: str, rows: int, errors: int, message: str
+    cli: CommandLine, sandbox: Sandbox, hosts: str, rows: int, errors: int, message: str
 ) -> None:
     """An object must not be dropped silently, even if all rows succeed."""
-    (desk.folder / "mail.cfg").write_text(NAGIOS % hosts, "utf-8")
+    (cli.folder / "mail.cfg").write_text(NAGIOS % hosts, "utf-8")
     for command in (("check",), ("check", "--results", "marked.html"), ("plan",), ("run",)):
-        ended = desk(*command, "mail.cfg", *WITH_PLAN, "--json")
-        assert ended.exit_code == ExitCode.ROWS_LEFT, command
-        assert ended.json["source"] == {"objects": rows + errors, "rows": rows, "skipped": 0, "errors": errors}
-        assert message in ended.stderr
-        assert message in desk(*command, "mail.cfg", *WITH_PLAN, "--quiet").stderr
+        result = cli(*command, "mail.cfg", *WITH_PLAN, "--json")
+        assert result.exit_code == ExitCode.ROWS_LEFT, command
+        assert result.json["source"] == {"objects": rows + errors, "rows": rows, "skipped": 0, "errors": errors}
+        assert message in result.stderr
+        assert message in cli(*command, "mail.cfg", *WITH_PLAN, "--quiet").stderr
     assert len(sandbox.monitors()) == rows
-    desk("run", "mail.cfg", *WITH_PLAN, "--results", "run.html")
-    page = (desk.folder / "run.html").read_text("utf-8")
+    cli("run", "mail.cfg", *WITH_PLAN, "--results", "run.html")
+    page = (cli.folder / "run.html").read_text("utf-8")
     assert "rows are done" not in page
     assert "only row is done" not in page
     assert message in html.unescape(page)
-    assert desk("report", desk("runs", "--json").json[0]["run_id"], "--json").json["source"]["errors"] == errors
+    assert cli("report", cli("runs", "--json").json[0]["run_id"], "--json").json["source"]["errors"] == errors
 
 
-def test_a_configuration_without_mail_checks_does_not_succeed(desk: Desk) -> None:
-    (desk.folder / "web.cfg").write_text((NAGIOS % "mx").replace("simap", "http"), "utf-8")
-    ended = desk("check", "web.cfg", *WITH_PLAN)
-    assert ended.exit_code == ExitCode.ROWS_LEFT
-    assert "web.cfg: None of the source's 1 objects became a row" in ended.stderr
+def test_a_configuration_without_mail_checks_does_not_succeed(cli: CommandLine) -> None:
+    (cli.folder / "web.cfg").write_text((NAGIOS % "mx").replace("simap", "http"), "utf-8")
+    result = cli("check", "web.cfg", *WITH_PLAN)
+    assert result.exit_code == ExitCode.ROWS_LEFT
+    assert "web.cfg: None of the source's 1 objects became a row" in result.stderr
 
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("out", ["hosts.xlsx", "hosts.csv"])
-def test_a_converted_file_needs_only_a_plan_code(desk: Desk, out: str) -> None:
+def test_a_converted_file_needs_only_a_plan_code(cli: CommandLine, out: str) -> None:
     source = next(sample for sample in MIGRATION_SAMPLES if sample.name == "uptimerobot-v2.json")
-    rows = desk("convert", source, out, "--json").json["rows"]
+    rows = cli("convert", source, out, "--json").json["rows"]
     for command in ("check", "plan", "run"):
-        ended = desk(command, out, "--json")
-        assert (ended.exit_code, ended.json["counts"]) == (ExitCode.ROWS_LEFT, {"invalid": rows})
-    issues = desk("check", out, "--json").json["issues"]
+        result = cli(command, out, "--json")
+        assert (result.exit_code, result.json["counts"]) == (ExitCode.ROWS_LEFT, {"invalid": rows})
+    issues = cli("check", out, "--json").json["issues"]
     assert {(issue["column"], issue["code"]) for issue in issues} == {("billing_plancode", "billing_plancode.missing")}
     for command in ("check", "plan", "run"):
-        assert desk(command, out, *WITH_PLAN).exit_code == ExitCode.DONE
+        assert cli(command, out, *WITH_PLAN).exit_code == ExitCode.DONE
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_an_unknown_tool_is_rejected_with_the_supported_ones(desk: Desk) -> None:
-    ended = desk("run", MIGRATION_SAMPLES[0], "--from", "whatsup")
-    assert ended.exit_code == ExitCode.USAGE
-    assert "whatsup" in ended.stderr
-    assert "nagios" in ended.stderr
+def test_an_unknown_tool_is_rejected_with_the_supported_ones(cli: CommandLine) -> None:
+    result = cli("run", MIGRATION_SAMPLES[0], "--from", "whatsup")
+    assert result.exit_code == ExitCode.USAGE
+    assert "whatsup" in result.stderr
+    assert "nagios" in result.stderr

@@ -23,11 +23,11 @@ from bulkload.migration.tools.registry import READERS, ToolReader, recognise
 from bulkload.monitors.header import is_header
 from bulkload.operations.convert import convert
 from bulkload.readers.opening import open_source
-from tests.support.command_line import Desk
-from tests.support.migration_golden import FIXTURES, cases
+from tests.support.command_line import CommandLine
+from tests.support.migration_golden import FIXTURES, fixture_folders
 
 SECRET = "hunter2"  # every password of the fixtures
-GOLDEN = [case for case in cases() if case.name != "language"]
+GOLDEN = [case for case in fixture_folders() if case.name != "language"]
 SMTP = Check(origin="here", type="smtp", name="mx", hostname="mx.example.com", port=25, interval_seconds=300)
 
 
@@ -107,23 +107,23 @@ def test_an_output_of_another_kind_is_refused(tmp_path: Path, out: str) -> None:
 
 
 @pytest.mark.parametrize("mine", ["out.xlsx", "out.csv", "out-left-out.csv", "out-changed.csv"])
-def test_a_file_that_exists_is_left_alone_unless_told_otherwise(desk: Desk, mine: str) -> None:
+def test_a_file_that_exists_is_left_alone_unless_told_otherwise(cli: CommandLine, mine: str) -> None:
     source, out = FIXTURES / "nagios" / "tree", Path(mine.replace("-left-out", "").replace("-changed", ""))
     Path(mine).write_bytes(b"mine")
-    ended = desk("convert", source, out)
-    assert ended.exit_code == ExitCode.USAGE
-    assert f"{mine} exists already" in ended.stderr
-    assert "--overwrite" in ended.stderr
-    assert [path.name for path in desk.folder.iterdir()] == [mine]
+    result = cli("convert", source, out)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"{mine} exists already" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert [path.name for path in cli.folder.iterdir()] == [mine]
     assert Path(mine).read_bytes() == b"mine"
-    assert desk("convert", source, out, "--overwrite").exit_code in (ExitCode.DONE, ExitCode.ROWS_LEFT)
+    assert cli("convert", source, out, "--overwrite").exit_code in (ExitCode.DONE, ExitCode.ROWS_LEFT)
     assert Path(mine).read_bytes() != b"mine"
 
 
-def test_a_source_is_not_taken_for_a_forgotten_output(desk: Desk) -> None:
+def test_a_source_is_not_taken_for_a_forgotten_output(cli: CommandLine) -> None:
     for name in ("a.csv", "b.csv"):
         Path(name).write_text("Type,Friendly Name,URL/IP,Port\nPort,mx,mx.example.com,25\n")
-    assert desk("convert", "a.csv", "b.csv").exit_code == ExitCode.USAGE
+    assert cli("convert", "a.csv", "b.csv").exit_code == ExitCode.USAGE
     assert Path("b.csv").read_text() == Path("a.csv").read_text()
 
 
@@ -338,10 +338,10 @@ def test_the_files_of_another_tool_are_refused_or_accounted_for(reader: ToolRead
         ('{"stat": "ok", "monitors": []}', "uptimerobot"),
     ],
 )
-def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content: str, tool: str) -> None:
-    ended = desk("convert", hostile(desk.folder, "source", content), "out.xlsx", "--from", tool)
-    assert ended.exit_code == ExitCode.USAGE
-    assert "source contains no checks of" in ended.stderr
+def test_a_source_that_holds_nothing_of_the_tool_is_refused(cli: CommandLine, content: str, tool: str) -> None:
+    result = cli("convert", hostile(cli.folder, "source", content), "out.xlsx", "--from", tool)
+    assert result.exit_code == ExitCode.USAGE
+    assert "source contains no checks of" in result.stderr
     assert not Path("out.xlsx").exists()
 
 
@@ -357,9 +357,11 @@ def test_a_source_that_holds_nothing_of_the_tool_is_refused(desk: Desk, content:
         ),
     ],
 )
-def test_a_source_that_is_half_of_what_is_needed_has_to_be_looked_at(desk: Desk, content: str, asked_for: str) -> None:
-    ended = desk("convert", hostile(desk.folder, "source", content), "out.xlsx", "--json")
-    assert (ended.exit_code, ended.json["rows"], ended.json["errors"]) == (ExitCode.ROWS_LEFT, 0, 1)
+def test_a_source_that_is_half_of_what_is_needed_has_to_be_looked_at(
+    cli: CommandLine, content: str, asked_for: str
+) -> None:
+    result = cli("convert", hostile(cli.folder, "source", content), "out.xlsx", "--json")
+    assert (result.exit_code, result.json["rows"], result.json["errors"]) == (ExitCode.ROWS_LEFT, 0, 1)
     assert asked_for in str(sheets(Path("out.xlsx"))["left out"][1][1])
 
 

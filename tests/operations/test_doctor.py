@@ -24,10 +24,20 @@ from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.database import STORE_NAME
 from bulkload.store.runs import Store
 from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
-from tests.support.command_line import PLAN, Asked, Desk, Ended, Said, by_hand, imap, listed, scripted
-from tests.support.sandbox_caller import USER
-from tests.torture.points import Fuse
-from tests.torture.program import Place, place
+from tests.support.command_line import (
+    PLAN,
+    ApiRequest,
+    CommandLine,
+    CommandResult,
+    FakeResponse,
+    api_request,
+    fake_api,
+    imap,
+    list_response,
+)
+from tests.support.sandbox_client import USER
+from tests.torture.crash_points import CrashPoint
+from tests.torture.program import Workspace, open_workspace
 
 TRY = ("doctor", "--try", "--yes", "--set", f"billing_plancode={PLAN}")
 ALTERATIONS = {
@@ -60,9 +70,9 @@ ALTERATIONS = {
 }
 
 
-def _topics(ended: Ended) -> dict[str, str]:
+def _topics(result: CommandResult) -> dict[str, str]:
     """The lines of the output, by topic."""
-    matches = (re.fullmatch(r"[! ] (.{12})  (.*)", line) for line in ended.stdout.splitlines())
+    matches = (re.fullmatch(r"[! ] (.{12})  (.*)", line) for line in result.stdout.splitlines())
     return {match[1].strip(): match[0] for match in matches if match}
 
 
@@ -77,21 +87,21 @@ def _trials(folder: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("way", ALTERATIONS)
-def test_a_trial_learns_how_monitors_are_displayed(way: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_a_trial_learns_how_monitors_are_displayed(way: str, cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(shows=tuple(way.split("+"))))
-    ended = desk(*TRY)
-    assert ended.exit_code == 0, ended
+    result = cli(*TRY)
+    assert result.exit_code == 0, result
     assert sandbox.monitors() == []
-    assert _display_profile(desk.folder / "output").alterations == ALTERATIONS[way], ended.stdout
-    assert _display_profile(desk.folder / "output").known
-    assert _trials(desk.folder / "output") == []
+    assert _display_profile(cli.folder / "output").alterations == ALTERATIONS[way], result.stdout
+    assert _display_profile(cli.folder / "output").known
+    assert _trials(cli.folder / "output") == []
 
 
 @pytest.mark.parametrize("way", ["cut=20", "cut=33", "cut-bytes=40"])
-def test_nothing_is_learned_from_what_is_behind_the_cut(way: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_nothing_is_learned_from_what_is_behind_the_cut(way: str, cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(shows=(way,)))
-    assert desk(*TRY).exit_code == 0
-    profile = _display_profile(desk.folder / "output")
+    assert cli(*TRY).exit_code == 0
+    profile = _display_profile(cli.folder / "output")
     assert profile.alterations == {Alteration.CUT}
     assert profile.exact.isdisjoint({Alteration.UNICODE, Alteration.ASTRAL, Alteration.ACCENTS})
     asked = Identity("email-imap", ("mx1.example.com",), 143, "x" * 60 + " & é \N{LARGE GREEN CIRCLE}")
@@ -105,14 +115,14 @@ def test_nothing_is_learned_from_what_is_behind_the_cut(way: str, desk: Desk, sa
 def _account(*monitors: dict[str, object], **headers: str) -> Any:
     """A server that lists these monitors and accepts no other request."""
 
-    def answer(asked: Asked) -> Said:
-        assert (asked.method, asked.path) == ("GET", "/monitors")
-        response = listed(*monitors)
-        return Said(
+    def answer(request: ApiRequest) -> FakeResponse:
+        assert (request.method, request.path) == ("GET", "/monitors")
+        response = list_response(*monitors)
+        return FakeResponse(
             content=response.content, headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
 
-    return scripted(answer)
+    return fake_api(answer)
 
 
 def _monitor(number: int, **fields: object) -> dict[str, object]:
@@ -128,22 +138,22 @@ def _monitor(number: int, **fields: object) -> dict[str, object]:
     }
 
 
-def test_reading_sends_only_a_login_and_gets(desk: Desk, sandbox: Sandbox) -> None:
-    desk.run(desk.sheet("hosts.csv", [imap("a"), imap("b", port=993)]))
+def test_reading_sends_only_a_login_and_gets(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("hosts.csv", [imap("a"), imap("b", port=993)]))
     before = len(sandbox.requests())
-    ended = desk("doctor")
-    assert (ended.exit_code, ended.stderr) == (0, "")
+    result = cli("doctor")
+    assert (result.exit_code, result.stderr) == (0, "")
     assert [entry.operation for entry in sandbox.requests()[before:]] == ["login", "list"]
-    topics = _topics(ended)
+    topics = _topics(result)
     assert "2 mail monitors: 2 imap" in topics["monitors"]
     assert f"{PLAN} (2 monitors)" in topics["plan codes"]
     assert "2 monitors created by runs of this folder: 2 listed, 2 recognised" in topics["own monitors"]
     assert "none: monitors are displayed as they were sent" in topics["alterations"]
-    assert "Nothing needs attention." in ended.stdout
-    assert desk("runs", "--json").json[0]["input"].endswith("hosts.csv"), "no run is left in the history"
+    assert "Nothing needs attention." in result.stdout
+    assert cli("runs", "--json").json[0]["input"].endswith("hosts.csv"), "no run is left in the history"
 
 
-def test_ports_unset_fields_and_names_are_reported(desk: Desk) -> None:
+def test_ports_unset_fields_and_names_are_reported(cli: CommandLine) -> None:
     odd = [
         _monitor(1),
         _monitor(2, port=None, note=None),
@@ -153,8 +163,8 @@ def test_ports_unset_fields_and_names_are_reported(desk: Desk) -> None:
     ]
     del odd[0]["port"], odd[0]["ipv4"]
     with _account(*odd) as server:
-        desk.log_in_at(server.base_url)
-        topics = _topics(desk("doctor"))
+        cli.use_account(server.base_url)
+        topics = _topics(cli("doctor"))
     for port in ("1 omitted", "1 as null", "1 as a string", "1 as a number", "1 in the hostname"):
         assert port in topics["ports"]
     assert 'ipv4: "" (3), omitted (1), null (1); note: omitted (3), null (1)' in topics["unset fields"]
@@ -164,117 +174,117 @@ def test_ports_unset_fields_and_names_are_reported(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("way", "spelling"), [("upper-types", "EMAIL-IMAP"), ("short-types", "imap")])
-def test_types_with_another_spelling_are_reported(desk: Desk, sandbox: Sandbox, way: str, spelling: str) -> None:
-    assert desk.run(desk.sheet("hosts.csv", [imap("a")]))[0].exit_code == 0
+def test_types_with_another_spelling_are_reported(cli: CommandLine, sandbox: Sandbox, way: str, spelling: str) -> None:
+    assert cli.run(cli.write_csv("hosts.csv", [imap("a")]))[0].exit_code == 0
     sandbox.set_faults(Faults(shows=(way,)))
-    ended = desk("doctor")
-    assert f"displayed as {spelling} → recognised despite the spelling" in _topics(ended)["types"]
-    assert ended.exit_code == 0
+    result = cli("doctor")
+    assert f"displayed as {spelling} → recognised despite the spelling" in _topics(result)["types"]
+    assert result.exit_code == 0
 
 
-def test_the_pages_of_the_list_are_reported(desk: Desk) -> None:
+def test_the_pages_of_the_list_are_reported(cli: CommandLine) -> None:
     from bulkload.sandbox import SandboxOptions
 
     with running(SandboxOptions(page_size=2)) as sandbox:
-        desk.log_in_at(sandbox.base_url)
-        desk.run(desk.sheet("hosts.csv", [imap("a"), imap("b"), imap("c")]))
-        line = _topics(desk("doctor"))["list"]
+        cli.use_account(sandbox.base_url)
+        cli.run(cli.write_csv("hosts.csv", [imap("a"), imap("b"), imap("c")]))
+        line = _topics(cli("doctor"))["list"]
     assert (
         "2 pages; count 2 and 1, limit 2; count is the number of monitors on the page → listing takes at least 4"
         in line
     )
 
 
-def test_only_headers_about_limits_are_reported(desk: Desk) -> None:
+def test_only_headers_about_limits_are_reported(cli: CommandLine) -> None:
     headers = {"X_RateLimit_Limit": "100", "RateLimit_Policy": "100;w=60", "X_Request_Limit": "7", "Retry_After": "0"}
     with _account(_monitor(1), X_Other="1", **headers) as server:
-        desk.log_in_at(server.base_url)
-        line = _topics(desk("doctor"))["limits"]
+        cli.use_account(server.base_url)
+        line = _topics(cli("doctor"))["limits"]
     for name, value in headers.items():
         assert f"{name.replace('_', '-')}: {value}" in line
     assert "X-Other" not in line
 
 
-def test_the_json_object_names_no_user_host_or_monitor(desk: Desk) -> None:
+def test_the_json_object_names_no_user_host_or_monitor(cli: CommandLine) -> None:
     with _account(_monitor(1), _monitor(2), X_RateLimit_User="Somebody@Example.org") as server:
-        desk.log_in_at(server.base_url, "somebody@example.org", "pa55word")
-        ended = desk("doctor", "--json")
-    assert ended.exit_code == ended.json["exit_code"] == 0
+        cli.use_account(server.base_url, "somebody@example.org", "pa55word")
+        result = cli("doctor", "--json")
+    assert result.exit_code == result.json["exit_code"] == 0
     for private in ("somebody", "pa55word", "127.0.0.1", "secret-name", "secret-host"):
-        assert private not in ended.stdout.casefold()
-    report = ended.json
+        assert private not in result.stdout.casefold()
+    report = result.json
     assert report.keys() == {"findings", "learned", "tried", "stopped", "requests", "seconds", "exit_code"}
     assert all(finding.keys() == {"topic", "account", "follows", "problem"} for finding in report["findings"])
     assert report["requests"] == {"sent": 2, "throttled": 0, "retried": 0}
-    assert PLAN in ended.stdout
+    assert PLAN in result.stdout
 
 
-def test_the_json_object_of_an_account_that_cannot_be_read_names_no_user_either(desk: Desk) -> None:
-    with scripted(lambda asked: Said(content={"results": ["secret-name"]})) as server:
-        desk.log_in_at(server.base_url, "somebody@example.org")
-        ended = desk("doctor", "--json")
-    assert ended.exit_code == ended.json["exit_code"] == 3
-    assert "secret-name" in ended.stderr
-    assert "secret-name" not in ended.stdout
-    assert ended.json["stopped"] == "The API's responses are inconsistent or have an unexpected format."
+def test_the_json_object_of_an_account_that_cannot_be_read_names_no_user_either(cli: CommandLine) -> None:
+    with fake_api(lambda request: FakeResponse(content={"results": ["secret-name"]})) as server:
+        cli.use_account(server.base_url, "somebody@example.org")
+        result = cli("doctor", "--json")
+    assert result.exit_code == result.json["exit_code"] == 3
+    assert "secret-name" in result.stderr
+    assert "secret-name" not in result.stdout
+    assert result.json["stopped"] == "The API's responses are inconsistent or have an unexpected format."
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url, "somebody@example.org")
-        ended = desk("doctor", "--json")
-    assert (ended.exit_code, "somebody" in ended.stderr, "somebody" in ended.stdout) == (3, True, False)
+        cli.use_account(sandbox.base_url, "somebody@example.org")
+        result = cli("doctor", "--json")
+    assert (result.exit_code, "somebody" in result.stderr, "somebody" in result.stdout) == (3, True, False)
 
 
-def test_quiet_prints_only_what_needs_attention(desk: Desk, sandbox: Sandbox) -> None:
-    desk.run(desk.sheet("hosts.csv", [imap("a")]))
-    quiet = desk("doctor", "--quiet")
+def test_quiet_prints_only_what_needs_attention(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("hosts.csv", [imap("a")]))
+    quiet = cli("doctor", "--quiet")
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
-    by_hand(sandbox, "DELETE", sandbox.monitors()[0])
-    quiet = desk("doctor", "--quiet")
+    api_request(sandbox, "DELETE", sandbox.monitors()[0])
+    quiet = cli("doctor", "--quiet")
     assert quiet.exit_code == 1
     assert re.fullmatch(r"! own monitors .* run with --trust-list\n", quiet.stdout)
 
 
 @pytest.mark.parametrize("way", ["blanks", "cut=50", "escapes", "upper-names", "question-marks", "empty-ports"])
-def test_reading_learns_from_monitors_that_runs_created(way: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_reading_learns_from_monitors_that_runs_created(way: str, cli: CommandLine, sandbox: Sandbox) -> None:
     """In an account that has altered monitors only since yesterday, or after runs of an older version."""
     names = [unusual_name("0123456789ab"), unusual_name("ba9876543210").replace("and", "or")]
-    desk.run(desk.sheet("hosts.csv", [imap(name, port=2993) for name in names]))
+    cli.run(cli.write_csv("hosts.csv", [imap(name, port=2993) for name in names]))
     sandbox.set_faults(Faults(shows=(way,)))
-    ended = desk("doctor")
-    assert (ended.exit_code, ended.stderr) == (0, "")
+    result = cli("doctor")
+    assert (result.exit_code, result.stderr) == (0, "")
     (alteration,) = ALTERATIONS[way.partition("=")[0]]
-    assert alteration.about in _topics(ended)["alterations"]
-    assert alteration.about in desk("doctor", "--json").json["learned"][0]
+    assert alteration.about in _topics(result)["alterations"]
+    assert alteration.about in cli("doctor", "--json").json["learned"][0]
 
 
 # ── what later runs use of a trial ───────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("way", ["blanks", "escapes", "cut=60", "question-marks", "lower-names"])
-def test_a_later_run_recognises_a_monitor_of_another_folder(way: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_a_later_run_recognises_a_monitor_of_another_folder(way: str, cli: CommandLine, sandbox: Sandbox) -> None:
     """Without the trial, the monitor would only be a candidate for the row."""
     sandbox.set_faults(Faults(shows=(way,)))
-    sheet = desk.sheet("hosts.csv", [imap(unusual_name("0123456789ab"))])
-    assert desk("run", sheet, "--output", "elsewhere").exit_code == 0
-    assert desk(*TRY).exit_code == 0
-    ended, rows = desk.run(sheet)
-    assert (ended.exit_code, ended.stderr.count("WARNING")) == (0, 0)
+    sheet = cli.write_csv("hosts.csv", [imap(unusual_name("0123456789ab"))])
+    assert cli("run", sheet, "--output", "elsewhere").exit_code == 0
+    assert cli(*TRY).exit_code == 0
+    result, rows = cli.run(sheet)
+    assert (result.exit_code, result.stderr.count("WARNING")) == (0, 0)
     assert [(row["status"], row["error"]) for row in rows if row["status"]] == [("exists", "")]
     assert len(sandbox.monitors()) == 1
 
 
-def test_a_later_run_does_not_read_its_first_monitor_back(desk: Desk, sandbox: Sandbox) -> None:
-    assert desk(*TRY).exit_code == 0
+def test_a_later_run_does_not_read_its_first_monitor_back(cli: CommandLine, sandbox: Sandbox) -> None:
+    assert cli(*TRY).exit_code == 0
     before = len(sandbox.requests())
-    desk.run(desk.sheet("hosts.csv", [imap("a")]))
+    cli.run(cli.write_csv("hosts.csv", [imap("a")]))
     assert [entry.operation for entry in sandbox.requests()[before:]] == ["login", "list", "create"]
 
 
-def test_the_monitor_of_a_trial_belongs_to_no_run(desk: Desk, sandbox: Sandbox) -> None:
-    desk.run(desk.sheet("hosts.csv", [imap("a")]))
-    assert desk("doctor", "--try", "--yes").exit_code == 0, "the plan is that of the existing monitors"
-    with Store(desk.folder / "output") as store:
+def test_the_monitor_of_a_trial_belongs_to_no_run(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("hosts.csv", [imap("a")]))
+    assert cli("doctor", "--try", "--yes").exit_code == 0, "the plan is that of the existing monitors"
+    with Store(cli.folder / "output") as store:
         assert store.db.execute("SELECT count(*) FROM monitors").fetchone()[0] == 1
-    assert desk("undo", desk("runs", "--json").json[0]["run_id"], "--yes").exit_code == 0
+    assert cli("undo", cli("runs", "--json").json[0]["run_id"], "--yes").exit_code == 0
     assert sandbox.monitors() == []
 
 
@@ -286,130 +296,132 @@ def _creates(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.parametrize(("answer", "exit_code", "creates"), [("y\n", 0, 1), ("n\n", 0, 0), ("", 2, 0)])
-def test_a_trial_asks_first(answer: str, exit_code: int, creates: int, desk: Desk, sandbox: Sandbox) -> None:
-    desk.environment.setattr(sys, "stdin", io.StringIO(answer))
-    ended = desk("doctor", "--try", "--set", f"plan={PLAN}")
-    assert (ended.exit_code, _creates(sandbox)) == (exit_code, creates)
-    assert "Create, update and delete this monitor? [y/N]" in ended.stderr
-    assert re.search(r"name +bulkload doctor [0-9a-f]{12}  Aa", ended.stdout)
-    assert ("Nothing was created" in ended.stdout + ended.stderr) is not bool(creates)
+def test_a_trial_asks_first(answer: str, exit_code: int, creates: int, cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    result = cli("doctor", "--try", "--set", f"plan={PLAN}")
+    assert (result.exit_code, _creates(sandbox)) == (exit_code, creates)
+    assert "Create, update and delete this monitor? [y/N]" in result.stderr
+    assert re.search(r"name +bulkload doctor [0-9a-f]{12}  Aa", result.stdout)
+    assert ("Nothing was created" in result.stdout + result.stderr) is not bool(creates)
 
 
 @pytest.mark.parametrize("silent", ["--json", "--quiet"])
-def test_a_silent_trial_needs_the_option_yes(silent: str, desk: Desk, sandbox: Sandbox) -> None:
-    ended = desk("doctor", "--try", silent, "--set", f"plan={PLAN}")
-    assert (ended.exit_code, ended.stdout, sandbox.requests()) == (2, "", [])
-    assert "add --yes" in ended.stderr
-    assert desk(*TRY, silent).exit_code == 0
+def test_a_silent_trial_needs_the_option_yes(silent: str, cli: CommandLine, sandbox: Sandbox) -> None:
+    result = cli("doctor", "--try", silent, "--set", f"plan={PLAN}")
+    assert (result.exit_code, result.stdout, sandbox.requests()) == (2, "", [])
+    assert "add --yes" in result.stderr
+    assert cli(*TRY, silent).exit_code == 0
 
 
-def test_a_trial_needs_a_plan_code_and_accepts_no_other_field(desk: Desk, sandbox: Sandbox) -> None:
-    ended = desk("doctor", "--try", "--yes")
-    assert (ended.exit_code, _creates(sandbox)) == (2, 0)
-    assert "--set billing_plancode=" in ended.stderr
-    assert desk("doctor", "--set", "interval=5").exit_code == 2
+def test_a_trial_needs_a_plan_code_and_accepts_no_other_field(cli: CommandLine, sandbox: Sandbox) -> None:
+    result = cli("doctor", "--try", "--yes")
+    assert (result.exit_code, _creates(sandbox)) == (2, 0)
+    assert "--set billing_plancode=" in result.stderr
+    assert cli("doctor", "--set", "interval=5").exit_code == 2
 
 
-def test_doctor_stops_if_the_store_is_locked(desk: Desk, sandbox: Sandbox) -> None:
-    with Store(desk.folder / "output") as store:
+def test_doctor_stops_if_the_store_is_locked(cli: CommandLine, sandbox: Sandbox) -> None:
+    with Store(cli.folder / "output") as store:
         store.lock()
-        assert desk("doctor").exit_code == 5
-        assert desk(*TRY).exit_code == 5
+        assert cli("doctor").exit_code == 5
+        assert cli(*TRY).exit_code == 5
     assert sandbox.requests() == []
 
 
 # ── what a trial reports ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_trial_reports_how_its_monitor_is_displayed(desk: Desk, sandbox: Sandbox) -> None:
-    ended = desk(*TRY)
-    topics = _topics(ended)
+def test_a_trial_reports_how_its_monitor_is_displayed(cli: CommandLine, sandbox: Sandbox) -> None:
+    result = cli(*TRY)
+    topics = _topics(result)
     assert re.search(r"all 8 fields as sent; ipv4 \(not sent\): \"\" → recognised", topics["fields"])
     assert "in the list after 0.0 s; by GET after 0.0 s" in topics["displayed"]
     assert "--on-existing update works" in topics["update"]
     assert "nothing is left" in topics["delete"]
     assert [entry.operation for entry in sandbox.requests()].count("create") == 1
-    as_json = desk(*TRY, "--json")
+    as_json = cli(*TRY, "--json")
     assert as_json.json["tried"] is True
     assert USER["username"] not in as_json.stdout
 
 
-def test_after_a_rejected_name_a_plain_one_is_tried_once(desk: Desk, sandbox: Sandbox) -> None:
+def test_after_a_rejected_name_a_plain_one_is_tried_once(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="echo-refusal", at=(1,)),)))
-    ended = desk(*TRY)
-    assert (ended.exit_code, _creates(sandbox), sandbox.monitors()) == (0, 2, [])
-    assert "an unusual name is rejected: sandbox: The name bulkload doctor" in ended.stdout
+    result = cli(*TRY)
+    assert (result.exit_code, _creates(sandbox), sandbox.monitors()) == (0, 2, [])
+    assert "an unusual name is rejected: sandbox: The name bulkload doctor" in result.stdout
     sandbox.set_faults(Faults(rules=(Rule(fault="plan-full"),)))
-    ended = desk(*TRY)
-    assert ended.exit_code == 1
-    assert "! create" in ended.stdout
-    assert _trials(desk.folder / "output") == []
+    result = cli(*TRY)
+    assert result.exit_code == 1
+    assert "! create" in result.stdout
+    assert _trials(cli.folder / "output") == []
 
 
 @pytest.mark.parametrize("fault", ["throttle", "token-401"])
-def test_a_create_that_certainly_created_nothing_is_repeated(fault: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_a_create_that_certainly_created_nothing_is_repeated(fault: str, cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault=fault, at=(1,), on=("create",), seconds=0.1),)))
-    ended = desk(*TRY)
-    assert (ended.exit_code, _creates(sandbox), sandbox.monitors()) == (0, 2, [])
-    assert ("Retry-After: " in ended.stdout) is (fault == "throttle"), "headers of the trial are reported, too"
+    result = cli(*TRY)
+    assert (result.exit_code, _creates(sandbox), sandbox.monitors()) == (0, 2, [])
+    assert ("Retry-After: " in result.stdout) is (fault == "throttle"), "headers of the trial are reported, too"
 
 
-def test_the_delay_of_the_list_is_measured(desk: Desk, sandbox: Sandbox) -> None:
+def test_the_delay_of_the_list_is_measured(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(visible_after=0.4))
-    desk.environment.setenv("BULKLOAD_SETTLE_TIMEOUT", "5")
-    ended = desk(*TRY)
-    delay = re.search(r"displayed +in the list after ([0-9.]+) s", ended.stdout)
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "5")
+    result = cli(*TRY)
+    delay = re.search(r"displayed +in the list after ([0-9.]+) s", result.stdout)
     assert delay is not None
     assert 0.3 < float(delay[1]) < 3
-    assert (ended.exit_code, sandbox.monitors()) == (0, [])
+    assert (result.exit_code, sandbox.monitors()) == (0, [])
 
 
-def test_a_list_that_is_too_late_needs_attention(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_list_that_is_too_late_needs_attention(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(visible_after=60))
-    ended = desk(*TRY)
-    assert ended.exit_code == 1
-    assert re.search(r"^! displayed .*not in the list within 0 s", ended.stdout, re.MULTILINE)
-    assert (sandbox.monitors(), _trials(desk.folder / "output")) == ([], [])
+    result = cli(*TRY)
+    assert result.exit_code == 1
+    assert re.search(r"^! displayed .*not in the list within 0 s", result.stdout, re.MULTILINE)
+    assert (sandbox.monitors(), _trials(cli.folder / "output")) == ([], [])
 
 
-def test_a_monitor_that_get_does_not_find_stays_recorded(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_monitor_that_get_does_not_find_stays_recorded(cli: CommandLine, sandbox: Sandbox) -> None:
     """It is deleted only after it was read, and is not forgotten."""
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "60")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "60")
     sandbox.set_faults(Faults(visible_after=60, hide_single=True))
-    ended = desk(*TRY)
-    assert (ended.exit_code, len(sandbox.monitors())) == (1, 1)
-    assert "GET does not find it" in ended.stdout
-    assert "the next doctor tries again" in ended.stdout
+    result = cli(*TRY)
+    assert (result.exit_code, len(sandbox.monitors())) == (1, 1)
+    assert "GET does not find it" in result.stdout
+    assert "the next doctor tries again" in result.stdout
     sandbox.set_faults(Faults(visible_after=60))
-    assert (desk("doctor").exit_code, sandbox.monitors()) == (0, [])
+    assert (cli("doctor").exit_code, sandbox.monitors()) == (0, [])
 
 
-def test_a_role_that_may_not_create_needs_attention(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_role_that_may_not_create_needs_attention(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("create",)),)))
-    ended = desk(*TRY)
-    assert ended.exit_code == 1
-    assert re.search(r"^! create .* needs the role", ended.stdout, re.MULTILINE)
+    result = cli(*TRY)
+    assert result.exit_code == 1
+    assert re.search(r"^! create .* needs the role", result.stdout, re.MULTILINE)
 
 
-def test_a_monitor_that_cannot_be_deleted_needs_attention_and_is_deleted_later(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_monitor_that_cannot_be_deleted_needs_attention_and_is_deleted_later(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("patch", "delete")),)))
-    ended = desk(*TRY)
-    assert ended.exit_code == 1
-    assert re.search(r"^! update .*PATCH is refused", ended.stdout, re.MULTILINE)
-    assert re.search(r"^! delete .*the API refuses to delete it", ended.stdout, re.MULTILINE)
-    assert desk("doctor").exit_code == 1
+    result = cli(*TRY)
+    assert result.exit_code == 1
+    assert re.search(r"^! update .*PATCH is refused", result.stdout, re.MULTILINE)
+    assert re.search(r"^! delete .*the API refuses to delete it", result.stdout, re.MULTILINE)
+    assert cli("doctor").exit_code == 1
     sandbox.set_faults(Faults())
-    ended = desk("doctor")
-    assert (ended.exit_code, sandbox.monitors()) == (0, [])
-    assert "it was deleted" in _topics(ended)["leftovers"]
-    assert "leftovers" not in _topics(desk("doctor"))
+    result = cli("doctor")
+    assert (result.exit_code, sandbox.monitors()) == (0, [])
+    assert "it was deleted" in _topics(result)["leftovers"]
+    assert "leftovers" not in _topics(cli("doctor"))
 
 
-def test_all_monitors_of_a_repeated_create_are_deleted(desk: Desk, sandbox: Sandbox) -> None:
+def test_all_monitors_of_a_repeated_create_are_deleted(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="create-twice"),)))
-    ended = desk(*TRY)
-    assert (ended.exit_code, sandbox.monitors()) == (1, [])
-    assert "one request created several monitors" in ended.stdout
+    result = cli(*TRY)
+    assert (result.exit_code, sandbox.monitors()) == (1, [])
+    assert "one request created several monitors" in result.stdout
 
 
 # ── no monitor is left ────────────────────────────────────────────────────────────────────────────────────
@@ -417,44 +429,46 @@ def test_all_monitors_of_a_repeated_create_are_deleted(desk: Desk, sandbox: Sand
 
 @pytest.mark.parametrize("fault", ["drop-after", "error-after", "no-id", "page-after", "garbled", "reset-after"])
 @pytest.mark.parametrize("way", ["", "upper-names+upper-hosts", "cut=20+escapes", "no-names", "no-hosts"])
-def test_a_create_whose_response_is_lost_is_found(fault: str, way: str, desk: Desk, sandbox: Sandbox) -> None:
+def test_a_create_whose_response_is_lost_is_found(fault: str, way: str, cli: CommandLine, sandbox: Sandbox) -> None:
     shows = tuple(filter(None, way.split("+")))
     sandbox.set_faults(Faults(rules=(Rule(fault=fault, on=("create",)),), shows=shows))
-    ended = desk(*TRY)
-    assert (ended.exit_code, sandbox.monitors()) == (0, [])
-    assert "the response was lost" in ended.stdout
+    result = cli(*TRY)
+    assert (result.exit_code, sandbox.monitors()) == (0, [])
+    assert "the response was lost" in result.stdout
 
 
-def test_a_create_whose_response_is_lost_and_that_is_listed_late_is_found_later(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_create_whose_response_is_lost_and_that_is_listed_late_is_found_later(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="error-after", on=("create",)),), visible_after=2))
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "30")
-    ended = desk(*TRY)
-    assert (ended.exit_code, len(sandbox.monitors())) == (1, 1)
-    assert "the next doctor deletes it" in ended.stdout
-    again = desk("doctor", "--quiet")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "30")
+    result = cli(*TRY)
+    assert (result.exit_code, len(sandbox.monitors())) == (1, 1)
+    assert "the next doctor deletes it" in result.stdout
+    again = cli("doctor", "--quiet")
     assert (again.exit_code, again.stdout.startswith("! leftovers"), "may still appear" in again.stdout) == (
         1,
         True,
         True,
     )
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "0")  # so the monitor counts as never created
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "0")  # so the monitor counts as never created
     sandbox.set_faults(Faults())
-    by_hand(sandbox, "DELETE", sandbox.monitors()[0])
-    assert desk("doctor").exit_code == 0
-    assert _trials(desk.folder / "output") == []
+    api_request(sandbox, "DELETE", sandbox.monitors()[0])
+    assert cli("doctor").exit_code == 0
+    assert _trials(cli.folder / "output") == []
 
 
-def test_only_a_monitor_with_the_token_is_deleted(desk: Desk, sandbox: Sandbox) -> None:
+def test_only_a_monitor_with_the_token_is_deleted(cli: CommandLine, sandbox: Sandbox) -> None:
     """An ID that a response gave wrongly, or that was reassigned, belongs to another monitor."""
-    desk.run(desk.sheet("hosts.csv", [imap("a")]))
+    cli.run(cli.write_csv("hosts.csv", [imap("a")]))
     (monitor,) = sandbox.monitors()
-    with Store(desk.folder / "output") as store:
+    with Store(cli.folder / "output") as store:
         trials = TrialMonitors(store, 1)
         trials.record("0123456789ab")
         trials.record_id("0123456789ab", str(monitor["id"]))
-    ended = desk("doctor")
-    assert ended.exit_code == 1
-    assert "does not contain the trial's token" in ended.stdout
+    result = cli("doctor")
+    assert result.exit_code == 1
+    assert "does not contain the trial's token" in result.stdout
     assert len(sandbox.monitors()) == 1
 
 
@@ -474,18 +488,18 @@ def test_a_token_is_recognised_however_it_is_displayed(fields: dict[str, object]
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     times = {"BULKLOAD_SETTLE_GRACE": "0.2", "BULKLOAD_SETTLE_AFTER": "1", "BULKLOAD_SETTLE_TIMEOUT": "1"}
-    with place(tmp_path, {**times, "BULKLOAD_REQUEST_TIMEOUT": "100"}) as prepared:
-        yield prepared
+    with open_workspace(tmp_path, {**times, "BULKLOAD_REQUEST_TIMEOUT": "100"}) as opened_workspace:
+        yield opened_workspace
 
 
-def _stalled(where: Place, operation: str, fault: str, number: int = 1) -> Any:
+def _stalled(workspace: Workspace, operation: str, fault: str, number: int = 1) -> Any:
     """Start a trial, and wait until a request hangs."""
     rule = Rule(fault=fault, on=(operation,), at=(number,))  # type: ignore[arg-type]
-    where.sandbox.set_faults(Faults(rules=(rule,)))
-    process = where.start(*TRY)
-    assert process.until(lambda: any(entry["fault"] == fault for entry in where.seen))
+    workspace.sandbox.set_faults(Faults(rules=(rule,)))
+    process = workspace.start(*TRY)
+    assert process.wait_until(lambda: any(entry["fault"] == fault for entry in workspace.requests))
     return process
 
 
@@ -503,89 +517,93 @@ POINTS = [
 @pytest.mark.parametrize("next_call", [("doctor",), TRY], ids=["doctor", "try"])
 @pytest.mark.parametrize(("operation", "fault", "number"), POINTS)
 def test_the_monitor_of_a_killed_trial_is_deleted_by_the_next_call(
-    operation: str, fault: str, number: int, next_call: tuple[str, ...], where: Place
+    operation: str, fault: str, number: int, next_call: tuple[str, ...], workspace: Workspace
 ) -> None:
-    process = _stalled(where, operation, fault, number)
-    left = len(where.sandbox.monitors())
-    process.signal(signal.SIGKILL)
-    assert process.end().killed
-    where.sandbox.set_faults(Faults())
-    ended = where.run(*next_call)
-    assert where.sandbox.monitors() == []
-    assert "leftovers" in ended.stdout
+    process = _stalled(workspace, operation, fault, number)
+    left = len(workspace.sandbox.monitors())
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().was_killed
+    workspace.sandbox.set_faults(Faults())
+    result = workspace.run(*next_call)
+    assert workspace.sandbox.monitors() == []
+    assert "leftovers" in result.stdout
     if left:
-        assert (ended.exit_code, "it was deleted" in ended.stdout) == (0, True)
+        assert (result.exit_code, "it was deleted" in result.stdout) == (0, True)
     elif operation == "create":  # it cannot be known yet
-        assert (ended.exit_code, "may still appear" in ended.stdout) == (1, True)
-        assert where.run("doctor", BULKLOAD_SETTLE_AFTER="0").exit_code == 0
+        assert (result.exit_code, "may still appear" in result.stdout) == (1, True)
+        assert workspace.run("doctor", BULKLOAD_SETTLE_AFTER="0").exit_code == 0
     else:
-        assert (ended.exit_code, "left no monitor" in ended.stdout) == (0, True)
-    assert _trials(where.folder / "output") == []
+        assert (result.exit_code, "left no monitor" in result.stdout) == (0, True)
+    assert _trials(workspace.folder / "output") == []
 
 
-def test_a_trial_that_is_killed_before_any_statement_of_the_store_leaves_no_monitor(where: Place) -> None:
+def test_a_trial_that_is_killed_before_any_statement_of_the_store_leaves_no_monitor(workspace: Workspace) -> None:
     """From the record of its create on."""
     for _ in range(2):  # in the second, the tables exist, as in all later ones
-        where.run(*TRY, entered=Fuse(at=0, trace=where.folder / "trace"))
-    steps = (where.folder / "trace").read_text("utf-8").splitlines()
+        workspace.run(*TRY, on_start=CrashPoint(step=0, trace=workspace.folder / "trace"))
+    steps = (workspace.folder / "trace").read_text("utf-8").splitlines()
     first = next(number for number, step in enumerate(steps, 1) if "INTO trials" in step)
     left = 0
     for number in range(first - 1, len(steps) + 1):
-        ended = where.run(*TRY, entered=Fuse(at=number))
-        assert ended.killed, (number, ended)
-        left += len(where.sandbox.monitors())
-        again = where.run("doctor", BULKLOAD_SETTLE_AFTER="0")
-        assert (again.exit_code, where.sandbox.monitors(), _trials(where.folder / "output")) == (0, [], []), again
+        result = workspace.run(*TRY, on_start=CrashPoint(step=number))
+        assert result.was_killed, (number, result)
+        left += len(workspace.sandbox.monitors())
+        again = workspace.run("doctor", BULKLOAD_SETTLE_AFTER="0")
+        assert (again.exit_code, workspace.sandbox.monitors(), _trials(workspace.folder / "output")) == (0, [], []), (
+            again
+        )
     assert left > 3
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(("operation", "at"), [("get", 1), ("list", 2), ("patch", 1)])
 def test_a_trial_that_is_interrupted_deletes_its_monitor_first(
-    operation: str, at: int, number: int, code: int, where: Place
+    operation: str, at: int, number: int, code: int, workspace: Workspace
 ) -> None:
-    process = _stalled(where, operation, "stall-after", at)
-    process.signal(number)
-    ended = process.end()
-    assert (ended.exit_code, where.sandbox.monitors()) == (code, [])
-    assert "the trial was stopped, and its monitor was deleted" in ended.stdout
-    assert _trials(where.folder / "output") == []
+    process = _stalled(workspace, operation, "stall-after", at)
+    process.send_signal(number)
+    result = process.wait()
+    assert (result.exit_code, workspace.sandbox.monitors()) == (code, [])
+    assert "the trial was stopped, and its monitor was deleted" in result.stdout
+    assert _trials(workspace.folder / "output") == []
 
 
-def test_a_second_signal_ends_a_trial_at_once_and_the_next_call_deletes_its_monitor(where: Place) -> None:
-    process = _stalled(where, "create", "stall-after")
-    process.signal(signal.SIGINT)
-    process.until(lambda: not process.alive, 0.3)
-    assert process.alive, "the request may still get a response"
-    process.signal(signal.SIGINT)
-    ended = process.end()
-    assert ended.exit_code == 130
-    assert "the next doctor deletes it" in ended.stdout
-    assert len(where.sandbox.monitors()) == 1
-    where.sandbox.set_faults(Faults())
-    assert where.run("doctor").exit_code == 0
-    assert where.sandbox.monitors() == []
+def test_a_second_signal_ends_a_trial_at_once_and_the_next_call_deletes_its_monitor(workspace: Workspace) -> None:
+    process = _stalled(workspace, "create", "stall-after")
+    process.send_signal(signal.SIGINT)
+    process.wait_until(lambda: not process.is_alive, 0.3)
+    assert process.is_alive, "the request may still get a response"
+    process.send_signal(signal.SIGINT)
+    result = process.wait()
+    assert result.exit_code == 130
+    assert "the next doctor deletes it" in result.stdout
+    assert len(workspace.sandbox.monitors()) == 1
+    workspace.sandbox.set_faults(Faults())
+    assert workspace.run("doctor").exit_code == 0
+    assert workspace.sandbox.monitors() == []
 
 
-def test_a_run_ignores_the_monitor_of_a_killed_trial(where: Place) -> None:
-    process = _stalled(where, "patch", "stall-after")
-    process.signal(signal.SIGKILL)
-    assert process.end().killed
-    where.sandbox.set_faults(Faults())
+def test_a_run_ignores_the_monitor_of_a_killed_trial(workspace: Workspace) -> None:
+    process = _stalled(workspace, "patch", "stall-after")
+    process.send_signal(signal.SIGKILL)
+    assert process.wait().was_killed
+    workspace.sandbox.set_faults(Faults())
     rows = f"type,name,hostname,billing_plancode\nimap,a,mx1.example.com,{PLAN}\n"
-    (where.folder / "hosts.csv").write_text(rows)
-    assert where.run("run", "hosts.csv").exit_code == 0
-    assert len(where.sandbox.monitors()) == 2
-    assert where.run("doctor").exit_code == 0
-    assert [monitor["name"] for monitor in where.sandbox.monitors()] == ["a"]
+    (workspace.folder / "hosts.csv").write_text(rows)
+    assert workspace.run("run", "hosts.csv").exit_code == 0
+    assert len(workspace.sandbox.monitors()) == 2
+    assert workspace.run("doctor").exit_code == 0
+    assert [monitor["name"] for monitor in workspace.sandbox.monitors()] == ["a"]
 
 
-def test_a_trial_that_loses_its_login_leaves_a_record(where: Place) -> None:
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="login-refused", at=(3,)), Rule(fault="token-401", on=("get",)))))
-    ended = where.run(*TRY)
-    assert ended.exit_code == 3
-    assert "the next doctor deletes it" in ended.stdout
-    assert json.loads(where.run("doctor", "--json").stdout)["exit_code"] == 3
-    where.sandbox.set_faults(Faults())
-    assert where.run("doctor").exit_code == 0
-    assert where.sandbox.monitors() == []
+def test_a_trial_that_loses_its_login_leaves_a_record(workspace: Workspace) -> None:
+    workspace.sandbox.set_faults(
+        Faults(rules=(Rule(fault="login-refused", at=(3,)), Rule(fault="token-401", on=("get",))))
+    )
+    result = workspace.run(*TRY)
+    assert result.exit_code == 3
+    assert "the next doctor deletes it" in result.stdout
+    assert json.loads(workspace.run("doctor", "--json").stdout)["exit_code"] == 3
+    workspace.sandbox.set_faults(Faults())
+    assert workspace.run("doctor").exit_code == 0
+    assert workspace.sandbox.monitors() == []

@@ -18,7 +18,16 @@ from bulkload.operations.export import write_export
 from bulkload.readers.opening import open_source
 from bulkload.sandbox import SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
-from tests.support.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
+from tests.support.command_line import (
+    PLAN,
+    ApiRequest,
+    CommandLine,
+    FakeResponse,
+    api_request,
+    fake_api,
+    imap,
+    list_response,
+)
 
 SUFFIXES = (".xlsx", ".csv")
 
@@ -38,10 +47,10 @@ ROWS: list[dict[str, object]] = [
 ]
 
 
-def fill(desk: Desk, sandbox: Sandbox) -> list[dict[str, Any]]:
-    desk.log_in_at(sandbox.base_url)
-    ended, _ = desk.run(desk.sheet("fill.csv", ROWS), "--output", "elsewhere", "--concurrency", "1")
-    assert ended.exit_code == 0, ended
+def fill(cli: CommandLine, sandbox: Sandbox) -> list[dict[str, Any]]:
+    cli.use_account(sandbox.base_url)
+    result, _ = cli.run(cli.write_csv("fill.csv", ROWS), "--output", "elsewhere", "--concurrency", "1")
+    assert result.exit_code == 0, result
     return list(sandbox.monitors())
 
 
@@ -67,17 +76,17 @@ def edit(path: Path, row: int, column: str, text: str) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("output", ["output", "elsewhere"])
-def test_every_row_of_an_export_exists(desk: Desk, suffix: str, output: str) -> None:
+def test_every_row_of_an_export_exists(cli: CommandLine, suffix: str, output: str) -> None:
     """Without a difference, and even if the folder's store does not know the monitors."""
     with running() as sandbox:
-        before = fill(desk, sandbox)
-        exported = desk("export", f"e{suffix}", "--json")
+        before = fill(cli, sandbox)
+        exported = cli("export", f"e{suffix}", "--json")
         assert (exported.exit_code, exported.json["monitors"], exported.json["notes"]) == (0, len(ROWS), [])
         for how in ("skip", "update"):
-            ended, results = desk.run(desk.folder / f"e{suffix}", "--on-existing", how, "--output", output)
-            assert ended.exit_code == 0
-            assert [(row["status"], row["error"]) for row in results] == [("exists", "")] * len(ROWS)
-            assert [row["monitor_id"] for row in results] == [str(monitor["id"]) for monitor in before]
+            result, rows = cli.run(cli.folder / f"e{suffix}", "--on-existing", how, "--output", output)
+            assert result.exit_code == 0
+            assert [(row["status"], row["error"]) for row in rows] == [("exists", "")] * len(ROWS)
+            assert [row["monitor_id"] for row in rows] == [str(monitor["id"]) for monitor in before]
         assert list(sandbox.monitors()) == before
         assert sandbox.counts().get("patch", 0) == 0
 
@@ -96,61 +105,61 @@ def test_every_row_of_an_export_exists(desk: Desk, suffix: str, output: str) -> 
     ],
 )
 def test_an_edited_cell_updates_only_that_field(
-    desk: Desk, suffix: str, row: int, column: str, text: str, change: dict[str, object]
+    cli: CommandLine, suffix: str, row: int, column: str, text: str, change: dict[str, object]
 ) -> None:
     with running() as sandbox:
-        before = fill(desk, sandbox)
-        desk("export", f"e{suffix}")
-        edit(desk.folder / f"e{suffix}", row, column, text)
-        ended, results = desk.run(desk.folder / f"e{suffix}", "--on-existing", "update")
-        assert ended.exit_code == 0
+        before = fill(cli, sandbox)
+        cli("export", f"e{suffix}")
+        edit(cli.folder / f"e{suffix}", row, column, text)
+        result, rows = cli.run(cli.folder / f"e{suffix}", "--on-existing", "update")
+        assert result.exit_code == 0
         before[row - 2] |= change
         assert list(sandbox.monitors()) == before
         assert sandbox.counts().get("patch", 0) == bool(change)
-        assert [result["status"] for result in results].count("updated") == bool(change)
+        assert [fields["status"] for fields in rows].count("updated") == bool(change)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_export_creates_a_copy_in_another_account(desk: Desk, suffix: str) -> None:
+def test_an_export_creates_a_copy_in_another_account(cli: CommandLine, suffix: str) -> None:
     with running() as sandbox, running(SandboxOptions(user="copy@example.com", first_id=900_001)) as other:
-        before = fill(desk, sandbox)
-        desk("export", f"e{suffix}")
-        desk.log_in_at(other.base_url, "copy@example.com")
-        ended, results = desk.run(desk.folder / f"e{suffix}")
-        assert (ended.exit_code, {row["status"] for row in results}) == (0, {"created"})
+        before = fill(cli, sandbox)
+        cli("export", f"e{suffix}")
+        cli.use_account(other.base_url, "copy@example.com")
+        result, rows = cli.run(cli.folder / f"e{suffix}")
+        assert (result.exit_code, {row["status"] for row in rows}) == (0, {"created"})
 
         def by_name(monitors: list[dict[str, Any]]) -> list[dict[str, Any]]:
             return sorted(({**monitor, "id": 0} for monitor in monitors), key=lambda monitor: str(monitor["name"]))
 
         assert by_name(list(other.monitors())) == by_name(before)
-        again, results = desk.run(desk.folder / f"e{suffix}")
-        assert (again.exit_code, {row["status"] for row in results}) == (0, {"exists"})
+        again, rows = cli.run(cli.folder / f"e{suffix}")
+        assert (again.exit_code, {row["status"] for row in rows}) == (0, {"exists"})
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_identical_monitors_are_distinguished_by_their_ids(desk: Desk, suffix: str) -> None:
+def test_identical_monitors_are_distinguished_by_their_ids(cli: CommandLine, suffix: str) -> None:
     """In the same account, each row has its own monitor; in another one, the repeated rows are duplicates."""
     monitors = [{**imap("same"), "type": "email-imap", "id": n, "interval": 15} for n in (5, 6, 7)]
-    with scripted(lambda asked: listed(*monitors)) as server:
-        desk.log_in_at(server.base_url)
-        desk("export", f"e{suffix}")
-        ended, results = desk.run(desk.folder / f"e{suffix}")
-        assert (ended.exit_code, [row["status"] for row in results]) == (0, ["exists"] * 3)
-        assert [row["monitor_id"] for row in results] == ["5", "6", "7"]
-        edit(desk.folder / f"e{suffix}", 3, "interval", "60")
-        ended, results = desk.run(desk.folder / f"e{suffix}", "--on-existing", "update")
-        assert [row["status"] for row in results] == ["exists", "updated", "exists"]
-        assert [(request.path, request.body) for request in server.asked if request.method == "PATCH"] == [
+    with fake_api(lambda request: list_response(*monitors)) as server:
+        cli.use_account(server.base_url)
+        cli("export", f"e{suffix}")
+        result, rows = cli.run(cli.folder / f"e{suffix}")
+        assert (result.exit_code, [row["status"] for row in rows]) == (0, ["exists"] * 3)
+        assert [row["monitor_id"] for row in rows] == ["5", "6", "7"]
+        edit(cli.folder / f"e{suffix}", 3, "interval", "60")
+        result, rows = cli.run(cli.folder / f"e{suffix}", "--on-existing", "update")
+        assert [row["status"] for row in rows] == ["exists", "updated", "exists"]
+        assert [(request.path, request.body) for request in server.requests if request.method == "PATCH"] == [
             ("/monitors/email-imap/6", {"interval": 60})
         ]
     with running() as other:
-        desk.log_in_at(other.base_url)
-        ended, results = desk.run(desk.folder / f"e{suffix}")
-        assert (ended.exit_code, [row["status"] for row in results]) == (1, ["created", "duplicate", "duplicate"])
-        assert (results[1]["error"], len(other.monitors())) == ("Repeats row 2.", 1)
+        cli.use_account(other.base_url)
+        result, rows = cli.run(cli.folder / f"e{suffix}")
+        assert (result.exit_code, [row["status"] for row in rows]) == (1, ["created", "duplicate", "duplicate"])
+        assert (rows[1]["error"], len(other.monitors())) == ("Repeats row 2.", 1)
 
 
-def test_unknown_fields_are_exported_and_read_only_fields_are_not(desk: Desk) -> None:
+def test_unknown_fields_are_exported_and_read_only_fields_are_not(cli: CommandLine) -> None:
     stored = {
         **{"type": "email-imap", "id": 5, **imap("a"), "access_type": "Edit", "has_sla": True, "sla_id": 4},
         **{"tls": True, "greeting": "* OK", "number_like": "7", "deep": {"a": [1, None]}, "nothing": None, "no": ""},
@@ -159,13 +168,13 @@ def test_unknown_fields_are_exported_and_read_only_fields_are_not(desk: Desk) ->
     }
     stored["type"] = "email-imap"
 
-    def answer(asked: Asked) -> Said:
-        return listed(stored) if asked.method == "GET" else Said(content={"id": "9"})
+    def answer(request: ApiRequest) -> FakeResponse:
+        return list_response(stored) if request.method == "GET" else FakeResponse(content={"id": "9"})
 
-    with scripted(answer) as server:
-        desk.log_in_at(server.base_url)
-        ended = desk("export", "e.csv")
-        (row,) = desk.results("e.csv")
+    with fake_api(answer) as server:
+        cli.use_account(server.base_url)
+        result = cli("export", "e.csv")
+        (row,) = cli.read_results("e.csv")
         api_cells = {column: cell for column, cell in row.items() if column.startswith("api:")}
         assert api_cells == {
             **{"api:tls": "true", "api:greeting": "* OK", "api:number_like": '"7"', "api:deep": '{"a":[1,null]}'},
@@ -173,88 +182,90 @@ def test_unknown_fields_are_exported_and_read_only_fields_are_not(desk: Desk) ->
         }
         assert "s3cret" not in str(row)
         assert "t0ken" not in str(row)
-        assert "pop3_password is omitted" in ended.stderr
-        assert desk.run(desk.folder / "e.csv", "--on-existing", "update")[1][0]["status"] == "exists"
+        assert "pop3_password is omitted" in result.stderr
+        assert cli.run(cli.folder / "e.csv", "--on-existing", "update")[1][0]["status"] == "exists"
         assert server.count("PATCH") == 0
     with running() as other:
-        desk.log_in_at(other.base_url)
-        assert desk.run(desk.folder / "e.csv")[0].exit_code == 0
+        cli.use_account(other.base_url)
+        assert cli.run(cli.folder / "e.csv")[0].exit_code == 0
 
 
-def test_values_that_run_would_reject_are_exported_and_reported(desk: Desk) -> None:
+def test_values_that_run_would_reject_are_exported_and_reported(cli: CommandLine) -> None:
     """The row is not omitted, and other rows are not affected."""
     bad = {**imap("b"), "type": "email-imap", "id": 6, "mode": "Q", "interval": 0}
     good = {**imap("a"), "type": "email-imap", "id": 5}
-    with scripted(lambda asked: listed(bad, good)) as server:
-        desk.log_in_at(server.base_url)
-        ended = desk("export", "e.xlsx")
-        assert ended.exit_code == 0
-        assert "Row 2, monitor 6 b: mode is Q; a mode is Primary" in ended.stderr
-        assert "Row 2, monitor 6 b: interval is 0;" in ended.stderr
-        ended, results = desk.run(desk.folder / "e.xlsx")
-        assert (ended.exit_code, [row["status"] for row in results]) == (1, ["invalid", "exists"])
+    with fake_api(lambda request: list_response(bad, good)) as server:
+        cli.use_account(server.base_url)
+        result = cli("export", "e.xlsx")
+        assert result.exit_code == 0
+        assert "Row 2, monitor 6 b: mode is Q; a mode is Primary" in result.stderr
+        assert "Row 2, monitor 6 b: interval is 0;" in result.stderr
+        result, rows = cli.run(cli.folder / "e.xlsx")
+        assert (result.exit_code, [row["status"] for row in rows]) == (1, ["invalid", "exists"])
 
 
-def test_no_cell_is_a_formula(desk: Desk) -> None:
+def test_no_cell_is_a_formula(cli: CommandLine) -> None:
     with running() as sandbox:
-        fill(desk, sandbox)
-        desk("export", "e.xlsx")
-        desk("export", "e.csv")
-    sheet = openpyxl.load_workbook(desk.folder / "e.xlsx").active
+        fill(cli, sandbox)
+        cli("export", "e.xlsx")
+        cli("export", "e.csv")
+    sheet = openpyxl.load_workbook(cli.folder / "e.xlsx").active
     assert sheet is not None
     assert {cell.data_type for row in sheet.iter_rows() for cell in row} <= {"s", "n", "inlineStr"}
     assert not any(isinstance(cell.value, int | float) for row in sheet.iter_rows() for cell in row)
-    cells = [cell for row in desk.results("e.csv") for cell in row.values()]
+    cells = [cell for row in cli.read_results("e.csv") for cell in row.values()]
     assert "'=1+1" in cells
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
-def test_an_existing_file_is_replaced_only_with_overwrite(desk: Desk) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(cli: CommandLine) -> None:
     with running() as sandbox:
-        fill(desk, sandbox)
-        (desk.folder / "e.csv").write_text("mine")
+        fill(cli, sandbox)
+        (cli.folder / "e.csv").write_text("mine")
         sandbox.forget_requests()
-        ended = desk("export", "e.csv")
-        assert (ended.exit_code, (desk.folder / "e.csv").read_text(), sandbox.counts()) == (2, "mine", {})
-        assert desk("export", "e.csv", "--overwrite").exit_code == 0
-        assert len(desk.results("e.csv")) == len(ROWS)
-        assert desk("export", "e.pdf").exit_code == 2
-        assert desk("export", "no/such/folder/e.csv").exit_code == 0
+        result = cli("export", "e.csv")
+        assert (result.exit_code, (cli.folder / "e.csv").read_text(), sandbox.counts()) == (2, "mine", {})
+        assert cli("export", "e.csv", "--overwrite").exit_code == 0
+        assert len(cli.read_results("e.csv")) == len(ROWS)
+        assert cli("export", "e.pdf").exit_code == 2
+        assert cli("export", "no/such/folder/e.csv").exit_code == 0
 
 
 @pytest.mark.parametrize(
     ("answer", "exit_code"),
     [
-        (Said(content="<html>log in</html>", kind="text/html"), 3),
-        (Said(content={"monitors": []}), 3),
-        (Said(status=302, headers={"Location": "/login"}), 3),
-        (Said(status=403, content={"errors": []}), 3),
+        (FakeResponse(content="<html>log in</html>", content_type="text/html"), 3),
+        (FakeResponse(content={"monitors": []}), 3),
+        (FakeResponse(status=302, headers={"Location": "/login"}), 3),
+        (FakeResponse(status=403, content={"errors": []}), 3),
     ],
 )
-def test_no_file_is_written_if_the_account_cannot_be_listed(desk: Desk, answer: Said, exit_code: int) -> None:
-    with scripted(lambda asked: answer) as server:
-        desk.log_in_at(server.base_url)
-        assert desk("export", "e.csv").exit_code == exit_code
-    assert not (desk.folder / "e.csv").exists()
+def test_no_file_is_written_if_the_account_cannot_be_listed(
+    cli: CommandLine, answer: FakeResponse, exit_code: int
+) -> None:
+    with fake_api(lambda request: answer) as server:
+        cli.use_account(server.base_url)
+        assert cli("export", "e.csv").exit_code == exit_code
+    assert not (cli.folder / "e.csv").exists()
 
 
-def test_the_export_of_an_empty_account_has_only_a_header(desk: Desk) -> None:
+def test_the_export_of_an_empty_account_has_only_a_header(cli: CommandLine) -> None:
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
+        cli.use_account(sandbox.base_url)
         for suffix in SUFFIXES:
-            assert desk("export", f"e{suffix}").stdout == f"Wrote e{suffix}: 0 monitors.\n"
-            ended = desk("run", f"e{suffix}", "--json")
-            assert (ended.exit_code, ended.json["rows"]) == (0, 0)
+            assert cli("export", f"e{suffix}").stdout == f"Wrote e{suffix}: 0 monitors.\n"
+            result = cli("run", f"e{suffix}", "--json")
+            assert (result.exit_code, result.json["rows"]) == (0, 0)
 
 
-def test_a_monitor_that_was_edited_after_the_export_is_changed_back(desk: Desk) -> None:
+def test_a_monitor_that_was_edited_after_the_export_is_changed_back(cli: CommandLine) -> None:
     """The other monitors are not updated."""
     with running() as sandbox:
-        before = fill(desk, sandbox)
-        desk("export", "e.csv")
-        by_hand(sandbox, "PATCH", before[0], interval=99)
-        _, results = desk.run(desk.folder / "e.csv", "--on-existing", "update")
-        assert [row["status"] for row in results] == ["updated"] + ["exists"] * (len(ROWS) - 1)
+        before = fill(cli, sandbox)
+        cli("export", "e.csv")
+        api_request(sandbox, "PATCH", before[0], interval=99)
+        _, rows = cli.run(cli.folder / "e.csv", "--on-existing", "update")
+        assert [row["status"] for row in rows] == ["updated"] + ["exists"] * (len(ROWS) - 1)
         assert list(sandbox.monitors()) == before
 
 

@@ -22,7 +22,7 @@ from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports import formats as report
 from bulkload.reports.json_lines import unique_names
 from bulkload.reports.result_cells import result_header
-from tests.support.report_samples import FORMULAS, HEADER, TEXT, TRICKY, one_of_each, row, run_of
+from tests.support.report_samples import FORMULAS, HEADER, TEXT, TRICKY_TEXTS, one_row_per_status, row, run_info
 
 TABLES = st.integers(1, 5).flatmap(
     lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width).map(tuple), min_size=1, max_size=6)
@@ -46,32 +46,32 @@ class TestEveryFormat:
         path.write_bytes(b"the old file")
 
         def rows() -> Iterator[ReportRow]:
-            yield from one_of_each() * 20
+            yield from one_row_per_status() * 20
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            report.write(path, run_of(one_of_each()), rows())
+            report.write(path, run_info(one_row_per_status()), rows())
         assert path.read_bytes() == b"the old file"
         assert list(tmp_path.iterdir()) == [path]
 
     def test_complete_results_replace_the_old_file_and_leave_no_other(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / "new folder" / f"out{suffix}"
-        report.write(path, run_of([]), [])
+        report.write(path, run_info([]), [])
         empty = path.read_bytes()
-        report.write(path, run_of(one_of_each()), iter(one_of_each()))
+        report.write(path, run_info(one_row_per_status()), iter(one_row_per_status()))
         assert path.read_bytes() != empty
         assert list(path.parent.iterdir()) == [path]
 
     def test_the_file_has_the_permissions_of_a_new_file(self, tmp_path: Path, suffix: str) -> None:
         plain, path = tmp_path / "plain", tmp_path / f"out{suffix}"
         plain.touch()
-        report.write(path, run_of([]), [])
+        report.write(path, run_info([]), [])
         assert path.stat().st_mode == plain.stat().st_mode
 
     def test_a_symbolic_link_is_kept(self, tmp_path: Path, suffix: str) -> None:
         target, link = tmp_path / f"target{suffix}", tmp_path / f"link{suffix}"
         link.symlink_to(target)
-        report.write(link, run_of([]), [])
+        report.write(link, run_info([]), [])
         assert link.is_symlink()
         assert target.is_file()
 
@@ -80,7 +80,7 @@ class TestEveryFormat:
         (tmp_path / f"folder{suffix}").mkdir()
         for path in (tmp_path / "file" / f"out{suffix}", tmp_path / f"folder{suffix}", Path(f"/proc/out{suffix}")):
             with pytest.raises(StoreError) as refusal:
-                report.write(path, run_of([]), [])
+                report.write(path, run_info([]), [])
             message = str(refusal.value)
             assert message.startswith(f"{path} cannot be written: ")
             assert message.endswith("; to write it again, run: bulkload report r1.")
@@ -92,11 +92,11 @@ class TestEveryFormat:
             "from pathlib import Path\n"
             "from bulkload.reports import formats as report\n"
             "from bulkload.errors import StoreError\n"
-            "from tests.support.report_samples import one_of_each, run_of\n"
-            "rows = one_of_each() * 400\n"
+            "from tests.support.report_samples import one_row_per_status, run_info\n"
+            "rows = one_row_per_status() * 400\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
             "try:\n"
-            "    report.write(Path(sys.argv[1]), run_of(rows), iter(rows))\n"
+            "    report.write(Path(sys.argv[1]), run_info(rows), iter(rows))\n"
             "except StoreError as error:\n"
             "    sys.exit(str(error))\n"
         )
@@ -115,9 +115,9 @@ class TestEveryFormat:
 
     def test_memory_does_not_grow_with_the_rows(self, tmp_path: Path, suffix: str) -> None:
         def peak(rows: int) -> int:
-            sample = one_of_each()
+            sample = one_row_per_status()
             tracemalloc.start()
-            report.write(tmp_path / f"out{suffix}", run_of(sample), (sample[n % len(sample)] for n in range(rows)))
+            report.write(tmp_path / f"out{suffix}", run_info(sample), (sample[n % len(sample)] for n in range(rows)))
             highest = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             return highest
@@ -127,20 +127,20 @@ class TestEveryFormat:
 
     def test_half_a_surrogate_pair_does_not_stop_the_report(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"out{suffix}"
-        report.write(path, run_of([]), [row(error="broken \ud83d text")])
+        report.write(path, run_info([]), [row(error="broken \ud83d text")])
         assert path.stat().st_size > 100
 
     def test_the_case_of_the_suffix_does_not_matter(self, tmp_path: Path, suffix: str) -> None:
         lower, upper = tmp_path / f"a{suffix}", tmp_path / f"b{suffix.upper()}"
         for path in (lower, upper):
-            report.write(path, run_of([]), [row()])
+            report.write(path, run_info([]), [row()])
         assert lower.read_bytes()[:15] == upper.read_bytes()[:15]
 
 
 @pytest.mark.parametrize(("name", "message"), [("out.pdf", "has the suffix .pdf"), ("out", "has no suffix")])
 def test_an_unknown_suffix_is_refused_with_the_allowed_ones(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=rf"{name} {message}; allowed are .xlsx, .csv, .jsonl and .html\.$"):
-        report.write(tmp_path / name, run_of([]), [])
+        report.write(tmp_path / name, run_info([]), [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -166,7 +166,7 @@ def test_result_columns_have_a_prefix_only_if_the_user_has_one_of_their_names(
 def test_csv_opens_correctly_in_excel(tmp_path: Path) -> None:
     """It begins with a byte order mark, and lines end with CRLF."""
     path = tmp_path / "out.csv"
-    report.write(path, run_of([]), [row("imap", "Ä", "h", "1", monitor_id="77", error="a, b", source_row=9)])
+    report.write(path, run_info([]), [row("imap", "Ä", "h", "1", monitor_id="77", error="a, b", source_row=9)])
     assert (
         path.read_bytes()
         == (
@@ -180,7 +180,7 @@ def test_csv_opens_correctly_in_excel(tmp_path: Path) -> None:
 def test_csv_has_no_formula_in_any_column_and_restores_the_original_text(tmp_path: Path, formula: str) -> None:
     path = tmp_path / "out.csv"
     formulas = row(*[formula] * 4, monitor_id=formula, error=formula, error_columns=(formula,), status=Status.FAILED)
-    report.write(path, run_of([], header=(formula, "b", "c", "d"), run_id=formula), [formulas])
+    report.write(path, run_info([], header=(formula, "b", "c", "d"), run_id=formula), [formulas])
     lines = read_csv(path)
     assert [cell for line in lines for cell in line if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
     assert restore(lines[0][0]) == formula
@@ -194,14 +194,14 @@ def test_every_cell_can_be_read_back_from_csv(
     tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "out.csv"
-    report.write(path, run_of([], header=table[0]), [row(*cells) for cells in table[1:]])
+    report.write(path, run_info([], header=table[0]), [row(*cells) for cells in table[1:]])
     assert [tuple(map(restore, line[: len(table[0])])) for line in read_csv(path)] == table
 
 
 def test_jsonl_has_exactly_the_documented_keys(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     report.write(
-        path, run_of([]), [row(status=Status.INVALID, error="Bad.", error_columns=("port", "name"), attempts=0)]
+        path, run_info([]), [row(status=Status.INVALID, error="Bad.", error_columns=("port", "name"), attempts=0)]
     )
     assert read_jsonl(path) == [
         {
@@ -225,15 +225,15 @@ def test_every_cell_can_be_read_back_from_jsonl_even_if_column_names_are_equal(
 ) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "out.jsonl"
     header = tuple(name[:1] for name in table[0])  # short names are often equal
-    report.write(path, run_of([], header=header), [row(*cells) for cells in table])
+    report.write(path, run_info([], header=header), [row(*cells) for cells in table])
     rows = [record["row"] for record in read_jsonl(path)]
     assert [tuple(cells.values()) for cells in rows if isinstance(cells, dict)] == table
 
 
 def test_jsonl_preserves_special_text_and_half_a_surrogate_pair(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    cells = (*TRICKY, "half \ud83d", "a \\ud83d that is text", "\u2028")
-    report.write(path, run_of([], header=tuple(map(str, range(len(cells))))), [row(*cells)])
+    cells = (*TRICKY_TEXTS, "half \ud83d", "a \\ud83d that is text", "\u2028")
+    report.write(path, run_info([], header=tuple(map(str, range(len(cells))))), [row(*cells)])
     [record] = read_jsonl(path)
     assert isinstance(record["row"], dict)
     assert tuple(record["row"].values()) == cells

@@ -13,7 +13,7 @@ from bulkload.files.printable import printable
 from bulkload.model import Issue, ReportRow, RunInfo, Status
 from bulkload.reports import formats as report
 from bulkload.reports.html_page import bars
-from tests.support.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
+from tests.support.report_samples import HEADER, TEXT, TRICKY_TEXTS, one_row_per_status, row, run_info
 
 _VOID = {"meta", "input", "br"}
 _LOADING = {"src", "href", "srcset", "action", "poster", "data", "background"}
@@ -60,12 +60,12 @@ class Page(HTMLParser):
 
 
 def write(path: Path, rows: list[ReportRow], run: RunInfo | None = None) -> Page:
-    report.write(path, run or run_of(rows), iter(rows))
+    report.write(path, run or run_info(rows), iter(rows))
     return Page(path)
 
 
 def test_every_row_is_on_the_page_with_its_status_and_result(tmp_path: Path) -> None:
-    rows = one_of_each()
+    rows = one_row_per_status()
     page = write(tmp_path / "out.html", rows)
     assert [(line[0], line[1], line[2], tuple(line[5:])) for line in page.rows] == [
         (str(r.source_row), r.status.value, r.monitor_id, r.cells) for r in rows
@@ -80,20 +80,20 @@ def test_no_text_becomes_markup(tmp_path_factory: pytest.TempPathFactory, text: 
     plain = write(path, [row("a", "b", "c", "d", error="e", error_columns=("port",))]).tags
     hostile = f"{text}<script>alert(1)</script><img src=x onerror=y>\"'{text}"
     attack = row(hostile, hostile, hostile, hostile, error=hostile, monitor_id=hostile, error_columns=("port",))
-    run = replace(run_of([attack]), input=hostile, account=hostile, stopped="", header=(hostile, *HEADER[1:]))
+    run = replace(run_info([attack]), input=hostile, account=hostile, stopped="", header=(hostile, *HEADER[1:]))
     page = write(path, [attack], run)
     assert page.tags == plain
     assert page.rows[0][5:] == [printable(hostile)] * 4
 
 
-@pytest.mark.parametrize("text", [text for text in TRICKY if "\x00" not in text])
+@pytest.mark.parametrize("text", [text for text in TRICKY_TEXTS if "\x00" not in text])
 def test_cells_are_displayed_unchanged(tmp_path: Path, text: str) -> None:
     assert write(tmp_path / "out.html", [row(text, "b", "c", "d")]).rows[0][5] == printable(text)
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
     """It has no scripts and no external resources, and forbids the browser both."""
-    page = write(tmp_path / "out.html", one_of_each())
+    page = write(tmp_path / "out.html", one_row_per_status())
     assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
     assert not _LOADING & {name for name, _ in page.attributes}
     assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -116,7 +116,7 @@ def test_invalid_cells_are_marked_with_their_message(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("counts", [{}, {Status.CREATED: 1}, {Status.CREATED: 10**6, Status.FAILED: 1}])
 def test_the_chart_fills_its_width_and_every_status_is_visible(counts: dict[Status, int]) -> None:
-    chart = bars(replace(run_of([]), counts=counts))
+    chart = bars(replace(run_info([]), counts=counts))
     assert [(bar.status, bar.rows) for bar in chart] == list(counts.items())
     assert all(bar.width > 5 for bar in chart)
     edges = [0.0, *(bar.x + bar.width for bar in chart)]
@@ -126,7 +126,7 @@ def test_the_chart_fills_its_width_and_every_status_is_visible(counts: dict[Stat
 
 def test_a_few_rows_are_never_0_percent_nor_nearly_all_100_percent() -> None:
     counts = {Status.CREATED: 10**6, Status.FAILED: 1}
-    assert [bar.share for bar in bars(replace(run_of([]), counts=counts))] == ["> 99.9 %", "< 0.1 %"]
+    assert [bar.share for bar in bars(replace(run_info([]), counts=counts))] == ["> 99.9 %", "< 0.1 %"]
 
 
 def test_an_empty_run_says_so(tmp_path: Path) -> None:
@@ -136,13 +136,13 @@ def test_an_empty_run_says_so(tmp_path: Path) -> None:
 
 
 def test_a_run_that_stopped_says_why(tmp_path: Path) -> None:
-    rows = one_of_each()
-    page = write(tmp_path / "out.html", rows, run_of(rows, stopped="The login was refused."))
+    rows = one_row_per_status()
+    page = write(tmp_path / "out.html", rows, run_info(rows, stopped="The login was refused."))
     assert "Stopped early. The login was refused." in page.text
 
 
 def test_a_printed_page_says_which_columns_it_omits(tmp_path: Path) -> None:
     header = tuple(f"column {n}" for n in range(200))
-    page = write(tmp_path / "out.html", [row(*header)], run_of([], header=header))
+    page = write(tmp_path / "out.html", [row(*header)], run_info([], header=header))
     assert page.rows[0][5:] == list(header)
     assert "Printed: the first 5 of the input's 200 columns." in page.text

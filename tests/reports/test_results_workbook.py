@@ -25,7 +25,7 @@ from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports import formats as report
 from bulkload.reports.palette import PALETTE
 from bulkload.reports.results_workbook import SHEET_COLUMNS, write_workbook
-from tests.support.report_samples import HEADER, TEXT, TRICKY, one_of_each, row, run_of
+from tests.support.report_samples import HEADER, TEXT, TRICKY_TEXTS, one_row_per_status, row, run_info
 
 ERROR_COLUMN = len(HEADER) + 1 + RESULT_COLUMNS.index("error")  # counted from 1, as openpyxl does
 BAD_PORT = Issue(code="port.range", message="port is 0; a port is a whole number from 1 to 65535.", column="port")
@@ -33,7 +33,7 @@ ODD_PORT = Issue(code="port.type", message="port 110 is POP3's.", column="port",
 
 
 def write(path: Path, rows: Iterable[ReportRow], run: RunInfo | None = None) -> openpyxl.Workbook:
-    report.write(path, run or run_of([]), rows)
+    report.write(path, run or run_info([]), rows)
     return openpyxl.load_workbook(path)
 
 
@@ -60,7 +60,7 @@ def facts(path: Path) -> dict[object, object]:
 
 
 def test_all_rows_are_in_the_workbook_in_order_with_their_results(tmp_path: Path) -> None:
-    rows = one_of_each()
+    rows = one_row_per_status()
     path = tmp_path / "out.xlsx"
     write(path, rows)
     header, *lines = values(path)
@@ -73,17 +73,17 @@ def test_all_rows_are_in_the_workbook_in_order_with_their_results(tmp_path: Path
 
 
 def test_results_come_first_and_the_summary_second(tmp_path: Path) -> None:
-    assert write(tmp_path / "out.xlsx", one_of_each()).sheetnames == ["results", "summary"]
+    assert write(tmp_path / "out.xlsx", one_row_per_status()).sheetnames == ["results", "summary"]
 
 
-@pytest.mark.parametrize("text", TRICKY)
+@pytest.mark.parametrize("text", TRICKY_TEXTS)
 def test_text_stays_text_whatever_it_contains(tmp_path: Path, text: str) -> None:
     """No cell is a formula, a number or a link, and every text is read back unchanged."""
     path = tmp_path / "out.xlsx"
     book = write(
         path,
         [row(text, text, text, text, monitor_id=text, error=text, error_columns=(text,), status=Status.FAILED)],
-        run_of([], header=(text, *HEADER[1:]), run_id=text),
+        run_info([], header=(text, *HEADER[1:]), run_id=text),
     )
     for column in (1, 2, 3, 4, 6, 7, 8, 12):
         checked = cell(results(book), 2, column)
@@ -102,7 +102,7 @@ def test_any_text_is_read_back_unchanged(
     tmp_path_factory: pytest.TempPathFactory, cells: tuple[str, ...], error: str
 ) -> None:
     path = tmp_path_factory.mktemp("xlsx") / "out.xlsx"
-    report.write(path, run_of([]), [row(*cells, error=error, issues=(BAD_PORT,))])
+    report.write(path, run_info([]), [row(*cells, error=error, issues=(BAD_PORT,))])
     line = values(path)[1]
     assert (line[:4], line[6]) == (list(cells), error)
     openpyxl.load_workbook(path)
@@ -111,8 +111,8 @@ def test_any_text_is_read_back_unchanged(
 @pytest.mark.skipif(shutil.which("soffice") is None, reason="needs LibreOffice")
 def test_libreoffice_shows_every_row_as_text_and_evaluates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
-    texts = [text for text in TRICKY if "\r" not in text and "\x00" not in text] + ["\r=1+1"]
-    report.write(path, run_of([]), [row(text, text, text, text, error=text) for text in texts])
+    texts = [text for text in TRICKY_TEXTS if "\r" not in text and "\x00" not in text] + ["\r=1+1"]
+    report.write(path, run_info([]), [row(text, text, text, text, error=text) for text in texts])
     subprocess.run(
         [
             "soffice",
@@ -136,7 +136,7 @@ def test_libreoffice_shows_every_row_as_text_and_evaluates_nothing(tmp_path: Pat
 def test_rows_that_do_not_fit_in_one_worksheet_continue_in_others(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
     rows = [row("imap", f"n{n}", "h", "1", source_row=n) for n in range(25)]
-    write_workbook(path, run_of(rows), iter(rows), sheet_rows=10)
+    write_workbook(path, run_info(rows), iter(rows), sheet_rows=10)
     assert CalamineWorkbook.from_path(path).sheet_names == ["results", "summary", "results (2)", "results (3)"]
     pages = [values(path, name) for name in ("results", "results (2)", "results (3)")]
     assert [len(page) for page in pages] == [10, 10, 8]
@@ -148,14 +148,14 @@ def test_rows_that_do_not_fit_in_one_worksheet_continue_in_others(tmp_path: Path
 @pytest.mark.parametrize("rows", [0, 9])
 def test_rows_that_just_fit_need_one_worksheet(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "out.xlsx"
-    write_workbook(path, run_of([]), [row()] * rows, sheet_rows=10)
+    write_workbook(path, run_info([]), [row()] * rows, sheet_rows=10)
     assert CalamineWorkbook.from_path(path).sheet_names == ["results", "summary"]
 
 
 def test_more_columns_than_a_worksheet_holds_is_a_usage_error(tmp_path: Path) -> None:
     header = tuple(f"c{n}" for n in range(SHEET_COLUMNS))
     with pytest.raises(UsageError, match=r"16,392 columns; an Excel worksheet holds 16,384"):
-        report.write(tmp_path / "out.xlsx", run_of([], header=header), [])
+        report.write(tmp_path / "out.xlsx", run_info([], header=header), [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -205,7 +205,7 @@ def test_a_comment_can_contain_any_text(tmp_path: Path, message: str) -> None:
 
 def test_the_number_of_comments_is_limited_and_the_summary_says_so(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
-    write_workbook(path, run_of([]), [row(issues=(BAD_PORT,))] * 8, most_comments=5)
+    write_workbook(path, run_info([]), [row(issues=(BAD_PORT,))] * 8, most_comments=5)
     sheet = results(openpyxl.load_workbook(path))
     assert [cell(sheet, n, 4).comment is not None for n in range(2, 10)] == [True] * 5 + [False] * 3
     assert len({cell(sheet, n, 4).fill.fgColor.rgb for n in range(2, 10)}) == 1
@@ -271,9 +271,9 @@ def test_a_row_is_as_tall_as_its_error_up_to_a_limit(tmp_path: Path) -> None:
 
 
 def test_the_summary_has_the_counts_and_the_facts_of_the_run(tmp_path: Path) -> None:
-    rows = one_of_each() * 3
+    rows = one_row_per_status() * 3
     path = tmp_path / "out.xlsx"
-    write(path, rows, run_of(rows, stopped="The login was refused."))
+    write(path, rows, run_info(rows, stopped="The login was refused."))
     summary = facts(path)
     assert {summary[status.value] for status in Status} == {3.0}
     assert [line[1] for line in values(path, "summary") if line[0] == "Rows"] == [
@@ -301,7 +301,7 @@ def test_an_empty_run_has_a_valid_workbook(tmp_path: Path) -> None:
     assert "The input has no rows." in facts(path)
 
 
-@pytest.mark.parametrize("text", [*TRICKY, "half \ud83d"])
+@pytest.mark.parametrize("text", [*TRICKY_TEXTS, "half \ud83d"])
 def test_the_summary_can_contain_any_text(tmp_path: Path, text: str) -> None:
     run = RunInfo(run_id=text, input=text, header=(text,), account=text, settings={text: text}, stopped=text)
     sheet = write(tmp_path / "out.xlsx", [], run)["summary"]
@@ -322,5 +322,5 @@ def test_every_part_of_the_file_is_valid_xml_whatever_the_name_of_the_input(tmp_
 def test_a_workbook_can_have_two_hundred_columns(tmp_path: Path) -> None:
     path = tmp_path / "out.xlsx"
     header = tuple(f"column {n}" for n in range(200))
-    write(path, [row(*header)], run_of([], header=header))
+    write(path, [row(*header)], run_info([], header=header))
     assert values(path)[1][:200] == list(header)

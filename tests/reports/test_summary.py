@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from bulkload.model import RunInfo, Status
 from bulkload.reports.summary import duration, headline, moment, run_json, sections, summary_table
-from tests.support.report_samples import TEXT, run_of
+from tests.support.report_samples import TEXT, run_info
 
 COUNTS = {Status.CREATED: 1200, Status.EXISTS: 3, Status.INVALID: 4, Status.FAILED: 5, Status.UPDATED: 0}
 
 
 def run(**changes: object) -> RunInfo:
-    return replace(run_of([]), counts=COUNTS, **changes)  # type: ignore[arg-type]  # mypy sees one type for all fields
+    return replace(run_info([]), counts=COUNTS, **changes)  # type: ignore[arg-type]  # mypy sees one type for all fields
 
 
 def test_the_table_has_each_status_with_its_next_step_and_then_the_run() -> None:
@@ -87,12 +87,12 @@ def test_the_json_object_has_the_documented_keys() -> None:
     ],
 )
 def test_the_headline(counts: dict[Status, int], sentence: str) -> None:
-    assert headline(replace(run_of([]), counts=counts)) == sentence
+    assert headline(replace(run_info([]), counts=counts)) == sentence
 
 
 @given(st.dictionaries(st.sampled_from(list(Status)), st.integers(0, 10**7)))
 def test_the_parts_of_the_headline_add_up_to_the_rows(counts: dict[Status, int]) -> None:
-    sentence = headline(replace(run_of([]), counts=counts))
+    sentence = headline(replace(run_info([]), counts=counts))
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", sentence)]
     if sentence.startswith("Of "):
         assert numbers[0] == sum(numbers[1:]) == sum(counts.values())

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bulkload.sandbox import Faults, Rule, SandboxOptions, wire
 from bulkload.sandbox.alterations import DISPLAY_RULES, parse, shown_by, written
 from tests.sandbox.test_command import served
-from tests.support.command_line import Desk, imap
-from tests.support.sandbox_caller import BOUNCE, MX1, Caller, calling
+from tests.support.command_line import CommandLine, imap
+from tests.support.sandbox_client import IMAP, ROUND_TRIP, SandboxClient, run_sandbox
 
 LONG = "ä" * 60
 SHOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -57,11 +57,11 @@ COMBINED = [
 ]
 
 
-async def read(caller: Caller, query: str = "") -> dict[str, Any]:
+async def read(client: SandboxClient, query: str = "") -> dict[str, Any]:
     """The first monitor, which has to look the same in the list and alone."""
-    status, listed = await caller.call("GET", f"/monitors{query}")
+    status, listed = await client.request("GET", f"/monitors{query}")
     assert status == 200
-    status, alone = await caller.call("GET", f"/monitors/100001{query}")
+    status, alone = await client.request("GET", f"/monitors/100001{query}")
     assert status == 200
     assert listed["results"][0] == alone
     shown: dict[str, Any] = alone
@@ -75,27 +75,27 @@ def test_every_way_is_tried_in_this_file() -> None:
 @pytest.mark.parametrize("way", SHOWN)
 async def test_a_way_changes_what_is_read_and_nothing_that_is_stored(way: str) -> None:
     sent, shown = SHOWN[way]
-    async with calling() as caller:
-        assert (await caller.create(**sent))[0] == 200
-        plain = await read(caller)
-        caller.sandbox.set_faults(Faults(shows=(way,)))
-        seen = await read(caller)
+    async with run_sandbox() as client:
+        assert (await client.create(**sent))[0] == 200
+        plain = await read(client)
+        client.sandbox.set_faults(Faults(shows=(way,)))
+        seen = await read(client)
         assert {key: seen.get(key, ...) for key in shown} == shown
         if way != "number-texts":
             assert {key: value for key, value in seen.items() if key not in shown} == {
                 key: value for key, value in plain.items() if key not in shown
             }
-        assert caller.sandbox.monitors() == await caller.control("GET", "monitors") == [plain]
-        caller.sandbox.set_faults(Faults())
-        assert await read(caller) == plain
+        assert client.sandbox.monitors() == await client.control("GET", "monitors") == [plain]
+        client.sandbox.set_faults(Faults())
+        assert await read(client) == plain
 
 
 @pytest.mark.parametrize(("ways", "sent", "shown"), COMBINED)
 async def test_ways_apply_in_the_order_given(ways: tuple[str, ...], sent: str, shown: str | None) -> None:
-    async with calling() as caller:
-        await caller.create(sent)
-        caller.sandbox.set_faults(Faults(shows=ways))
-        assert (await read(caller))["name"] == shown
+    async with run_sandbox() as client:
+        await client.create(sent)
+        client.sandbox.set_faults(Faults(shows=ways))
+        assert (await read(client))["name"] == shown
 
 
 @pytest.mark.parametrize(
@@ -104,28 +104,32 @@ async def test_ways_apply_in_the_order_given(ways: tuple[str, ...], sent: str, s
         ("no-hosts", (None, None)),
         ("upper-hosts", ("smtps://SMTP.EXAMPLE.COM:465", "pop3s://MAIL.EXAMPLE.COM:995")),
         ("dotted-hosts", ("smtps://smtp.example.com.:465", "pop3s://mail.example.com.:995")),
-        *((way, (BOUNCE["smtp_hostname"], BOUNCE["pop3_hostname"])) for way in DISPLAY_RULES if way.endswith("-ports")),
+        *(
+            (way, (ROUND_TRIP["smtp_hostname"], ROUND_TRIP["pop3_hostname"]))
+            for way in DISPLAY_RULES
+            if way.endswith("-ports")
+        ),
     ],
 )
 async def test_a_round_trip_has_two_hosts_and_no_port(way: str, shown: tuple[str | None, str | None]) -> None:
-    async with calling() as caller:
-        await caller.call("POST", "/monitors/email-round-trip", BOUNCE)
-        caller.sandbox.set_faults(Faults(shows=(way,)))
-        seen = await read(caller)
+    async with run_sandbox() as client:
+        await client.request("POST", "/monitors/email-round-trip", ROUND_TRIP)
+        client.sandbox.set_faults(Faults(shows=(way,)))
+        seen = await read(client)
         assert (seen["smtp_hostname"], seen["pop3_hostname"]) == shown
         assert not {"port", "hostname"} & set(seen)
 
 
 @pytest.mark.parametrize(("kind", "port"), [("email-imap", 143), ("email-pop", 110), ("email-smtp", 25)])
 async def test_an_unset_port_is_shown_as_the_usual_one_of_the_type(kind: str, port: int) -> None:
-    async with calling() as caller:
-        await caller.call("POST", f"/monitors/{kind}", MX1)
-        await caller.call("POST", f"/monitors/{kind}", {**MX1, "port": 7})
+    async with run_sandbox() as client:
+        await client.request("POST", f"/monitors/{kind}", IMAP)
+        await client.request("POST", f"/monitors/{kind}", {**IMAP, "port": 7})
         for ways in (("default-ports",), ("upper-types", "null-ports", "default-ports"), ("no-ports", "default-ports")):
-            caller.sandbox.set_faults(Faults(shows=ways))
-            assert (await read(caller))["port"] == port
-        caller.sandbox.set_faults(Faults(shows=("default-ports",)))
-        assert (await caller.call("GET", "/monitors/100002"))[1]["port"] == 7
+            client.sandbox.set_faults(Faults(shows=ways))
+            assert (await read(client))["port"] == port
+        client.sandbox.set_faults(Faults(shows=("default-ports",)))
+        assert (await client.request("GET", "/monitors/100002"))[1]["port"] == 7
 
 
 @pytest.mark.parametrize(
@@ -147,46 +151,46 @@ def test_hosts_stay_hosts(ways: tuple[str, ...], host: str, shown: str | None) -
 
 
 async def test_the_type_of_the_filter_is_the_stored_one_and_select_picks_of_what_is_shown() -> None:
-    async with calling(faults=Faults(shows=("short-types", "no-ports", "upper-names"))) as caller:
-        await caller.create("mx1")
-        _, found = await caller.call("GET", "/monitors?type=email-imap")
+    async with run_sandbox(faults=Faults(shows=("short-types", "no-ports", "upper-names"))) as client:
+        await client.create("mx1")
+        _, found = await client.request("GET", "/monitors?type=email-imap")
         assert [monitor["type"] for monitor in found["results"]] == ["imap"]
-        assert (await caller.call("GET", "/monitors?type=imap"))[1]["results"] == []
-        assert await read(caller, "?select=id,name,port,type") == {"id": 100001, "name": "MX1", "type": "imap"}
+        assert (await client.request("GET", "/monitors?type=imap"))[1]["results"] == []
+        assert await read(client, "?select=id,name,port,type") == {"id": 100001, "name": "MX1", "type": "imap"}
 
 
 async def test_pages_and_lists_in_pieces_are_shown_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "STREAMED_FROM", 2)
-    async with calling(SandboxOptions(page_size=4), faults=Faults(shows=("upper-names",))) as caller:
+    async with run_sandbox(SandboxOptions(page_size=4), faults=Faults(shows=("upper-names",))) as client:
         for name in "abcdef":
-            await caller.create(name)
-        assert await caller.names() == ["A", "B", "C", "D"]
-        _, answer = await caller.call("GET", "/monitors?offset=4")
+            await client.create(name)
+        assert await client.list_names() == ["A", "B", "C", "D"]
+        _, answer = await client.request("GET", "/monitors?offset=4")
         assert [monitor["name"] for monitor in answer["results"]] == ["E", "F"]
 
 
 async def test_a_false_list_is_shown_so_too_and_an_edit_goes_by_what_is_stored() -> None:
     faults = Faults(shows=("upper-names", "empty-ports"), rules=(Rule(fault="list-strings"),))
-    async with calling(faults=faults) as caller:
-        await caller.create("mx1", port=993)
-        _, answer = await caller.call("GET", "/monitors")
+    async with run_sandbox(faults=faults) as client:
+        await client.create("mx1", port=993)
+        _, answer = await client.request("GET", "/monitors")
         assert [(monitor["id"], monitor["name"]) for monitor in answer["results"]] == [("100001", "MX1")]
-        await caller.call("PATCH", "/monitors/email-imap/100001", {"timeout": 45})
-        stored = caller.sandbox.monitors()[0]
+        await client.request("PATCH", "/monitors/email-imap/100001", {"timeout": 45})
+        stored = client.sandbox.monitors()[0]
         assert (stored["name"], stored["port"], stored["timeout"]) == ("mx1", 993, 45)
 
 
 async def test_ways_can_be_changed_through_the_control_endpoint() -> None:
     faults = Faults(shows=("cut=2", "lower-names"))
-    async with calling() as caller:
-        await caller.create("MX1")
-        await caller.control("PUT", "faults", data=faults.to_json())
-        assert Faults.from_json(json.dumps(await caller.control("GET", "faults"))) == faults == caller.sandbox.faults
-        assert (await read(caller))["name"] == "mx"
-        refused = await caller.control("PUT", "faults", json={"shows": ["sideways"]})
+    async with run_sandbox() as client:
+        await client.create("MX1")
+        await client.control("PUT", "faults", data=faults.to_json())
+        assert Faults.from_json(json.dumps(await client.control("GET", "faults"))) == faults == client.sandbox.faults
+        assert (await read(client))["name"] == "mx"
+        refused = await client.control("PUT", "faults", json={"shows": ["sideways"]})
         assert "'sideways'" in refused["error"]
         assert "dotted-hosts" in refused["error"]
-        assert caller.sandbox.faults == faults
+        assert client.sandbox.faults == faults
 
 
 @pytest.mark.parametrize("way", ["", "sideways", "cut=", "cut=0", "cut=x", "cut=-1", "blanks=3", "cut 50", "CUT"])
@@ -218,12 +222,12 @@ def test_no_character_is_halved() -> None:
         assert way.show({"name": "aé\ud800𝒳"}, most) == {"name": left}
 
 
-def test_the_command_takes_ways_and_its_help_lists_them(desk: Desk) -> None:
-    lines = [line.strip() for line in desk("sandbox", "--help").stdout.splitlines()]
+def test_the_command_takes_ways_and_its_help_lists_them(cli: CommandLine) -> None:
+    lines = [line.strip() for line in cli("sandbox", "--help").stdout.splitlines()]
     assert all(f"{written(name):<17} {way.about}" in lines for name, way in DISPLAY_RULES.items())
-    ended = desk("sandbox", "--show", "sideways")
-    assert (ended.exit_code, "sideways" in ended.stderr) == (2, True)
-    with served(desk, "--show", "cut=4", "--show", "upper-names"):
-        assert desk("run", desk.sheet("a.csv", [imap("abcdef")]), "--json").json["counts"] == {"created": 1}
-        desk("export", "out.csv")
-        assert "ABCD" in (desk.folder / "out.csv").read_text("utf-8-sig")
+    result = cli("sandbox", "--show", "sideways")
+    assert (result.exit_code, "sideways" in result.stderr) == (2, True)
+    with served(cli, "--show", "cut=4", "--show", "upper-names"):
+        assert cli("run", cli.write_csv("a.csv", [imap("abcdef")]), "--json").json["counts"] == {"created": 1}
+        cli("export", "out.csv")
+        assert "ABCD" in (cli.folder / "out.csv").read_text("utf-8-sig")

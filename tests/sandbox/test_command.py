@@ -11,33 +11,33 @@ from contextlib import contextmanager
 import pytest
 
 from bulkload.errors import ExitCode
-from tests.support.command_line import PLAN, Desk, imap
-from tests.support.waiting import PATIENCE
+from tests.support.command_line import PLAN, CommandLine, imap
+from tests.support.waiting import TIMEOUT
 
 
 @contextmanager
-def served(desk: Desk, *options: str) -> Iterator[None]:
+def served(cli: CommandLine, *options: str) -> Iterator[None]:
     """The stand-in in a process of its own; the command line is logged in as it says."""
     command = [sys.executable, "-m", "bulkload", "sandbox", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=desk.folder) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cli.folder) as process:
         assert process.stdout is not None
         for line in (process.stdout.readline(), process.stdout.readline()):
             for setting in line.removeprefix("export ").split():
                 name, _, value = setting.partition("=")
-                desk.environment.setenv(name, value)
+                cli.monkeypatch.setenv(name, value)
         try:
             yield
         finally:
             process.terminate()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(TIMEOUT) == 0
 
 
-def test_what_it_prints_logs_the_next_command_in_and_the_account_stays_in_its_file(desk: Desk) -> None:
-    sheet = desk.sheet("a.csv", [imap("a")])
+def test_what_it_prints_logs_the_next_command_in_and_the_account_stays_in_its_file(cli: CommandLine) -> None:
+    sheet = cli.write_csv("a.csv", [imap("a")])
     for status in ("created", "exists"):
-        with served(desk, "--state", "account.sqlite3", "--log", "log.jsonl"):
-            assert desk("run", sheet, "--json").json["counts"] == {status: 1}
-    entries = [json.loads(line) for line in (desk.folder / "log.jsonl").read_text("utf-8").splitlines()]
+        with served(cli, "--state", "account.sqlite3", "--log", "log.jsonl"):
+            assert cli("run", sheet, "--json").json["counts"] == {status: 1}
+    entries = [json.loads(line) for line in (cli.folder / "log.jsonl").read_text("utf-8").splitlines()]
     assert [entry["operation"] for entry in entries] == ["login", "list", "create", "login", "list"]
 
 
@@ -51,21 +51,21 @@ def test_what_it_prints_logs_the_next_command_in_and_the_account_stays_in_its_fi
         (("--unique-names",), ["", "another monitor of this type has this name", ""]),
     ],
 )
-def test_an_account_of_ones_own(desk: Desk, options: tuple[str, ...], errors: list[str]) -> None:
+def test_an_account_of_ones_own(cli: CommandLine, options: tuple[str, ...], errors: list[str]) -> None:
     rows = [imap("a"), imap("a", hostname="mx2.example.com"), imap("c", locations="10")]
-    with served(desk, *options):
-        ended, results = desk.run(desk.sheet("a.csv", rows), "--concurrency", "1")
-    assert ended.exit_code == (ExitCode.ROWS_LEFT if any(errors) else ExitCode.DONE)
-    assert [row["status"] for row in results] == ["rejected" if words else "created" for words in errors]
-    assert all(words in row["error"] for words, row in zip(errors, results, strict=True))
+    with served(cli, *options):
+        result, result_rows = cli.run(cli.write_csv("a.csv", rows), "--concurrency", "1")
+    assert result.exit_code == (ExitCode.ROWS_LEFT if any(errors) else ExitCode.DONE)
+    assert [row["status"] for row in result_rows] == ["rejected" if words else "created" for words in errors]
+    assert all(words in row["error"] for words, row in zip(errors, result_rows, strict=True))
 
 
-def test_a_full_plan_can_be_a_question_of_permission(desk: Desk) -> None:
-    with served(desk, "--plan", f"{PLAN}=0", "--plan-full", "403"):
-        assert desk.run(desk.sheet("a.csv", [imap("a")]))[0].exit_code == ExitCode.STOPPED
+def test_a_full_plan_can_be_a_question_of_permission(cli: CommandLine) -> None:
+    with served(cli, "--plan", f"{PLAN}=0", "--plan-full", "403"):
+        assert cli.run(cli.write_csv("a.csv", [imap("a")]))[0].exit_code == ExitCode.STOPPED
 
 
 @pytest.mark.parametrize("options", [("--plan", "=3"), ("--plan", "a=many"), ("--fault", "nonsense"), ("--port", "x")])
-def test_a_wrong_option_is_refused_in_a_sentence(desk: Desk, options: tuple[str, ...]) -> None:
-    ended = desk("sandbox", *options)
-    assert (ended.exit_code, ended.stdout, bool(ended.stderr)) == (2, "", True)
+def test_a_wrong_option_is_refused_in_a_sentence(cli: CommandLine, options: tuple[str, ...]) -> None:
+    result = cli("sandbox", *options)
+    assert (result.exit_code, result.stdout, bool(result.stderr)) == (2, "", True)

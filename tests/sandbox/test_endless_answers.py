@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 
 from bulkload.sandbox import KINDS, Faults, Rule, SandboxOptions, endless_answers
-from tests.support.sandbox_caller import MX1, PATIENCE, Caller, calling
+from tests.support.sandbox_client import IMAP, TIMEOUT, SandboxClient, run_sandbox
 
 POURS = ("gzip-bomb", "endless")
 CALLS: dict[str, tuple[str, str, object]] = {
-    "create": ("POST", "/monitors/email-imap", MX1),
+    "create": ("POST", "/monitors/email-imap", IMAP),
     "list": ("GET", "/monitors", None),
     "get": ("GET", "/monitors/100001", None),
 }
@@ -28,21 +28,21 @@ def always(fault: str, operation: str = "") -> Faults:
 
 
 @asynccontextmanager
-async def pouring(caller: Caller, operation: str) -> AsyncIterator[aiohttp.ClientResponse]:
+async def pouring(client: SandboxClient, operation: str) -> AsyncIterator[aiohttp.ClientResponse]:
     """Ask, and take the answer as it comes, packed."""
     method, path, body = CALLS[operation]
-    headers = {"Authorization": f"Bearer {caller.token}"}
-    timeout = aiohttp.ClientTimeout(PATIENCE)
+    headers = {"Authorization": f"Bearer {client.token}"}
+    timeout = aiohttp.ClientTimeout(TIMEOUT)
     async with (
         aiohttp.ClientSession(auto_decompress=False, timeout=timeout) as session,
-        session.request(method, caller.sandbox.base_url + path, json=body, headers=headers) as response,
+        session.request(method, client.sandbox.base_url + path, json=body, headers=headers) as response,
     ):
         yield response
 
 
 async def until(met: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not met():
             await asyncio.sleep(0.01)
 
@@ -50,10 +50,10 @@ async def until(met: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("operation", CALLS)
 async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endless_answers, "DECOMPRESSED_BYTES", 20 * endless_answers.COMPRESSED_PIECE)
-    async with calling() as caller:
-        await caller.create("there")
-        caller.sandbox.set_faults(always("gzip-bomb", operation))
-        async with pouring(caller, operation) as response:
+    async with run_sandbox() as client:
+        await client.create("there")
+        client.sandbox.set_faults(always("gzip-bomb", operation))
+        async with pouring(client, operation) as response:
             assert (response.status, response.headers["Content-Encoding"]) == (200, "gzip")
             packed = await response.read()
         assert len(packed) < 100_000
@@ -62,19 +62,19 @@ async def test_a_gzip_bomb_is_small_until_it_is_unpacked(operation: str, monkeyp
         assert unpacker.eof
         assert len(unpacked) == 20 * endless_answers.COMPRESSED_PIECE
         assert not unpacked.strip()
-        assert len(caller.sandbox.monitors()) == (2 if operation == "create" else 1)
+        assert len(client.sandbox.monitors()) == (2 if operation == "create" else 1)
 
 
 @pytest.mark.parametrize("operation", CALLS)
 async def test_an_endless_body_goes_on_and_changes_nothing(operation: str) -> None:
-    async with calling() as caller:
-        await caller.create("there")
-        caller.sandbox.set_faults(always("endless", operation))
-        async with pouring(caller, operation) as response:
+    async with run_sandbox() as client:
+        await client.create("there")
+        client.sandbox.set_faults(always("endless", operation))
+        async with pouring(client, operation) as response:
             assert (response.status, response.content_type) == (200, "application/json")
             taken = await response.content.readexactly(8_000_000)
             assert not taken.strip()
-        assert len(caller.sandbox.monitors()) == 1
+        assert len(client.sandbox.monitors()) == 1
 
 
 @pytest.mark.parametrize("fault", POURS)
@@ -91,14 +91,14 @@ async def test_it_stops_when_the_client_goes_away(
             ended.append(fault)
 
     monkeypatch.setattr(endless_answers, "_stream", watched)
-    async with calling() as caller:
-        caller.sandbox.set_faults(always(fault, "create"))
-        async with pouring(caller, "create") as response:
+    async with run_sandbox() as client:
+        client.sandbox.set_faults(always(fault, "create"))
+        async with pouring(client, "create") as response:
             await response.content.readexactly(1_000)
             assert ended == []
         await until(lambda: ended == [fault])
-        caller.sandbox.set_faults(Faults())
-        assert (await caller.create())[0] == 200
+        client.sandbox.set_faults(Faults())
+        assert (await client.create())[0] == 200
     assert caplog.records == []
 
 
@@ -106,9 +106,9 @@ async def test_it_stops_when_the_client_goes_away(
 @pytest.mark.parametrize("fault", POURS)
 async def test_it_stops_when_the_server_stops(fault: str, reads: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Also for a client that holds the connection and takes nothing."""
-    async with calling() as caller:
-        caller.sandbox.set_faults(always(fault, "create"))
-        async with pouring(caller, "create") as response:
+    async with run_sandbox() as client:
+        client.sandbox.set_faults(always(fault, "create"))
+        async with pouring(client, "create") as response:
 
             async def take() -> None:
                 with contextlib.suppress(aiohttp.ClientError):
@@ -117,25 +117,25 @@ async def test_it_stops_when_the_server_stops(fault: str, reads: bool, caplog: p
 
             task = asyncio.create_task(take() if reads else asyncio.sleep(0))
             await asyncio.sleep(0.1)
-            async with asyncio.timeout(PATIENCE):
-                await caller.sandbox.stop()
+            async with asyncio.timeout(TIMEOUT):
+                await client.sandbox.stop()
                 await task
-        await caller.sandbox.start()  # for the end of the block
+        await client.sandbox.start()  # for the end of the block
     assert caplog.records == []
 
 
 async def test_an_endless_list_has_a_full_page_at_every_offset_and_no_monitor_twice() -> None:
-    async with calling(SandboxOptions(page_size=3)) as caller:
-        await caller.create("there")
-        caller.sandbox.set_faults(Faults(rules=(Rule(fault="endless-list"),), shows=("upper-names",)))
+    async with run_sandbox(SandboxOptions(page_size=3)) as client:
+        await client.create("there")
+        client.sandbox.set_faults(Faults(rules=(Rule(fault="endless-list"),), shows=("upper-names",)))
         seen: list[int] = []
         for offset in (0, 100, 200, 10**12):
-            _, answer = await caller.call("GET", f"/monitors?offset={offset}")
+            _, answer = await client.request("GET", f"/monitors?offset={offset}")
             assert answer["metadata"]["resultset"] == {"count": 100, "limit": 100, "offset": str(offset)}
             assert len(answer["results"]) == 100
             assert {monitor["type"] for monitor in answer["results"]} == {"email-imap"}
             assert all(monitor["name"] == f"MADE UP {monitor['id']}" for monitor in answer["results"])
             seen += [monitor["id"] for monitor in answer["results"]]
         assert seen == sorted(set(seen))
-        assert [monitor["name"] for monitor in caller.sandbox.monitors()] == ["there"]
-        assert (await caller.call("GET", "/monitors?offset=x"))[0] == 400
+        assert [monitor["name"] for monitor in client.sandbox.monitors()] == ["there"]
+        assert (await client.request("GET", "/monitors?offset=x"))[0] == 400

@@ -15,7 +15,7 @@ import pytest
 
 from bulkload.sandbox import KINDS, Faults, Rule, SandboxOptions, endless_answers
 from bulkload.sandbox.server import Sandbox
-from tests.support.sandbox_caller import MX1, USER, Caller, calling
+from tests.support.sandbox_client import IMAP, USER, SandboxClient, run_sandbox
 
 AUTH_TEXT = "invalid_request - User authentication failed."
 
@@ -63,32 +63,32 @@ WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # see test_endless_answe
 @pytest.mark.parametrize("fault", ANSWERED)
 async def test_a_fault_with_an_answer_leaves_the_account_as_it_says(fault: str) -> None:
     status, made = ANSWERED[fault]
-    async with calling(faults=always(fault, seconds=0.05)) as caller:
-        got, _ = await caller.create()
+    async with run_sandbox(faults=always(fault, seconds=0.05)) as client:
+        got, _ = await client.create()
         assert got == status
-        assert len(caller.sandbox.monitors()) == made
-        entry = caller.sandbox.requests()[-1]
+        assert len(client.sandbox.monitors()) == made
+        entry = client.sandbox.requests()[-1]
         assert (entry.fault, entry.status, entry.committed) == (fault, status, bool(made))
 
 
 @pytest.mark.parametrize("fault", UNANSWERED)
 async def test_a_fault_without_an_answer_leaves_the_account_as_it_says(fault: str) -> None:
     made = UNANSWERED[fault]
-    async with calling(faults=always(fault)) as caller:
+    async with run_sandbox(faults=always(fault)) as client:
         with pytest.raises((aiohttp.ClientError, TimeoutError)):
-            await _unless_stalled(caller, caller.create())
-        assert len(caller.sandbox.monitors()) == made
-        entry = caller.sandbox.requests()[-1]
+            await _unless_stalled(client, client.create())
+        assert len(client.sandbox.monitors()) == made
+        entry = client.sandbox.requests()[-1]
         assert (entry.fault, entry.committed) == (fault, bool(made))
 
 
-async def _unless_stalled(caller: Caller, call: Coroutine[Any, Any, Any]) -> None:
+async def _unless_stalled(client: SandboxClient, call: Coroutine[Any, Any, Any]) -> None:
     """Wait for an answer, or until the server holds it back or does not stop giving it."""
-    seen = len(caller.sandbox.requests())
+    seen = len(client.sandbox.requests())
     task = asyncio.create_task(call)
     while not task.done():
         await asyncio.wait([task], timeout=0.01)
-        if any(entry.fault.startswith(("stall", "endless")) for entry in caller.sandbox.requests()[seen:]):
+        if any(entry.fault.startswith(("stall", "endless")) for entry in client.sandbox.requests()[seen:]):
             task.cancel()
             raise TimeoutError
     await task
@@ -101,12 +101,12 @@ def test_every_fault_is_tried_in_this_file() -> None:
 
 @pytest.mark.parametrize("fault", ["reset-before", "reset-after", "drop-before", "drop-after"])
 async def test_reset_is_a_reset_and_drop_is_an_end(fault: str) -> None:
-    async with calling(faults=always(fault)) as caller:
-        host, port = caller.sandbox.base_url.split("/")[2].split(":")
+    async with run_sandbox(faults=always(fault)) as client:
+        host, port = client.sandbox.base_url.split("/")[2].split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         body = b'{"billing_plancode": "p", "name": "n", "hostname": "h.example.com"}'
         writer.write(
-            f"POST /api/v3/monitors/email-imap HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {caller.token}\r\n"
+            f"POST /api/v3/monitors/email-imap HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
@@ -120,104 +120,104 @@ async def test_reset_is_a_reset_and_drop_is_an_end(fault: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 404, 502])
 async def test_a_gateways_page_is_html_with_the_status_asked_for(status: int) -> None:
-    async with calling(faults=always("page-before", status=status)) as caller:
-        got, page = await caller.create()
+    async with run_sandbox(faults=always("page-before", status=status)) as client:
+        got, page = await client.create()
         assert got == status
         assert page.startswith("<!DOCTYPE html>")
 
 
 async def test_a_redirect_says_where_to() -> None:
-    async with calling(faults=always("redirect", status=307)) as caller:
-        url = caller.sandbox.base_url + "/monitors/email-imap"
-        async with caller.session.post(url, json=MX1, allow_redirects=False) as response:
+    async with run_sandbox(faults=always("redirect", status=307)) as client:
+        url = client.sandbox.base_url + "/monitors/email-imap"
+        async with client.session.post(url, json=IMAP, allow_redirects=False) as response:
             assert (response.status, response.headers["Location"]) == (307, "/login")
 
 
 @pytest.mark.parametrize("call", ["create", "list", "login"])
 async def test_a_garbled_answer_is_a_success_whose_json_breaks_off(call: str) -> None:
-    async with calling(faults=Faults(rules=(Rule(fault="garbled", on=("create", "list", "login")),))) as caller:
+    async with run_sandbox(faults=Faults(rules=(Rule(fault="garbled", on=("create", "list", "login")),))) as client:
         method, path = {"create": ("POST", "/monitors/email-imap"), "list": ("GET", "/monitors")}.get(
             call, ("POST", "/access-tokens")
         )
-        body = {"create": MX1, "login": USER}.get(call)
+        body = {"create": IMAP, "login": USER}.get(call)
         with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
-            await caller.call(method, path, body)
-        assert caller.sandbox.requests()[-1].status == 200
-        assert len(caller.sandbox.monitors()) == (call == "create")
+            await client.request(method, path, body)
+        assert client.sandbox.requests()[-1].status == 200
+        assert len(client.sandbox.monitors()) == (call == "create")
 
 
 @pytest.mark.parametrize(
     "fault", ["garbled", "no-id", "error-after", "timeout-after", "drop-after", "late", "create-twice", "gzip-bomb"]
 )
 async def test_a_fault_never_makes_a_monitor_of_a_bad_body(fault: str) -> None:
-    async with calling(faults=always(fault, seconds=0.0)) as caller:
+    async with run_sandbox(faults=always(fault, seconds=0.0)) as client:
         try:
-            status, _ = await caller.create(port=0)
+            status, _ = await client.create(port=0)
         except aiohttp.ClientError:
             status = 0
         assert status == {"error-after": 500, "timeout-after": 408, "drop-after": 0}.get(fault, 400)
-        assert caller.sandbox.commit_late() == 0
-        assert caller.sandbox.monitors() == []
-        assert not caller.sandbox.requests()[-1].committed
+        assert client.sandbox.commit_late() == 0
+        assert client.sandbox.monitors() == []
+        assert not client.sandbox.requests()[-1].committed
 
 
 @pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.parametrize("fault", ["error-auth-before", "error-auth-after"])
 async def test_a_broken_server_can_use_the_words_of_a_refused_login(fault: str, status: int) -> None:
-    async with calling(faults=always(fault, status=status)) as caller:
-        got, answer = await caller.create()
+    async with run_sandbox(faults=always(fault, status=status)) as client:
+        got, answer = await client.create()
         assert (got, answer) == (status, {"errors": [{"code": status, "message": AUTH_TEXT}]})
 
 
 @pytest.mark.parametrize("name", ["mx1 <IMAP>", "User authentication failed.", "\ud83d"])
 async def test_a_refusal_can_repeat_the_name_sent(name: str) -> None:
-    async with calling(faults=always("echo-refusal")) as caller:
-        status, answer = await caller.create(name)
+    async with run_sandbox(faults=always("echo-refusal")) as client:
+        status, answer = await client.create(name)
         assert (status, answer["errors"][0]["message"]) == (400, f"sandbox: The name {name} is not allowed.")
 
 
 async def test_a_refusal_can_hold_half_a_character() -> None:
-    async with calling(faults=always("surrogate")) as caller:
-        url = caller.sandbox.base_url + "/monitors/email-imap"
-        async with caller.session.post(url, json=MX1) as response:
+    async with run_sandbox(faults=always("surrogate")) as client:
+        url = client.sandbox.base_url + "/monitors/email-imap"
+        async with client.session.post(url, json=IMAP) as response:
             assert (response.status, response.content_type) == (400, "application/json")
             assert b"\\ud83d." in await response.read()
 
 
 async def test_a_create_can_be_repeated_on_the_way_and_the_second_answers() -> None:
-    async with calling(faults=always("create-twice", times=1)) as caller:
-        assert await caller.create("twin") == (200, {"id": "100002"})
-        assert await caller.create("single") == (200, {"id": "100003"})
-        assert await caller.names() == ["twin", "twin", "single"]
-        creates = [entry for entry in caller.sandbox.requests() if "create" in entry.operation]
+    async with run_sandbox(faults=always("create-twice", times=1)) as client:
+        assert await client.create("twin") == (200, {"id": "100002"})
+        assert await client.create("single") == (200, {"id": "100003"})
+        assert await client.list_names() == ["twin", "twin", "single"]
+        creates = [entry for entry in client.sandbox.requests() if "create" in entry.operation]
         assert [(entry.operation, entry.id) for entry in creates] == [
             ("lost-create", 100_001),
             ("create", 100_002),
             ("create", 100_003),
         ]
-        counts = caller.sandbox.counts()
+        counts = client.sandbox.counts()
         assert (counts["create"], counts["created"]) == (2, 3)
 
 
 @pytest.mark.parametrize(
-    "options", [SandboxOptions(unique_names=True), SandboxOptions(capacity={MX1["billing_plancode"]: 1})]
+    "options", [SandboxOptions(unique_names=True), SandboxOptions(capacity={IMAP["billing_plancode"]: 1})]
 )
 async def test_where_the_repeated_create_is_refused_its_answer_hides_that_the_first_was_not(
     options: SandboxOptions,
 ) -> None:
-    async with calling(options, faults=always("create-twice")) as caller:
-        assert (await caller.create())[0] == 400
-        assert await caller.names() == [MX1["name"]]
-        assert caller.sandbox.counts()["created"] == 1
+    async with run_sandbox(options, faults=always("create-twice")) as client:
+        assert (await client.create())[0] == 400
+        assert await client.list_names() == [IMAP["name"]]
+        assert client.sandbox.counts()["created"] == 1
 
 
 @pytest.mark.parametrize("in_all", [False, True])
 async def test_a_page_after_the_first_can_leave_a_monitor_out(in_all: bool) -> None:
-    async with calling(SandboxOptions(page_size=3, count_is_total=in_all)) as caller:
+    async with run_sandbox(SandboxOptions(page_size=3, count_is_total=in_all)) as client:
         for number in range(8):
-            await caller.create(f"mx{number}")
-        caller.sandbox.set_faults(always("page-gap"))
-        pages = [(await caller.call("GET", f"/monitors?offset={offset}"))[1] for offset in (0, 3, 6, 9)]
+            await client.create(f"mx{number}")
+        client.sandbox.set_faults(always("page-gap"))
+        pages = [(await client.request("GET", f"/monitors?offset={offset}"))[1] for offset in (0, 3, 6, 9)]
         names = [[monitor["name"] for monitor in page["results"]] for page in pages]
         assert names == [["mx0", "mx1", "mx2"], ["mx4", "mx5", "mx6"], ["mx7"], []]
         found = [page["metadata"]["resultset"] for page in pages]
@@ -226,60 +226,60 @@ async def test_a_page_after_the_first_can_leave_a_monitor_out(in_all: bool) -> N
 
 
 async def test_a_late_create_is_answered_504_and_happens_after_its_seconds() -> None:
-    async with calling(faults=always("late", seconds=0.1)) as caller:
-        assert (await caller.create())[0] == 504
-        assert caller.sandbox.monitors() == []
+    async with run_sandbox(faults=always("late", seconds=0.1)) as client:
+        assert (await client.create())[0] == 504
+        assert client.sandbox.monitors() == []
         async with asyncio.timeout(60):
-            while not caller.sandbox.monitors():
+            while not client.sandbox.monitors():
                 await asyncio.sleep(0.01)
-        late = caller.sandbox.requests()[-1]
-        assert (late.operation, late.committed, late.name) == ("late-commit", True, MX1["name"])
-        assert late.at - caller.sandbox.requests()[-2].at >= 0.1
+        late = client.sandbox.requests()[-1]
+        assert (late.operation, late.committed, late.name) == ("late-commit", True, IMAP["name"])
+        assert late.at - client.sandbox.requests()[-2].at >= 0.1
 
 
 async def test_a_late_create_happens_even_when_the_client_has_gone_and_can_be_hurried() -> None:
-    async with calling(faults=always("late", seconds=3600)) as caller:
-        assert (await caller.create())[0] == 504
-        await caller.session.close()
+    async with run_sandbox(faults=always("late", seconds=3600)) as client:
+        assert (await client.create())[0] == 504
+        await client.session.close()
         async with aiohttp.ClientSession() as other:
-            caller.session = other
-            assert await caller.control("POST", "commit-late") == {"committed": 1}
-        assert len(caller.sandbox.monitors()) == 1
+            client.session = other
+            assert await client.control("POST", "commit-late") == {"committed": 1}
+        assert len(client.sandbox.monitors()) == 1
 
 
 async def test_new_monitors_become_visible_after_a_time_and_in_order() -> None:
     """The second is not delayed itself, and still waits for the first."""
     now = [1_000_000.0]
-    async with calling(clock=lambda: now[0], faults=Faults(visible_after=30)) as caller:
-        await caller.create("first")
-        caller.sandbox.set_faults(Faults())
-        await caller.create("second")
-        assert await caller.names() == []
-        assert (await caller.call("GET", "/monitors/100001"))[0] == 200
+    async with run_sandbox(clock=lambda: now[0], faults=Faults(visible_after=30)) as client:
+        await client.create("first")
+        client.sandbox.set_faults(Faults())
+        await client.create("second")
+        assert await client.list_names() == []
+        assert (await client.request("GET", "/monitors/100001"))[0] == 200
         now[0] += 29.9
-        assert await caller.names() == []
-        assert len(caller.sandbox.monitors()) == 2
+        assert await client.list_names() == []
+        assert len(client.sandbox.monitors()) == 2
         now[0] += 0.1
-        assert await caller.names() == ["first", "second"]
+        assert await client.list_names() == ["first", "second"]
 
 
 async def test_an_invisible_monitor_can_be_hidden_from_get_by_id_too() -> None:
     now = [1_000_000.0]
-    async with calling(clock=lambda: now[0], faults=Faults(visible_after=30, hide_single=True)) as caller:
-        await caller.create()
-        assert (await caller.call("GET", "/monitors/100001"))[0] == 404
+    async with run_sandbox(clock=lambda: now[0], faults=Faults(visible_after=30, hide_single=True)) as client:
+        await client.create()
+        assert (await client.request("GET", "/monitors/100001"))[0] == 404
         now[0] += 30
-        assert (await caller.call("GET", "/monitors/100001"))[0] == 200
+        assert (await client.request("GET", "/monitors/100001"))[0] == 200
 
 
 async def test_lag_hides_one_monitor_and_those_after_it() -> None:
     now = [1_000_000.0]
-    async with calling(clock=lambda: now[0], faults=always("lag", at=(2,), seconds=5)) as caller:
+    async with run_sandbox(clock=lambda: now[0], faults=always("lag", at=(2,), seconds=5)) as client:
         for name in ("a", "b", "c"):
-            await caller.create(name)
-        assert await caller.names() == ["a"]
+            await client.create(name)
+        assert await client.list_names() == ["a"]
         now[0] += 5
-        assert await caller.names() == ["a", "b", "c"]
+        assert await client.list_names() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -292,69 +292,69 @@ async def test_lag_hides_one_monitor_and_those_after_it() -> None:
     ],
 )
 async def test_a_list_can_be_false(fault: str, names: list[str]) -> None:
-    async with calling() as caller:
+    async with run_sandbox() as client:
         for number in range(4):
-            await caller.create(f"mx{number}", port=993)
-        caller.sandbox.set_faults(always(fault))
-        assert await caller.names() == names
-        _, answer = await caller.call("GET", "/monitors")
+            await client.create(f"mx{number}", port=993)
+        client.sandbox.set_faults(always(fault))
+        assert await client.list_names() == names
+        _, answer = await client.request("GET", "/monitors")
         if fault == "list-strings":
             first = answer["results"][0]
             assert (first["id"], first["port"], first["enabled"]) == ("100001", "993", True)
             assert first["locations"][0]["id"] == "10"
-        caller.sandbox.set_faults(Faults())
-        assert await caller.names() == ["mx0", "mx1", "mx2", "mx3"]
+        client.sandbox.set_faults(Faults())
+        assert await client.list_names() == ["mx0", "mx1", "mx2", "mx3"]
 
 
 async def test_a_list_can_have_an_unknown_shape_or_fail() -> None:
-    async with calling() as caller:
-        await caller.create()
-        caller.sandbox.set_faults(always("list-shape"))
-        _, answer = await caller.call("GET", "/monitors")
+    async with run_sandbox() as client:
+        await client.create()
+        client.sandbox.set_faults(always("list-shape"))
+        _, answer = await client.request("GET", "/monitors")
         assert "results" not in answer
-        caller.sandbox.set_faults(always("error-before", on=("list",)))
-        assert (await caller.call("GET", "/monitors"))[0] == 500
-        assert (await caller.create())[0] == 200
+        client.sandbox.set_faults(always("error-before", on=("list",)))
+        assert (await client.request("GET", "/monitors"))[0] == 500
+        assert (await client.create())[0] == 200
 
 
 @pytest.mark.parametrize(("fault", "status"), [("token-401", 401), ("token-400", 400)])
 async def test_an_expired_token_stays_expired_until_the_next_login(fault: str, status: int) -> None:
-    async with calling(faults=always(fault, every=3)) as caller:
-        statuses = [(await caller.create())[0] for _ in range(5)]
+    async with run_sandbox(faults=always(fault, every=3)) as client:
+        statuses = [(await client.create())[0] for _ in range(5)]
         assert statuses == [200, 200, status, status, status]
-        _, answer = await caller.create()
+        _, answer = await client.create()
         assert (answer["errors"][0]["message"] == AUTH_TEXT) == (status == 400)
-        await caller.login()
-        assert (await caller.create())[0] == 200
+        await client.login()
+        assert (await client.create())[0] == 200
 
 
 @pytest.mark.parametrize(("query", "status"), [("", 401), ("?status=400", 400)])
 async def test_all_tokens_expire_on_request(query: str, status: int) -> None:
-    async with calling() as caller:
-        await caller.control("POST", "expire-tokens" + query)
-        assert (await caller.create())[0] == status
-        await caller.login()
-        assert (await caller.create())[0] == 200
+    async with run_sandbox() as client:
+        await client.control("POST", "expire-tokens" + query)
+        assert (await client.create())[0] == status
+        await client.login()
+        assert (await client.create())[0] == 200
 
 
 async def test_a_right_login_can_be_refused() -> None:
-    async with calling(faults=always("login-refused", at=(1,)), login=False) as caller:
-        status, answer = await caller.call("POST", "/access-tokens", USER)
+    async with run_sandbox(faults=always("login-refused", at=(1,)), login=False) as client:
+        status, answer = await client.request("POST", "/access-tokens", USER)
         assert (status, answer["errors"][0]["message"]) == (400, AUTH_TEXT)
-        await caller.login()
+        await client.login()
 
 
 async def test_an_exact_fault_strikes_the_seventh_create_and_no_other() -> None:
-    async with calling(faults=always("error-after", at=(7,))) as caller:
+    async with run_sandbox(faults=always("error-after", at=(7,))) as client:
         for _ in range(3):
-            await caller.call("GET", "/monitors")
-        assert [(await caller.create())[0] for _ in range(8)] == [200] * 6 + [500, 200]
-        assert len(caller.sandbox.monitors()) == 8
+            await client.request("GET", "/monitors")
+        assert [(await client.create())[0] for _ in range(8)] == [200] * 6 + [500, 200]
+        assert len(client.sandbox.monitors()) == 8
 
 
 async def test_a_fault_for_one_name_strikes_its_first_attempts_only() -> None:
-    async with calling(faults=always("error-before", names=("mx7",), attempts=2)) as caller:
-        assert [(await caller.create(name))[0] for name in ("mx1", "mx7", "mx7", "mx7")] == [200, 500, 500, 200]
+    async with run_sandbox(faults=always("error-before", names=("mx7",), attempts=2)) as client:
+        assert [(await client.create(name))[0] for name in ("mx1", "mx7", "mx7", "mx7")] == [200, 500, 500, 200]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -365,9 +365,9 @@ async def test_one_seed_gives_each_monitor_the_same_fate_in_any_order(seed: int)
     names = [f"mx{number}" for number in range(60)]
     fates = []
     for order in (names, list(reversed(names))):
-        async with calling(faults=faults) as caller:
-            await asyncio.gather(*(caller.create(name) for name in order))
-            fates.append({entry.name: entry.fault for entry in caller.sandbox.requests() if entry.name})
+        async with run_sandbox(faults=faults) as client:
+            await asyncio.gather(*(client.create(name) for name in order))
+            fates.append({entry.name: entry.fault for entry in client.sandbox.requests() if entry.name})
     assert fates[0] == fates[1]
     assert set(fates[0].values()) == {"", "error-before", "no-id"}
 
@@ -375,11 +375,11 @@ async def test_one_seed_gives_each_monitor_the_same_fate_in_any_order(seed: int)
 @pytest.mark.parametrize("form", ["seconds", "date", "none"])
 async def test_the_rate_limit_counts_logins_too_and_says_when_to_come_back(form: Any) -> None:
     faults = Faults(rate_limit=2, rate_window=60, retry_after=form)
-    async with calling(faults=faults, login=False) as caller:
-        await caller.login()
-        assert (await caller.create())[0] == 200
-        url = caller.sandbox.base_url + "/access-tokens"
-        async with caller.session.post(url, json=USER) as response:
+    async with run_sandbox(faults=faults, login=False) as client:
+        await client.login()
+        assert (await client.create())[0] == 200
+        url = client.sandbox.base_url + "/access-tokens"
+        async with client.session.post(url, json=USER) as response:
             assert response.status == 429
             assert (await response.json())["errors"][0]["code"] == 429
             again = response.headers.get("Retry-After")
@@ -391,26 +391,26 @@ async def test_the_rate_limit_counts_logins_too_and_says_when_to_come_back(form:
             assert parsedate_to_datetime(again).tzinfo is not None
         else:
             assert again is None
-        assert (await caller.create())[0] == 429
-        assert len(caller.sandbox.monitors()) == 1
-        assert caller.sandbox.counts()["throttled"] == 2
-        assert await caller.control("GET", "counts") == caller.sandbox.counts()
+        assert (await client.create())[0] == 429
+        assert len(client.sandbox.monitors()) == 1
+        assert client.sandbox.counts()["throttled"] == 2
+        assert await client.control("GET", "counts") == client.sandbox.counts()
 
 
 async def test_in_no_window_are_more_requests_admitted_than_the_limit_allows() -> None:
-    async with calling(faults=Faults(rate_limit=10, rate_window=0.2)) as caller:
+    async with run_sandbox(faults=Faults(rate_limit=10, rate_window=0.2)) as client:
         async with asyncio.timeout(10):
-            while caller.sandbox.counts().get("created", 0) < 40:
-                await asyncio.gather(*(caller.create() for _ in range(8)))
-        entries = [entry for entry in caller.sandbox.requests() if entry.operation == "create"]
+            while client.sandbox.counts().get("created", 0) < 40:
+                await asyncio.gather(*(client.create() for _ in range(8)))
+        entries = [entry for entry in client.sandbox.requests() if entry.operation == "create"]
         assert any(entry.fault == "rate-limit" for entry in entries)
         admitted = sorted(entry.at for entry in entries if entry.status == 200)
         assert all(later - earlier >= 0.2 for earlier, later in zip(admitted, admitted[10:], strict=False))
 
 
 async def test_a_client_that_goes_in_the_middle_of_its_body_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
-    async with calling() as caller:
-        host, port = caller.sandbox.base_url.split("/")[2].split(":")
+    async with run_sandbox() as client:
+        host, port = client.sandbox.base_url.split("/")[2].split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /api/v3/monitors/email-imap HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         await writer.drain()
@@ -418,10 +418,10 @@ async def test_a_client_that_goes_in_the_middle_of_its_body_does_no_harm(caplog:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         async with asyncio.timeout(60):
-            while len(caller.sandbox.requests()) < 2:
+            while len(client.sandbox.requests()) < 2:
                 await asyncio.sleep(0.01)
-        assert caller.sandbox.requests()[-1].status == 0
-        assert (await caller.create())[0] == 200
+        assert client.sandbox.requests()[-1].status == 0
+        assert (await client.create())[0] == 200
     assert caplog.records == []
 
 
@@ -437,7 +437,7 @@ async def test_stop_ends_stalled_and_slow_answers() -> None:
         async def create(name: str) -> int:
             async with session.post(
                 sandbox.base_url + "/monitors/email-imap",
-                json={**MX1, "name": name},
+                json={**IMAP, "name": name},
                 headers={"Authorization": f"Bearer {token}"},
             ) as response:
                 return response.status
@@ -460,20 +460,20 @@ async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_t
     monkeypatch.setattr(endless_answers, "DECOMPRESSED_BYTES", endless_answers.COMPRESSED_PIECE)
     calls: dict[str, tuple[str, str, object]] = {
         "login": ("POST", "/access-tokens", USER),
-        "create": ("POST", "/monitors/email-imap", MX1),
+        "create": ("POST", "/monitors/email-imap", IMAP),
         "list": ("GET", "/monitors", None),
         "get": ("GET", "/monitors/100001", None),
         "patch": ("PATCH", "/monitors/email-imap/100001", {"port": 993}),
         "delete": ("DELETE", "/monitors/100001", None),
     }
-    async with calling() as caller:
-        await caller.create()
+    async with run_sandbox() as client:
+        await client.create()
         for operation in KINDS[fault].fits:
-            caller.sandbox.set_faults(always(fault, on=(operation,), seconds=0.01))
+            client.sandbox.set_faults(always(fault, on=(operation,), seconds=0.01))
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
-                await _unless_stalled(caller, caller.call(*calls[operation]))
-            entry = next(e for e in reversed(caller.sandbox.requests()) if e.operation == operation)
+                await _unless_stalled(client, client.request(*calls[operation]))
+            entry = next(e for e in reversed(client.sandbox.requests()) if e.operation == operation)
             assert (entry.operation, entry.fault) == (operation, fault)
-            caller.sandbox.set_faults(Faults())
-            await caller.login()
+            client.sandbox.set_faults(Faults())
+            await client.login()
     assert caplog.records == []

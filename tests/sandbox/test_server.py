@@ -20,7 +20,7 @@ import pytest
 import bulkload.sandbox
 from bulkload.sandbox import Faults, Rule, SandboxError, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
-from tests.support.sandbox_caller import MX1, USER, calling
+from tests.support.sandbox_client import IMAP, USER, run_sandbox
 
 SERVE = """
 import sys
@@ -64,19 +64,19 @@ def test_importing_the_options_does_not_import_the_server() -> None:
 
 async def test_monitors_and_ids_survive_a_restart_and_no_id_comes_twice(tmp_path: Path) -> None:
     state = tmp_path / "deep" / "state.sqlite3"
-    async with calling(state=state) as caller:
+    async with run_sandbox(state=state) as client:
         for name in ("a", "b", "c"):
-            await caller.create(name)
-        await caller.call("DELETE", "/monitors/100003")
-        before = caller.sandbox.monitors()
-        token = caller.token
-    async with calling(state=state, login=False) as caller:
-        caller.token = token
-        assert (await caller.create())[0] == 401
-        await caller.login()
-        assert caller.sandbox.monitors() == before
-        assert (await caller.create("d"))[1] == {"id": "100004"}
-        assert await caller.names() == ["a", "b", "d"]
+            await client.create(name)
+        await client.request("DELETE", "/monitors/100003")
+        before = client.sandbox.monitors()
+        token = client.token
+    async with run_sandbox(state=state, login=False) as client:
+        client.token = token
+        assert (await client.create())[0] == 401
+        await client.login()
+        assert client.sandbox.monitors() == before
+        assert (await client.create("d"))[1] == {"id": "100004"}
+        assert await client.list_names() == ["a", "b", "d"]
 
 
 async def test_one_stand_in_can_be_started_again_on_its_port() -> None:
@@ -93,10 +93,10 @@ async def test_one_stand_in_can_be_started_again_on_its_port() -> None:
 async def test_what_was_answered_is_in_the_file_at_once(tmp_path: Path) -> None:
     """Another reader of the file sees every monitor whose id was given out: the answer waits for the commit."""
     state = tmp_path / "state.sqlite3"
-    async with calling(state=state) as caller:
+    async with run_sandbox(state=state) as client:
         with sqlite3.connect(state) as other:
             for number in range(20):
-                answers = await asyncio.gather(*(caller.create(f"mx{number}-{i}") for i in range(5)))
+                answers = await asyncio.gather(*(client.create(f"mx{number}-{i}") for i in range(5)))
                 ids = {row[0] for row in other.execute("SELECT id FROM monitors")}
                 assert {int(answer["id"]) for _, answer in answers} <= ids
         other.close()
@@ -106,82 +106,82 @@ async def test_what_was_answered_is_in_the_file_at_once(tmp_path: Path) -> None:
 async def test_late_commits_at_a_stop_are_carried_out_or_dropped(tmp_path: Path, late_on_stop: Any, made: int) -> None:
     state = tmp_path / "state.sqlite3"
     late = Faults(rules=(Rule(fault="late", seconds=3600),))
-    async with calling(SandboxOptions(late_on_stop=late_on_stop), late, state=state) as caller:
-        assert (await caller.create())[0] == 504
-    async with calling(state=state) as caller:
-        assert len(await caller.names()) == made
+    async with run_sandbox(SandboxOptions(late_on_stop=late_on_stop), late, state=state) as client:
+        assert (await client.create())[0] == 504
+    async with run_sandbox(state=state) as client:
+        assert len(await client.list_names()) == made
 
 
 async def test_a_late_commit_does_not_overfill_a_plan() -> None:
     late = Faults(rules=(Rule(fault="late", names=("late",), seconds=3600),))
-    async with calling(SandboxOptions(capacity={"UBM - A/A": 1}), late) as caller:
-        assert (await caller.create("late"))[0] == 504
-        assert (await caller.create("other"))[0] == 200
-        caller.sandbox.commit_late()
-        assert await caller.names() == ["other"]
-        assert not caller.sandbox.requests()[-2].committed
+    async with run_sandbox(SandboxOptions(capacity={"UBM - A/A": 1}), late) as client:
+        assert (await client.create("late"))[0] == 504
+        assert (await client.create("other"))[0] == 200
+        client.sandbox.commit_late()
+        assert await client.list_names() == ["other"]
+        assert not client.sandbox.requests()[-2].committed
 
 
 async def test_the_log_says_what_was_done_and_holds_no_secret(tmp_path: Path) -> None:
     log = tmp_path / "requests.jsonl"
-    async with calling(SandboxOptions(log_file=log, password="open sesame"), login=False) as caller:
-        status, answer = await caller.call("POST", "/access-tokens", {**USER, "password": "open sesame"})
+    async with run_sandbox(SandboxOptions(log_file=log, password="open sesame"), login=False) as client:
+        status, answer = await client.request("POST", "/access-tokens", {**USER, "password": "open sesame"})
         assert status == 200
-        caller.token = answer["access_token"]
-        await caller.create(port=993)
-        await caller.create(port=0)
-        await caller.call("GET", "/monitors?select=id")
-        entries = await caller.control("GET", "requests")
+        client.token = answer["access_token"]
+        await client.create(port=993)
+        await client.create(port=0)
+        await client.request("GET", "/monitors?select=id")
+        entries = await client.control("GET", "requests")
         lines = log.read_text(encoding="utf-8")
         assert [json.loads(line) for line in lines.splitlines()] == entries
         assert "sesame" not in lines
-        assert "sesame" not in repr(caller.sandbox.options)
-        assert caller.token not in lines
+        assert "sesame" not in repr(client.sandbox.options)
+        assert client.token not in lines
         made = entries[1]
         assert (made["method"], made["path"], made["status"]) == ("POST", "/api/v3/monitors/email-imap", 200)
-        assert (made["name"], made["host"], made["id"]) == (MX1["name"], MX1["hostname"], 100001)
+        assert (made["name"], made["host"], made["id"]) == (IMAP["name"], IMAP["hostname"], 100001)
         assert [entry["committed"] for entry in entries] == [False, True, False, False]
-        assert caller.sandbox.counts() == {"login": 1, "create": 2, "created": 1, "list": 1}
-        await caller.control("DELETE", "requests")
-        assert caller.sandbox.requests() == []
-        assert caller.sandbox.counts() == {}
+        assert client.sandbox.counts() == {"login": 1, "create": 2, "created": 1, "list": 1}
+        await client.control("DELETE", "requests")
+        assert client.sandbox.requests() == []
+        assert client.sandbox.counts() == {}
 
 
 async def test_the_log_in_memory_keeps_the_newest_only() -> None:
-    async with calling(SandboxOptions(log_size=3)) as caller:
+    async with run_sandbox(SandboxOptions(log_size=3)) as client:
         for number in range(5):
-            await caller.create(f"mx{number}")
-        assert [entry.name for entry in caller.sandbox.requests()] == ["mx2", "mx3", "mx4"]
-        assert caller.sandbox.counts()["created"] == 5
+            await client.create(f"mx{number}")
+        assert [entry.name for entry in client.sandbox.requests()] == ["mx2", "mx3", "mx4"]
+        assert client.sandbox.counts()["created"] == 5
 
 
 async def test_faults_change_while_running_through_the_control_endpoint() -> None:
     faults = Faults(seed=3, rules=(Rule(fault="error-after", at=(1,)),), visible_after=60)
-    async with calling() as caller:
-        await caller.create("before")
-        assert await caller.control("PUT", "faults", data=faults.to_json()) is None
-        assert caller.sandbox.faults == faults
-        assert Faults.from_json(json.dumps(await caller.control("GET", "faults"))) == faults
-        assert [(await caller.create(name))[0] for name in ("struck", "not struck")] == [500, 200]
-        assert await caller.names() == ["before"]
-        everything = await caller.control("GET", "monitors")
+    async with run_sandbox() as client:
+        await client.create("before")
+        assert await client.control("PUT", "faults", data=faults.to_json()) is None
+        assert client.sandbox.faults == faults
+        assert Faults.from_json(json.dumps(await client.control("GET", "faults"))) == faults
+        assert [(await client.create(name))[0] for name in ("struck", "not struck")] == [500, 200]
+        assert await client.list_names() == ["before"]
+        everything = await client.control("GET", "monitors")
         assert [monitor["name"] for monitor in everything] == ["before", "struck", "not struck"]
-        assert "rulez" in (await caller.control("PUT", "faults", data='{"rulez": []}'))["error"]
-        assert caller.sandbox.faults == faults
-        assert "no such" in (await caller.control("GET", "nothing"))["error"]
+        assert "rulez" in (await client.control("PUT", "faults", data='{"rulez": []}'))["error"]
+        assert client.sandbox.faults == faults
+        assert "no such" in (await client.control("GET", "nothing"))["error"]
 
 
 async def test_control_is_neither_limited_nor_logged() -> None:
-    async with calling(faults=Faults(rate_limit=1, rate_window=60)) as caller:
+    async with run_sandbox(faults=Faults(rate_limit=1, rate_window=60)) as client:
         for _ in range(3):
-            assert await caller.control("GET", "monitors") == []
-        assert len(caller.sandbox.requests()) == 1
+            assert await client.control("GET", "monitors") == []
+        assert len(client.sandbox.requests()) == 1
 
 
 async def test_outside_the_base_path_there_is_no_api() -> None:
-    async with calling() as caller:
-        url = caller.sandbox.base_url.replace("/api/v3", "/api/v2") + "/monitors"
-        async with caller.session.get(url) as response:
+    async with run_sandbox() as client:
+        url = client.sandbox.base_url.replace("/api/v3", "/api/v2") + "/monitors"
+        async with client.session.get(url) as response:
             assert (response.status, response.content_type) == (404, "text/plain")
 
 
@@ -226,7 +226,7 @@ async def test_a_file_that_is_no_state_is_a_sentence_and_stays_as_it_is(tmp_path
 def test_it_runs_in_a_thread_and_can_be_looked_into_from_outside(tmp_path: Path) -> None:
     with running(state=tmp_path / "state.sqlite3") as sandbox:
         token = ask("POST", sandbox.base_url + "/access-tokens", USER)["access_token"]
-        assert ask("POST", sandbox.base_url + "/monitors/email-imap", MX1, token) == {"id": "100001"}
+        assert ask("POST", sandbox.base_url + "/monitors/email-imap", IMAP, token) == {"id": "100001"}
         assert [monitor["id"] for monitor in sandbox.monitors()] == [100001]
         sandbox.set_faults(Faults(rules=(Rule(fault="error-before", on=("get",), status=503),)))
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -260,7 +260,7 @@ def test_served_until_a_signal_it_ends_clean_and_says_nothing(tmp_path: Path, nu
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
         token = ask("POST", base_url + "/access-tokens", USER)["access_token"]
-        ask("POST", base_url + "/monitors/email-imap", MX1, token)
+        ask("POST", base_url + "/monitors/email-imap", IMAP, token)
         process.send_signal(number)
         assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
@@ -273,7 +273,7 @@ def test_a_killed_server_has_kept_every_monitor_it_answered_for(tmp_path: Path) 
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
         token = ask("POST", base_url + "/access-tokens", USER)["access_token"]
-        made = [int(ask("POST", base_url + "/monitors/email-imap", MX1, token)["id"]) for _ in range(20)]
+        made = [int(ask("POST", base_url + "/monitors/email-imap", IMAP, token)["id"]) for _ in range(20)]
         process.kill()
     with running(state=state) as sandbox:
         assert [monitor["id"] for monitor in sandbox.monitors()] == made

@@ -11,7 +11,16 @@ import pytest
 
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
-from tests.support.command_line import PLAN, Asked, Desk, Said, by_hand, imap, listed, scripted
+from tests.support.command_line import (
+    PLAN,
+    ApiRequest,
+    CommandLine,
+    FakeResponse,
+    api_request,
+    fake_api,
+    imap,
+    list_response,
+)
 from tests.support.waiting import wait_until
 
 STORED: dict[str, object] = {
@@ -22,11 +31,11 @@ STORED: dict[str, object] = {
 }
 
 
-def account(stored: dict[str, object]) -> Callable[[Asked], Said]:
+def account(stored: dict[str, object]) -> Callable[[ApiRequest], FakeResponse]:
     """An account with one monitor."""
 
-    def answer(asked: Asked) -> Said:
-        return listed(stored) if asked.method == "GET" else Said(content={"id": "7"})
+    def answer(request: ApiRequest) -> FakeResponse:
+        return list_response(stored) if request.method == "GET" else FakeResponse(content={"id": "7"})
 
     return answer
 
@@ -70,204 +79,210 @@ def account(stored: dict[str, object]) -> Callable[[Asked], Said]:
     ],
 )
 def test_a_patch_holds_the_differing_fields_and_no_others(
-    desk: Desk, stored: dict[str, object], row: dict[str, object], patch: dict[str, object] | None, words: str | None
+    cli: CommandLine,
+    stored: dict[str, object],
+    row: dict[str, object],
+    patch: dict[str, object] | None,
+    words: str | None,
 ) -> None:
-    sheet = desk.sheet("a.csv", [imap("mx1 IMAP", **row)])
-    with scripted(account(STORED | stored)) as server:
-        desk.log_in_at(server.base_url)
-        planned = desk("plan", sheet, "--on-existing", "update", "--json")
+    sheet = cli.write_csv("a.csv", [imap("mx1 IMAP", **row)])
+    with fake_api(account(STORED | stored)) as server:
+        cli.use_account(server.base_url)
+        planned = cli("plan", sheet, "--on-existing", "update", "--json")
         assert (server.count("PATCH"), server.count("POST")) == (0, 0)
-        ended, results = desk.run(sheet, "--on-existing", "update")
-    sent = [asked.body for asked in server.asked if asked.method == "PATCH"]
+        result, rows = cli.run(sheet, "--on-existing", "update")
+    sent = [request.body for request in server.requests if request.method == "PATCH"]
     assert (sent, server.count("POST")) == ([patch] if patch else [], 0)
-    assert (ended.exit_code, planned.exit_code) == (0, 0)
+    assert (result.exit_code, planned.exit_code) == (0, 0)
     assert planned.json["counts"] == {"will update" if patch else "exists": 1}
-    assert (results[0]["status"], results[0]["monitor_id"]) == ("updated" if patch else "exists", "7")
-    assert words is None or results[0]["error"] == words
+    assert (rows[0]["status"], rows[0]["monitor_id"]) == ("updated" if patch else "exists", "7")
+    assert words is None or rows[0]["error"] == words
 
 
-def test_plan_shows_old_and_new(desk: Desk) -> None:
-    with scripted(account(STORED)) as server:
-        desk.log_in_at(server.base_url)
-        shown = desk("plan", desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update").stdout
+def test_plan_shows_old_and_new(cli: CommandLine) -> None:
+    with fake_api(account(STORED)) as server:
+        cli.use_account(server.base_url)
+        shown = cli("plan", cli.write_csv("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update").stdout
     assert "will update  row 2" in shown
     assert "interval 15 → 5" in shown
 
 
 @pytest.mark.parametrize("how", ["skip", "update", "fail"])
-def test_a_type_cannot_change(desk: Desk, how: str) -> None:
+def test_a_type_cannot_change(cli: CommandLine, how: str) -> None:
     """A row that names a monitor of another type is invalid, and nothing is sent for it."""
-    sheet = desk.sheet("a.csv", [imap("mx1 IMAP", monitor_id=7)])
-    with scripted(account(STORED | {"type": "email-smtp"})) as server:
-        desk.log_in_at(server.base_url)
-        ended, results = desk.run(sheet, "--on-existing", how)
-    assert ended.exit_code == 1
-    assert results[0]["status"] == "invalid"
-    assert results[0]["error"] == "Monitor 7 is of type email-smtp; a monitor cannot change its type."
+    sheet = cli.write_csv("a.csv", [imap("mx1 IMAP", monitor_id=7)])
+    with fake_api(account(STORED | {"type": "email-smtp"})) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(sheet, "--on-existing", how)
+    assert result.exit_code == 1
+    assert rows[0]["status"] == "invalid"
+    assert rows[0]["error"] == "Monitor 7 is of type email-smtp; a monitor cannot change its type."
     assert server.count("PATCH") == server.count("POST") == 0
 
 
-def made(desk: Desk, sandbox: Sandbox, rows: list[dict[str, object]]) -> list[dict[str, Any]]:
+def made(cli: CommandLine, sandbox: Sandbox, rows: list[dict[str, object]]) -> list[dict[str, Any]]:
     """Create rows in their order, and give the account as it is then."""
-    desk.log_in_at(sandbox.base_url)
-    ended, _ = desk.run(desk.sheet("made.csv", rows), "--concurrency", "1")
-    assert ended.exit_code == 0, ended
+    cli.use_account(sandbox.base_url)
+    result, _ = cli.run(cli.write_csv("made.csv", rows), "--concurrency", "1")
+    assert result.exit_code == 0, result
     return list(sandbox.monitors())
 
 
-def test_a_monitor_is_renamed_by_its_id(desk: Desk) -> None:
+def test_a_monitor_is_renamed_by_its_id(cli: CommandLine) -> None:
     """Two rows swap their names; each monitor gets exactly one PATCH of exactly its name."""
     with running() as sandbox:
-        before = made(desk, sandbox, [imap("a"), imap("b")])
+        before = made(cli, sandbox, [imap("a"), imap("b")])
         rows = [imap("b", monitor_id=before[0]["id"]), imap("a", monitor_id=before[1]["id"])]
-        ended, results = desk.run(desk.sheet("b.csv", rows), "--on-existing", "update")
-        assert ended.exit_code == 0
-        assert [row["error"] for row in results] == ["name a → b", "name b → a"]
+        result, result_rows = cli.run(cli.write_csv("b.csv", rows), "--on-existing", "update")
+        assert result.exit_code == 0
+        assert [row["error"] for row in result_rows] == ["name a → b", "name b → a"]
         assert list(sandbox.monitors()) == [before[0] | {"name": "b"}, before[1] | {"name": "a"}]
         assert sandbox.counts()["patch"] == 2
-        again, results = desk.run(desk.sheet("b.csv", rows), "--on-existing", "update")
-        assert {row["status"] for row in results} == {"exists"}
+        again, result_rows = cli.run(cli.write_csv("b.csv", rows), "--on-existing", "update")
+        assert {row["status"] for row in result_rows} == {"exists"}
         assert (again.exit_code, sandbox.counts()["patch"]) == (0, 2)
 
 
-def test_without_update_differences_are_named_and_left(desk: Desk) -> None:
+def test_without_update_differences_are_named_and_left(cli: CommandLine) -> None:
     with running() as sandbox:
-        before = made(desk, sandbox, [imap("a", interval=15)])
-        ended, results = desk.run(desk.sheet("b.csv", [imap("a", interval=5)]))
-        assert (ended.exit_code, results[0]["error"]) == (0, "Not changed: interval 15 → 5.")
+        before = made(cli, sandbox, [imap("a", interval=15)])
+        result, rows = cli.run(cli.write_csv("b.csv", [imap("a", interval=5)]))
+        assert (result.exit_code, rows[0]["error"]) == (0, "Not changed: interval 15 → 5.")
         assert list(sandbox.monitors()) == before
 
 
-def test_fail_stops_before_the_first_create(desk: Desk) -> None:
+def test_fail_stops_before_the_first_create(cli: CommandLine) -> None:
     with running() as sandbox:
-        before = made(desk, sandbox, [imap("a")])
-        ended, results = desk.run(desk.sheet("b.csv", [imap("new"), imap("a"), imap("newer")]), "--on-existing", "fail")
-        assert ended.exit_code == 1
-        assert [row["status"] for row in results] == ["not_attempted", "exists", "not_attempted"]
-        assert "--on-existing is fail" in ended.stdout
+        before = made(cli, sandbox, [imap("a")])
+        result, rows = cli.run(cli.write_csv("b.csv", [imap("new"), imap("a"), imap("newer")]), "--on-existing", "fail")
+        assert result.exit_code == 1
+        assert [row["status"] for row in rows] == ["not_attempted", "exists", "not_attempted"]
+        assert "--on-existing is fail" in result.stdout
         assert list(sandbox.monitors()) == before
-        planned = desk("plan", desk.folder / "b.csv", "--on-existing", "fail")
+        planned = cli("plan", cli.folder / "b.csv", "--on-existing", "fail")
         assert planned.exit_code == 1
 
 
-def test_locations_take_the_home_location_along(desk: Desk) -> None:
+def test_locations_take_the_home_location_along(cli: CommandLine) -> None:
     """Exactly what the row says is in the account afterwards, also where a new list resets its home."""
     with running() as sandbox:
-        made(desk, sandbox, [imap("a", locations="10;20", home_location=20)])
-        sheet = desk.sheet("b.csv", [imap("a", locations="10;20;30", home_location=20)])
-        ended, results = desk.run(sheet, "--on-existing", "update")
-        assert (ended.exit_code, results[0]["status"]) == (0, "updated")
+        made(cli, sandbox, [imap("a", locations="10;20", home_location=20)])
+        sheet = cli.write_csv("b.csv", [imap("a", locations="10;20;30", home_location=20)])
+        result, rows = cli.run(sheet, "--on-existing", "update")
+        assert (result.exit_code, rows[0]["status"]) == (0, "updated")
         (monitor,) = sandbox.monitors()
         assert monitor["home_location"] == 20
         assert [place["id"] for place in monitor["locations"]] == [10, 20, 30]  # type: ignore[attr-defined]
 
 
-def test_an_update_cut_short_is_still_told_as_an_update(desk: Desk) -> None:
+def test_an_update_cut_short_is_still_told_as_an_update(cli: CommandLine) -> None:
     """The patch lands and its answers are lost until the run gives up; the next session says what was changed."""
     with running() as sandbox:
-        made(desk, sandbox, [imap("a", interval=15)])
+        made(cli, sandbox, [imap("a", interval=15)])
         sandbox.set_faults(Faults(rules=(Rule(fault="error-after", on=("patch",)),)))
-        sheet = desk.sheet("b.csv", [imap("a", interval=5)])
-        ended, results = desk.run(sheet, "--on-existing", "update")
-        assert (ended.exit_code, results[0]["status"]) == (3, "not_attempted")
+        sheet = cli.write_csv("b.csv", [imap("a", interval=5)])
+        result, rows = cli.run(sheet, "--on-existing", "update")
+        assert (result.exit_code, rows[0]["status"]) == (3, "not_attempted")
         assert sandbox.monitors()[0]["interval"] == 5
         sandbox.set_faults(Faults())
         patches = sandbox.counts()["patch"]
-        again = desk("resume", "--on-existing", "update", "--results", "results.csv", "--json")
+        again = cli("resume", "--on-existing", "update", "--results", "results.csv", "--json")
         assert (again.exit_code, again.json["counts"]) == (0, {"updated": 1})
-        assert desk.results("results.csv")[0]["error"] == "interval 15 → 5"
+        assert cli.read_results("results.csv")[0]["error"] == "interval 15 → 5"
         assert sandbox.counts()["patch"] == patches
 
 
 @pytest.mark.parametrize("number", [1, 5])
-def test_a_run_killed_among_its_updates_tells_all_of_them_in_the_end(desk: Desk, number: int) -> None:
+def test_a_run_killed_among_its_updates_tells_all_of_them_in_the_end(cli: CommandLine, number: int) -> None:
     """Those recorded, those sent and not recorded, and those never sent."""
     names = "abcdefgh"
     with running() as sandbox:
-        made(desk, sandbox, [imap(name, interval=15) for name in names])
+        made(cli, sandbox, [imap(name, interval=15) for name in names])
         unanswered = Rule(fault="stall-after", on=("patch",), at=tuple(range(number, 9)))
         sandbox.set_faults(Faults(rules=(unanswered,)))
-        sheet = desk.sheet("b.csv", [imap(name, interval=5) for name in names])
+        sheet = cli.write_csv("b.csv", [imap(name, interval=5) for name in names])
         command = [sys.executable, "-m", "bulkload", "run", str(sheet), "--on-existing", "update"]
         with subprocess.Popen([*command, "--concurrency", "2"], stderr=subprocess.DEVNULL) as process:
             wait_until(lambda: sandbox.counts().get("patch", 0) >= number, process)
             process.kill()
         sandbox.set_faults(Faults())
         assert {monitor["interval"] for monitor in sandbox.monitors()} == {5, 15}
-        again = desk("resume", "--on-existing", "update", "--results", "results.csv", "--json")
+        again = cli("resume", "--on-existing", "update", "--results", "results.csv", "--json")
         assert (again.exit_code, again.json["counts"]) == (0, {"updated": len(names)})
-        assert {row["error"] for row in desk.results("results.csv")} == {"interval 15 → 5"}
+        assert {row["error"] for row in cli.read_results("results.csv")} == {"interval 15 → 5"}
         assert {monitor["interval"] for monitor in sandbox.monitors()} == {5}
 
 
 @pytest.mark.parametrize("how", ["skip", "update"])
-def test_a_resumed_update_whose_monitor_is_gone_creates_it_whole(desk: Desk, how: str) -> None:
+def test_a_resumed_update_whose_monitor_is_gone_creates_it_whole(cli: CommandLine, how: str) -> None:
     """What is created then is the whole row, not the fields that were to be patched."""
     with running() as sandbox:
-        (before,) = made(desk, sandbox, [imap("a", interval=15, note="keep me")])
+        (before,) = made(cli, sandbox, [imap("a", interval=15, note="keep me")])
         sandbox.set_faults(Faults(rules=(Rule(fault="wrong-role", on=("patch",)),)))
-        sheet = desk.sheet("b.csv", [imap("a", interval=5, note="keep me")])
-        assert desk.run(sheet, "--on-existing", "update")[0].exit_code == 3
+        sheet = cli.write_csv("b.csv", [imap("a", interval=5, note="keep me")])
+        assert cli.run(sheet, "--on-existing", "update")[0].exit_code == 3
         sandbox.set_faults(Faults())
-        by_hand(sandbox, "DELETE", before)
-        again = desk("resume", "--on-existing", how, "--results", "results.csv", "--trust-list", "--json")
+        api_request(sandbox, "DELETE", before)
+        again = cli("resume", "--on-existing", how, "--results", "results.csv", "--trust-list", "--json")
         assert again.json["counts"] == {"created": 1}
         (after,) = sandbox.monitors()
         assert (after["interval"], after["note"], after["hostname"]) == (5, "keep me", "mx1.example.com")
 
 
-def test_a_monitor_that_goes_away_during_the_run_is_no_success(desk: Desk) -> None:
-    with scripted(lambda asked: listed(STORED) if asked.method == "GET" else Said(status=404, content={})) as server:
-        desk.log_in_at(server.base_url)
-        ended, results = desk.run(desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
-    assert (ended.exit_code, results[0]["status"], results[0]["next_step"]) == (1, "failed", "run again")
-    assert "Monitor 7 was deleted" in results[0]["error"]
+def test_a_monitor_that_goes_away_during_the_run_is_no_success(cli: CommandLine) -> None:
+    with fake_api(
+        lambda request: list_response(STORED) if request.method == "GET" else FakeResponse(status=404, content={})
+    ) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
+    assert (result.exit_code, rows[0]["status"], rows[0]["next_step"]) == (1, "failed", "run again")
+    assert "Monitor 7 was deleted" in rows[0]["error"]
 
 
-def test_what_the_api_refuses_is_told_in_its_words(desk: Desk) -> None:
-    refusal = Said(status=400, content={"errors": [{"code": 400, "message": "no such interval"}]})
-    with scripted(lambda asked: listed(STORED) if asked.method == "GET" else refusal) as server:
-        desk.log_in_at(server.base_url)
-        ended, results = desk.run(desk.sheet("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
-    assert (ended.exit_code, results[0]["status"], results[0]["error"]) == (1, "rejected", "no such interval")
+def test_what_the_api_refuses_is_told_in_its_words(cli: CommandLine) -> None:
+    refusal = FakeResponse(status=400, content={"errors": [{"code": 400, "message": "no such interval"}]})
+    with fake_api(lambda request: list_response(STORED) if request.method == "GET" else refusal) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("a.csv", [imap("mx1 IMAP", interval=5)]), "--on-existing", "update")
+    assert (result.exit_code, rows[0]["status"], rows[0]["error"]) == (1, "rejected", "no such interval")
 
 
 @pytest.mark.parametrize("edited", ["a", "ab"])
-def test_a_results_file_that_was_edited_patches_its_monitors(desk: Desk, edited: str) -> None:
+def test_a_results_file_that_was_edited_patches_its_monitors(cli: CommandLine, edited: str) -> None:
     """One row, or every row: none of the monitors is gone."""
     with running() as sandbox:
-        made(desk, sandbox, [imap(name, interval=15) for name in "ab"])
-        before = desk.results("results.csv")
+        made(cli, sandbox, [imap(name, interval=15) for name in "ab"])
+        before = cli.read_results("results.csv")
         rows = [row | {"interval": 5 if row["name"] in edited else 15} for row in before]
-        ended, results = desk.run(desk.sheet("edited.csv", rows), "--on-existing", "update")
-        assert ended.exit_code == 0, ended
+        result, result_rows = cli.run(cli.write_csv("edited.csv", rows), "--on-existing", "update")
+        assert result.exit_code == 0, result
         expected = {"a": "updated", "b": "updated" if "b" in edited else "exists"}
-        assert {row["name"]: row["status"] for row in results} == expected
+        assert {row["name"]: row["status"] for row in result_rows} == expected
         stored = {monitor["name"]: monitor["interval"] for monitor in sandbox.monitors()}
         assert stored == {row["name"]: row["interval"] for row in rows}
 
 
-def test_results_keep_the_monitors_that_an_export_names_whatever_becomes_of_its_rows(desk: Desk) -> None:
+def test_results_keep_the_monitors_that_an_export_names_whatever_becomes_of_its_rows(cli: CommandLine) -> None:
     """Renamed and mistyped, then corrected in the results and handed back: no second monitor."""
     with running() as sandbox:
-        made(desk, sandbox, [imap("a"), imap("b")])
-        assert desk("export", "export.csv").exit_code == 0
-        export = desk.results("export.csv")
-        sheet = desk.sheet("edited.csv", [export[0] | {"name": "renamed", "interval": "15 min"}, export[1]])
-        desk.log_in_at(sandbox.base_url, password="wrong")
-        ended, stopped = desk.run(sheet, "--on-existing", "update")
-        assert (ended.exit_code, [row["status"] for row in stopped]) == (3, ["invalid", "not_attempted"])
+        made(cli, sandbox, [imap("a"), imap("b")])
+        assert cli("export", "export.csv").exit_code == 0
+        export = cli.read_results("export.csv")
+        sheet = cli.write_csv("edited.csv", [export[0] | {"name": "renamed", "interval": "15 min"}, export[1]])
+        cli.use_account(sandbox.base_url, password="wrong")
+        result, stopped = cli.run(sheet, "--on-existing", "update")
+        assert (result.exit_code, [row["status"] for row in stopped]) == (3, ["invalid", "not_attempted"])
         assert [row["monitor_id"] for row in stopped] == [row["monitor_id"] for row in export]
-        desk.log_in_at(sandbox.base_url)
-        ended, results = desk.run(desk.sheet("again.csv", stopped), "--on-existing", "update")
-        assert [row["status"] for row in results] == ["invalid", "exists"]
-        corrected = desk.sheet("corrected.csv", [results[0] | {"interval": "15"}, results[1]])
-        ended, results = desk.run(corrected, "--on-existing", "update")
-        assert [row["status"] for row in results] == ["updated", "exists"]
+        cli.use_account(sandbox.base_url)
+        result, rows = cli.run(cli.write_csv("again.csv", stopped), "--on-existing", "update")
+        assert [row["status"] for row in rows] == ["invalid", "exists"]
+        corrected = cli.write_csv("corrected.csv", [rows[0] | {"interval": "15"}, rows[1]])
+        result, rows = cli.run(corrected, "--on-existing", "update")
+        assert [row["status"] for row in rows] == ["updated", "exists"]
         assert {monitor["name"] for monitor in sandbox.monitors()} == {"renamed", "b"}
 
 
-def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(desk: Desk) -> None:
+def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(cli: CommandLine) -> None:
     """As a second one it would cost money; the mailbox is patched like any other field."""
     servers = {"smtp_hostname": "smtp.example.com", "pop3_hostname": "pop.example.com"}
     row: dict[str, object] = {
@@ -278,26 +293,26 @@ def test_a_round_trip_whose_mailbox_changes_stays_the_same_monitor(desk: Desk) -
         **servers,
     }
     with running() as sandbox:
-        made(desk, sandbox, [row])
-        changed = desk.sheet("b.csv", [row | {"email": "b@example.com"}])
-        _, results = desk.run(changed)
-        assert (results[0]["status"], results[0]["error"]) == (
+        made(cli, sandbox, [row])
+        changed = cli.write_csv("b.csv", [row | {"email": "b@example.com"}])
+        _, rows = cli.run(changed)
+        assert (rows[0]["status"], rows[0]["error"]) == (
             "exists", "Not changed: email a@example.com → b@example.com."
         )  # fmt: skip
-        assert desk.run(changed, "--on-existing", "update")[0].exit_code == 0
+        assert cli.run(changed, "--on-existing", "update")[0].exit_code == 0
         assert [monitor["email"] for monitor in sandbox.monitors()] == ["b@example.com"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
-def test_results_beside_a_users_own_column_of_that_name_are_a_good_input(desk: Desk, suffix: str) -> None:
+def test_results_beside_a_users_own_column_of_that_name_are_a_good_input(cli: CommandLine, suffix: str) -> None:
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
-        file, found = desk.sheet("hosts.csv", [imap(name, error="once\tcut off") for name in ("=a", "b")]), []
+        cli.use_account(sandbox.base_url)
+        file, found = cli.write_csv("hosts.csv", [imap(name, error="once\tcut off") for name in ("=a", "b")]), []
         for turn in range(3):
-            results = desk.folder / f"results-{turn}{suffix}"
+            results = cli.folder / f"results-{turn}{suffix}"
             command = ("run", file, "--ignore-unknown", "--results", results, "--results", "seen.csv")
-            assert desk(*command).exit_code == 0
-            found.append([{**row, "run_id": "", "bulkload_run_id": ""} for row in desk.results("seen.csv")])
+            assert cli(*command).exit_code == 0
+            found.append([{**row, "run_id": "", "bulkload_run_id": ""} for row in cli.read_results("seen.csv")])
             file = results
         assert sorted(str(monitor["name"]) for monitor in sandbox.monitors()) == ["=a", "b"]
     assert [row["bulkload_status"] for row in found[1]] == ["exists", "exists"]

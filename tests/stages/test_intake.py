@@ -13,7 +13,7 @@ from bulkload.monitors.validate import Valid, Validator
 from bulkload.stages import duplicates, row_templates
 from bulkload.stages.intake import _bad, _checked, _good
 from bulkload.store.row_records import NewRow
-from tests.support.command_line import Desk, imap
+from tests.support.command_line import CommandLine, imap
 from tests.support.stores import new_row
 
 GOOD = {
@@ -167,19 +167,19 @@ def test_rows_that_will_not_be_sent_repeat_nothing_but_may_be_repeated() -> None
 # ── a check with and without a results file ──────────────────────────────────────────────────────────────────
 
 
-def test_a_check_says_the_same_whether_or_not_it_writes_results(desk: Desk) -> None:
+def test_a_check_says_the_same_whether_or_not_it_writes_results(cli: CommandLine) -> None:
     good = [imap(f"m{n}") for n in range(5)]
     odd = [imap("m1"), imap("m9", port="993 or 143"), imap("m10", port="25"), imap("", hostname="localhost")]
-    desk.sheet("hosts.csv", [*good, *odd, *good])
-    without, kept = desk("check", "hosts.csv"), desk("check", "hosts.csv", "--results", "marked.csv")
+    cli.write_csv("hosts.csv", [*good, *odd, *good])
+    without, kept = cli("check", "hosts.csv"), cli("check", "hosts.csv", "--results", "marked.csv")
     assert without.exit_code == kept.exit_code == ExitCode.ROWS_LEFT
     lines = [line for line in without.stdout.splitlines() if line.startswith("hosts.csv: ")]
     assert len(lines) == 1 + 1 + 1 + 2 + 5
     assert lines == [line for line in kept.stdout.splitlines() if line.startswith("hosts.csv: ")]
-    plain = desk("check", "hosts.csv", "--json").json
-    marked = desk("check", "hosts.csv", "--json", "--results", "marked.csv").json
+    plain = cli("check", "hosts.csv", "--json").json
+    marked = cli("check", "hosts.csv", "--json", "--results", "marked.csv").json
     assert plain.keys() == marked.keys()
     for own in ("run_id", "seconds", "results"):
         assert plain.pop(own) != marked.pop(own)
     assert plain == marked
-    assert not list(desk.folder.glob("**/*.sqlite3"))
+    assert not list(cli.folder.glob("**/*.sqlite3"))

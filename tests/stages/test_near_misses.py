@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkload.sandbox.server import running
-from tests.support.command_line import PLAN, Desk, imap
+from tests.support.command_line import PLAN, CommandLine, imap
 
 ROUND_TRIP: dict[str, object] = {
     **{"type": "round-trip", "name": "bounce", "billing_plancode": PLAN, "email": "probe@example.com"},
@@ -36,49 +36,49 @@ SAME_PLACE = "Near miss: monitor 100001 {} checks the same type, host and port u
     ],
 )
 def test_a_near_miss_is_created_with_a_warning(
-    desk: Desk, there: dict[str, object], row: dict[str, object], words: str
+    cli: CommandLine, there: dict[str, object], row: dict[str, object], words: str
 ) -> None:
     """The warning is in the plan, as text and JSON, and in the results."""
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
-        assert desk.run(desk.sheet("there.csv", [there]))[0].exit_code == 0
-        sheet = desk.sheet("new.csv", [row])
-        planned, as_json = desk("plan", sheet), desk("plan", sheet, "--json").json
+        cli.use_account(sandbox.base_url)
+        assert cli.run(cli.write_csv("there.csv", [there]))[0].exit_code == 0
+        sheet = cli.write_csv("new.csv", [row])
+        planned, as_json = cli("plan", sheet), cli("plan", sheet, "--json").json
         assert (f"warning  row 2: {words}" in planned.stdout) is bool(words)
         assert [warning["message"] for warning in as_json["warnings"]] == ([words] if words else [])
-        ended, results = desk.run(sheet)
-        assert (ended.exit_code, results[0]["status"], results[0]["error"]) == (0, "created", words)
+        result, rows = cli.run(sheet)
+        assert (result.exit_code, rows[0]["status"], rows[0]["error"]) == (0, "created", words)
         assert len(sandbox.monitors()) == 2
 
 
-def test_both_kinds_at_once_and_many_of_one(desk: Desk) -> None:
+def test_both_kinds_at_once_and_many_of_one(cli: CommandLine) -> None:
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
+        cli.use_account(sandbox.base_url)
         there = [imap("a", hostname=f"mx{n}.example.com") for n in range(1, 4)] + [imap("b", hostname="x.example.com")]
-        assert desk.run(desk.sheet("there.csv", there), "--concurrency", "1")[0].exit_code == 0
-        _, results = desk.run(desk.sheet("new.csv", [imap("a", hostname="x.example.com")]))
+        assert cli.run(cli.write_csv("there.csv", there), "--concurrency", "1")[0].exit_code == 0
+        _, rows = cli.run(cli.write_csv("new.csv", [imap("a", hostname="x.example.com")]))
         host = "monitor 100001 a (and 2 more) has this type and name on another host, mx1.example.com port 143."
         name = "monitor 100004 b checks the same type, host and port under another name."
-        assert results[0]["error"] == f"Near miss: {host} Near miss: {name}"
+        assert rows[0]["error"] == f"Near miss: {host} Near miss: {name}"
 
 
-def test_a_run_is_no_near_miss_of_itself(desk: Desk) -> None:
+def test_a_run_is_no_near_miss_of_itself(cli: CommandLine) -> None:
     """A run that goes on does not take what it made before for what was there before."""
     rows = [imap(f"name {n}") for n in range(4)]
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
-        ended, _ = desk.run(desk.sheet("new.csv", rows), "--first", "2")
-        assert ended.exit_code == 1
-        again = desk("resume", "--results", "results.csv")
+        cli.use_account(sandbox.base_url)
+        result, _ = cli.run(cli.write_csv("new.csv", rows), "--first", "2")
+        assert result.exit_code == 1
+        again = cli("resume", "--results", "results.csv")
         assert (again.exit_code, len(sandbox.monitors())) == (0, 4)
-        assert {row["error"] for row in desk.results("results.csv")} == {""}
+        assert {row["error"] for row in cli.read_results("results.csv")} == {""}
         assert "Near miss" not in again.stderr
 
 
-def test_existing_rows_are_no_near_miss(desk: Desk) -> None:
+def test_existing_rows_are_no_near_miss(cli: CommandLine) -> None:
     with running() as sandbox:
-        desk.log_in_at(sandbox.base_url)
-        sheet = desk.sheet("new.csv", [imap("a"), imap("b")])
-        desk.run(sheet)
-        _, results = desk.run(sheet)
-        assert [(row["status"], row["error"]) for row in results] == [("exists", "")] * 2
+        cli.use_account(sandbox.base_url)
+        sheet = cli.write_csv("new.csv", [imap("a"), imap("b")])
+        cli.run(sheet)
+        _, rows = cli.run(sheet)
+        assert [(row["status"], row["error"]) for row in rows] == [("exists", "")] * 2

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
+from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 
 Monitor = dict[str, Any]
-LOST = Said(status=504, content="<html>the gateway gave up</html>", kind="text/html")
+LOST = FakeResponse(status=504, content="<html>the gateway gave up</html>", content_type="text/html")
 
 
 class Account:
@@ -30,25 +30,27 @@ class Account:
         self.unmade: set[str] = set()  # of these, whose monitor is not made
         self._ids = itertools.count(101)
 
-    def __call__(self, asked: Asked) -> Said:
-        if asked.method == "POST":
-            return self._make(asked.path.rpartition("/")[2], asked.body)
-        if asked.path == "/monitors":
-            return listed(*(shown for monitor in self.monitors if (shown := self.show(dict(monitor))) is not None))
+    def __call__(self, request: ApiRequest) -> FakeResponse:
+        if request.method == "POST":
+            return self._make(request.path.rpartition("/")[2], request.body)
+        if request.path == "/monitors":
+            return list_response(
+                *(shown for monitor in self.monitors if (shown := self.show(dict(monitor))) is not None)
+            )
         for monitor in self.monitors:
-            if asked.path.endswith(f"/{monitor['id']}"):
-                if asked.method == "PATCH":
-                    monitor.update(asked.body)
-                    return Said(content={"id": str(monitor["id"])})
+            if request.path.endswith(f"/{monitor['id']}"):
+                if request.method == "PATCH":
+                    monitor.update(request.body)
+                    return FakeResponse(content={"id": str(monitor["id"])})
                 if (shown := self.show_one(dict(monitor))) is not None:
-                    return Said(content=shown)
-        return Said(status=404, content={"errors": [{"code": 404, "message": "Record not found"}]})
+                    return FakeResponse(content=shown)
+        return FakeResponse(status=404, content={"errors": [{"code": 404, "message": "Record not found"}]})
 
-    def _make(self, kind: str, body: Monitor) -> Said:
+    def _make(self, kind: str, body: Monitor) -> FakeResponse:
         name = body["name"]
         if name not in self.unmade:
             self.monitors.append({"port": "", **body, "id": next(self._ids), "type": kind})
-        return LOST if name in self.lost else Said(content={"id": str(self.monitors[-1]["id"])})
+        return LOST if name in self.lost else FakeResponse(content={"id": str(self.monitors[-1]["id"])})
 
     def twice(self) -> list[str]:
         """Names that there is more than one monitor of."""
@@ -59,17 +61,17 @@ class Account:
 
 
 @pytest.fixture
-def account(desk: Desk) -> Iterator[Account]:
+def account(cli: CommandLine) -> Iterator[Account]:
     found = Account()
-    with logged_in(desk, found):
+    with logged_in(cli, found):
         yield found
 
 
 @contextmanager
-def logged_in(desk: Desk, account: Account) -> Iterator[None]:
-    desk.environment.setenv("BULKLOAD_CONCURRENCY", "1")
-    with scripted(account) as server:
-        desk.log_in_at(server.base_url)
+def logged_in(cli: CommandLine, account: Account) -> Iterator[None]:
+    cli.monkeypatch.setenv("BULKLOAD_CONCURRENCY", "1")
+    with fake_api(account) as server:
+        cli.use_account(server.base_url)
         yield
 
 
@@ -85,15 +87,17 @@ def statuses(rows: list[dict[str, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("spelling", ["Email (IMAP)", "email-imap-ssl", "17", ""])
-def test_a_type_in_an_unknown_spelling_does_not_make_ours_unknown(desk: Desk, account: Account, spelling: str) -> None:
+def test_a_type_in_an_unknown_spelling_does_not_make_ours_unknown(
+    cli: CommandLine, account: Account, spelling: str
+) -> None:
     account.show = lambda monitor: monitor | {"type": spelling}
-    sheet = desk.sheet("a.csv", hosts("one", "two", "three"))
-    assert statuses(desk.run(sheet)[1]) == ["created"] * 3
+    sheet = cli.write_csv("a.csv", hosts("one", "two", "three"))
+    assert statuses(cli.run(sheet)[1]) == ["created"] * 3
     for options in ([], ["--on-existing", "update"]):
-        ended, rows = desk.run(sheet, *options)
-        assert (ended.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
-    ended, rows = desk.run(sheet, "--output", "new")
-    assert (ended.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
+        result, rows = cli.run(sheet, *options)
+        assert (result.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
+    result, rows = cli.run(sheet, "--output", "new")
+    assert (result.exit_code, statuses(rows), len(account.monitors)) == (0, ["exists"] * 3, 3)
     assert "its type is not displayed as documented" in rows[0]["error"]
 
 
@@ -108,139 +112,141 @@ DISGUISES: dict[str, Callable[[Monitor], Monitor]] = {
 
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_a_row_in_doubt_is_not_sent_again_while_its_monitor_may_be_there_in_disguise(
-    desk: Desk, account: Account, disguise: str
+    cli: CommandLine, account: Account, disguise: str
 ) -> None:
     """The other rows are shown as they were sent; this one's answer is lost, each time."""
     name = "Exchange <prod> Berlin - 1"
     account.show = lambda one: DISGUISES[disguise](one) if one["name"] == name else one
     account.lost = {name}
     rows = [*hosts("one", "two"), imap(name, hostname="ex.example.com", port=993), *hosts("three")]
-    sheet = desk.sheet("a.csv", rows)
+    sheet = cli.write_csv("a.csv", rows)
     for command in (["run", sheet], ["resume"], ["run", sheet]):
-        desk(*command, "--results", "results.csv")
+        cli(*command, "--results", "results.csv")
         assert not account.twice()
-    row = next(row for row in desk.results("results.csv") if row["name"] == name)
+    row = next(row for row in cli.read_results("results.csv") if row["name"] == name)
     assert row["status"] in ("unknown", "exists")
     assert row["error"]
 
 
 def test_a_row_in_doubt_stays_so_when_its_run_goes_on_in_an_account_that_was_empty(
-    desk: Desk, account: Account
+    cli: CommandLine, account: Account
 ) -> None:
     """What the account held before the first create is nothing, and that is not the same as not known."""
     account.show = lambda one: one | {"name": f"[Mail] {one['name']}"}
     account.lost = {"two"}
-    desk.run(desk.sheet("a.csv", hosts("one", "two", "three")))
+    cli.run(cli.write_csv("a.csv", hosts("one", "two", "three")))
     account.lost = set()
     for _ in range(2):
-        assert desk("resume").exit_code == 1
+        assert cli("resume").exit_code == 1
         assert not account.twice()
 
 
-def test_a_list_that_leaves_out_monitors_of_ours_proves_no_absence(desk: Desk, account: Account) -> None:
+def test_a_list_that_leaves_out_monitors_of_ours_proves_no_absence(cli: CommandLine, account: Account) -> None:
     """It hides disabled monitors, which GET shows."""
     account.show = lambda one: None if one.get("enabled") is False else one
     account.lost = {"off doubt"}
     rows = [row | {"enabled": "no" if "off" in str(row["name"]) else "yes"} for row in hosts("a", "off 1", "off doubt")]
-    sheet = desk.sheet("a.csv", rows)
+    sheet = cli.write_csv("a.csv", rows)
     for _ in range(2):
-        desk.run(sheet)
+        cli.run(sheet)
         assert not account.twice()
 
 
 def test_a_first_monitor_that_is_not_recognised_stops_a_run_that_may_mean_what_is_there(
-    desk: Desk, account: Account
+    cli: CommandLine, account: Account
 ) -> None:
     """From a folder that knows nothing: one monitor too many at most, and the user is told."""
     account.show = lambda one: one | {"name": f"[Mail] {one['name']}"}
-    sheet = desk.sheet("a.csv", hosts("one", "two", "three"))
-    assert desk.run(sheet)[0].exit_code == 0
-    ended, rows = desk.run(sheet, "--output", "new")
-    assert (ended.exit_code, statuses(rows)) == (3, ["created", "not_attempted", "not_attempted"])
-    assert "is not recognised" in ended.stdout
+    sheet = cli.write_csv("a.csv", hosts("one", "two", "three"))
+    assert cli.run(sheet)[0].exit_code == 0
+    result, rows = cli.run(sheet, "--output", "new")
+    assert (result.exit_code, statuses(rows)) == (3, ["created", "not_attempted", "not_attempted"])
+    assert "is not recognised" in result.stdout
     assert len(account.monitors) == 4
-    ended, rows = desk.run(sheet, "--output", "new", "--create-lookalikes")
-    assert (ended.exit_code, statuses(rows)) == (0, ["exists", "created", "created"])
+    result, rows = cli.run(sheet, "--output", "new", "--create-lookalikes")
+    assert (result.exit_code, statuses(rows)) == (0, ["exists", "created", "created"])
 
 
 # ── whose it is ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_just_found_for_a_row_in_doubt_is_not_given_to_another_row(desk: Desk, account: Account) -> None:
+def test_what_was_just_found_for_a_row_in_doubt_is_not_given_to_another_row(cli: CommandLine, account: Account) -> None:
     """The account cuts names, so the monitor may be either's; the next sheet has the other row."""
     long = "a monitor with a name that is long, "
     account.show = lambda one: one | {"name": one["name"][:30]}
-    assert desk.run(desk.sheet("warm.csv", hosts("one", "two")))[0].exit_code == 0
+    assert cli.run(cli.write_csv("warm.csv", hosts("one", "two")))[0].exit_code == 0
     account.lost = {f"{long}2"}
-    desk.environment.setenv("BULKLOAD_SETTLE_TIMEOUT", "0")
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "600")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_TIMEOUT", "0")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "600")
     kept = account.show
     account.show = lambda one: None if one["name"] == f"{long}2" else kept(one)
-    assert statuses(desk.run(desk.sheet("a.csv", [imap(f"{long}2")]))[1]) == ["unknown"]
+    assert statuses(cli.run(cli.write_csv("a.csv", [imap(f"{long}2")]))[1]) == ["unknown"]
     account.show, account.lost = kept, set()
-    _, rows = desk.run(desk.sheet("a.csv", [imap(f"{long}1")]), "--on-existing", "update")
+    _, rows = cli.run(cli.write_csv("a.csv", [imap(f"{long}1")]), "--on-existing", "update")
     assert account.monitors[2]["name"] == f"{long}2", "nobody has changed it"
     if rows[0]["monitor_id"]:
         assert account.name_of(rows[0]["monitor_id"]) == f"{long}1"
 
 
 @pytest.mark.parametrize("made", ["Mail A", "Mail  A"])
-def test_a_monitor_that_two_rows_in_doubt_may_have_made_is_neithers(desk: Desk, account: Account, made: str) -> None:
+def test_a_monitor_that_two_rows_in_doubt_may_have_made_is_neithers(
+    cli: CommandLine, account: Account, made: str
+) -> None:
     """Only one of them was made, and blanks are collapsed."""
     account.show = lambda one: one | {"name": " ".join(one["name"].split())}
-    assert desk.run(desk.sheet("warm.csv", hosts("one", "two")))[0].exit_code == 0
+    assert cli.run(cli.write_csv("warm.csv", hosts("one", "two")))[0].exit_code == 0
     names = ["Mail A", "Mail  A"]
     account.lost, account.unmade = set(names), set(names) - {made}
-    sheet = desk.sheet("a.csv", [imap(name) for name in names])
-    desk.run(sheet)
+    sheet = cli.write_csv("a.csv", [imap(name) for name in names])
+    cli.run(sheet)
     account.lost = account.unmade = set()
     for _ in range(2):
-        _, rows = desk.run(sheet)
+        _, rows = cli.run(sheet)
         assert not account.twice()
         assert all(account.name_of(row["monitor_id"]) == row["name"] for row in rows if row["monitor_id"])
 
 
-def test_one_row_that_fits_two_monitors_is_neither_ones(desk: Desk, account: Account) -> None:
+def test_one_row_that_fits_two_monitors_is_neither_ones(cli: CommandLine, account: Account) -> None:
     """Names are cut, so that both look the same; the first one would be the wrong one."""
     long = "a monitor with a name that is long, "
     account.show = lambda one: one | {"name": one["name"][:30]}
     both = [imap(f"{long}{number}") for number in (1, 2)]
-    assert desk.run(desk.sheet("both.csv", both))[0].exit_code == 0
-    ended, (row,) = desk.run(desk.sheet("second.csv", both[1:]), "--output", "new", "--on-existing", "update")
-    assert (ended.exit_code, row["status"]) == (1, "unknown")
+    assert cli.run(cli.write_csv("both.csv", both))[0].exit_code == 0
+    result, (row,) = cli.run(cli.write_csv("second.csv", both[1:]), "--output", "new", "--on-existing", "update")
+    assert (result.exit_code, row["status"]) == (1, "unknown")
     assert "Monitors 101, 102 may be this row's" in row["error"]
     assert [one["name"] for one in account.monitors] == [f"{long}1", f"{long}2"]
 
 
-def test_a_monitor_that_was_made_and_is_not_shown_yet_is_not_made_again(desk: Desk, account: Account) -> None:
+def test_a_monitor_that_was_made_and_is_not_shown_yet_is_not_made_again(cli: CommandLine, account: Account) -> None:
     """Neither the list nor GET shows it within the time that late creates take, but it is known by its ID."""
-    assert desk.run(desk.sheet("warm.csv", hosts("one")))[0].exit_code == 0
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "600")
+    assert cli.run(cli.write_csv("warm.csv", hosts("one")))[0].exit_code == 0
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "600")
     hidden = {"two", "three"}
     account.show = account.show_one = lambda one: None if one["name"] in hidden else one
-    sheet = desk.sheet("a.csv", hosts("one", "two", "three"))
-    assert statuses(desk.run(sheet)[1]) == ["exists", "created", "created"]
-    ended, rows = desk.run(sheet)
-    assert (ended.exit_code, statuses(rows), len(account.monitors)) == (1, ["exists", "unknown", "unknown"], 3)
+    sheet = cli.write_csv("a.csv", hosts("one", "two", "three"))
+    assert statuses(cli.run(sheet)[1]) == ["exists", "created", "created"]
+    result, rows = cli.run(sheet)
+    assert (result.exit_code, statuses(rows), len(account.monitors)) == (1, ["exists", "unknown", "unknown"], 3)
     assert "the account does not list it yet" in rows[1]["error"]
     hidden.clear()
-    assert statuses(desk.run(sheet)[1]) == ["exists"] * 3
+    assert statuses(cli.run(sheet)[1]) == ["exists"] * 3
 
 
 # ── who is logged in ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_folder_that_knows_an_account_by_its_user_is_not_used_with_a_token_alone(
-    desk: Desk, account: Account
+    cli: CommandLine, account: Account
 ) -> None:
-    sheet = desk.sheet("a.csv", hosts("one", "two"))
-    assert desk.run(sheet)[0].exit_code == 0
-    desk.environment.setenv("ALERTSITE_TOKEN", "t")
-    desk.environment.delenv("ALERTSITE_PASSWORD")
-    desk.environment.delenv("ALERTSITE_USERNAME")
-    refused = desk("run", sheet)
+    sheet = cli.write_csv("a.csv", hosts("one", "two"))
+    assert cli.run(sheet)[0].exit_code == 0
+    cli.monkeypatch.setenv("ALERTSITE_TOKEN", "t")
+    cli.monkeypatch.delenv("ALERTSITE_PASSWORD")
+    cli.monkeypatch.delenv("ALERTSITE_USERNAME")
+    refused = cli("run", sheet)
     assert refused.exit_code == 2
     assert "ALERTSITE_USERNAME" in refused.stderr
     assert len(account.monitors) == 2
-    desk.environment.setenv("ALERTSITE_USERNAME", "sandbox@example.com")
-    assert statuses(desk.run(sheet)[1]) == ["exists"] * 2
+    cli.monkeypatch.setenv("ALERTSITE_USERNAME", "sandbox@example.com")
+    assert statuses(cli.run(sheet)[1]) == ["exists"] * 2

@@ -20,7 +20,7 @@ import pytest
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox
 from bulkload.store.schema import MIGRATIONS
-from tests.support.command_line import PLAN, Desk, Ended, by_hand, imap
+from tests.support.command_line import PLAN, CommandLine, CommandResult, api_request, imap
 
 LONG = "a name that is longer than fifty characters, as some are: number"
 NAMES = ("plain", "two  blanks", "Fish & <b>", f"{LONG} one", "Ünï", "mail 東京 🟢", "UPPER lower", f"{LONG} two")
@@ -64,12 +64,12 @@ def check_ids(sandbox: Sandbox, rows: Sequence[Mapping[str, str]]) -> None:
             assert (monitor["name"], str(monitor.get("port") or "")) == (row["name"], row.get("port") or "")
 
 
-def made(desk: Desk, sandbox: Sandbox, rows: Sequence[Mapping[str, object]] = ROWS) -> Path:
+def made(cli: CommandLine, sandbox: Sandbox, rows: Sequence[Mapping[str, object]] = ROWS) -> Path:
     """Create the rows one after the other; the requests so far are forgotten."""
-    sheet = desk.sheet("rows.csv", rows)
-    ended, results = desk.run(sheet, "--concurrency", "1")
-    assert (ended.exit_code, {row["status"] for row in results}) == (0, {"created"}), (ended, results)
-    check_ids(sandbox, results)
+    sheet = cli.write_csv("rows.csv", rows)
+    result, result_rows = cli.run(sheet, "--concurrency", "1")
+    assert (result.exit_code, {row["status"] for row in result_rows}) == (0, {"created"}), (result, result_rows)
+    check_ids(sandbox, result_rows)
     sandbox.forget_requests()
     return sheet
 
@@ -87,98 +87,100 @@ def statuses(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("ways", [*WAYS, HIDING_ALL])
-def test_what_this_folder_made_is_known_in_every_command(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_what_this_folder_made_is_known_in_every_command(cli: CommandLine, account: Sandbox, ways: str) -> None:
     """plan, run, update, verify and undo; no warning of a near miss, no difference named, and nothing sent."""
     show(account, ways)
-    sheet = made(desk, account)
-    planned = desk("plan", sheet, "--json")
+    sheet = made(cli, account)
+    planned = cli("plan", sheet, "--json")
     assert (planned.json["counts"], planned.json["warnings"]) == ({"exists": len(ROWS)}, [])
-    ended, results = desk.run(sheet, "--verify")
-    assert (ended.exit_code, statuses(results)) == (0, ["exists"] * len(ROWS))
-    assert {row["error"] for row in results} == {""}
-    check_ids(account, results)
-    ended, results = desk.run(sheet, "--on-existing", "update")
-    assert (ended.exit_code, statuses(results), unwritten(account)) == (0, ["exists"] * len(ROWS), True)
-    run = desk("runs", "--json").json[-1]["run_id"]
-    verified = desk("resume", run, "--verify", "--json")
+    result, rows = cli.run(sheet, "--verify")
+    assert (result.exit_code, statuses(rows)) == (0, ["exists"] * len(ROWS))
+    assert {row["error"] for row in rows} == {""}
+    check_ids(account, rows)
+    result, rows = cli.run(sheet, "--on-existing", "update")
+    assert (result.exit_code, statuses(rows), unwritten(account)) == (0, ["exists"] * len(ROWS), True)
+    run = cli("runs", "--json").json[-1]["run_id"]
+    verified = cli("resume", run, "--verify", "--json")
     assert verified.json["verify"] == {"compared": len(ROWS), "otherwise": 0, "missing": 0, "unseen": {}} | (
         {"unseen": {"port": 2}} if "no-ports" in ways else {}
     )
     assert verified.exit_code == 0
-    undone = desk("undo", run, "--yes", "--json")
+    undone = cli("undo", run, "--yes", "--json")
     assert (undone.exit_code, list(account.monitors())) == (0, [])
 
 
 @pytest.mark.parametrize("ways", [*WAYS, HIDING_ALL])
 def test_an_update_sends_what_the_sheet_changed_and_nothing_of_how_it_is_shown(
-    desk: Desk, account: Sandbox, ways: str
+    cli: CommandLine, account: Sandbox, ways: str
 ) -> None:
     show(account, ways)
-    made(desk, account)
+    made(cli, account)
     changed = [row | {"interval": 9 if number % 2 else 5} for number, row in enumerate(ROWS)]
-    planned = desk("plan", desk.sheet("b.csv", changed), "--on-existing", "update", "--json")
+    planned = cli("plan", cli.write_csv("b.csv", changed), "--on-existing", "update", "--json")
     assert planned.json["counts"] == {"exists": 5, "will update": 4}
-    ended, results = desk.run(desk.folder / "b.csv", "--on-existing", "update", "--verify")
-    assert (ended.exit_code, statuses(results)) == (0, ["exists", "updated"] * 4 + ["exists"])
-    assert [row["error"] for row in results] == ["", "interval 5 → 9"] * 4 + [""]
+    result, rows = cli.run(cli.folder / "b.csv", "--on-existing", "update", "--verify")
+    assert (result.exit_code, statuses(rows)) == (0, ["exists", "updated"] * 4 + ["exists"])
+    assert [row["error"] for row in rows] == ["", "interval 5 → 9"] * 4 + [""]
     assert [monitor["interval"] for monitor in account.monitors()] == [5, 9] * 4 + [5]
-    check_ids(account, results)
+    check_ids(account, rows)
 
 
 @pytest.mark.parametrize(("ways", "row"), [("cut", imap(f"{LONG} one")), ("empty-ports", imap("a", port=993))])
 def test_an_update_that_achieved_nothing_is_not_sent_again_every_night(
-    desk: Desk, account: Sandbox, ways: str, row: dict[str, object]
+    cli: CommandLine, account: Sandbox, ways: str, row: dict[str, object]
 ) -> None:
     show(account, ways)
-    sheet = made(desk, account, [imap("short", hostname="mx2.example.com"), row])
+    sheet = made(cli, account, [imap("short", hostname="mx2.example.com"), row])
     for _ in range(2):
-        ended, _ = desk.run(sheet, "--on-existing", "update")
-        assert ended.exit_code == 0
+        result, _ = cli.run(sheet, "--on-existing", "update")
+        assert result.exit_code == 0
     assert account.counts().get("patch", 0) <= 1
 
 
 @pytest.mark.parametrize("ways", ["", "blanks", "cut", "upper-names", "escapes", "no-ports"])
-def test_a_monitor_that_was_renamed_by_hand_stays_its_rows(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_monitor_that_was_renamed_by_hand_stays_its_rows(cli: CommandLine, account: Sandbox, ways: str) -> None:
     """Named and left, undone only if wanted, and renamed back by an update; never a second one."""
     show(account, ways)
-    sheet = made(desk, account)
-    by_hand(account, "PATCH", account.monitors()[1], name="something else")
-    ended, results = desk.run(sheet)
-    assert (ended.exit_code, statuses(results)) == (0, ["exists"] * len(ROWS))
+    sheet = made(cli, account)
+    api_request(account, "PATCH", account.monitors()[1], name="something else")
+    result, rows = cli.run(sheet)
+    assert (result.exit_code, statuses(rows)) == (0, ["exists"] * len(ROWS))
     shown = "SOMETHING ELSE" if ways == "upper-names" else "something else"
-    assert [row["error"] for row in results if row["error"]] == [f"Not changed: name {shown} → two  blanks."]
-    run = desk("runs", "--json").json[-1]["run_id"]
-    undo = desk("undo", run, "--dry-run", "--json").json["undo"]
+    assert [row["error"] for row in rows if row["error"]] == [f"Not changed: name {shown} → two  blanks."]
+    run = cli("runs", "--json").json[-1]["run_id"]
+    undo = cli("undo", run, "--dry-run", "--json").json["undo"]
     assert (undo["edited"], undo["deleted"]) == (1, len(ROWS) - 1)
-    ended, results = desk.run(sheet, "--on-existing", "update")
-    assert statuses(results).count("updated") == 1
+    result, rows = cli.run(sheet, "--on-existing", "update")
+    assert statuses(rows).count("updated") == 1
     assert account.monitors()[1]["name"] == "two  blanks"
-    check_ids(account, results)
+    check_ids(account, rows)
 
 
 @pytest.mark.parametrize("ways", ["", "no-ports", "empty-ports", "no-names"])
 def test_a_port_that_the_sheet_changes_is_another_monitor_also_where_ports_are_not_shown(
-    desk: Desk, account: Sandbox, ways: str
+    cli: CommandLine, account: Sandbox, ways: str
 ) -> None:
     """What the folder asked for is known, so it is not taken for the new row's."""
     show(account, ways)
-    made(desk, account, [imap("a", port=993), imap("b", port=993), imap("c")])
-    sheet = desk.sheet("b.csv", [imap("a", port=995), imap("b", port=993), imap("c")])
-    planned = desk("plan", sheet, "--json").json["counts"]
-    ended, results = desk.run(sheet)
+    made(cli, account, [imap("a", port=993), imap("b", port=993), imap("c")])
+    sheet = cli.write_csv("b.csv", [imap("a", port=995), imap("b", port=993), imap("c")])
+    planned = cli("plan", sheet, "--json").json["counts"]
+    result, rows = cli.run(sheet)
     assert planned == {"will create": 1, "exists": 2}
-    assert (ended.exit_code, statuses(results)) == (0, ["created", "exists", "exists"])
-    check_ids(account, results)
+    assert (result.exit_code, statuses(rows)) == (0, ["created", "exists", "exists"])
+    check_ids(account, rows)
 
 
 @pytest.mark.parametrize("ways", ["", "no-ports", "no-names", HIDING_ALL])
-def test_a_new_port_for_a_monitor_that_the_sheet_names_is_patched(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_new_port_for_a_monitor_that_the_sheet_names_is_patched(
+    cli: CommandLine, account: Sandbox, ways: str
+) -> None:
     show(account, ways)
-    made(desk, account, [imap("a", port=993), imap("b", port=993)])
+    made(cli, account, [imap("a", port=993), imap("b", port=993)])
     ids = [monitor["id"] for monitor in account.monitors()]
-    sheet = desk.sheet("b.csv", [imap("a", port=995, monitor_id=ids[0]), imap("b", port=993, monitor_id=ids[1])])
-    ended, _ = desk.run(sheet, "--on-existing", "update")
-    assert ended.exit_code == 0
+    sheet = cli.write_csv("b.csv", [imap("a", port=995, monitor_id=ids[0]), imap("b", port=993, monitor_id=ids[1])])
+    result, _ = cli.run(sheet, "--on-existing", "update")
+    assert result.exit_code == 0
     assert len(account.monitors()) == 2
 
 
@@ -194,35 +196,37 @@ TWINS = {
 
 @pytest.mark.parametrize("ways", TWINS)
 def test_rows_that_the_account_shows_alike_are_all_made_and_kept_apart_by_this_folder(
-    desk: Desk, account: Sandbox, ways: str
+    cli: CommandLine, account: Sandbox, ways: str
 ) -> None:
     """Only in port, behind the 50th character, in an emoji: also while the run learns it, and none is a twin."""
     show(account, ways)
-    sheet = made(desk, account, TWINS[ways])
+    sheet = made(cli, account, TWINS[ways])
     for options in ([], ["--on-existing", "update"], ["--verify"]):
-        ended, results = desk.run(sheet, *options)
-        assert (ended.exit_code, statuses(results)) == (0, ["exists"] * 3), results
-        assert {row["error"] for row in results} == {""}
-        check_ids(account, results)
-    run = desk("runs", "--json").json[-1]["run_id"]
-    assert desk("resume", run, "--verify", "--json").exit_code == 0
-    fewer = desk.sheet("fewer.csv", [*TWINS[ways][1:], imap("new", hostname="new.example.com")])
-    assert statuses(desk.run(fewer)[1]) == ["exists", "exists", "created"]
+        result, rows = cli.run(sheet, *options)
+        assert (result.exit_code, statuses(rows)) == (0, ["exists"] * 3), rows
+        assert {row["error"] for row in rows} == {""}
+        check_ids(account, rows)
+    run = cli("runs", "--json").json[-1]["run_id"]
+    assert cli("resume", run, "--verify", "--json").exit_code == 0
+    fewer = cli.write_csv("fewer.csv", [*TWINS[ways][1:], imap("new", hostname="new.example.com")])
+    assert statuses(cli.run(fewer)[1]) == ["exists", "exists", "created"]
 
 
 @pytest.mark.parametrize("ways", ["blanks", "cut", "escapes", "upper-names", "no-ports", "no-names", HIDING_ALL])
-def test_prune_deletes_what_is_gone_and_keeps_what_another_sheet_means(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_prune_deletes_what_is_gone_and_keeps_what_another_sheet_means(
+    cli: CommandLine, account: Sandbox, ways: str
+) -> None:
     """Two sheets of one folder mean the same monitor, however it is shown; and an edited one stays."""
     show(account, ways)
-    desk.environment.setenv("BULKLOAD_UNCHANGED_FOR", "0")
-    (desk.folder / "box").mkdir()
+    cli.monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (cli.folder / "box").mkdir()
 
     def night(**sheets: Sequence[Mapping[str, object]]) -> dict[str, Any]:
         for name, rows in sheets.items():
-            desk.sheet(f"box/{name}.csv", rows)
-        ended = desk("inbox", "box", "--json", "--prune", "--prune-limit", "100%", "--concurrency", "1")
-        assert ended.exit_code == 0, ended
-        return {file["name"]: file for file in ended.json["files"]}
+            cli.write_csv(f"box/{name}.csv", rows)
+        result = cli("inbox", "box", "--json", "--prune", "--prune-limit", "100%", "--concurrency", "1")
+        assert result.exit_code == 0, result
+        return {file["name"]: file for file in result.json["files"]}
 
     night(a=ROWS)
     assert night(b=ROWS[:4])["b.csv"]["counts"] == {"exists": 4}
@@ -235,12 +239,12 @@ def test_prune_deletes_what_is_gone_and_keeps_what_another_sheet_means(desk: Des
 
 
 def test_a_near_miss_is_told_of_a_foreign_monitor_and_not_of_an_own_one_however_it_is_shown(
-    desk: Desk, account: Sandbox
+    cli: CommandLine, account: Sandbox
 ) -> None:
     show(account, "blanks")
-    made(desk, account, [imap("two  blanks"), imap("other", hostname="mx2.example.com")])
-    planned = desk(
-        "plan", desk.sheet("b.csv", [imap("two  blanks"), imap("fresh", hostname="mx2.example.com")]), "--json"
+    made(cli, account, [imap("two  blanks"), imap("other", hostname="mx2.example.com")])
+    planned = cli(
+        "plan", cli.write_csv("b.csv", [imap("two  blanks"), imap("fresh", hostname="mx2.example.com")]), "--json"
     )
     assert planned.json["counts"] == {"exists": 1, "will create": 1}
     (warning,) = planned.json["warnings"]
@@ -254,150 +258,156 @@ def operations(sandbox: Sandbox) -> list[str]:
     return [str(entry.operation) for entry in sandbox.requests() if entry.operation != "login"]
 
 
-def test_the_first_monitor_goes_alone_and_is_read_back_before_the_others(desk: Desk, account: Sandbox) -> None:
+def test_the_first_monitor_goes_alone_and_is_read_back_before_the_others(cli: CommandLine, account: Sandbox) -> None:
     """Only in an account that is not known yet, and only if there are others."""
-    desk.run(desk.sheet("one.csv", ROWS[:1]))
+    cli.run(cli.write_csv("one.csv", ROWS[:1]))
     assert operations(account) == ["list", "create"]
     account.forget_requests()
-    desk.run(desk.sheet("rows.csv", ROWS))
+    cli.run(cli.write_csv("rows.csv", ROWS))
     assert operations(account)[0] == "list"
     assert operations(account).count("list") == 1, "the first list has taught what one monitor can"
     account.forget_requests()
-    desk.run(desk.folder / "rows.csv", "--output", "new")
+    cli.run(cli.folder / "rows.csv", "--output", "new")
     show(account, "")
     account.forget_requests()
-    desk.run(desk.sheet("more.csv", [imap(f"more {number}") for number in range(5)]), "--output", "newer")
+    cli.run(cli.write_csv("more.csv", [imap(f"more {number}") for number in range(5)]), "--output", "newer")
     assert operations(account) == ["list", "create", "list", *["create"] * 4]
 
 
 @pytest.mark.parametrize("ways", ["blanks", "escapes", "no-ports", "no-names"])
-def test_a_difference_is_said_once(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_difference_is_said_once(cli: CommandLine, account: Sandbox, ways: str) -> None:
     """On stderr, by the run that learns it, and by no later one of this folder."""
     show(account, ways)
     rows = [imap("a  & b", port=993), imap("c  & d", port=993), imap("e", port=993)]
-    ended, _ = desk.run(desk.sheet("rows.csv", rows))
-    assert ended.stderr.count("The account ") == 1
-    assert "bulkload allows for that when it compares rows with monitors." in ended.stderr
+    result, _ = cli.run(cli.write_csv("rows.csv", rows))
+    assert result.stderr.count("The account ") == 1
+    assert "bulkload allows for that when it compares rows with monitors." in result.stderr
     for command in (
         ["run", "rows.csv"],
         ["plan", "rows.csv"],
         ["resume"],
         ["run", "rows.csv", "--on-existing", "update"],
     ):
-        assert "The account " not in desk(*command).stderr
+        assert "The account " not in cli(*command).stderr
 
 
-def test_what_the_first_monitor_does_not_show_a_later_list_teaches(desk: Desk, account: Sandbox) -> None:
+def test_what_the_first_monitor_does_not_show_a_later_list_teaches(cli: CommandLine, account: Sandbox) -> None:
     """A plain name first; then names with blanks, and the run after that says so."""
     show(account, "blanks")
-    ended, _ = desk.run(desk.sheet("rows.csv", [imap("plain"), imap("two  blanks"), imap("more  blanks")]))
-    assert "The account " not in ended.stderr
-    ended, results = desk.run(desk.folder / "rows.csv")
-    assert (ended.stderr.count("repeated spaces"), statuses(results)) == (1, ["exists"] * 3)
-    assert "The account " not in desk.run(desk.folder / "rows.csv")[0].stderr
+    result, _ = cli.run(cli.write_csv("rows.csv", [imap("plain"), imap("two  blanks"), imap("more  blanks")]))
+    assert "The account " not in result.stderr
+    result, rows = cli.run(cli.folder / "rows.csv")
+    assert (result.stderr.count("repeated spaces"), statuses(rows)) == (1, ["exists"] * 3)
+    assert "The account " not in cli.run(cli.folder / "rows.csv")[0].stderr
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_the_first_monitor_is_asked_for_where_the_list_is_late(desk: Desk, account: Sandbox, hidden: bool) -> None:
+def test_the_first_monitor_is_asked_for_where_the_list_is_late(
+    cli: CommandLine, account: Sandbox, hidden: bool
+) -> None:
     """If it is not to be seen at all yet, the run goes on and learns later."""
     by_hand_made(account, imap("foreign", hostname="other.example.com"))
     show(account, "blanks", visible_after=60.0, hide_single=hidden)
     account.forget_requests()
-    ended, results = desk.run(desk.sheet("rows.csv", [imap("a  b"), imap("c  d"), imap("e  f")]))
-    assert (ended.exit_code, statuses(results)) == (0, ["created"] * 3)
+    result, rows = cli.run(cli.write_csv("rows.csv", [imap("a  b"), imap("c  d"), imap("e  f")]))
+    assert (result.exit_code, statuses(rows)) == (0, ["created"] * 3)
     assert operations(account)[:4] == ["list", "create", "list", "get"]
-    assert ended.stderr.count("repeated spaces") == (0 if hidden else 1)
+    assert result.stderr.count("repeated spaces") == (0 if hidden else 1)
 
 
 def by_hand_made(sandbox: Sandbox, row: Mapping[str, object]) -> None:
     """Make an IMAP monitor as somebody else would."""
     body = {field: value for field, value in row.items() if field != "type"}
-    by_hand(sandbox, "POST", {"type": "email-imap"}, **body)
+    api_request(sandbox, "POST", {"type": "email-imap"}, **body)
 
 
 # ── 3. what a list does not prove ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("ways", ["", "blanks", "no-names", HIDING_ALL])
-def test_a_row_in_doubt_is_sent_again_if_nothing_new_is_there(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_row_in_doubt_is_sent_again_if_nothing_new_is_there(cli: CommandLine, account: Sandbox, ways: str) -> None:
     show(account, ways)
-    made(desk, account, ROWS[:4])
+    made(cli, account, ROWS[:4])
     show(account, ways, Rule(fault="drop-before", times=1))
-    ended, results = desk.run(desk.sheet("more.csv", ROWS))
-    again, results = desk.run(desk.folder / "more.csv") if ended.exit_code else (ended, results)
+    result, rows = cli.run(cli.write_csv("more.csv", ROWS))
+    again, rows = cli.run(cli.folder / "more.csv") if result.exit_code else (result, rows)
     assert again.exit_code == 0
     assert len(account.monitors()) == len(ROWS)
-    check_ids(account, results)
+    check_ids(account, rows)
 
 
 @pytest.mark.parametrize(("ways", "told"), [("", True), ("blanks", True), ("no-names", False)])
 def test_absence_settles_a_row_only_if_ours_are_recognised_by_what_is_shown(
-    desk: Desk, account: Sandbox, ways: str, told: bool
+    cli: CommandLine, account: Sandbox, ways: str, told: bool
 ) -> None:
     """Somebody else makes a monitor while a row is in doubt; where names are hidden it may be any row's."""
     show(account, ways)
-    made(desk, account, [imap("a"), imap("b", hostname="mx2.example.com")])
+    made(cli, account, [imap("a"), imap("b", hostname="mx2.example.com")])
     show(account, ways, Rule(fault="drop-before"))
-    in_doubt(desk)
+    in_doubt(cli)
     show(account, ways)
     by_hand_made(account, imap("somebody's", hostname="mx9.example.com"))
     for _ in range(2):
-        ended = desk("resume", "--results", "results.csv", "--wait" if told else "--json")
-        (row,) = desk.results("results.csv")
+        result = cli("resume", "--results", "results.csv", "--wait" if told else "--json")
+        (row,) = cli.read_results("results.csv")
         if told:
             assert (row["status"], len(account.monitors())) == ("created", 4)
             break
-        assert (ended.exit_code, row["status"], row["next_step"]) == (1, "unknown", "run again"), ended
+        assert (result.exit_code, row["status"], row["next_step"]) == (1, "unknown", "run again"), result
         assert "may be this row's, displayed differently from what was sent" in row["error"]
         assert len(account.monitors()) == 3
-    check_ids(account, desk.results("results.csv"))
+    check_ids(account, cli.read_results("results.csv"))
 
 
-def in_doubt(desk: Desk) -> None:
+def in_doubt(cli: CommandLine) -> None:
     """Leave a row in doubt whose request has created nothing."""
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "60")
-    ended, (row,) = desk.run(desk.sheet("more.csv", [imap("in doubt")]))
-    assert (ended.exit_code, row["status"]) == (1, "unknown"), ended
-    desk.environment.setenv("BULKLOAD_SETTLE_AFTER", "0.1")
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "60")
+    result, (row,) = cli.run(cli.write_csv("more.csv", [imap("in doubt")]))
+    assert (result.exit_code, row["status"]) == (1, "unknown"), result
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "0.1")
 
 
-def test_a_row_that_waits_for_another_runs_doubt_says_so(desk: Desk, account: Sandbox) -> None:
+def test_a_row_that_waits_for_another_runs_doubt_says_so(cli: CommandLine, account: Sandbox) -> None:
     show(account, "no-names")
-    made(desk, account, [imap("a"), imap("b", hostname="mx2.example.com")])
+    made(cli, account, [imap("a"), imap("b", hostname="mx2.example.com")])
     show(account, "no-names", Rule(fault="drop-before"))
-    in_doubt(desk)
+    in_doubt(cli)
     show(account, "no-names")
     by_hand_made(account, imap("somebody's", hostname="mx9.example.com"))
-    _, (row,) = desk.run(desk.folder / "more.csv")
+    _, (row,) = cli.run(cli.folder / "more.csv")
     assert row["status"] == "unknown"
     assert row["error"]
 
 
-def test_a_row_in_doubt_that_may_have_made_either_of_two_monitors_stays_unknown(desk: Desk, account: Sandbox) -> None:
+def test_a_row_in_doubt_that_may_have_made_either_of_two_monitors_stays_unknown(
+    cli: CommandLine, account: Sandbox
+) -> None:
     """Its request has made neither; whoever takes one for its own lets undo delete somebody's monitor."""
     show(account, "no-names")
-    made(desk, account, [imap("a"), imap("b", hostname="mx2.example.com")])
+    made(cli, account, [imap("a"), imap("b", hostname="mx2.example.com")])
     show(account, "no-names", Rule(fault="drop-before"))
-    in_doubt(desk)
+    in_doubt(cli)
     show(account, "no-names")
     for name in ("somebody's", "somebody else's"):
         by_hand_made(account, imap(name))
-    desk("resume", "--results", "results.csv")
-    (row,) = desk.results("results.csv")
+    cli("resume", "--results", "results.csv")
+    (row,) = cli.read_results("results.csv")
     assert row["status"] == "unknown"
 
 
-def test_a_monitor_that_somebody_made_while_a_row_was_in_doubt_is_not_undone(desk: Desk, account: Sandbox) -> None:
+def test_a_monitor_that_somebody_made_while_a_row_was_in_doubt_is_not_undone(
+    cli: CommandLine, account: Sandbox
+) -> None:
     """The row's request has created nothing, and the name that would tell is hidden."""
     show(account, "no-names")
-    made(desk, account, [imap("a"), imap("b", hostname="mx2.example.com")])
+    made(cli, account, [imap("a"), imap("b", hostname="mx2.example.com")])
     show(account, "no-names", Rule(fault="drop-before"))
-    in_doubt(desk)
+    in_doubt(cli)
     show(account, "no-names")
     by_hand_made(account, imap("somebody's"))
-    desk("resume")
-    run = desk("runs", "--json").json[0]["run_id"]
-    desk("undo", run, "--yes")
+    cli("resume")
+    run = cli("runs", "--json").json[0]["run_id"]
+    cli("undo", run, "--yes")
     assert "somebody's" in {monitor["name"] for monitor in account.monitors()}
 
 
@@ -412,137 +422,143 @@ SAYS = {
 
 
 @pytest.mark.parametrize("ways", WAYS)
-def test_a_new_folder_finds_what_is_there_and_says_what_differs(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_new_folder_finds_what_is_there_and_says_what_differs(cli: CommandLine, account: Sandbox, ways: str) -> None:
     """plan says what run does, nothing is sent, and the next run says the same monitors."""
     show(account, ways)
-    sheet = made(desk, account)
-    planned = desk("plan", sheet, "--json", "--output", "new")
-    ended, results = desk.run(sheet, "--output", "new")
-    assert planned.json["counts"] == ended_counts(results) == {"exists": len(ROWS)}
-    assert (ended.exit_code, unwritten(account)) == (0, True)
-    check_ids(account, results)
-    for row in results:
+    sheet = made(cli, account)
+    planned = cli("plan", sheet, "--json", "--output", "new")
+    result, rows = cli.run(sheet, "--output", "new")
+    assert planned.json["counts"] == ended_counts(rows) == {"exists": len(ROWS)}
+    assert (result.exit_code, unwritten(account)) == (0, True)
+    check_ids(account, rows)
+    for row in rows:
         assert row["error"] == "" or row["error"].startswith(f"Matched to monitor {row['monitor_id']}")
     if ways in SAYS:
-        assert SAYS[ways] in results[1]["error"]
-        assert results[1]["error"].endswith("if it is another one, run this row alone with --create-lookalikes.")
-    again, more = desk.run(sheet, "--output", "new")
+        assert SAYS[ways] in rows[1]["error"]
+        assert rows[1]["error"].endswith("if it is another one, run this row alone with --create-lookalikes.")
+    again, more = cli.run(sheet, "--output", "new")
     assert (again.exit_code, unwritten(account)) == (0, True)
-    assert [(row["status"], row["monitor_id"]) for row in more] == [("exists", row["monitor_id"]) for row in results]
-    ended, results = desk.run(sheet, "--output", "new", "--on-existing", "update")
-    assert (statuses(results), unwritten(account)) == (["exists"] * len(ROWS), True)
+    assert [(row["status"], row["monitor_id"]) for row in more] == [("exists", row["monitor_id"]) for row in rows]
+    result, rows = cli.run(sheet, "--output", "new", "--on-existing", "update")
+    assert (statuses(rows), unwritten(account)) == (["exists"] * len(ROWS), True)
 
 
 def ended_counts(results: Sequence[Mapping[str, str]]) -> dict[str, int]:
     return dict(Counter(statuses(results)))
 
 
-def test_letter_case_alone_makes_another_monitor_unless_all_names_are_in_one(desk: Desk, account: Sandbox) -> None:
+def test_letter_case_alone_makes_another_monitor_unless_all_names_are_in_one(
+    cli: CommandLine, account: Sandbox
+) -> None:
     by_hand_made(account, imap("MAIL"))
-    assert statuses(desk.run(desk.sheet("a.csv", [imap("mail")]))[1]) == ["created"]
+    assert statuses(cli.run(cli.write_csv("a.csv", [imap("mail")]))[1]) == ["created"]
     for number in range(3):
         by_hand_made(account, imap(f"MX {number}", hostname=f"mx{number}.example.com"))
-    by_hand(account, "DELETE", account.monitors()[1])
-    results = desk.run(desk.sheet("b.csv", [imap("Mail")]), "--output", "new")[1]
+    api_request(account, "DELETE", account.monitors()[1])
+    results = cli.run(cli.write_csv("b.csv", [imap("Mail")]), "--output", "new")[1]
     assert statuses(results) == ["exists"]
     assert 'its name is displayed as "MAIL"' in results[0]["error"] or "displayed as MAIL" in results[0]["error"]
 
 
 @pytest.mark.parametrize("ways", ["blanks", "no-names", "no-ports"])
-def test_lookalikes_are_created_on_request_and_then_known(desk: Desk, sandbox: Sandbox, ways: str) -> None:
+def test_lookalikes_are_created_on_request_and_then_known(cli: CommandLine, sandbox: Sandbox, ways: str) -> None:
     """The user says that the monitors are others; from then on the rows have their own."""
     show(sandbox, ways)
     rows = [imap("a  b", port=993), imap("c  d", hostname="mx2.example.com", port=993)]
     for row in rows:
         by_hand_made(sandbox, row | {"note": "somebody's"})
-    sheet = desk.sheet("rows.csv", rows)
-    assert desk("plan", sheet, "--json", "--create-lookalikes").json["counts"] == {"will create": 2}
-    ended, results = desk.run(sheet, "--create-lookalikes")
-    assert (ended.exit_code, statuses(results)) == (0, ["created"] * 2)
+    sheet = cli.write_csv("rows.csv", rows)
+    assert cli("plan", sheet, "--json", "--create-lookalikes").json["counts"] == {"will create": 2}
+    result, result_rows = cli.run(sheet, "--create-lookalikes")
+    assert (result.exit_code, statuses(result_rows)) == (0, ["created"] * 2)
     for options in ([], ["--create-lookalikes"]):
-        more = desk.run(sheet, *options)[1]
+        more = cli.run(sheet, *options)[1]
         assert [(row["status"], row["monitor_id"]) for row in more] == [
-            ("exists", row["monitor_id"]) for row in results
+            ("exists", row["monitor_id"]) for row in result_rows
         ]
     notes = {str(monitor["id"]): monitor["note"] for monitor in sandbox.monitors()}
-    assert {notes[row["monitor_id"]] for row in results} == {""}
+    assert {notes[row["monitor_id"]] for row in result_rows} == {""}
 
 
-def test_an_account_of_which_nothing_differs_creates_lookalikes_no_second_time(desk: Desk, account: Sandbox) -> None:
+def test_an_account_of_which_nothing_differs_creates_lookalikes_no_second_time(
+    cli: CommandLine, account: Sandbox
+) -> None:
     """--create-lookalikes is about monitors that only may be the row's; one that equals it is the row's."""
-    sheet = made(desk, account)
-    ended, results = desk.run(sheet, "--create-lookalikes", "--output", "new")
-    assert (ended.exit_code, statuses(results), unwritten(account)) == (0, ["exists"] * len(ROWS), True)
+    sheet = made(cli, account)
+    result, rows = cli.run(sheet, "--create-lookalikes", "--output", "new")
+    assert (result.exit_code, statuses(rows), unwritten(account)) == (0, ["exists"] * len(ROWS), True)
 
 
 @pytest.mark.parametrize("ways", TWINS)
-def test_rows_that_nobody_can_tell_apart_are_unknown_and_not_sent(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_rows_that_nobody_can_tell_apart_are_unknown_and_not_sent(
+    cli: CommandLine, account: Sandbox, ways: str
+) -> None:
     """plan says it, run and resume stay at it, monitor_id settles it, also in the results file handed back."""
     show(account, ways)
-    sheet = made(desk, account, TWINS[ways])
-    planned = desk("plan", sheet, "--json", "--output", "new")
+    sheet = made(cli, account, TWINS[ways])
+    planned = cli("plan", sheet, "--json", "--output", "new")
     assert planned.json["counts"] == {"unknown": 3}
-    ended, results = desk.run(sheet, "--output", "new")
-    assert (ended.exit_code, statuses(results)) == (1, ["unknown"] * 3)
-    assert {row["next_step"] for row in results} == {"run again"}
-    for row in results:
+    result, rows = cli.run(sheet, "--output", "new")
+    assert (result.exit_code, statuses(rows)) == (1, ["unknown"] * 3)
+    assert {row["next_step"] for row in rows} == {"run again"}
+    for row in rows:
         assert row["monitor_id"] == ""
         assert "Nothing was sent. Write the right one into the column monitor_id" in row["error"]
-    for command in (["resume"], ["run", sheet], ["run", desk.sheet("back.csv", results)]):
-        ended = desk(*command, "--output", "new", "--json")
-        assert (ended.exit_code in (1, 2), len(account.monitors())) == (True, 3), ended
+    for command in (["resume"], ["run", sheet], ["run", cli.write_csv("back.csv", rows)]):
+        result = cli(*command, "--output", "new", "--json")
+        assert (result.exit_code in (1, 2), len(account.monitors())) == (True, 3), result
         assert unwritten(account)
     ids = [str(monitor["id"]) for monitor in account.monitors()]
-    named = [row | {"monitor_id": number} for row, number in zip(results, ids, strict=True)]
-    ended, results = desk.run(desk.sheet("named.csv", named), "--output", "new")
-    assert (ended.exit_code, statuses(results), unwritten(account)) == (0, ["exists"] * 3, True)
-    assert [row["monitor_id"] for row in results] == ids
+    named = [row | {"monitor_id": number} for row, number in zip(rows, ids, strict=True)]
+    result, rows = cli.run(cli.write_csv("named.csv", named), "--output", "new")
+    assert (result.exit_code, statuses(rows), unwritten(account)) == (0, ["exists"] * 3, True)
+    assert [row["monitor_id"] for row in rows] == ids
 
 
 @pytest.mark.parametrize("ways", ["no-ports", "cut", "bmp-only", "no-names"])
 def test_rows_that_nobody_can_tell_apart_are_created_if_the_user_says_so(
-    desk: Desk, sandbox: Sandbox, ways: str
+    cli: CommandLine, sandbox: Sandbox, ways: str
 ) -> None:
     show(sandbox, ways)
-    sheet = made(desk, sandbox, TWINS[ways])
-    ended, results = desk.run(sheet, "--output", "new", "--create-lookalikes")
-    assert (ended.exit_code, len(sandbox.monitors())) == (0, 6)
-    assert statuses(results) == ["created"] * 3
-    more = desk.run(sheet, "--output", "new")[1]
-    assert [(row["status"], row["monitor_id"]) for row in more] == [("exists", row["monitor_id"]) for row in results]
+    sheet = made(cli, sandbox, TWINS[ways])
+    result, rows = cli.run(sheet, "--output", "new", "--create-lookalikes")
+    assert (result.exit_code, len(sandbox.monitors())) == (0, 6)
+    assert statuses(rows) == ["created"] * 3
+    more = cli.run(sheet, "--output", "new")[1]
+    assert [(row["status"], row["monitor_id"]) for row in more] == [("exists", row["monitor_id"]) for row in rows]
 
 
-def test_of_two_rows_that_may_be_a_monitor_none_has_it(desk: Desk, account: Sandbox) -> None:
+def test_of_two_rows_that_may_be_a_monitor_none_has_it(cli: CommandLine, account: Sandbox) -> None:
     """Also if it equals one of them: an account may show it for the other."""
-    made(desk, account, [imap("a b", port=993)])
+    made(cli, account, [imap("a b", port=993)])
     rows = [imap("a  b", port=993), imap("a b", port=993)]
-    ended, results = desk.run(desk.sheet("b.csv", rows), "--output", "new")
-    assert (ended.exit_code, statuses(results)) == (1, ["unknown"] * 2)
-    ended, results = desk.run(desk.sheet("b.csv", rows), "--output", "new", "--create-lookalikes")
-    assert (ended.exit_code, statuses(results)) == (0, ["created", "exists"])
-    check_ids(account, results)
+    result, result_rows = cli.run(cli.write_csv("b.csv", rows), "--output", "new")
+    assert (result.exit_code, statuses(result_rows)) == (1, ["unknown"] * 2)
+    result, result_rows = cli.run(cli.write_csv("b.csv", rows), "--output", "new", "--create-lookalikes")
+    assert (result.exit_code, statuses(result_rows)) == (0, ["created", "exists"])
+    check_ids(account, result_rows)
 
 
 def test_a_row_whose_name_only_begins_like_a_foreign_one_is_created_where_the_length_of_names_is_known(
-    desk: Desk, account: Sandbox
+    cli: CommandLine, account: Sandbox
 ) -> None:
     """The account cuts at 50, so a name of 15 is whole."""
     show(account, "cut")
-    made(desk, account, [imap(f"{LONG} one"), imap(f"{LONG} two", hostname="mx2.example.com")])
+    made(cli, account, [imap(f"{LONG} one"), imap(f"{LONG} two", hostname="mx2.example.com")])
     by_hand_made(account, imap("mail in the attic", hostname="mx3.example.com"))
-    ended, results = desk.run(desk.sheet("b.csv", [imap("mail in the attic, second", hostname="mx3.example.com")]))
-    assert (ended.exit_code, statuses(results)) == (0, ["created"])
+    result, rows = cli.run(cli.write_csv("b.csv", [imap("mail in the attic, second", hostname="mx3.example.com")]))
+    assert (result.exit_code, statuses(rows)) == (0, ["created"])
 
 
 @pytest.mark.parametrize(
     ("asked", "ways"), [("Mail  R&D", "blanks"), ("AT&amp;T  mail", "blanks"), ("ı  Kapı", "blanks")]
 )
 def test_names_with_signs_and_escapes_of_their_own_are_found(
-    desk: Desk, account: Sandbox, asked: str, ways: str
+    cli: CommandLine, account: Sandbox, asked: str, ways: str
 ) -> None:
     show(account, ways)
-    sheet = made(desk, account, [imap(asked)])
-    results = desk.run(sheet, "--output", "new")[1]
+    sheet = made(cli, account, [imap(asked)])
+    results = cli.run(sheet, "--output", "new")[1]
     assert (statuses(results), len(account.monitors())) == (["exists"], 1)
 
 
@@ -550,29 +566,29 @@ def test_names_with_signs_and_escapes_of_their_own_are_found(
 
 
 @pytest.mark.parametrize("ways", ["", "blanks", "escapes", "upper-names"])
-def test_monitors_that_a_gateway_made_twice_are_named(desk: Desk, sandbox: Sandbox, ways: str) -> None:
+def test_monitors_that_a_gateway_made_twice_are_named(cli: CommandLine, sandbox: Sandbox, ways: str) -> None:
     """By --verify, with its exit code, and by the next plan and run, which go well."""
     show(sandbox, ways, Rule(fault="create-twice", at=(2,)))
     rows = [
         imap(name, hostname=f"mx{number}.example.com") for number, name in enumerate(["a  & A", "b  & B", "c  & C"])
     ]
-    sheet = desk.sheet("rows.csv", rows)
-    ended, results = desk.run(sheet, "--verify", "--concurrency", "1")
-    assert (ended.exit_code, statuses(results)) == (1, ["created"] * 3)
-    assert [bool(row["error"]) for row in results] == [False, True, False]
-    (other,) = {str(monitor["id"]) for monitor in sandbox.monitors()} - {row["monitor_id"] for row in results}
-    twin = f"Duplicate monitor: monitor {other} looks the same as monitor {results[1]['monitor_id']}"
-    assert twin in results[1]["error"]
-    assert "1 monitor is in the account more than once" in ended.stdout
-    planned = desk("plan", sheet, "--json")
+    sheet = cli.write_csv("rows.csv", rows)
+    result, result_rows = cli.run(sheet, "--verify", "--concurrency", "1")
+    assert (result.exit_code, statuses(result_rows)) == (1, ["created"] * 3)
+    assert [bool(row["error"]) for row in result_rows] == [False, True, False]
+    (other,) = {str(monitor["id"]) for monitor in sandbox.monitors()} - {row["monitor_id"] for row in result_rows}
+    twin = f"Duplicate monitor: monitor {other} looks the same as monitor {result_rows[1]['monitor_id']}"
+    assert twin in result_rows[1]["error"]
+    assert "1 monitor is in the account more than once" in result.stdout
+    planned = cli("plan", sheet, "--json")
     assert [(one["row"], one["code"]) for one in planned.json["warnings"]] == [(3, "account.twin")]
-    again, more = desk.run(sheet)
+    again, more = cli.run(sheet)
     assert (planned.exit_code, again.exit_code, statuses(more)) == (0, 0, ["exists"] * 3)
-    assert [row["monitor_id"] for row in more] == [row["monitor_id"] for row in results]
+    assert [row["monitor_id"] for row in more] == [row["monitor_id"] for row in result_rows]
     assert twin in more[1]["error"]
-    by_hand(sandbox, "DELETE", next(monitor for monitor in sandbox.monitors() if str(monitor["id"]) == other))
-    ended, more = desk.run(sheet)
-    assert (ended.exit_code, {row["error"] for row in more}) == (0, {""})
+    api_request(sandbox, "DELETE", next(monitor for monitor in sandbox.monitors() if str(monitor["id"]) == other))
+    result, more = cli.run(sheet)
+    assert (result.exit_code, {row["error"] for row in more}) == (0, {""})
 
 
 # ── a store from before ───────────────────────────────────────────────────────────────────────────────────
@@ -599,20 +615,20 @@ def make_older(store: Path) -> None:
 
 
 @pytest.mark.parametrize("ways", [*WAYS, HIDING_ALL])
-def test_a_store_from_before_opens_and_learns(desk: Desk, account: Sandbox, ways: str) -> None:
+def test_a_store_from_before_opens_and_learns(cli: CommandLine, account: Sandbox, ways: str) -> None:
     """What it made is known at once; what the list teaches is said once."""
     show(account, ways)
-    sheet = made(desk, account)
-    store = desk.folder / "output" / "bulkload.sqlite3"
+    sheet = made(cli, account)
+    store = cli.folder / "output" / "bulkload.sqlite3"
     make_older(store)
-    planned = desk("plan", sheet, "--json")
+    planned = cli("plan", sheet, "--json")
     assert planned.json["counts"] == {"exists": len(ROWS)}
     make_older(store)
-    first, results = desk.run(sheet)
-    assert (first.exit_code, statuses(results), {row["error"] for row in results}) == (0, ["exists"] * len(ROWS), {""})
-    check_ids(account, results)
+    first, rows = cli.run(sheet)
+    assert (first.exit_code, statuses(rows), {row["error"] for row in rows}) == (0, ["exists"] * len(ROWS), {""})
+    check_ids(account, rows)
     assert ("The account " in first.stderr) == teaches(ways)
-    second: Ended = desk.run(sheet)[0]
+    second: CommandResult = cli.run(sheet)[0]
     assert "The account " not in second.stderr
     with closing(sqlite3.connect(store)) as db:
         assert json.loads(db.execute("SELECT showing FROM accounts").fetchone()[0])["known"]

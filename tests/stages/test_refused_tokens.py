@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.command_line import Asked, Desk, Said, imap, listed, scripted
+from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 
 REFUSAL = {"errors": [{"code": 400, "message": "invalid_request - User authentication failed."}]}
 ROWS = [f"m{number}" for number in range(8)]
@@ -24,28 +24,32 @@ class Account:
         self._reads = reads
         self._ids = itertools.count(100)
 
-    def __call__(self, asked: Asked) -> Said:
-        if asked.method == "GET":
-            return listed(*self.made) if self._reads or not self.tries else Said(content=REFUSAL, status=401)
-        name = asked.body["name"]
+    def __call__(self, request: ApiRequest) -> FakeResponse:
+        if request.method == "GET":
+            return (
+                list_response(*self.made)
+                if self._reads or not self.tries
+                else FakeResponse(content=REFUSAL, status=401)
+            )
+        name = request.body["name"]
         self.tries[name] += 1
         if name in self._refused:
-            return Said(content=REFUSAL, status=self._status)
-        self.made.append({**asked.body, "id": next(self._ids), "type": "email-imap", "port": ""})
-        return Said(content={"id": str(self.made[-1]["id"])})
+            return FakeResponse(content=REFUSAL, status=self._status)
+        self.made.append({**request.body, "id": next(self._ids), "type": "email-imap", "port": ""})
+        return FakeResponse(content={"id": str(self.made[-1]["id"])})
 
 
 @pytest.mark.parametrize("status", [401, 400, 403])
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("bad", ["m0", "m3", "m7"], ids=["the first", "one among others", "the last"])
 def test_a_row_whose_token_is_refused_while_others_go_through_is_rejected(
-    desk: Desk, bad: str, concurrency: int, status: int
+    cli: CommandLine, bad: str, concurrency: int, status: int
 ) -> None:
     account = Account({bad}, status)
-    with scripted(account) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("a.csv", [imap(name) for name in ROWS]), "--concurrency", concurrency)
-    assert ended.exit_code == 1, ended
+    with fake_api(account) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("a.csv", [imap(name) for name in ROWS]), "--concurrency", concurrency)
+    assert result.exit_code == 1, result
     assert {row["name"]: row["status"] for row in rows} == {
         name: "rejected" if name == bad else "created" for name in ROWS
     }
@@ -56,41 +60,47 @@ def test_a_row_whose_token_is_refused_while_others_go_through_is_rejected(
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("names", [ROWS, ROWS[:1]], ids=["all rows", "the only row"])
-def test_a_token_that_is_refused_for_all_rows_ends_the_run(desk: Desk, names: list[str], concurrency: int) -> None:
+def test_a_token_that_is_refused_for_all_rows_ends_the_run(
+    cli: CommandLine, names: list[str], concurrency: int
+) -> None:
     account = Account(set(names), 401)
-    with scripted(account) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("a.csv", [imap(name) for name in names]), "--concurrency", concurrency)
-    assert ended.exit_code == 3, ended
-    assert "refuses the token" in ended.stdout
+    with fake_api(account) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("a.csv", [imap(name) for name in names]), "--concurrency", concurrency)
+    assert result.exit_code == 3, result
+    assert "refuses the token" in result.stdout
     assert {row["status"] for row in rows} == {"not_attempted"}
     assert len(account.tries) <= 2 + concurrency
     assert not account.made
 
 
-def test_a_token_that_nothing_goes_through_with_any_more_ends_the_run(desk: Desk) -> None:
+def test_a_token_that_nothing_goes_through_with_any_more_ends_the_run(cli: CommandLine) -> None:
     """Some rows were made; then even the list is refused."""
     account = Account({"m7"}, 401, reads=False)
-    with scripted(account) as server:
-        desk.log_in_at(server.base_url)
-        ended, rows = desk.run(desk.sheet("a.csv", [imap(name) for name in ROWS]), "--concurrency", "1")
-    assert ended.exit_code == 3, ended
+    with fake_api(account) as server:
+        cli.use_account(server.base_url)
+        result, rows = cli.run(cli.write_csv("a.csv", [imap(name) for name in ROWS]), "--concurrency", "1")
+    assert result.exit_code == 3, result
     assert [row["status"] for row in rows] == ["created"] * 7 + ["not_attempted"]
 
 
-def test_a_refused_row_that_speaks_of_authentication_is_its_own_fault(desk: Desk) -> None:
+def test_a_refused_row_that_speaks_of_authentication_is_its_own_fault(cli: CommandLine) -> None:
     """The API repeats the name in its refusal; nothing else is stopped by that."""
     name = "User authentication failed."
     message = {"errors": [{"code": 400, "message": f"The name {name} is not allowed"}]}
     made = Account(set(), 400)
 
-    def answer(asked: Asked) -> Said:
-        return Said(content=message, status=400) if asked.body and asked.body["name"] == name else made(asked)
+    def answer(request: ApiRequest) -> FakeResponse:
+        return (
+            FakeResponse(content=message, status=400)
+            if request.body and request.body["name"] == name
+            else made(request)
+        )
 
-    with scripted(answer) as server:
-        desk.log_in_at(server.base_url)
+    with fake_api(answer) as server:
+        cli.use_account(server.base_url)
         rows = [imap(one) for one in (*ROWS[:3], name, *ROWS[3:])]
-        ended, results = desk.run(desk.sheet("a.csv", rows))
-    assert ended.exit_code == 1, ended
-    assert [row["status"] for row in results].count("rejected") == 1
+        result, result_rows = cli.run(cli.write_csv("a.csv", rows))
+    assert result.exit_code == 1, result
+    assert [row["status"] for row in result_rows].count("rejected") == 1
     assert len(made.made) == len(ROWS)

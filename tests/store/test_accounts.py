@@ -17,11 +17,11 @@ from bulkload.store.accounts import canonical_account
 from bulkload.store.database import STORE_NAME
 from bulkload.store.runs import Store
 from tests.support.stores import begin_run, context_of, new_row
-from tests.torture.program import Place, place
-from tests.torture.scenario import Line, Scenario
+from tests.torture.program import Workspace, open_workspace
+from tests.torture.scenario import Scenario, ScenarioRow
 
 API = "https://api.example.com/api/v3"
-SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(4)), concurrency=1, grace=0.4, after=1.0)
+SCENARIO = Scenario(rows=tuple(ScenarioRow(monitor=number) for number in range(4)), concurrency=1, grace=0.4, after=1.0)
 
 
 @pytest.mark.parametrize(
@@ -142,55 +142,55 @@ def test_every_table_with_an_account_column_has_a_foreign_key(tmp_path: Path) ->
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with place(tmp_path, SCENARIO.environment) as started_place:
-        yield started_place
+    with open_workspace(tmp_path, SCENARIO.environment) as opened_workspace:
+        yield opened_workspace
 
 
-def _other_spelling(where: Place) -> dict[str, str]:
-    address, user = where.environment["ALERTSITE_BASE_URL"], where.environment["ALERTSITE_USERNAME"]
+def _other_spelling(workspace: Workspace) -> dict[str, str]:
+    address, user = workspace.environment["ALERTSITE_BASE_URL"], workspace.environment["ALERTSITE_USERNAME"]
     other = (
         address.replace("127.0.0.1", "LOCALHOST") if "127.0.0.1" in address else address.replace("localhost", "[::1]")
     )
     return {"ALERTSITE_BASE_URL": other.replace("http:", "HTTP:") + "/", "ALERTSITE_USERNAME": user}
 
 
-def test_a_row_in_doubt_is_known_by_another_spelling_of_the_account(where: Place) -> None:
+def test_a_row_in_doubt_is_known_by_another_spelling_of_the_account(workspace: Workspace) -> None:
     """The create takes effect late, so a run that does not know the row in doubt would send it again."""
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="late", names=("m0",), seconds=0.3),)))
-    first = where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0")
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="late", names=("m0",), seconds=0.3),)))
+    first = workspace.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0")
     assert first.exit_code == ExitCode.ROWS_LEFT, first
-    second = where.run("run", "hosts.csv", entered=None, **_other_spelling(where))
+    second = workspace.run("run", "hosts.csv", on_start=None, **_other_spelling(workspace))
     assert second.exit_code == ExitCode.DONE, second
-    names = [monitor["name"] for monitor in where.sandbox.monitors()]
+    names = [monitor["name"] for monitor in workspace.sandbox.monitors()]
     assert sorted(map(str, names)) == [f"m{number}" for number in range(4)]
 
 
-def test_resume_and_undo_know_the_account_by_another_spelling(where: Place) -> None:
-    assert where.run("run", "hosts.csv", "--first", "2").exit_code == ExitCode.ROWS_LEFT
-    resumed = where.run("resume", entered=None, **_other_spelling(where))
+def test_resume_and_undo_know_the_account_by_another_spelling(workspace: Workspace) -> None:
+    assert workspace.run("run", "hosts.csv", "--first", "2").exit_code == ExitCode.ROWS_LEFT
+    resumed = workspace.run("resume", on_start=None, **_other_spelling(workspace))
     assert resumed.exit_code == ExitCode.DONE, resumed
-    with Store(where.folder / "output") as store:
+    with Store(workspace.folder / "output") as store:
         run = store.run()
         assert context_of(store, run, 1).rows.count(State.PENDING) == 0
-    undone = where.run("undo", run.id, "--yes", entered=None, **_other_spelling(where))
+    undone = workspace.run("undo", run.id, "--yes", on_start=None, **_other_spelling(workspace))
     assert undone.exit_code == ExitCode.DONE, undone
-    assert where.sandbox.monitors() == []
+    assert workspace.sandbox.monitors() == []
 
 
-def test_a_file_of_an_inbox_is_resumed_by_another_spelling(where: Place) -> None:
-    box = where.folder / "box"
+def test_a_file_of_an_inbox_is_resumed_by_another_spelling(workspace: Workspace) -> None:
+    box = workspace.folder / "box"
     box.mkdir()
-    (where.folder / "hosts.csv").rename(box / "hosts.csv")
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m1",)),)))
-    first = where.run("inbox", "box", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_UNCHANGED_FOR="0")
+    (workspace.folder / "hosts.csv").rename(box / "hosts.csv")
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m1",)),)))
+    first = workspace.run("inbox", "box", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_UNCHANGED_FOR="0")
     assert first.exit_code == ExitCode.ROWS_LEFT, first
-    where.sandbox.set_faults(Faults())
+    workspace.sandbox.set_faults(Faults())
     with Store(box) as store:
         before = store.run().id
-    again = where.run("inbox", "box", entered=None, BULKLOAD_UNCHANGED_FOR="0", **_other_spelling(where))
+    again = workspace.run("inbox", "box", on_start=None, BULKLOAD_UNCHANGED_FOR="0", **_other_spelling(workspace))
     assert again.exit_code == ExitCode.DONE, again
     with Store(box) as store:
         assert [run.id for run in store.runs()] == [before]
-    assert len(where.sandbox.monitors()) == 4
+    assert len(workspace.sandbox.monitors()) == 4

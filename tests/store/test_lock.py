@@ -29,12 +29,14 @@ from bulkload.store.row_records import RowChange
 from bulkload.store.runs import Store
 from tests.support.stores import context_of, stored_run
 from tests.support.waiting import wait_until
-from tests.torture.program import Ended, Place, Process, place
-from tests.torture.scenario import Line, Scenario
+from tests.torture.program import Process, ProcessResult, Workspace, open_workspace
+from tests.torture.scenario import Scenario, ScenarioRow
 
 ROWS = 8
 HELD = 3  # the create request that is in flight while something happens
-SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=1, grace=0.4, after=1.0)
+SCENARIO = Scenario(
+    rows=tuple(ScenarioRow(monitor=number) for number in range(ROWS)), concurrency=1, grace=0.4, after=1.0
+)
 SLOW = 1.0  # seconds until the response to that request; by then, the process has been stopped
 
 
@@ -54,54 +56,58 @@ class _NoFolderLocks:
         fcntl.flock = limited  # type: ignore[assignment]
 
 
-WITH_AND_WITHOUT = pytest.mark.parametrize("entered", [None, _NoFolderLocks()], ids=["folder lock", "lock file only"])
+WITH_AND_WITHOUT = pytest.mark.parametrize("on_start", [None, _NoFolderLocks()], ids=["folder lock", "lock file only"])
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
     faults = Faults(rules=(Rule(fault="slow", at=(HELD,), seconds=SLOW),))
-    with place(tmp_path, {**SCENARIO.environment, "BULKLOAD_REQUEST_TIMEOUT": "60"}, faults=faults) as started_place:
-        yield started_place
+    with open_workspace(
+        tmp_path, {**SCENARIO.environment, "BULKLOAD_REQUEST_TIMEOUT": "60"}, faults=faults
+    ) as opened_workspace:
+        yield opened_workspace
 
 
-def _start_and_stop(where: Place, *arguments: str, entered: Callable[[], None] | None = None) -> Process:
+def _start_and_stop(workspace: Workspace, *arguments: str, on_start: Callable[[], None] | None = None) -> Process:
     """A stopped process in the middle of a run: one create has taken effect, its response has not arrived."""
-    return _stop_in_create(where.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, entered=entered))
+    return _stop_in_create(
+        workspace.start("run", "hosts.csv", "--results", "first.jsonl", *arguments, on_start=on_start)
+    )
 
 
 def _stop_in_create(first: Process) -> Process:
-    monitors = first.place.sandbox.monitors
-    wait_until(lambda: len(monitors()) == HELD or not first.alive)
-    first.signal(signal.SIGSTOP)
-    assert first.alive
+    monitors = first.workspace.sandbox.monitors
+    wait_until(lambda: len(monitors()) == HELD or not first.is_alive)
+    first.send_signal(signal.SIGSTOP)
+    assert first.is_alive
     assert len(monitors()) == HELD
     return first
 
 
-def _continue(first: Process) -> Ended:
-    first.signal(signal.SIGCONT)
-    return first.end()
+def _continue(first: Process) -> ProcessResult:
+    first.send_signal(signal.SIGCONT)
+    return first.wait()
 
 
-def _assert_locked(ended: Ended, where: Place) -> None:
-    assert ended.exit_code == ExitCode.LOCKED, ended
-    assert "Another run is using" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert len(where.sandbox.monitors()) == HELD
+def _assert_locked(result: ProcessResult, workspace: Workspace) -> None:
+    assert result.exit_code == ExitCode.LOCKED, result
+    assert "Another run is using" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(workspace.sandbox.monitors()) == HELD
 
 
 def _assert_stops(first: Process, *messages: str) -> None:
     """The run that lost its store creates nothing more, reports it, and writes the results it has."""
-    names = _names(first.place)
-    ended = _continue(first)
-    assert ended.exit_code == ExitCode.LOCKED, ended
+    names = _names(first.workspace)
+    result = _continue(first)
+    assert result.exit_code == ExitCode.LOCKED, result
     for message in (*messages, "creates nothing more"):
-        assert message in ended.stdout + ended.stderr, ended
-    assert "Traceback" not in ended.stderr, ended
-    assert "mistake" not in ended.stderr, ended
-    assert _names(first.place) == names
-    rows = _rows(first.place.folder / "first.jsonl")
+        assert message in result.stdout + result.stderr, result
+    assert "Traceback" not in result.stderr, result
+    assert "mistake" not in result.stderr, result
+    assert _names(first.workspace) == names
+    rows = _rows(first.workspace.folder / "first.jsonl")
     assert [row["status"] for row in rows[:HELD]] == ["created"] * HELD
     assert all(names[row["monitor_id"]] == row["row"]["name"] for row in rows[:HELD])
 
@@ -110,119 +116,123 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def _names(where: Place) -> dict[str, str]:
-    return {str(monitor["id"]): str(monitor["name"]) for monitor in where.sandbox.monitors()}
+def _names(workspace: Workspace) -> dict[str, str]:
+    return {str(monitor["id"]): str(monitor["name"]) for monitor in workspace.sandbox.monitors()}
 
 
-def _assert_created_once(where: Place) -> None:
-    assert Counter(_names(where).values()) == Counter(f"m{number}" for number in range(ROWS))
+def _assert_created_once(workspace: Workspace) -> None:
+    assert Counter(_names(workspace).values()) == Counter(f"m{number}" for number in range(ROWS))
 
 
-def _run_to_the_end(where: Place, *arguments: str) -> None:
-    where.sandbox.set_faults(Faults())
-    ended = where.run("run", "hosts.csv", *arguments)
-    assert ended.exit_code == ExitCode.DONE, ended
-    _assert_created_once(where)
+def _run_to_the_end(workspace: Workspace, *arguments: str) -> None:
+    workspace.sandbox.set_faults(Faults())
+    result = workspace.run("run", "hosts.csv", *arguments)
+    assert result.exit_code == ExitCode.DONE, result
+    _assert_created_once(workspace)
 
 
 # ── the lock file ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_after_its_lock_file_is_deleted_the_run_stops_and_no_other_can_start(where: Place) -> None:
-    first = _start_and_stop(where)
-    (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    _assert_locked(where.run("run", "hosts.csv"), where)
+def test_after_its_lock_file_is_deleted_the_run_stops_and_no_other_can_start(workspace: Workspace) -> None:
+    first = _start_and_stop(workspace)
+    (workspace.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
+    _assert_locked(workspace.run("run", "hosts.csv"), workspace)
     _assert_stops(first, "The lock file", "resume")
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
-def test_after_its_lock_file_is_deleted_the_run_stops_even_without_another_run(where: Place) -> None:
-    first = _start_and_stop(where)
-    (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
+def test_after_its_lock_file_is_deleted_the_run_stops_even_without_another_run(workspace: Workspace) -> None:
+    first = _start_and_stop(workspace)
+    (workspace.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
     _assert_stops(first, "The lock file")
-    where.sandbox.set_faults(Faults())
-    assert where.run("resume").exit_code == ExitCode.DONE
-    _assert_created_once(where)
+    workspace.sandbox.set_faults(Faults())
+    assert workspace.run("resume").exit_code == ExitCode.DONE
+    _assert_created_once(workspace)
 
 
-def test_a_file_of_an_inbox_whose_run_lost_its_store_is_resumed_by_the_next_call(where: Place) -> None:
-    box = where.folder / "box"
+def test_a_file_of_an_inbox_whose_run_lost_its_store_is_resumed_by_the_next_call(workspace: Workspace) -> None:
+    box = workspace.folder / "box"
     box.mkdir()
-    (where.folder / "hosts.csv").rename(box / "hosts.csv")
-    first = _stop_in_create(where.start("inbox", "box", BULKLOAD_UNCHANGED_FOR="0"))
+    (workspace.folder / "hosts.csv").rename(box / "hosts.csv")
+    first = _stop_in_create(workspace.start("inbox", "box", BULKLOAD_UNCHANGED_FOR="0"))
     (box / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    ended = _continue(first)
-    assert ended.exit_code == ExitCode.LOCKED, ended
-    assert "The lock file" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert len(where.sandbox.monitors()) == HELD
-    where.sandbox.set_faults(Faults())
-    again = where.run("inbox", "box", BULKLOAD_UNCHANGED_FOR="0")
+    result = _continue(first)
+    assert result.exit_code == ExitCode.LOCKED, result
+    assert "The lock file" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(workspace.sandbox.monitors()) == HELD
+    workspace.sandbox.set_faults(Faults())
+    again = workspace.run("inbox", "box", BULKLOAD_UNCHANGED_FOR="0")
     assert again.exit_code == ExitCode.DONE, again
-    _assert_created_once(where)
+    _assert_created_once(workspace)
 
 
-def test_where_folders_cannot_be_locked_a_run_stops_when_another_takes_over(where: Place) -> None:
+def test_where_folders_cannot_be_locked_a_run_stops_when_another_takes_over(workspace: Workspace) -> None:
     """The first run records the result of its last create, and creates nothing more."""
-    first = _start_and_stop(where, entered=_NoFolderLocks())
-    (where.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
-    second = where.run("run", "hosts.csv", "--results", "second.jsonl", entered=_NoFolderLocks())
+    first = _start_and_stop(workspace, on_start=_NoFolderLocks())
+    (workspace.folder / "output" / (STORE_NAME + LOCK_SUFFIX)).unlink()
+    second = workspace.run("run", "hosts.csv", "--results", "second.jsonl", on_start=_NoFolderLocks())
     assert second.exit_code == ExitCode.DONE, second
     _assert_stops(first, "Another run has taken over")
-    _assert_created_once(where)
-    names = _names(where)
-    assert all(names[row["monitor_id"]] == row["row"]["name"] for row in _rows(where.folder / "second.jsonl"))
-    _run_to_the_end(where)
+    _assert_created_once(workspace)
+    names = _names(workspace)
+    assert all(names[row["monitor_id"]] == row["row"]["name"] for row in _rows(workspace.folder / "second.jsonl"))
+    _run_to_the_end(workspace)
 
 
 # ── other paths to the store ──────────────────────────────────────────────────────────────────────────────────
 
 
 @WITH_AND_WITHOUT
-def test_a_store_reached_by_a_link_to_the_file_assert_locked(entered: _NoFolderLocks | None, where: Place) -> None:
-    first = _start_and_stop(where, entered=entered)
-    (where.folder / "elsewhere").mkdir()
-    (where.folder / "elsewhere" / STORE_NAME).symlink_to(where.folder / "output" / STORE_NAME)
-    _assert_locked(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
+def test_a_store_reached_by_a_link_to_the_file_assert_locked(
+    on_start: _NoFolderLocks | None, workspace: Workspace
+) -> None:
+    first = _start_and_stop(workspace, on_start=on_start)
+    (workspace.folder / "elsewhere").mkdir()
+    (workspace.folder / "elsewhere" / STORE_NAME).symlink_to(workspace.folder / "output" / STORE_NAME)
+    _assert_locked(workspace.run("run", "hosts.csv", "--output", "elsewhere", on_start=on_start), workspace)
     assert _continue(first).exit_code == ExitCode.DONE
-    _run_to_the_end(where, "--output", "elsewhere")
+    _run_to_the_end(workspace, "--output", "elsewhere")
 
 
 @WITH_AND_WITHOUT
-def test_a_run_that_uses_a_link_locks_out_others(entered: _NoFolderLocks | None, where: Place) -> None:
+def test_a_run_that_uses_a_link_locks_out_others(on_start: _NoFolderLocks | None, workspace: Workspace) -> None:
     """Also by a link to a store that does not exist yet."""
-    (where.folder / "elsewhere").mkdir()
-    (where.folder / "output").mkdir()
-    (where.folder / "elsewhere" / STORE_NAME).symlink_to(where.folder / "output" / STORE_NAME)
-    first = _start_and_stop(where, "--output", "elsewhere", entered=entered)
-    _assert_locked(where.run("run", "hosts.csv", entered=entered), where)
+    (workspace.folder / "elsewhere").mkdir()
+    (workspace.folder / "output").mkdir()
+    (workspace.folder / "elsewhere" / STORE_NAME).symlink_to(workspace.folder / "output" / STORE_NAME)
+    first = _start_and_stop(workspace, "--output", "elsewhere", on_start=on_start)
+    _assert_locked(workspace.run("run", "hosts.csv", on_start=on_start), workspace)
     assert _continue(first).exit_code == ExitCode.DONE
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
 @WITH_AND_WITHOUT
-def test_a_store_reached_by_a_link_to_the_folder_assert_locked(entered: _NoFolderLocks | None, where: Place) -> None:
-    first = _start_and_stop(where, entered=entered)
-    (where.folder / "elsewhere").symlink_to("output", target_is_directory=True)
-    _assert_locked(where.run("run", "hosts.csv", "--output", "elsewhere", entered=entered), where)
+def test_a_store_reached_by_a_link_to_the_folder_assert_locked(
+    on_start: _NoFolderLocks | None, workspace: Workspace
+) -> None:
+    first = _start_and_stop(workspace, on_start=on_start)
+    (workspace.folder / "elsewhere").symlink_to("output", target_is_directory=True)
+    _assert_locked(workspace.run("run", "hosts.csv", "--output", "elsewhere", on_start=on_start), workspace)
     assert _continue(first).exit_code == ExitCode.DONE
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
-def test_a_store_with_a_second_name_is_refused(where: Place) -> None:
+def test_a_store_with_a_second_name_is_refused(workspace: Workspace) -> None:
     """SQLite keeps the latest commits in a file named after the path by which a store was opened."""
-    first = _start_and_stop(where)
-    (where.folder / "elsewhere").mkdir()
-    second_name = where.folder / "elsewhere" / STORE_NAME
-    second_name.hardlink_to(where.folder / "output" / STORE_NAME)
-    refused = where.run("run", "hosts.csv", "--output", "elsewhere")
+    first = _start_and_stop(workspace)
+    (workspace.folder / "elsewhere").mkdir()
+    second_name = workspace.folder / "elsewhere" / STORE_NAME
+    second_name.hardlink_to(workspace.folder / "output" / STORE_NAME)
+    refused = workspace.run("run", "hosts.csv", "--output", "elsewhere")
     assert refused.exit_code == ExitCode.USAGE, refused
     assert "hard link" in refused.stderr
-    assert len(where.sandbox.monitors()) == HELD
+    assert len(workspace.sandbox.monitors()) == HELD
     assert _continue(first).exit_code == ExitCode.DONE
-    _assert_created_once(where)
+    _assert_created_once(workspace)
     second_name.unlink()
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
 def test_the_lock_also_works_against_processes_of_an_older_version(tmp_path: Path) -> None:
@@ -262,35 +272,35 @@ def _move(output: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [_delete, _replace, _delete_wal, _move])
-def test_removing_the_store_stops_the_run(what: Callable[[Path], None], where: Place) -> None:
-    first = _start_and_stop(where)
-    what(where.folder / "output")
+def test_removing_the_store_stops_the_run(what: Callable[[Path], None], workspace: Workspace) -> None:
+    first = _start_and_stop(workspace)
+    what(workspace.folder / "output")
     _assert_stops(first, "moved, deleted or replaced")
-    _run_to_the_end(where, "--output", "another")
+    _run_to_the_end(workspace, "--output", "another")
 
 
 @pytest.mark.parametrize("second", [("run", "hosts.csv"), ("run", "hosts.csv", "--output", "moved")])
 def test_after_the_folder_is_moved_a_second_run_creates_the_rest_and_nothing_twice(
-    second: Sequence[str], where: Place
+    second: Sequence[str], workspace: Workspace
 ) -> None:
     """Its new path is still locked. Its old path is free, and the account shows what was created."""
-    first = _start_and_stop(where)
-    _move(where.folder / "output")
-    ended = where.run(*second)
+    first = _start_and_stop(workspace)
+    _move(workspace.folder / "output")
+    result = workspace.run(*second)
     if "moved" in second:
-        _assert_locked(ended, where)
+        _assert_locked(result, workspace)
     else:
-        assert ended.exit_code == ExitCode.DONE, ended
+        assert result.exit_code == ExitCode.DONE, result
     _assert_stops(first, "The run store", "moved")
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
-def test_a_deleted_store_stays_locked_during_the_run(where: Place) -> None:
-    first = _start_and_stop(where)
-    _delete(where.folder / "output")
-    _assert_locked(where.run("run", "hosts.csv"), where)
+def test_a_deleted_store_stays_locked_during_the_run(workspace: Workspace) -> None:
+    first = _start_and_stop(workspace)
+    _delete(workspace.folder / "output")
+    _assert_locked(workspace.run("run", "hosts.csv"), workspace)
     _assert_stops(first, "The run store")
-    _run_to_the_end(where)
+    _run_to_the_end(workspace)
 
 
 # ── the owner in the store ────────────────────────────────────────────────────────────────────────────────────

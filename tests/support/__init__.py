@@ -1,1 +1,1 @@
-"""What the tests share: the command line, servers on real sockets, stores, clocks, golden files, the paths."""
+"""Test support: the command line, servers on real sockets, stores, clocks, golden files and paths."""

@@ -1,4 +1,4 @@
-"""The command line inside the test's process, in a folder of its own, against a server on a real socket."""
+"""Run the command line inside the test process, in an empty folder, against servers on real sockets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import pytest
 
 from bulkload.cli.main import main
 from bulkload.sandbox.server import Sandbox
-from tests.support.sandbox_caller import USER
+from tests.support.sandbox_client import USER
 
 PLAN = "UBM - A/A"
-HURRY = {  # settle times that a test can wait for, seconds
+FAST_SETTINGS = {  # no rate limit, and settle times short enough for a test, in seconds
     "BULKLOAD_RATE": "unlimited",
     "BULKLOAD_SETTLE_GRACE": "0.2",
     "BULKLOAD_SETTLE_AFTER": "1",
@@ -30,8 +30,8 @@ HURRY = {  # settle times that a test can wait for, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a command ended."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     exit_code: int
     stdout: str
@@ -39,33 +39,33 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """What `--json` printed."""
+        """The decoded output of `--json`."""
         return json.loads(self.stdout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """A folder with sheets in it, and the program at hand."""
+class CommandLine:
+    """Runs commands in a folder, and reads and writes the files in it."""
 
     folder: Path
-    environment: pytest.MonkeyPatch
-    captured: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
 
-    def log_in_at(self, base_url: str, username: str = "sandbox@example.com", password: str = "sandbox") -> None:
-        """Use this account from now on."""
-        self.environment.setenv("ALERTSITE_BASE_URL", base_url)
-        self.environment.setenv("ALERTSITE_USERNAME", username)
-        self.environment.setenv("ALERTSITE_PASSWORD", password)
+    def use_account(self, base_url: str, username: str = "sandbox@example.com", password: str = "sandbox") -> None:
+        """Run all following commands with this account."""
+        self.monkeypatch.setenv("ALERTSITE_BASE_URL", base_url)
+        self.monkeypatch.setenv("ALERTSITE_USERNAME", username)
+        self.monkeypatch.setenv("ALERTSITE_PASSWORD", password)
 
-    def __call__(self, *arguments: object) -> Ended:
-        """Run one command."""
-        self.captured.readouterr()
+    def __call__(self, *arguments: object) -> CommandResult:
+        """Run a command."""
+        self.capsys.readouterr()
         exit_code = main([str(argument) for argument in arguments])
-        stdout, stderr = self.captured.readouterr()
-        return Ended(exit_code=exit_code, stdout=stdout, stderr=stderr)
+        stdout, stderr = self.capsys.readouterr()
+        return CommandResult(exit_code=exit_code, stdout=stdout, stderr=stderr)
 
-    def sheet(self, name: str, rows: Sequence[Mapping[str, object]]) -> Path:
-        """Write rows as a CSV file; what a row does not name is an empty cell."""
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, object]]) -> Path:
+        """Write rows to a CSV file; a column that a row lacks is an empty cell."""
         path = self.folder / name
         columns = list(dict.fromkeys(column for row in rows for column in row))
         with path.open("w", encoding="utf-8", newline="") as stream:
@@ -74,27 +74,40 @@ class Desk:
             writer.writerows(rows)
         return path
 
-    def results(self, name: str) -> list[dict[str, str]]:
-        """Read a results file or an export in CSV; our columns have their plain names in any case."""
+    def read_results(self, name: str) -> list[dict[str, str]]:
+        """Read a results file or an export in CSV; `bulkload_status` is also available as `status`, and so on."""
         with (self.folder / name).open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
         return [row | {key.removeprefix("bulkload_"): value for key, value in row.items()} for row in rows]
 
-    def run(self, sheet: Path, *arguments: object) -> tuple[Ended, list[dict[str, str]]]:
-        """Run a sheet and read its results."""
-        ended = self("run", sheet, "--results", "results.csv", *arguments)
-        return ended, self.results("results.csv") if (self.folder / "results.csv").is_file() else []
+    def run(self, file: Path, *arguments: object) -> tuple[CommandResult, list[dict[str, str]]]:
+        """Run `bulkload run` on an input file, and return its result and the rows of its results file."""
+        result = self("run", file, "--results", "results.csv", *arguments)
+        return result, self.read_results("results.csv") if (self.folder / "results.csv").is_file() else []
+
+
+def make_command_line(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Change to an empty folder, and replace the settings in the environment by those of the tests."""
+    monkeypatch.chdir(folder)
+    for name in ("ALERTSITE_TOKEN", "ALERTSITE_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in FAST_SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return CommandLine(folder=folder, monkeypatch=monkeypatch, capsys=capsys)
 
 
 def imap(name: str, **fields: object) -> dict[str, object]:
-    """A good row."""
+    """A valid row of an input file: an IMAP monitor, with these fields added or replaced."""
     return {"type": "imap", "name": name, "hostname": "mx1.example.com", "billing_plancode": PLAN, **fields}
 
 
-def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields: object) -> None:
-    """Make, change or delete a monitor as somebody else would; to make one, its type is enough."""
+def api_request(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields: object) -> None:
+    """Create, update or delete a monitor through the API, as another user would.
 
-    def ask(method: str, path: str, body: object = None, token: str = "") -> bytes:
+    `monitor` needs a `type` for POST, an `id` for DELETE, and both for PATCH.
+    """
+
+    def send(method: str, path: str, body: object = None, token: str = "") -> bytes:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(sandbox.base_url + path, data=data, headers=headers, method=method)
@@ -102,95 +115,91 @@ def by_hand(sandbox: Sandbox, method: str, monitor: Mapping[str, Any], **fields:
             content: bytes = response.read()
         return content
 
-    token = json.loads(ask("POST", "/access-tokens", USER))["access_token"]
-    kind = f"/{monitor['type']}" if method != "DELETE" else ""
-    which = f"/{monitor['id']}" if method != "POST" else ""
-    ask(method, f"/monitors{kind}{which}", fields, token)
+    token = json.loads(send("POST", "/access-tokens", USER))["access_token"]
+    type_part = f"/{monitor['type']}" if method != "DELETE" else ""
+    id_part = f"/{monitor['id']}" if method != "POST" else ""
+    send(method, f"/monitors{type_part}{id_part}", fields, token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request that a scripted server has seen."""
+class ApiRequest:
+    """A request that the fake API has received."""
 
     method: str
     path: str  # below the base path, without the query
-    body: Any = None
+    body: Any = None  # decoded JSON
     query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One answer of a scripted server."""
+class FakeResponse:
+    """A response for the fake API to send."""
 
-    content: object = None  # a text goes out as it is, anything else as JSON
+    content: object = None  # a string is sent unchanged, anything else as JSON
     status: int = 200
-    kind: str = "application/json"
+    content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
-class Scripted:
-    """A server that answers as a function says, for answers that no sane API gives."""
+class FakeApi:
+    """The address of a running fake API, and the requests that it has received, logins included."""
 
     base_url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ApiRequest] = field(default_factory=list)
 
     def count(self, method: str) -> int:
-        """How many requests there were of a method, without the login."""
-        return sum(one.method == method and one.path != "/access-tokens" for one in self.asked)
+        """The number of requests with this method, without logins."""
+        return sum(request.method == method and request.path != "/access-tokens" for request in self.requests)
 
 
 @contextmanager
-def scripted(answer: Callable[[Asked], Said], login: Said = Said(content={"access_token": "t"})) -> Iterator[Scripted]:
-    """Run a scripted server while the block lasts; unless told otherwise it grants every login."""
-    seen = Scripted(base_url="")
+def fake_api(
+    answer: Callable[[ApiRequest], FakeResponse], login: FakeResponse = FakeResponse(content={"access_token": "t"})
+) -> Iterator[FakeApi]:
+    """Run a server that answers each login with `login` and all other requests by calling `answer`.
+
+    For responses that the sandbox cannot send. By default, every login succeeds.
+    """
+    server = FakeApi(base_url="")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _any(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        def _respond(self) -> None:
+            raw_body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path, _, query = self.path.partition("?")
             path = path.removeprefix("/api/v3")
-            body = json.loads(raw) if raw else None
-            asked = Asked(method=self.command, path=path, body=body, query=dict(parse_qsl(query)))
-            seen.asked.append(asked)
-            said = login if path == "/access-tokens" else answer(asked)
-            content = said.content if isinstance(said.content, str) else json.dumps(said.content)
-            self.send_response(said.status)
-            for name, value in {"Content-Type": said.kind, **said.headers}.items():
+            body = json.loads(raw_body) if raw_body else None
+            request = ApiRequest(method=self.command, path=path, body=body, query=dict(parse_qsl(query)))
+            server.requests.append(request)
+            response = login if path == "/access-tokens" else answer(request)
+            content = response.content if isinstance(response.content, str) else json.dumps(response.content)
+            self.send_response(response.status)
+            for name, value in {"Content-Type": response.content_type, **response.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content.encode())))
             self.end_headers()
             self.wfile.write(content.encode())
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _any
+        do_GET = do_POST = do_PATCH = do_DELETE = _respond
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        http_server.daemon_threads = True
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
-        seen.base_url = f"http://127.0.0.1:{server.server_port}/api/v3"
+        server.base_url = f"http://127.0.0.1:{http_server.server_port}/api/v3"
         try:
-            yield seen
+            yield server
         finally:
-            server.shutdown()
+            http_server.shutdown()
             thread.join()
 
 
-def listed(*monitors: Mapping[str, object]) -> Said:
-    """The account's list."""
-    return Said(content={"metadata": {"resultset": {"count": len(monitors), "limit": None}}, "results": list(monitors)})
-
-
-def sit_down(folder: Path, environment: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]) -> Desk:
-    """Make a desk in an empty folder; every setting of the world around is gone from the environment."""
-    environment.chdir(folder)
-    for name in ("ALERTSITE_TOKEN", "ALERTSITE_PASSWORD_FILE"):
-        environment.delenv(name, raising=False)
-    for name, value in HURRY.items():
-        environment.setenv(name, value)
-    return Desk(folder=folder, environment=environment, captured=captured)
+def list_response(*monitors: Mapping[str, object]) -> FakeResponse:
+    """A complete list of monitors, on one page."""
+    metadata = {"resultset": {"count": len(monitors), "limit": None}}
+    return FakeResponse(content={"metadata": metadata, "results": list(monitors)})

@@ -33,6 +33,6 @@ class _AdvancingSelector(selectors.SelectSelector):
 
 
 def drive(clock: Clock, work: Coroutine[Any, Any, None], lateness: Callable[[], float] = lambda: 0.0) -> None:
-    """Run `work` to its end; `lateness` returns the seconds by which the event loop wakes late."""
+    """Run `work` until it has finished; `lateness` returns the seconds by which the event loop wakes late."""
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_AdvancingSelector(clock, lateness))) as runner:
         runner.run(work)

@@ -1,7 +1,7 @@
-"""Golden files of the readers: what a folder of fixtures becomes, as JSON that people can compare.
+"""Golden files of the migration tools: the expected translation of each folder of fixtures, as JSON.
 
-`tests/migration/fixtures/<tool>/<case>/` holds the source, `<case>.expected.json` beside it what comes out.
-After a wanted change, `python -m tests.support.migration_golden` writes them all again; look at the diff.
+`tests/migration/fixtures/<tool>/<case>/` contains the source, `<case>.expected.json` next to it the translation.
+After an intended change, `python -m tests.support.migration_golden` writes all of them; review the diff.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from bulkload.migration.tools.registry import recognise
 FIXTURES = Path(__file__).parents[1] / "migration" / "fixtures"
 
 
-def cases(*tools: str) -> list[Path]:
-    """The folders with the sources of these tools, of all without a name."""
+def fixture_folders(*tools: str) -> list[Path]:
+    """The fixture folders of these tools; without an argument, those of all tools."""
     folders = (case for case in FIXTURES.glob("*/*") if case.is_dir() and any(case.rglob("*.*")))
     return sorted(case for case in folders if not tools or case.parent.name in tools)
 
 
-def outcome(case: Path) -> dict[str, object]:
-    """What becomes of a source: the tool, and every object in its order; unset fields are left away."""
+def translate_fixture(case: Path) -> dict[str, object]:
+    """Translate a source: the tool, and all objects in order; fields with their default value are omitted."""
     try:
         recognised = recognise(read_documents([case]))
-        found = [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
+        objects = [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
     except InputError as error:
         return {"refused": str(error)}
-    whole = {"tool": recognised.reader.NAME, "objects": [_set_fields(one) for one in found]}
-    plain: dict[str, object] = json.loads(json.dumps(whole))
-    return plain  # as JSON has it: lists, no tuples
+    translation = {"tool": recognised.reader.NAME, "objects": [_set_fields(item) for item in objects]}
+    decoded: dict[str, object] = json.loads(json.dumps(translation))  # lists instead of tuples, as in the file
+    return decoded
 
 
-def expected(case: Path) -> Path:
-    """The file with what shall come out."""
+def expected_path(case: Path) -> Path:
+    """The golden file of a fixture folder."""
     return case.with_name(f"{case.name}.expected.json")
 
 
 def write(case: Path) -> None:
-    """Take what comes out now as what shall come out."""
-    text = json.dumps(outcome(case), indent=1, ensure_ascii=False)
-    expected(case).write_text(f"{text}\n", encoding="utf-8")
+    """Write the current translation to the golden file."""
+    text = json.dumps(translate_fixture(case), indent=1, ensure_ascii=False)
+    expected_path(case).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _set_fields(one: Check | SkippedObject) -> dict[str, object]:
-    defaults = {entry.name: entry.default for entry in dataclasses.fields(one)}
-    values = {key: value for key, value in dataclasses.asdict(one).items() if value not in (defaults[key], {})}
-    return {"check" if isinstance(one, Check) else "left_out": values}
+def _set_fields(item: Check | SkippedObject) -> dict[str, object]:
+    defaults = {entry.name: entry.default for entry in dataclasses.fields(item)}
+    values = {key: value for key, value in dataclasses.asdict(item).items() if value not in (defaults[key], {})}
+    return {"check" if isinstance(item, Check) else "left_out": values}
 
 
 if __name__ == "__main__":
-    for folder in cases():
+    for folder in fixture_folders():
         write(folder)

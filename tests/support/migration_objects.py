@@ -1,4 +1,4 @@
-"""The smallest good object of each service, and ways to read it with something changed."""
+"""A minimal valid object of each migration tool with JSON listings, and functions to translate variants of it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from bulkload.migration.tools.registry import recognise
 
 SERVICES = (alertsite, better_stack, datadog, pingdom, site24x7, statuscake, uptime_com, uptimerobot)
 TOOLS = (*(service.NAME for service in SERVICES), gatus.NAME, kuma.NAME)
-SECRET = "hunter2"  # every password of the fixtures
+SECRET = "hunter2"  # the password in all fixtures
 
-# One good object of each service, as small as the service sends it.
-GOOD: dict[str, tuple[str, dict[str, Any]]] = {
+# The key of the list that contains the objects, and one object with the fields that the service always sends.
+MINIMAL_OBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "alertsite": (
         "results",
         {
@@ -157,57 +157,57 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
 FORMATS: dict[str, ListingFormat] = {service.NAME: service.FORMAT for service in (*SERVICES, kuma)}
 
 
-def read(folder: Path, tool: str | None = None) -> list[Check | SkippedObject]:
-    """What becomes of everything in a folder."""
+def read_folder(folder: Path, tool: str | None = None) -> list[Check | SkippedObject]:
+    """Translate all files in a folder."""
     recognised = recognise(read_documents([folder]), tool)
     return [*recognised.reader.translate(recognised.documents), *recognised.skipped_objects]
 
 
 def read_json(folder: Path, *pages: object, tool: str | None = None) -> list[Check | SkippedObject]:
-    """What becomes of JSON pages, written as files."""
-    for number, page in enumerate(pages):
-        (folder / f"page{number}.json").write_text(json.dumps(page), encoding="utf-8")
-    return read(folder, tool)
+    """Translate JSON pages, after writing them to files."""
+    for index, page in enumerate(pages):
+        (folder / f"page{index}.json").write_text(json.dumps(page), encoding="utf-8")
+    return read_folder(folder, tool)
 
 
-def read_one(folder: Path, tool: str, path: str = "", value: object = None) -> Check | SkippedObject:
-    """What becomes of the good object of a tool, with one value changed."""
-    place, good = GOOD[tool]
-    item = json.loads(json.dumps(good))
+def read_modified_object(folder: Path, tool: str, path: str = "", value: object = None) -> Check | SkippedObject:
+    """Translate the minimal object of a tool, with the value at a dotted path replaced."""
+    list_key, minimal_object = MINIMAL_OBJECTS[tool]
+    item = json.loads(json.dumps(minimal_object))
     target = item
-    *above, last = path.split(".")
-    for key in above:
+    *parents, last = path.split(".")
+    for key in parents:
         target = target.setdefault(key, {})
     if path:
         target[last] = value
-    (found,) = read_json(folder, {place: [item]}, tool=tool)
-    return found
+    (translated,) = read_json(folder, {list_key: [item]}, tool=tool)
+    return translated
 
 
-def leaves(value: object, path: str = "") -> Iterator[str]:
-    """The paths of all values inside objects."""
+def value_paths(value: object, path: str = "") -> Iterator[str]:
+    """The dotted paths of all values in nested objects."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            where = f"{path}.{key}" if path else key
-            yield where
-            yield from leaves(inner, where)
+            inner_path = f"{path}.{key}" if path else key
+            yield inner_path
+            yield from value_paths(inner, inner_path)
 
 
-def assert_usable(one: Check | SkippedObject) -> None:
-    """A check holds only what the next stage may rely on; whatever is left out says why, in a sentence."""
-    assert one.origin
-    if isinstance(one, SkippedObject):
-        assert one.reason.endswith(".")
-        assert "Traceback" not in one.reason
+def assert_usable(item: Check | SkippedObject) -> None:
+    """Assert that a check has only values that the next stage supports, and a skipped object has a reason."""
+    assert item.origin
+    if isinstance(item, SkippedObject):
+        assert item.reason.endswith(".")
+        assert "Traceback" not in item.reason
         return
-    assert one.type in ("imap", "pop", "smtp", "round-trip", None)
-    assert one.name.strip()
-    assert one.hostname or one.type == "round-trip"
-    assert one.port is None or (type(one.port) is int and 1 <= one.port <= 65535)
-    assert one.port is not None or one.type is not None
-    for seconds in (one.interval_seconds, one.timeout_seconds):
+    assert item.type in ("imap", "pop", "smtp", "round-trip", None)
+    assert item.name.strip()
+    assert item.hostname or item.type == "round-trip"
+    assert item.port is None or (type(item.port) is int and 1 <= item.port <= 65535)
+    assert item.port is not None or item.type is not None
+    for seconds in (item.interval_seconds, item.timeout_seconds):
         assert seconds is None or (math.isfinite(seconds) and seconds > 0)
-    for text in (one.name, one.hostname, one.note, *one.tags, *one.extra.values()):
+    for text in (item.name, item.hostname, item.note, *item.tags, *item.extra.values()):
         assert isinstance(text, str)
         assert text.encode("utf-8") or text == ""
         assert "\0" not in text

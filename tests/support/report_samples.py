@@ -1,4 +1,4 @@
-"""A small cast of rows and runs for the tests of the report."""
+"""Sample rows and runs for the tests of results files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FORMULAS = (
     '=HYPERLINK("http://example.org","x")',
     "'=1+1",
 )
-# Text that looks like something else to a spreadsheet program or to XML
-TRICKY = (
+# Text that a spreadsheet program or XML could misinterpret
+TRICKY_TEXTS = (
     *FORMULAS,
     "0993",
     "1e5",
@@ -37,13 +37,13 @@ TRICKY = (
     "_x0041_",
     "two\nlines",
     "two\r\nlines",
-    "  blanks around  ",
+    "  spaces around  ",
     '"quoted", and; more',
     "בדיקה",
     "日本語メール",
     "e\u0301 \U0001f4ec",
 )
-# Everything a cell can hold and an XML file can carry somehow
+# All text that a cell and an XML file can contain
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"), max_size=40)
 
 
@@ -57,7 +57,7 @@ def row(
     attempts: int = 1,
     issues: tuple[Issue, ...] = (),
 ) -> ReportRow:
-    """Make a row, by default a created IMAP monitor."""
+    """A row of results, by default of a created IMAP monitor."""
     return ReportRow(
         source_row=source_row,
         cells=cells or ("imap", "Mailbox", "imap.example.org", "993"),
@@ -70,8 +70,8 @@ def row(
     )
 
 
-def one_of_each() -> list[ReportRow]:
-    """Make one row per status."""
+def one_row_per_status() -> list[ReportRow]:
+    """One row for each status."""
     return [
         row(
             "imap",
@@ -87,10 +87,10 @@ def one_of_each() -> list[ReportRow]:
     ]
 
 
-def run_of(
+def run_info(
     rows: Sequence[ReportRow], *, header: tuple[str, ...] = HEADER, stopped: str = "", run_id: str = "r1"
 ) -> RunInfo:
-    """Describe a run that had these rows."""
+    """The run that these rows belong to."""
     return RunInfo(
         run_id=run_id,
         input="hosts.csv",
@@ -100,7 +100,7 @@ def run_of(
         started="2026-11-22T11:00:30+00:00",
         finished="2026-11-22T12:00:42+01:00",
         seconds=12.34,
-        counts=Counter(each.status for each in rows),
+        counts=Counter(row.status for row in rows),
         details={"encoding": "UTF-8"},
         settings={"on_existing": "skip"},
         requests={"sent": 1047, "throttled": 2},

@@ -1,12 +1,13 @@
-"""Attempts to break the promises: processes killed for real, against a stand-in where everything goes wrong.
+"""Tries to break the guarantees of bulkload: kills its processes while the sandbox injects faults.
 
 python -m pytest tests/torture                     a few minutes at most
-BULKLOAD_ALL_TESTS=1 python -m pytest tests/torture      the larger, fixed set
-python -m tests.torture --minutes 60               a soak: new schedules until the time is up
+BULKLOAD_ALL_TESTS=1 python -m pytest tests/torture      the larger set
+python -m tests.torture --minutes 60               a soak test: new scenarios until the time is up
 
-scenario   what is played, as plain data that can be kept as JSON
-drawing    how hypothesis draws it
-program    the program as a process that can be watched and killed
-play       plays a scenario and checks the promises after every process
-points     stops a process at the n-th of its durable steps
+scenario      describes a scenario, as plain data that can be stored as JSON
+strategies    generates scenarios with hypothesis
+program       runs the program as a process that can be watched and killed
+runner        runs a scenario, and checks the guarantees after each process
+crash_points  kills a process at its n-th durable step
+regressions/  scenarios that once broke a guarantee
 """

@@ -1,4 +1,4 @@
-"""A soak: new scenarios until the time is up.
+"""Soak test: runs new scenarios until the time is up.
 
 python -m tests.torture --minutes 60
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Break promises until the time is up.")
-parser.add_argument("--minutes", type=float, default=60.0, help="how long (default 60)")
+parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Run new scenarios until the time is up.")
+parser.add_argument("--minutes", type=float, default=60.0, help="duration (default 60)")
 os.environ["BULKLOAD_TORTURE_MINUTES"] = str(parser.parse_args().minutes)
 sys.exit(pytest.main([str(Path(__file__).parent), "-q", "-s", "-k", "soak"]))

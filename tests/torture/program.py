@@ -1,7 +1,7 @@
-"""The program as a process: started quickly, watched while it talks to the stand-in, ended at a chosen moment.
+"""Runs the program as a process against a sandbox, and sends it a signal at a chosen moment.
 
-In: arguments and a stand-in. Out: exit code, stdout, stderr. Each process is a fork of a server that has imported the
-program already, so that starting one takes milliseconds; it runs the whole command line, and SIGKILL is a real one.
+In: arguments. Out: exit code, stdout, stderr. Each process is forked from a server that has already imported the
+program, so it starts within milliseconds. It runs the whole command line, and its signals are real.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any, NoReturn
 from bulkload.sandbox import Faults, SandboxOptions
 from bulkload.sandbox.server import NO_FAULTS, Sandbox, running
 
-LONGEST = 120.0  # seconds that a process may take before the test fails
-LOADED = (
+TIMEOUT = 120.0  # seconds after which a process counts as stuck
+PRELOADED_MODULES = (
     "bulkload.cli.main",
     "bulkload.operations.pipeline",
     "bulkload.operations.session",
@@ -40,60 +40,60 @@ LOADED = (
     "bulkload.sandbox.server",
     "uvloop",
 )
-Entered = Callable[[], None]  # what a process does before the program starts in it
+StartHook = Callable[[], None]  # called in the new process before the program starts
 
-_one_at_a_time = threading.Lock()  # starting a process asks all others how they ended, and each tells only once
+_fork_lock = threading.Lock()  # starting a process polls all others, and each exit code can be read only once
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(list(LOADED))
+_forks.set_forkserver_preload(list(PRELOADED_MODULES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a process ended."""
+class ProcessResult:
+    """The exit code and the output of a process."""
 
-    exit_code: int  # negative: the signal that killed it
+    exit_code: int  # negative: the number of the signal that killed it
     stdout: str
     stderr: str
 
     @property
-    def killed(self) -> bool:
-        """True if SIGKILL ended it."""
+    def was_killed(self) -> bool:
+        """True if the process was killed by SIGKILL."""
         return self.exit_code == -9
 
     def json(self) -> Any:
-        """What `--json` printed."""
+        """The decoded output of `--json`."""
         return json.loads(self.stdout)
 
 
 @dataclass(slots=True)
-class Place:
-    """A folder, a stand-in, and the requests that it has seen so far."""
+class Workspace:
+    """A folder to run the program in, a sandbox, and the requests that the sandbox has received."""
 
     folder: Path
     sandbox: Sandbox
     environment: Mapping[str, str]
-    log: int  # file descriptor that the stand-in's log comes out of
-    seen: list[dict[str, Any]] = field(default_factory=list)  # its entries
-    _rest: bytes = b""
+    log: int  # file descriptor, the read end of a pipe with the log of the sandbox
+    requests: list[dict[str, Any]] = field(default_factory=list)  # entries of the log, as far as it has been read
+    _partial_line: bytes = b""
 
-    def start(self, *arguments: str, entered: Entered | None = None, **environment: str) -> Process:
+    def start(self, *arguments: str, on_start: StartHook | None = None, **environment: str) -> Process:
         """Start the program in the folder."""
         self.read_log()
         number = len(list(self.folder.glob("*.stdout")))
         stdout, stderr = (self.folder / f"{number}.{stream}" for stream in ("stdout", "stderr"))
         stdout.touch()
         stderr.touch()
-        ready, up = _forks.Pipe(duplex=False)
-        life = Life(arguments, {**self.environment, **environment}, self.folder, stdout, stderr, entered)
-        process = _forks.Process(target=_live, args=(life, up))
-        with _one_at_a_time:
+        ready, ready_sender = _forks.Pipe(duplex=False)
+        options = ProcessOptions(arguments, {**self.environment, **environment}, self.folder, stdout, stderr, on_start)
+        process = _forks.Process(target=_run_program, args=(options, ready_sender))
+        with _fork_lock:
             process.start()
-        up.close()
+        ready_sender.close()
         return Process(self, process, ready, stdout, stderr)
 
-    def run(self, *arguments: str, entered: Entered | None = None, **environment: str) -> Ended:
-        """Run the program in the folder to its end."""
-        return self.start(*arguments, entered=entered, **environment).end()
+    def run(self, *arguments: str, on_start: StartHook | None = None, **environment: str) -> ProcessResult:
+        """Run the program in the folder, and wait until it has ended."""
+        return self.start(*arguments, on_start=on_start, **environment).wait()
 
     def wait_for_log(self, seconds: float) -> None:
         """Wait until the stand-in logs something, and take it in."""
@@ -101,119 +101,121 @@ class Place:
         self.read_log()
 
     def read_log(self) -> None:
-        """Take in what the stand-in has logged."""
+        """Add the new entries of the log to `requests`."""
         try:
             while chunk := os.read(self.log, 2**16):
-                *lines, self._rest = (self._rest + chunk).split(b"\n")
-                self.seen += map(json.loads, lines)
+                *lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
+                self.requests += map(json.loads, lines)
         except BlockingIOError:
             pass
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """What a process is to do."""
+class ProcessOptions:
+    """How to start a process."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
     stdout: Path
     stderr: Path
-    entered: Entered | None
+    on_start: StartHook | None
 
 
 @dataclass(slots=True)
 class Process:
-    """The program, running."""
+    """A running process."""
 
-    place: Place
+    workspace: Workspace
     process: ForkServerProcess
-    ready: Connection  # says when the program itself begins
+    ready: Connection  # receives a message when the program starts
     stdout: Path
     stderr: Path
 
-    def until(self, enough: Callable[[], bool], seconds: float = LONGEST) -> bool:
-        """Wait until the requests seen are enough (True), or the process has ended or time is up (False)."""
+    def wait_until(self, condition: Callable[[], bool], seconds: float = TIMEOUT) -> bool:
+        """Wait until the condition is true; False if the process ends or the time runs out before."""
         deadline = time.monotonic() + seconds
         while True:
-            self.place.read_log()
-            if enough():
+            self.workspace.read_log()
+            if condition():
                 return True
             left = deadline - time.monotonic()
-            if left <= 0 or self.process.sentinel in wait([self.process.sentinel, self.place.log], left):
-                self.place.read_log()
-                return enough()
+            if left <= 0 or self.process.sentinel in wait([self.process.sentinel, self.workspace.log], left):
+                self.workspace.read_log()
+                return condition()
 
     @property
-    def alive(self) -> bool:
-        """True until it has ended."""
-        with _one_at_a_time:
+    def is_alive(self) -> bool:
+        """True until the process has ended."""
+        with _fork_lock:
             return self.process.is_alive()
 
-    def signal(self, number: int) -> None:
-        """Send a signal; a process that has ended already does not mind."""
-        if number != signal.SIGKILL:
-            self.ready.poll(LONGEST)  # the words of a process that ends before its program begins are not ours
+    def send_signal(self, signal_number: int) -> None:
+        """Send a signal; does nothing if the process has ended."""
+        if signal_number != signal.SIGKILL:
+            self.ready.poll(TIMEOUT)  # before the program starts, its signal handlers and messages are not in place
         if self.process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+                os.kill(self.process.pid, signal_number)
 
-    def end(self) -> Ended:
-        """Wait for the end."""
-        if not self.until(lambda: not self.alive):
+    def wait(self) -> ProcessResult:
+        """Wait until the process has ended. Raises `AssertionError` after `TIMEOUT`."""
+        if not self.wait_until(lambda: not self.is_alive):
             self.process.kill()
-            raise AssertionError(f"The process did not end within {LONGEST} s.\n{self.stderr.read_text('utf-8')}")
+            raise AssertionError(f"The process did not end within {TIMEOUT} s.\n{self.stderr.read_text('utf-8')}")
         code = self.process.exitcode
         self.process.close()
         self.ready.close()
         assert code is not None
-        return Ended(exit_code=code, stdout=self.stdout.read_text("utf-8"), stderr=self.stderr.read_text("utf-8"))
+        return ProcessResult(
+            exit_code=code, stdout=self.stdout.read_text("utf-8"), stderr=self.stderr.read_text("utf-8")
+        )
 
 
 @contextmanager
-def place(
+def open_workspace(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     *,
     faults: Faults = NO_FAULTS,
     options: Mapping[str, Any] | None = None,
-) -> Iterator[Place]:
-    """A stand-in, and the environment of programs that use it."""
-    out, into = os.pipe()
-    os.set_blocking(out, False)
+) -> Iterator[Workspace]:
+    """Run a sandbox, and set up the environment of programs that use its account."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
     try:
-        kind = SandboxOptions(**{"log_file": Path(f"/dev/fd/{into}"), **(options or {})})
-        with running(kind, faults) as sandbox:
+        sandbox_options = SandboxOptions(**{"log_file": Path(f"/dev/fd/{write_end}"), **(options or {})})
+        with running(sandbox_options, faults) as sandbox:
             account = {
                 "ALERTSITE_BASE_URL": sandbox.base_url,
-                "ALERTSITE_USERNAME": kind.user,
-                "ALERTSITE_PASSWORD": kind.password,
+                "ALERTSITE_USERNAME": sandbox_options.user,
+                "ALERTSITE_PASSWORD": sandbox_options.password,
                 "BULKLOAD_RATE": "unlimited",
             }
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-            yield Place(folder, sandbox, {**inherited, **account, **(environment or {})}, out)
+            yield Workspace(folder, sandbox, {**inherited, **account, **(environment or {})}, read_end)
     finally:
-        os.close(into)
-        os.close(out)
+        os.close(write_end)
+        os.close(read_end)
 
 
-def _live(life: Life, up: Connection) -> NoReturn:
-    """The life of a process."""
+def _run_program(options: ProcessOptions, ready: Connection) -> NoReturn:
+    """Set up the new process and run the program in it."""
     os.environ.clear()
-    os.environ.update(life.environment)
-    os.chdir(life.folder)
-    for path, descriptor in ((life.stdout, 1), (life.stderr, 2)):
+    os.environ.update(options.environment)
+    os.chdir(options.folder)
+    for path, descriptor in ((options.stdout, 1), (options.stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    if life.entered is not None:
-        life.entered()
+    if options.on_start is not None:
+        options.on_start()
     from bulkload.cli.main import entry
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until the program sets its own
     try:
-        up.send("up")
-        sys.argv = ["bulkload", *life.arguments]
+        ready.send("ready")
+        sys.argv = ["bulkload", *options.arguments]
         entry()
     except KeyboardInterrupt:
         sys.exit(130)
-    raise AssertionError("it came back")
+    raise AssertionError("the program did not exit")

@@ -1,6 +1,6 @@
-"""Trouble outside the program: full disks, damaged stores, files that cannot be written, clocks that jump.
+"""External failures: full disks, damaged stores, files that cannot be written, clocks that jump.
 
-Each gives one sentence, the right exit code and no traceback, and what was known before is still known after.
+Each is reported in one sentence, with the right exit code and without a traceback, and loses no records.
 """
 
 from __future__ import annotations
@@ -21,56 +21,58 @@ from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.database import STORE_NAME
 from bulkload.store.schema import MIGRATIONS
-from tests.torture.program import Ended, Place, place
-from tests.torture.scenario import Line, Scenario
+from tests.torture.program import ProcessResult, Workspace, open_workspace
+from tests.torture.scenario import Scenario, ScenarioRow
 
 ALL = bool(os.environ.get("BULKLOAD_ALL_TESTS"))
-PATIENT = 20  # processes within which a late list has caught up
+MAX_PROCESSES = 20  # until a lagging list is complete
 ROWS = 40
-SCENARIO = Scenario(lines=tuple(Line(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4)
-FAR = 400 * 24 * 3600.0  # seconds
+SCENARIO = Scenario(
+    rows=tuple(ScenarioRow(monitor=number) for number in range(ROWS)), concurrency=2, grace=0.6, after=1.4
+)
+LONG = 400 * 24 * 3600.0  # seconds
 COMMANDS = [("run", "hosts.csv"), ("runs",), ("resume",), ("report", "2")]
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Iterator[Place]:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     (tmp_path / "hosts.csv").write_text(SCENARIO.csv(), "utf-8")
-    with place(tmp_path, SCENARIO.environment) as found:
-        yield found
+    with open_workspace(tmp_path, SCENARIO.environment) as opened_workspace:
+        yield opened_workspace
 
 
-def _complains(ended: Ended, code: ExitCode, *words: str) -> None:
-    """One sentence on stderr, and nothing that only a programmer understands."""
-    assert ended.exit_code == code, ended
-    assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
-    assert "bug in bulkload" not in ended.stderr, ended.stderr
-    for word in words:
-        assert word in ended.stderr + ended.stdout, ended
+def _assert_error(result: ProcessResult, code: ExitCode, *messages: str) -> None:
+    """Assert the exit code and parts of the output, and that there is no traceback."""
+    assert result.exit_code == code, result
+    assert "Traceback" not in result.stderr + result.stdout, result.stderr
+    assert "bug in bulkload" not in result.stderr, result.stderr
+    for message in messages:
+        assert message in result.stderr + result.stdout, result
 
 
-def _in_the_end(where: Place) -> None:
-    """Another process, without the trouble, brings it to its end; a list that is only late may stop the first ones."""
-    for _ in range(PATIENT):
-        ended = where.run("run", "hosts.csv", "--json", "--results", "last.jsonl")
-        if ended.exit_code != ExitCode.STOPPED:
+def _assert_finishes(workspace: Workspace) -> None:
+    """Processes without the failure finish the run; a lagging list may stop the first ones."""
+    for _ in range(MAX_PROCESSES):
+        result = workspace.run("run", "hosts.csv", "--json", "--results", "last.jsonl")
+        if result.exit_code != ExitCode.STOPPED:
             break
-    assert ended.exit_code == ExitCode.DONE, ended
-    assert len(where.sandbox.monitors()) == ROWS
-    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == ROWS
-    rows = [json.loads(line) for line in (where.folder / "last.jsonl").read_text("utf-8").splitlines()]
-    names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+    assert result.exit_code == ExitCode.DONE, result
+    assert len(workspace.sandbox.monitors()) == ROWS
+    assert len({monitor["name"] for monitor in workspace.sandbox.monitors()}) == ROWS
+    rows = [json.loads(line) for line in (workspace.folder / "last.jsonl").read_text("utf-8").splitlines()]
+    names = {str(monitor["id"]): monitor["name"] for monitor in workspace.sandbox.monitors()}
     assert [names[row["monitor_id"]] for row in rows] == [row["row"]["name"] for row in rows]
 
 
-def _output(where: Place) -> Path:
-    return where.folder / "output"
+def _output(workspace: Workspace) -> Path:
+    return workspace.folder / "output"
 
 
 # ── disks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _SmallFiles:
-    """No file of the process may grow above a size, as on a disk that is full; writing gives an error, no signal."""
+    """Limits the size of all files of the process; a larger write fails with an error, as on a full disk."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -81,24 +83,23 @@ class _SmallFiles:
 
 
 @pytest.mark.parametrize("kilobytes", [1, 16, 60, 100, 130, 180, 260, 400] if ALL else [16, 130, 180])
-def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
-    """Wherever the limit strikes: making the store, reading, marking, recording, the end, the report."""
-    ended = where.run("run", "hosts.csv", "--results", "results.jsonl", entered=_SmallFiles(kilobytes * 1024))
-    if ended.exit_code != ExitCode.DONE:
-        _complains(ended, ExitCode.USAGE, "cannot be")
-    made = len(where.sandbox.monitors())
-    assert made <= ROWS
-    _in_the_end(where)
+def test_a_store_that_cannot_grow_stops_the_run_and_loses_nothing(kilobytes: int, workspace: Workspace) -> None:
+    """The limits are reached at different moments, from creating the store to writing the results."""
+    result = workspace.run("run", "hosts.csv", "--results", "results.jsonl", on_start=_SmallFiles(kilobytes * 1024))
+    if result.exit_code != ExitCode.DONE:
+        _assert_error(result, ExitCode.USAGE, "cannot be")
+    assert len(workspace.sandbox.monitors()) <= ROWS
+    _assert_finishes(workspace)
 
 
 @contextmanager
 def _tmpfs(folder: Path, options: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(
+    completed = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False
     )
-    if done.returncode:
-        pytest.skip("needs the right to mount a small file system")
+    if completed.returncode:
+        pytest.skip("needs permission to mount a file system")
     try:
         yield
     finally:
@@ -106,49 +107,49 @@ def _tmpfs(folder: Path, options: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kilobytes", [8, 64, 120, 200, 300] if ALL else [64, 200])
-def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, where: Place) -> None:
-    with _tmpfs(_output(where), f"size={kilobytes}k"):
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
-        if ended.exit_code != ExitCode.DONE:
-            _complains(ended, ExitCode.USAGE, "cannot be")
-        made = len(where.sandbox.monitors())
-        subprocess.run(["mount", "-o", "remount,size=10m", str(_output(where))], check=True)
-        assert made <= ROWS
-        _in_the_end(where)
+def test_a_full_disk_stops_the_run_and_loses_nothing(kilobytes: int, workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), f"size={kilobytes}k"):
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
+        if result.exit_code != ExitCode.DONE:
+            _assert_error(result, ExitCode.USAGE, "cannot be")
+        created = len(workspace.sandbox.monitors())
+        subprocess.run(["mount", "-o", "remount,size=10m", str(_output(workspace))], check=True)
+        assert created <= ROWS
+        _assert_finishes(workspace)
 
 
-def test_an_output_folder_that_cannot_be_written_is_said_before_anything_is_sent(where: Place) -> None:
-    with _tmpfs(_output(where), "size=1m"):
-        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
-        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-        assert where.seen == []
-    _in_the_end(where)
+def test_an_output_folder_that_cannot_be_written_is_reported_before_any_request(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=1m"):
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(workspace))], check=True)
+        _assert_error(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert workspace.requests == []
+    _assert_finishes(workspace)
 
 
-def test_an_output_folder_that_became_read_only_is_said_and_keeps_the_old_runs(where: Place) -> None:
-    with _tmpfs(_output(where), "size=2m"):
-        assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
-        subprocess.run(["mount", "-o", "remount,ro", str(_output(where))], check=True)
-        before = len(where.sandbox.monitors())
-        _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-        assert len(where.sandbox.monitors()) == before
-        subprocess.run(["mount", "-o", "remount,rw", str(_output(where))], check=True)
-        _in_the_end(where)
+def test_an_output_folder_that_became_read_only_is_reported_and_keeps_the_old_runs(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=2m"):
+        assert workspace.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+        subprocess.run(["mount", "-o", "remount,ro", str(_output(workspace))], check=True)
+        before = len(workspace.sandbox.monitors())
+        _assert_error(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+        assert len(workspace.sandbox.monitors()) == before
+        subprocess.run(["mount", "-o", "remount,rw", str(_output(workspace))], check=True)
+        _assert_finishes(workspace)
 
 
-def test_a_file_where_the_output_folder_should_be_is_said_before_anything_is_sent(where: Place) -> None:
-    _output(where).write_text("a file")
-    _complains(where.run("run", "hosts.csv"), ExitCode.USAGE, "output")
-    assert where.seen == []
+def test_a_file_in_place_of_the_output_folder_is_reported_before_any_request(workspace: Workspace) -> None:
+    _output(workspace).write_text("a file")
+    _assert_error(workspace.run("run", "hosts.csv"), ExitCode.USAGE, "output")
+    assert workspace.requests == []
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _damage(where: Place, how: str) -> None:
-    store = _output(where) / STORE_NAME
+def _damage(workspace: Workspace, damage: str) -> None:
+    store = _output(workspace) / STORE_NAME
     content = store.read_bytes()
-    match how:
+    match damage:
         case "garbage":
             store.write_bytes(os.urandom(len(content)))
         case "text":
@@ -172,126 +173,132 @@ def _damage(where: Place, how: str) -> None:
                 database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
 
-@pytest.mark.parametrize("how", ["garbage", "text", "cut", "header cut", "hole", "folder", "other database", "newer"])
+@pytest.mark.parametrize(
+    "damage", ["garbage", "text", "cut", "header cut", "hole", "folder", "other database", "newer"]
+)
 @pytest.mark.parametrize("command", COMMANDS if ALL else COMMANDS[:1])
-def test_a_damaged_or_newer_store_is_said_and_nothing_is_sent(how: str, command: tuple[str, ...], where: Place) -> None:
-    assert where.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
-    for leftover in _output(where).glob(f"{STORE_NAME}-*"):
+def test_a_damaged_or_newer_store_is_reported_and_nothing_is_sent(
+    damage: str, command: tuple[str, ...], workspace: Workspace
+) -> None:
+    assert workspace.run("run", "hosts.csv", "--first", "5").exit_code == ExitCode.ROWS_LEFT
+    for leftover in _output(workspace).glob(f"{STORE_NAME}-*"):
         leftover.unlink()
-    _damage(where, how)
-    before, left = len(where.sandbox.monitors()), (_output(where) / STORE_NAME)
-    content = left.read_bytes() if left.is_file() else b""
-    ended = where.run(*command)
-    _complains(ended, ExitCode.USAGE, STORE_NAME)
-    assert len(where.sandbox.monitors()) == before
-    if how in ("garbage", "text", "cut", "header cut"):
-        assert left.read_bytes() == content, "the damaged store must be left for whoever can save it"
-    if how == "newer":
-        assert "newer" in ended.stderr
+    _damage(workspace, damage)
+    before, store = len(workspace.sandbox.monitors()), (_output(workspace) / STORE_NAME)
+    content = store.read_bytes() if store.is_file() else b""
+    result = workspace.run(*command)
+    _assert_error(result, ExitCode.USAGE, STORE_NAME)
+    assert len(workspace.sandbox.monitors()) == before
+    if damage in ("garbage", "text", "cut", "header cut"):
+        assert store.read_bytes() == content, "a damaged store is not changed, so it can be recovered"
+    if damage == "newer":
+        assert "newer" in result.stderr
 
 
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "csv", "jsonl", "html"])
-def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, where: Place) -> None:
-    """A part of the path is a file; the run is in the store all the same, and `report` writes it elsewhere."""
-    (where.folder / "taken").write_text("a file")
-    ended = where.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
-    _complains(ended, ExitCode.USAGE, "bulkload report")
-    assert len(where.sandbox.monitors()) == ROWS
-    run_id = json.loads(where.run("runs", "--json").stdout)[0]["run_id"]
-    assert where.run("report", run_id, "--results", "again.jsonl").exit_code == ExitCode.DONE
-    assert (where.folder / "again.jsonl").read_text("utf-8").count('"created"') == ROWS
+def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, workspace: Workspace) -> None:
+    """A parent folder in the path is a file; the run is in the store, and `report` writes its results elsewhere."""
+    (workspace.folder / "taken").write_text("a file")
+    result = workspace.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
+    _assert_error(result, ExitCode.USAGE, "bulkload report")
+    assert len(workspace.sandbox.monitors()) == ROWS
+    run_id = json.loads(workspace.run("runs", "--json").stdout)[0]["run_id"]
+    assert workspace.run("report", run_id, "--results", "again.jsonl").exit_code == ExitCode.DONE
+    assert (workspace.folder / "again.jsonl").read_text("utf-8").count('"created"') == ROWS
 
 
-def test_one_results_file_that_cannot_be_written_does_not_cost_the_others(where: Place) -> None:
-    (where.folder / "taken").write_text("a file")
-    ended = where.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
-    _complains(ended, ExitCode.USAGE, "taken/results.csv")
-    assert (where.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
+def test_a_results_file_that_cannot_be_written_does_not_affect_the_others(workspace: Workspace) -> None:
+    (workspace.folder / "taken").write_text("a file")
+    result = workspace.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
+    _assert_error(result, ExitCode.USAGE, "taken/results.csv")
+    assert (workspace.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
 
 
-def test_a_store_on_a_full_disk_does_not_cost_results_on_another(where: Place) -> None:
-    with _tmpfs(_output(where), "size=200k"):
-        ended = where.run("run", "hosts.csv", "--results", "results.jsonl")
-        _complains(ended, ExitCode.USAGE, "cannot be used")
-        rows = [json.loads(line) for line in (where.folder / "results.jsonl").read_text("utf-8").splitlines()]
+def test_a_store_on_a_full_disk_does_not_affect_results_on_another(workspace: Workspace) -> None:
+    with _tmpfs(_output(workspace), "size=200k"):
+        result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
+        _assert_error(result, ExitCode.USAGE, "cannot be used")
+        rows = [json.loads(line) for line in (workspace.folder / "results.jsonl").read_text("utf-8").splitlines()]
         assert len(rows) == ROWS
-        names = {str(monitor["id"]): monitor["name"] for monitor in where.sandbox.monitors()}
+        names = {str(monitor["id"]): monitor["name"] for monitor in workspace.sandbox.monitors()}
         assert all(names[row["monitor_id"]] == row["row"]["name"] for row in rows if row["monitor_id"])
 
 
-def test_results_that_nobody_may_replace_stay_whole(where: Place) -> None:
-    """As when another program holds the file: the old results stay, and the message says what to do."""
-    results = where.folder / "results.csv"
-    assert where.run("run", "hosts.csv", "--first", "1", "--results", "results.csv").exit_code == ExitCode.ROWS_LEFT
+def test_results_that_cannot_be_replaced_stay_complete(workspace: Workspace) -> None:
+    """For example, another program has opened the file: the old results remain, and the message says what to do."""
+    results = workspace.folder / "results.csv"
+    assert workspace.run("run", "hosts.csv", "--first", "1", "--results", "results.csv").exit_code == ExitCode.ROWS_LEFT
     old = results.read_bytes()
     try:
         if subprocess.run(["chattr", "+i", str(results)], capture_output=True, check=False).returncode:
-            pytest.skip("needs the right to lock a file with chattr")
-        ended = where.run("run", "hosts.csv", "--results", "results.csv")
+            pytest.skip("needs permission to make a file immutable with chattr")
+        result = workspace.run("run", "hosts.csv", "--results", "results.csv")
     finally:
         subprocess.run(["chattr", "-i", str(results)], capture_output=True, check=False)
-    _complains(ended, ExitCode.USAGE, "results.csv", "bulkload report")
+    _assert_error(result, ExitCode.USAGE, "results.csv", "bulkload report")
     assert results.read_bytes() == old
-    assert len(where.sandbox.monitors()) == ROWS
+    assert len(workspace.sandbox.monitors()) == ROWS
 
 
 # ── clocks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _move_clock(where: Place, shift: float, *, reboot: bool) -> None:
-    """Let every moment in the store be of a clock that was wrong, and perhaps of another boot."""
-    with closing(sqlite3.connect(_output(where) / STORE_NAME)) as database:
+def _move_clock(workspace: Workspace, shift: float, *, reboot: bool) -> None:
+    """Shift all times in the store, as if the clock had been wrong; `reboot`: also as if recorded before a reboot."""
+    with closing(sqlite3.connect(_output(workspace) / STORE_NAME)) as database:
         database.execute("UPDATE runs SET started = started + ?, finished = finished + ?", (shift, shift))
         for table, key in (("rows", "position"), ("monitors", "rowid")):
-            found = database.execute(f"SELECT {key}, at FROM {table} WHERE at IS NOT NULL").fetchall()
-            for number, at in found:
+            records = database.execute(f"SELECT {key}, at FROM {table} WHERE at IS NOT NULL").fetchall()
+            for record_id, at in records:
                 boot, monotonic, wall = at.split("|")
-                moved = f"{boot}{'-earlier' if reboot else ''}|{monotonic}|{float(wall) + shift}"
-                database.execute(f"UPDATE {table} SET at = ? WHERE {key} = ?", (moved, number))
+                shifted = f"{boot}{'-earlier' if reboot else ''}|{monotonic}|{float(wall) + shift}"
+                database.execute(f"UPDATE {table} SET at = ? WHERE {key} = ?", (shifted, record_id))
         database.commit()
 
 
-SHIFTS = pytest.mark.parametrize("shift", [-FAR, -3600.0, 3600.0, FAR], ids=lambda shift: f"{shift:+.0f}s")
+SHIFTS = pytest.mark.parametrize("shift", [-LONG, -3600.0, 3600.0, LONG], ids=lambda shift: f"{shift:+.0f}s")
 REBOOTS = pytest.mark.parametrize("reboot", [False, True], ids=["same-boot", "rebooted"])
 
 
 @SHIFTS
 @REBOOTS
-def test_a_clock_that_jumped_while_a_create_was_in_doubt_makes_nothing_twice(
-    shift: float, reboot: bool, where: Place
+def test_a_clock_that_jumped_while_a_create_was_in_doubt_creates_nothing_twice(
+    shift: float, reboot: bool, workspace: Workspace
 ) -> None:
-    lag = 0.0 if reboot else 0.5  # a list does not lag behind for as long as a machine takes to start
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=lag))
-    ended = where.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_CONCURRENCY="1")
-    assert ended.exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, shift, reboot=reboot)
-    where.run("run", "hosts.csv", "--json", BULKLOAD_CONCURRENCY="1")
-    _in_the_end(where)
+    lag = 0.0 if reboot else 0.5  # a list does not lag for as long as a machine takes to start
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(7,)),), visible_after=lag))
+    result = workspace.run("run", "hosts.csv", "--first", "7", BULKLOAD_SETTLE_TIMEOUT="0", BULKLOAD_CONCURRENCY="1")
+    assert result.exit_code == ExitCode.ROWS_LEFT
+    _move_clock(workspace, shift, reboot=reboot)
+    workspace.run("run", "hosts.csv", "--json", BULKLOAD_CONCURRENCY="1")
+    _assert_finishes(workspace)
 
 
 @SHIFTS
 @REBOOTS
-def test_a_clock_that_was_wrong_when_monitors_were_made_proves_nothing_about_later_ones(
-    shift: float, reboot: bool, where: Place
+def test_monitors_created_with_a_wrong_clock_are_not_compared_with_later_ones(
+    shift: float, reboot: bool, workspace: Workspace
 ) -> None:
-    """A monitor that seems to come from the future must not count as made after the doubtful create."""
-    assert where.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, shift, reboot=reboot)
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
-    where.run("run", "hosts.csv", "--first", "1", BULKLOAD_CONCURRENCY="1")
-    assert len({monitor["name"] for monitor in where.sandbox.monitors()}) == len(where.sandbox.monitors())
-    where.sandbox.set_faults(Faults())
-    _in_the_end(where)
+    """A monitor with a time in the future does not count as created after the create in doubt."""
+    assert workspace.run("run", "hosts.csv", "--first", "6").exit_code == ExitCode.ROWS_LEFT
+    _move_clock(workspace, shift, reboot=reboot)
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="reset-after", at=(1,)),), visible_after=0.5))
+    workspace.run("run", "hosts.csv", "--first", "1", BULKLOAD_CONCURRENCY="1")
+    assert len({monitor["name"] for monitor in workspace.sandbox.monitors()}) == len(workspace.sandbox.monitors())
+    workspace.sandbox.set_faults(Faults())
+    _assert_finishes(workspace)
 
 
 @REBOOTS
-def test_a_doubt_that_seems_to_come_from_the_future_is_settled_all_the_same(reboot: bool, where: Place) -> None:
-    """Its create never landed; it left at the latest when the next process began."""
-    where.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m0",)),)))
-    assert where.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0").exit_code == ExitCode.ROWS_LEFT
-    _move_clock(where, FAR, reboot=reboot)
-    where.sandbox.set_faults(Faults())
-    _in_the_end(where)
+def test_a_create_in_doubt_with_a_time_in_the_future_is_settled(reboot: bool, workspace: Workspace) -> None:
+    """It never took effect; the start of the next process is the latest time at which it can have been sent."""
+    workspace.sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=("m0",)),)))
+    assert (
+        workspace.run("run", "hosts.csv", "--first", "1", BULKLOAD_SETTLE_TIMEOUT="0").exit_code == ExitCode.ROWS_LEFT
+    )
+    _move_clock(workspace, LONG, reboot=reboot)
+    workspace.sandbox.set_faults(Faults())
+    _assert_finishes(workspace)

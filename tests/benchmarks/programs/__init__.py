@@ -1,1 +1,1 @@
-"""The programs that are measured beside ours, as their users write them; each is run as a process of its own."""
+"""The programs that bulkload is compared with, written as their users would; each runs as a separate process."""

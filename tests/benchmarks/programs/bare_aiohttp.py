@@ -1,4 +1,4 @@
-"""A bare aiohttp worker loop: the same bodies, as many at a time as ours; no checks, no store, no report.
+"""A loop of aiohttp workers that sends the same bodies, without checks, store or results.
 
 python -m tests.benchmarks.programs.bare_aiohttp URL ROWS WORKERS [uvloop]
 """
@@ -11,21 +11,21 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from tests.benchmarks.inputs import bodies
+from tests.benchmarks.inputs import request_bodies
 
 
 async def main(url: str, count: int, workers: int) -> None:
-    """Post all bodies and read every answer."""
+    """Post all bodies and read each response."""
     headers = {"Authorization": "Bearer stub", "Content-Type": "application/json"}
 
     async def worker(todo: Iterator[tuple[str, bytes]]) -> None:
-        for kind, body in todo:
-            async with session.post(f"{url}/monitors/{kind}", data=body) as response:
+        for monitor_type, body in todo:
+            async with session.post(f"{url}/monitors/{monitor_type}", data=body) as response:
                 response.raise_for_status()
                 (await response.json())["id"]
 
     async with aiohttp.ClientSession(headers=headers) as session:
-        todo = bodies(count)
+        todo = request_bodies(count)
         await asyncio.gather(*(worker(todo) for _ in range(workers)))
 
 

@@ -1,4 +1,4 @@
-"""The loop that AlertSite's documentation shows: one `requests.request` after the other.
+"""The loop that AlertSite's documentation shows: one `requests.request` after another.
 
 python -m tests.benchmarks.programs.documented_requests URL ROWS
 """
@@ -9,14 +9,14 @@ import sys
 
 import requests
 
-from tests.benchmarks.inputs import bodies
+from tests.benchmarks.inputs import request_bodies
 
 
 def main(url: str, count: int) -> None:
-    """Post all bodies and read every answer."""
+    """Post all bodies and read each response."""
     headers = {"Authorization": "Bearer stub", "Content-Type": "application/json"}
-    for kind, body in bodies(count):
-        response = requests.request("POST", f"{url}/monitors/{kind}", headers=headers, data=body, timeout=30)
+    for monitor_type, body in request_bodies(count):
+        response = requests.request("POST", f"{url}/monitors/{monitor_type}", headers=headers, data=body, timeout=30)
         response.raise_for_status()
         response.json()["id"]
 

@@ -1,4 +1,4 @@
-"""What many scripts do about a limit: a fixed rate, and every refused request tried again by itself.
+"""Sends at a fixed rate and retries each refused request separately, as many scripts do.
 
 python -m tests.benchmarks.programs.fixed_rate URL ROWS RATE WORKERS
 """
@@ -13,30 +13,30 @@ from collections.abc import Iterator
 import aiohttp
 from aiolimiter import AsyncLimiter
 
-from tests.benchmarks.inputs import bodies
+from tests.benchmarks.inputs import request_bodies
 
-FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.5, 8.0  # seconds
+INITIAL_BACKOFF, MAX_BACKOFF = 0.5, 8.0  # seconds
 
 
 async def main(url: str, count: int, rate: float, workers: int) -> None:
-    """Post all bodies, each until it is taken."""
+    """Post all bodies, and retry each until it is accepted."""
     headers = {"Authorization": "Bearer stub", "Content-Type": "application/json"}
     limiter = AsyncLimiter(1, 1 / rate)
 
     async def worker(todo: Iterator[tuple[str, bytes]]) -> None:
-        for kind, body in todo:
-            back_off = FIRST_BACK_OFF
+        for monitor_type, body in todo:
+            backoff = INITIAL_BACKOFF
             while True:
                 await limiter.acquire()
-                async with session.post(f"{url}/monitors/{kind}", data=body) as response:
+                async with session.post(f"{url}/monitors/{monitor_type}", data=body) as response:
                     await response.read()
                     if response.status != 429:
                         break
-                await asyncio.sleep(back_off * random.uniform(0.5, 1.5))
-                back_off = min(2 * back_off, LONGEST_BACK_OFF)
+                await asyncio.sleep(backoff * random.uniform(0.5, 1.5))
+                backoff = min(2 * backoff, MAX_BACKOFF)
 
     async with aiohttp.ClientSession(headers=headers) as session:
-        todo = bodies(count)
+        todo = request_bodies(count)
         await asyncio.gather(*(worker(todo) for _ in range(workers)))
 
 

@@ -1,4 +1,4 @@
-"""Write the input workbook in a process of its own, so that the measuring one stays small.
+"""Writes the input workbook in a separate process, so the measuring process uses little memory.
 
 python -m tests.benchmarks.programs.make_workbook FILE ROWS
 """

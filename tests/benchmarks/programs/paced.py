@@ -1,4 +1,4 @@
-"""Ten workers that start as often as a limiter lets them; prints when they started, as JSON.
+"""Runs ten workers that start requests as often as a limiter allows; prints the times of the starts as JSON.
 
 python -m tests.benchmarks.programs.paced ours|aiolimiter|pyrate-limiter RATE SECONDS
 """
@@ -12,11 +12,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 WORKERS = 10
-REQUEST = 0.002  # seconds that a worker is busy after its start
+REQUEST_DURATION = 0.002  # seconds
 
 
 async def main(name: str, rate: int, seconds: float) -> list[float]:
-    """Start as often as allowed for some seconds; when each start was, on the monotonic clock."""
+    """Start as often as allowed for some seconds, and return the times of the starts on the monotonic clock."""
     wait = LIMITERS[name](rate)
     starts: list[float] = []
     until = time.monotonic() + seconds
@@ -25,7 +25,7 @@ async def main(name: str, rate: int, seconds: float) -> list[float]:
         while time.monotonic() < until:
             await wait()
             starts.append(time.monotonic())
-            await asyncio.sleep(REQUEST)
+            await asyncio.sleep(REQUEST_DURATION)
 
     await asyncio.gather(*(worker() for _ in range(WORKERS)))
     return starts
@@ -54,7 +54,7 @@ LIMITERS = {"ours": _ours, "aiolimiter": _aiolimiter, "pyrate-limiter": _pyrate_
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The same event loop for all, and the one that bulkload uses."""
+    """The event loop that bulkload uses, for all limiters."""
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""Read a workbook, every cell of it, and nothing more.
+"""Reads all cells of a workbook.
 
 python -m tests.benchmarks.programs.read_workbook calamine|pandas FILE
 """
@@ -11,8 +11,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "calamine":
         from python_calamine import load_workbook
 
-        with load_workbook(sys.argv[2]) as book:
-            for _ in book.get_sheet_by_index(0).iter_rows():
+        with load_workbook(sys.argv[2]) as workbook:
+            for _ in workbook.get_sheet_by_index(0).iter_rows():
                 pass
     else:
         import pandas

@@ -1,8 +1,8 @@
-"""How hypothesis draws scenarios. Simple things come first, so that shrinking leads to a schedule that can be read.
+"""Strategies of hypothesis for scenarios. Simple values come first, so shrinking leads to readable scenarios.
 
-Left out are only faults that break what design §4 assumes: monitors that become visible out of order (`lag`), and
-lists that hide part of the account for good (`list-shrunk`, `page-gap`); one that makes twins whatever bulkload does;
-and answers without an end, which have tests of their own.
+In: nothing. Out: scenarios with all faults except those that break an assumption of the design: monitors that become
+visible out of order (`lag`), lists that hide part of the account permanently (`list-shrunk`, `page-gap`), creates that
+take effect twice (`create-twice`), and endless responses, which have their own tests.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from hypothesis import strategies as st
 
 from bulkload.sandbox import KINDS, Faults, Rule
 from bulkload.sandbox.alterations import DISPLAY_RULES
-from tests.torture.scenario import SPELLINGS, Line, Round, Scenario, There
+from tests.torture.scenario import SPELLINGS, ExistingMonitor, Round, Scenario, ScenarioRow
 
-MONITORS = 8  # different monitors that a file can ask for
-LONGEST_LATE = 0.1  # seconds; far inside of `grace`, since a loaded machine adds to it
+MONITORS = 8  # different monitors in a file
+MAX_LATENESS = 0.1  # seconds; far less than `grace`, since a busy machine adds to it
 BREAKS_ASSUMPTIONS = ("lag", "list-shrunk", "page-gap")
-ENDS_PAGES = "list-empty"  # of a list in pages: an empty one is its end, so what others made behind it is hidden
-MAKES_TWINS = ("create-twice",)  # by itself, so that "none is made twice" cannot hold
-WITHOUT_END = ("gzip-bomb", "endless", "endless-list")  # each costs seconds, and says nothing about schedules
-LEFT_OUT = (*BREAKS_ASSUMPTIONS, *MAKES_TWINS, *WITHOUT_END)
-SECONDS = {"late": LONGEST_LATE, "slow": 0.3, "throttle": 1.0}
-FAULTS = tuple(name for name in KINDS if name not in LEFT_OUT)
-SHOWN = (*DISPLAY_RULES, "cut=20", "cut-bytes=20")  # ways to show monitors otherwise
+ENDS_PAGES = "list-empty"  # an empty page ends the list, so monitors after it are hidden
+CREATES_TWICE = ("create-twice",)  # "no monitor exists twice" cannot hold
+ENDLESS = ("gzip-bomb", "endless", "endless-list")  # each takes seconds, and does not depend on timing
+EXCLUDED = (*BREAKS_ASSUMPTIONS, *CREATES_TWICE, *ENDLESS)
+SECONDS = {"late": MAX_LATENESS, "slow": 0.3, "throttle": 1.0}
+FAULTS = tuple(name for name in KINDS if name not in EXCLUDED)
+DISPLAY_OPTIONS = (*DISPLAY_RULES, "cut=20", "cut-bytes=20")  # how the account displays monitors
 LAGS = (0.0, 0.2, 1.0)  # seconds
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> Line:
-    """A line of the file."""
+def rows(draw: st.DrawFn) -> ScenarioRow:
+    """A row of the file."""
     monitor = draw(st.integers(0, MONITORS - 1))
-    return Line(
+    return ScenarioRow(
         monitor=monitor,
         spelling=draw(st.sampled_from(SPELLINGS)),
-        bad=draw(st.sampled_from((False, False, False, False, True))),
+        is_invalid=draw(st.sampled_from((False, False, False, False, True))),
     )
 
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """Something that goes wrong, often or at certain requests."""
+    """A rule by which a fault occurs: at certain requests, with a probability, or a number of times."""
     fault = draw(st.sampled_from(FAULTS))
     when: dict[str, Any] = draw(
         st.one_of(
@@ -50,9 +50,11 @@ def rules(draw: st.DrawFn) -> Rule:
             st.integers(1, 3).map(lambda times: {"times": times}),
         )
     )
-    kind = KINDS[fault]
-    on = draw(st.sampled_from([(), *((operation,) for operation in kind.fits if operation in ("create", "list"))]))
-    if on == ("list",) or kind.on == ("list",) or kind.on == ("login",):
+    fault_kind = KINDS[fault]
+    on = draw(
+        st.sampled_from([(), *((operation,) for operation in fault_kind.fits if operation in ("create", "list"))])
+    )
+    if on == ("list",) or fault_kind.on == ("list",) or fault_kind.on == ("login",):
         when = {"times": draw(st.integers(1, 2))} | {key: value for key, value in when.items() if key == "at"}
     status = draw(st.sampled_from((None, 200, 503))) if fault.startswith("page") else None
     return Rule(fault=fault, on=on, seconds=SECONDS.get(fault), status=status, **when)
@@ -60,7 +62,7 @@ def rules(draw: st.DrawFn) -> Rule:
 
 @st.composite
 def rounds(draw: st.DrawFn) -> Round:
-    """A process that does not reach its end."""
+    """A process that is killed or stopped."""
     if draw(st.sampled_from((False, False, True))):
         return Round(resume=draw(st.booleans()), step=draw(st.integers(1, 120)))
     return Round(
@@ -73,20 +75,20 @@ def rounds(draw: st.DrawFn) -> Round:
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
-    """A whole scenario."""
+    """A complete scenario."""
     visible_after = draw(st.sampled_from(LAGS))
     grace = 0.5
-    there = draw(st.lists(st.integers(0, MONITORS - 1), max_size=3, unique=True))
-    shows = draw(st.one_of(st.just([]), st.lists(st.sampled_from(SHOWN), max_size=2, unique=True)))
+    existing = draw(st.lists(st.integers(0, MONITORS - 1), max_size=3, unique=True))
+    shows = draw(st.one_of(st.just([]), st.lists(st.sampled_from(DISPLAY_OPTIONS), max_size=2, unique=True)))
     second_folder = draw(st.booleans())
-    drawn = draw(st.lists(rules(), max_size=4))
+    drawn_rules = draw(st.lists(rules(), max_size=4))
     page_size = draw(st.sampled_from((0, 0, 3)))
     return Scenario(
-        lines=tuple(draw(st.lists(lines(), min_size=1, max_size=12))),
-        there=tuple(There(monitor=monitor, differs=draw(st.booleans())) for monitor in there),
+        rows=tuple(draw(st.lists(rows(), min_size=1, max_size=12))),
+        existing=tuple(ExistingMonitor(monitor=monitor, differs=draw(st.booleans())) for monitor in existing),
         faults=Faults(
             seed=draw(st.integers(0, 99)),
-            rules=tuple(rule for rule in drawn if not (page_size and rule.fault == ENDS_PAGES)),
+            rules=tuple(rule for rule in drawn_rules if not (page_size and rule.fault == ENDS_PAGES)),
             rate_limit=draw(st.sampled_from((0, 0, 0, 10))),
             retry_after=draw(st.sampled_from(("seconds", "date", "none"))),
             visible_after=visible_after,
@@ -101,9 +103,9 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         first=draw(st.sampled_from((0, 0, 0, 3))),
         page_size=page_size,
         grace=grace,
-        after=visible_after + LONGEST_LATE + 2 * grace,
+        after=visible_after + MAX_LATENESS + 2 * grace,
         timeout=draw(st.sampled_from((3.0, 0.2))),
-        odd=draw(st.booleans()),
+        unusual_names=draw(st.booleans()),
         second_folder=second_folder,
         second_kill=draw(st.sampled_from((-1, 0, 2, 4, 8))) if second_folder else -1,
     )
