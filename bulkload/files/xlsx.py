@@ -9,6 +9,7 @@ from typing import Any
 
 from bulkload.files.printable import encodable
 
+WORKSHEET_ROWS = 1_048_576  # that an Excel worksheet holds, with the header
 CELL_UNITS = 32_767  # UTF-16 code units that an Excel cell holds; a character takes one or two
 
 

@@ -17,13 +17,12 @@ from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.printable import display_width
-from bulkload.files.xlsx import CELL_UNITS, write_text
+from bulkload.files.xlsx import WORKSHEET_ROWS, truncate_to_cell, write_text
 from bulkload.migration.rules import Rules, Translation, read_configuration
 from bulkload.migration.rules import TcpAs as TcpAs  # an option of convert
 from bulkload.model import Translated
 
 SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
-SHEET_ROWS = 1_048_576  # what Excel holds, the header included
 
 _LEFT_OUT_HEADER = ("what", "reason", "where")
 _CHANGED_HEADER = ("row", "name", "change", "where")
@@ -33,7 +32,7 @@ _MEASURED_ROWS = 1_000  # enough to choose widths
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts(Translated):
-    """What became of the objects of a source."""
+    """How many objects of a source were translated, skipped and changed."""
 
     tool: str  # for people
     changes: int
@@ -57,7 +56,7 @@ def convert(
 ) -> Counts:
     """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv).
 
-    A file that exists is left alone unless told otherwise: without an output, the last source would be taken for it.
+    An existing file is replaced only with `overwrite`: if the user forgets OUT, the last source takes its place.
     """
     suffix = out.suffix.lower()
     if suffix not in (".xlsx", ".csv"):
@@ -65,8 +64,8 @@ def convert(
     if any(source.resolve() == out.resolve() for source in sources):
         raise UsageError(f"The output {out} is one of the sources; name another file.")
     written = [out] if suffix == ".xlsx" else [_path_of(sheet, out) for sheet in SHEETS]
-    if not overwrite and (there := next((path for path in written if path.exists()), None)):
-        raise UsageError(f"The output {there} exists already; name a file that does not, or add --overwrite.")
+    if not overwrite and (existing := next((path for path in written if path.exists()), None)):
+        raise UsageError(f"The output {existing} exists already; name another file, or add --overwrite.")
     rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
     translation = read_configuration(sources, tool=tool, rules=rules)
     if suffix == ".xlsx":
@@ -108,20 +107,20 @@ def _tables(translation: Translation) -> tuple[_Table, ...]:
 
 
 def _write_csv(out: Path, tables: Sequence[_Table]) -> None:
-    """Write the rows to `out` and the other tables beside it; none takes its place before all are written."""
+    """Write the rows to `out` and the other tables beside it; all are written before the first is moved into place."""
     import csv
 
-    with ExitStack() as finished:
-        for table in reversed(tables):  # the rows are put in place last, when their company is there
-            draft = finished.enter_context(atomic_write(_path_of(table.name, out)))
+    with ExitStack() as drafts:
+        for table in reversed(tables):  # so that the rows are moved into place last
+            draft = drafts.enter_context(atomic_write(_path_of(table.name, out)))
             with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
-                lines = csv.writer(stream)
-                lines.writerow(table.header)
-                lines.writerows([neutralise(cell) for cell in row] for row in table.rows)
+                writer = csv.writer(stream)
+                writer.writerow(table.header)
+                writer.writerows([neutralise(cell) for cell in row] for row in table.rows)
 
 
 def _path_of(table: str, out: Path) -> Path:
-    """Where a table stands that is a file of its own: the rows in `out`, the others beside it."""
+    """The file of a table if each has its own: `out` for the rows, files beside it for the others."""
     return out if table == ROWS_SHEET else out.with_name(f"{out.stem}-{table.replace(' ', '-')}{out.suffix}")
 
 
@@ -143,7 +142,7 @@ def _write_workbook(draft: Path, tables: Sequence[_Table]) -> None:
 
 
 def _write_sheets(book: Any, table: _Table, text: Any, head: Any) -> None:
-    """Write a table, on further sheets when one does not hold it."""
+    """Write a table to as many worksheets as it needs."""
     rows = iter(table.rows)
     page = 1
     more: Sequence[str] | None = next(rows, None)
@@ -152,18 +151,18 @@ def _write_sheets(book: Any, table: _Table, text: Any, head: Any) -> None:
         sheet.freeze_panes(1, 0)
         widths = [display_width(name) + 4 for name in table.header]
         for column, title in enumerate(table.header):
-            write_text(sheet, 0, column, title[: CELL_UNITS // 2], head)
+            write_text(sheet, 0, column, truncate_to_cell(title), head)
         at = 0
-        while more is not None and at < SHEET_ROWS - 1:
+        while more is not None and at < WORKSHEET_ROWS - 1:
             at += 1
             for column, cell in enumerate(more):
                 if cell:
-                    write_text(sheet, at, column, cell[: CELL_UNITS // 2], text)
+                    write_text(sheet, at, column, truncate_to_cell(cell), text)
                 if at <= _MEASURED_ROWS:
                     widths[column] = max(widths[column], display_width(cell))
             more = next(rows, None)
         for column, width in enumerate(widths):
             sheet.set_column(column, column, min(width + 1, _WIDEST))
         sheet.autofilter(0, 0, at, len(table.header) - 1)
-        sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # text is meant
+        sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{WORKSHEET_ROWS}"})  # these are meant to be text
         page += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
-from bulkload.files.xlsx import write_text
+from bulkload.files.xlsx import WORKSHEET_ROWS, write_text
 from bulkload.operations.export_cells import Item, export_header, export_rows
 from bulkload.protocols import MONITOR_TYPES
 from bulkload.settings import Account, Options, check_credentials
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bulkload.operations.session import StopRequest
 
 SUFFIXES = (".xlsx", ".csv")
-MOST_ROWS = 1_048_575  # of an Excel worksheet, below the header
 _MEASURED_ROWS = 200  # rows that determine the widths of columns
 _NARROWEST, _WIDEST = 8, 48  # characters
 
@@ -77,9 +76,10 @@ def write_export(path: Path, items: Sequence[Item]) -> list[str]:
         if path.suffix.lower() == ".csv":
             _write_csv(draft, header, rows)
         else:
-            if len(items) > MOST_ROWS:
+            if len(items) >= WORKSHEET_ROWS:
                 raise UsageError(
-                    f"The account has {len(items):,} monitors, and an Excel worksheet holds {MOST_ROWS:,}; use .csv."
+                    f"The account has {len(items):,} monitors, but an Excel worksheet holds only"
+                    f" {WORKSHEET_ROWS - 1:,}; use .csv."
                 )
             _write_workbook(draft, header, rows)
     return notes
@@ -113,4 +113,4 @@ def _write_workbook(path: Path, header: Sequence[str], rows: Iterator[list[str]]
         for column, width in enumerate(widths):
             worksheet.set_column(column, column, min(max(width + 1, _NARROWEST), _WIDEST), text_format)
         worksheet.autofilter(0, 0, last, len(header) - 1)
-        worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{MOST_ROWS + 1}"})
+        worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{WORKSHEET_ROWS}"})

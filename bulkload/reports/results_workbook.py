@@ -16,7 +16,7 @@ from typing import Any
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import display_width, one_line, printable
-from bulkload.files.xlsx import CELL_UNITS, truncate_to_cell, write_text
+from bulkload.files.xlsx import CELL_UNITS, WORKSHEET_ROWS, truncate_to_cell, write_text
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports.marks import Mark, columns_by_name, marks
@@ -24,7 +24,6 @@ from bulkload.reports.palette import PALETTE
 from bulkload.reports.result_cells import result_cells, result_header
 from bulkload.reports.summary_sheet import write_summary
 
-SHEET_ROWS = 1_048_576  # of an Excel worksheet, with the header
 SHEET_COLUMNS = 16_384  # of an Excel worksheet
 MOST_COMMENTS = 10_000  # per workbook; comments are kept in memory, and Excel is slow with more
 RESULTS_SHEET = "results"
@@ -50,7 +49,7 @@ def write_workbook(
     run: RunInfo,
     rows: Iterable[ReportRow],
     *,
-    sheet_rows: int = SHEET_ROWS,
+    sheet_rows: int = WORKSHEET_ROWS,
     most_comments: int = MOST_COMMENTS,
 ) -> None:
     """Write the workbook; temporary files are written to the folder of `path`."""
@@ -208,7 +207,7 @@ class _ResultsSheet:
             widest = _WIDEST_ERROR if column == self._user_columns + _ERROR else _WIDEST
             worksheet.set_column(column, column, min(max(width + 1, _NARROWEST), widest))
         worksheet.autofilter(0, 0, last_row, last_column)
-        worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{SHEET_ROWS}"})  # these are meant to be text
+        worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{WORKSHEET_ROWS}"})  # these are meant to be text
         worksheet.repeat_rows(0)
         worksheet.set_landscape()
         worksheet.set_paper(9)  # A4
