@@ -59,7 +59,7 @@ def convert(
         click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
         click.echo(
-            f"{counts.tool}: objects {counts.objects:,}, of them rows {counts.rows:,}, skipped {counts.skipped:,},"
-            f" errors {counts.errors:,}; changes on the way {counts.changes:,}.\nWrote {out}."
+            f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
+            f" errors: {counts.errors:,}; values changed: {counts.changes:,}.\nWrote {out}."
         )
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

@@ -27,36 +27,56 @@ def _help() -> str:
 @click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="Keep the account in this file.")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Write each request to this JSONL file.")
 @click.option("--role", type=click.Choice(get_args(Role)), default="admin", show_default=True)
-@click.option("--token-seconds", type=float, default=3600.0, show_default=True, help="How long a token lives.")
+@click.option("--token-seconds", type=float, default=3600.0, show_default=True, help="Lifetime of a token.")
 @click.option(
     "--plan",
     "plans",
     multiple=True,
     metavar="CODE[=N]",
-    help="There is this plan, for N monitors. Repeatable.",
+    help="Add a plan with room for N monitors. Repeatable.",
 )
-@click.option("--plan-full", type=click.Choice(["400", "403"]), default="400", show_default=True, help="Status then.")
+@click.option(
+    "--plan-full",
+    type=click.Choice(["400", "403"]),
+    default="400",
+    show_default=True,
+    help="HTTP status if a plan is full.",
+)
 @click.option(
     "--location",
     "locations",
     multiple=True,
     type=int,
     metavar="ID",
-    help="There is this location. Repeatable.",
+    help="Add a location. Repeatable.",
 )
-@click.option("--page-size", type=click.IntRange(1), help="List this many monitors a page.")
-@click.option("--strict-fields", is_flag=True, help="Refuse unknown fields.")
-@click.option("--unique-names", is_flag=True, help="Refuse a name that is there already.")
-@click.option("--late-on-stop", type=click.Choice(["commit", "drop"]), default="commit", show_default=True)
-@click.option("--rate-limit", metavar="N[/S]", help="Allow N requests in any S seconds (default 1), else 429.")
-@click.option("--retry-after", type=click.Choice(["seconds", "date", "none"]), default="seconds", show_default=True)
-@click.option("--visible-after", type=float, default=0.0, metavar="S", help="New monitors are listed S seconds late.")
+@click.option("--page-size", type=click.IntRange(1), help="Monitors per page of a list.")
+@click.option("--strict-fields", is_flag=True, help="Reject unknown fields.")
+@click.option("--unique-names", is_flag=True, help="Reject a name that exists already.")
+@click.option(
+    "--late-on-stop",
+    type=click.Choice(["commit", "drop"]),
+    default="commit",
+    show_default=True,
+    help="What happens to delayed requests when the sandbox stops.",
+)
+@click.option(
+    "--rate-limit", metavar="N[/S]", help="Allow N requests in any S seconds (default 1); respond 429 to others."
+)
+@click.option(
+    "--retry-after",
+    type=click.Choice(["seconds", "date", "none"]),
+    default="seconds",
+    show_default=True,
+    help="Form of the Retry-After header.",
+)
+@click.option("--visible-after", type=float, default=0.0, metavar="S", help="List new monitors only after S seconds.")
 @click.option("--fault", "rules", multiple=True, metavar="[OP:]NAME[=P|@N,N|/N]", help="See below. Repeatable.")
 @click.option(
     "--show", "shows", multiple=True, metavar="RULE", help="Display monitors by this rule, see below. Repeatable."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the faults' chance.")
-@click.option("--faults", "file", type=click.Path(path_type=Path), help="A whole fault schedule, as JSON.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the faults.")
+@click.option("--faults", "file", type=click.Path(path_type=Path), help="Fault schedule, as a JSON file.")
 def sandbox(**given: Any) -> int:
     """Run a local stand-in for the AlertSite API until Ctrl-C. Log in as sandbox@example.com / sandbox.
 

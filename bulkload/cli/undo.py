@@ -88,7 +88,7 @@ def _print_plan(
 ) -> None:
     from bulkload.operations.removal import RemovalResult
 
-    actions = {RemovalResult.DELETED: "delete", RemovalResult.GONE: "gone already", RemovalResult.EDITED: "keep"}
+    actions = {RemovalResult.DELETED: "delete", RemovalResult.GONE: "already gone", RemovalResult.EDITED: "keep"}
     width = max(len(actions[result]) for result in first_monitors)
     for result, action in actions.items():
         for planned in first_monitors.get(result, []):
@@ -125,7 +125,7 @@ def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Op
             click.echo(f"Run {outcome.info.run_id} has no monitors left.")
         elif undone.done:
             kept = counts["edited"] + counts["refused"]
-            click.echo(f"Deleted {counts['deleted']:,}; gone already {counts['gone']:,}; kept {kept:,}.")
+            click.echo(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
             for path in outcome.results:
                 click.echo(f"Results: {path}")
         elif not dry_run:

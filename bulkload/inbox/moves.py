@@ -106,7 +106,7 @@ def write_reason(folder: Path, arrival: Arrival, problem: str) -> None:
     with atomic_write(working_path(folder, arrival, REASON_SUFFIX)) as draft:
         draft.write_text(
             f"{arrival.name} could not be read on {now}:\n\n{problem}\n\n"
-            f"Nothing was sent. To run the file, put a corrected copy into {folder}.\n",
+            f"Nothing was sent. To run the file, put a corrected copy into the folder {folder}.\n",
             encoding="utf-8",
             errors="replace",
         )

@@ -118,7 +118,7 @@ def test_a_monitor_that_is_edited_after_the_preview_is_kept(cli: CommandLine) ->
         run = cli("runs").stdout.split()[0]
         result = cli("undo", run, "--yes")
         assert (result.exit_code, server.count("DELETE")) == (1, 0)
-        assert "Deleted 0; gone already 0; kept 1." in result.stdout
+        assert "0 deleted, 0 already gone, 1 kept." in result.stdout
 
 
 def test_a_monitor_that_no_longer_exists_counts_as_removed(cli: CommandLine) -> None:

@@ -172,7 +172,7 @@ class _Examination:
             user = f"{self._account.username} at " if self._account.username else ""
             behaviour, public_behaviour = f"{user}{self._account.base_url}, with {credentials}", f"with {credentials}"
         consequence = (
-            "an expired token is renewed"
+            "bulkload renews the token when it expires"
             if has_password or self._options.sandbox
             else "the token is valid for one hour; a longer run needs user name and password"
         )
