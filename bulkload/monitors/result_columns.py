@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+RUN_ID_COLUMN = "run_id"  # only files written by bulkload have it
 RESULT_COLUMNS = (
     "status",
     "monitor_id",
@@ -17,7 +18,7 @@ RESULT_COLUMNS = (
     "next_step",
     "attempts",
     "source_row",
-    "run_id",
+    RUN_ID_COLUMN,
 )
 RESULT_PREFIX = "bulkload_"  # of our columns if the input has a column with one of these names
 
@@ -34,6 +35,6 @@ def normalise(header: str) -> str:
 
 
 def results_prefix(header: Sequence[str]) -> str | None:
-    """Give the prefix of our columns in a results file; None if it is none, because only those have a `run_id`."""
+    """The prefix of the result columns; None if no column is `RUN_ID_COLUMN`, so that this is not a results file."""
     names = {normalise(cell) for cell in header}
-    return next((prefix for prefix in (RESULT_PREFIX, "") if normalise(prefix + "run_id") in names), None)
+    return next((prefix for prefix in (RESULT_PREFIX, "") if normalise(prefix + RUN_ID_COLUMN) in names), None)

@@ -22,18 +22,18 @@ from bulkload.model import RawRow
 from bulkload.monitors.fields import FIELDS, READ_ONLY
 from bulkload.monitors.header import API_PREFIX, field_named, map_header, not_passed_through
 from bulkload.monitors.identity import differences
+from bulkload.monitors.result_columns import RUN_ID_COLUMN
 from bulkload.monitors.validate import Invalid, Validator
 from bulkload.monitors.values import CellError, json_or_text, show
 
 Item = Mapping[str, Any]
 
 _SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
-_RUN_ID = "run_id"
 
 
 def export_header(items: Sequence[Item], notes: list[str]) -> tuple[str, ...]:
     """The columns for these monitors; adds a note for each field that is omitted because it may be a secret."""
-    return (*FIELDS, *_api_columns(items, notes), _RUN_ID)
+    return (*FIELDS, *_api_columns(items, notes), RUN_ID_COLUMN)
 
 
 def export_rows(items: Sequence[Item], header: Sequence[str], notes: list[str]) -> Iterator[list[str]]:
@@ -43,7 +43,7 @@ def export_rows(items: Sequence[Item], header: Sequence[str], notes: list[str]) 
     for row_number, item in enumerate(items, 2):
         cells = []
         for column in header:
-            text = run_id if column == _RUN_ID else _cell(column, item)
+            text = run_id if column == RUN_ID_COLUMN else _cell(column, item)
             if truncate_to_cell(text) != text:
                 notes.append(f"{_subject(row_number, item)}: {column} is omitted, because it is too long for a cell.")
                 text = ""

@@ -31,7 +31,7 @@ def find_or_add_account(db: sqlite3.Connection, base_url: str, username: str) ->
         if known_address == address and "" in (known_user, user) and _may_have_monitors(db, account_id):
             raise UsageError(
                 f"This folder has runs at {base_url} {f'of {names[1]}' if known_user else 'without a user name'}, which"
-                " may or may not be the same account. Log in with the same user name (ALERTSITE_USERNAME, also beside"
+                " may or may not be the same account. Log in with the same user name (ALERTSITE_USERNAME, even with"
                 " a token), or use another folder (--output)."
             )
     account_id = db.execute("INSERT INTO accounts (base_url, username) VALUES (?, ?)", (base_url, username)).lastrowid
