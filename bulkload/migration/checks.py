@@ -15,6 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bulkload.protocols import PROTOCOLS, UNOFFICIAL_PORTS, USUAL_PORTS
+
+# The protocol that a plain TCP check on a port tests
+NAME_OF_PORT: Mapping[int, str] = UNOFFICIAL_PORTS | {
+    port: protocol.name for protocol in PROTOCOLS for port in USUAL_PORTS[protocol.type]
+}
+
 Tls = Literal["none", "starttls", "implicit", "unknown"]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, SkippedObject
+from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
 from bulkload.migration.unique_names import RowName, make_unique
@@ -23,7 +23,7 @@ from bulkload.model import RawRow, Source, Translated
 from bulkload.monitors.fields import INTERVALS, LONGEST_NOTE, TIMEOUTS
 from bulkload.monitors.hosts import is_private, parse_host
 from bulkload.monitors.values import CellError
-from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS, SIMILAR_PORTS, UNOFFICIAL_PORTS, USUAL_PORTS
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS, SIMILAR_PORTS
 
 TcpAs = Literal["mail", "tcp", "skip"]
 
@@ -33,9 +33,6 @@ ROUND_TRIP = "round-trip"
 
 _PLAIN_PORTS = {protocol.name: protocol.plain_port for protocol in PROTOCOLS}
 _TLS_PORTS = {protocol.name: protocol.tls_port for protocol in PROTOCOLS}
-_NAME_OF_PORT = UNOFFICIAL_PORTS | {
-    port: protocol.name for protocol in PROTOCOLS for port in USUAL_PORTS[protocol.type]
-}
 
 MAX_CHECKS = 1_000_000  # objects of one input
 MAX_HOST_CHARS = 1000  # of a host name
@@ -168,6 +165,8 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     def skip(reason: str, *, error: bool = True) -> SkippedObject:
         return SkippedObject(origin=check.origin, reason=reason, error=error)
 
+    if check.type is None and check.port is not None and (other_port := _reason_not_mail(check.port)):
+        return skip(other_port, error=False)  # whatever else is wrong with it, it is no mail check
     if check.type == ROUND_TRIP:
         return _ResolvedCheck(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
     if len(check.hostname) > MAX_HOST_CHARS:
@@ -197,10 +196,9 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     if mail_type is None:
         if port is None:
             return skip("The TCP check has no port.")
-        mail_type = _NAME_OF_PORT.get(port)
-        if mail_type is None:
-            service = f" ({SIMILAR_PORTS[port]})" if port in SIMILAR_PORTS else ""
-            return skip(f"Port {port}{service} is not a port of IMAP, POP3 or SMTP.", error=False)
+        if other_port := _reason_not_mail(port):
+            return skip(other_port, error=False)
+        mail_type = NAME_OF_PORT[port]
         if rules.tcp_as == "skip":
             return skip(f"Plain TCP checks (here on port {port}) are skipped, as requested.", error=False)
         if rules.tcp_as == "tcp":
@@ -214,8 +212,8 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     elif port is None:
         port = _TLS_PORTS[mail_type] if check.tls == "implicit" else _PLAIN_PORTS[mail_type]
         changes.append(f"The source has no port; {port}, the default port of {mail_type}, is used.")
-    elif _NAME_OF_PORT.get(port, mail_type) != mail_type and not check.extra:
-        return skip(f"The type is {mail_type}, but port {port} belongs to {_NAME_OF_PORT[port].upper()}.")
+    elif NAME_OF_PORT.get(port, mail_type) != mail_type and not check.extra:
+        return skip(f"The type is {mail_type}, but port {port} belongs to {NAME_OF_PORT[port].upper()}.")
     if check.tls == "starttls":
         remarks.append("STARTTLS in the source")
     elif check.tls == "implicit" and port not in _TLS_PORTS.values():
@@ -226,6 +224,14 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     return _ResolvedCheck(
         check=check, type=mail_type, host=host, port=port, remarks=tuple(remarks), changes=(*check.changes, *changes)
     )
+
+
+def _reason_not_mail(port: int) -> str:
+    """Return why a plain TCP check on this port is not imported, or "" if it is a mail port or no port at all."""
+    if port in NAME_OF_PORT or not LOWEST_PORT <= port <= HIGHEST_PORT:
+        return ""
+    service = f" ({SIMILAR_PORTS[port]})" if port in SIMILAR_PORTS else ""
+    return f"Port {port}{service} is not a port of IMAP, POP3 or SMTP."
 
 
 def _merge(items: Sequence[_ResolvedCheck]) -> tuple[list[_ResolvedCheck], list[SkippedObject]]:

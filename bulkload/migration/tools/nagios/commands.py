@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from bulkload.migration.tools.nagios import mail_names
 from bulkload.migration.tools.nagios.inheritance import ResolvedObject
+from bulkload.migration.tools.nagios.plugins import UnsupportedCommand
 
 MAX_LINE_CHARS = 8192  # of a command line; the limit of Nagios
 MAX_ARGUMENT_CHARS = 1024  # of the value of one macro
@@ -32,7 +34,6 @@ _STANDARD_COMMANDS = {
     "check_xi_service_pop": "check_pop -H $HOSTADDRESS$",
     "check_xi_service_tcp": "check_tcp -H $HOSTADDRESS$ -p $ARG1$",
 }
-_NOT_MAIL = ("ping", "disk", "load", "users", "procs", "swap", "ssh", "ftp", "dns", "dhcp", "ntp", "hpjd", "snmp")
 
 
 def split_command(value: str) -> tuple[str, list[str]]:
@@ -55,20 +56,20 @@ def standard_command(name: str, arguments: Sequence[str]) -> str | None:
     return " ".join([line, *(f"$ARG{number}$" for number in range(used_count + 1, len(arguments) + 1))])
 
 
-def may_be_mail(name: str) -> bool:
-    """Whether the name of an undefined command suggests a mail check, which the user must look at."""
-    lower_name = name.lower()
-    return any(word in lower_name for word in ("smtp", "imap", "pop", "mail")) and not any(
-        word in lower_name for word in ("mailq", "nrpe", "queue")
+def undefined_command(name: str, arguments: Sequence[str], description: str) -> UnsupportedCommand:
+    """Return an error for an undefined command that may test a mail port, and otherwise a reason to skip it."""
+    if mail_names.is_known_not_mail(name):
+        return UnsupportedCommand(reason=f"{name} does not test a mail port.")
+    if mail_names.tests_a_queue(name):
+        return UnsupportedCommand(reason=f"{name} checks a mail queue, not a mail port.")
+    may_be_mail = (
+        mail_names.suggests_mail(name)
+        or mail_names.describes_mail(description)
+        or mail_names.contains_mail_port(arguments)
+        or (name.startswith("check_tcp") and any(MACRO.search(argument) for argument in arguments))
     )
-
-
-def is_known_not_mail(name: str) -> bool:
-    """Whether this is a standard command that does not test mail."""
-    lower_name = name.lower()
-    return lower_name.startswith("check_mailq") or any(
-        lower_name in (f"check_{word}", f"check_local_{word}") for word in _NOT_MAIL
-    )
+    advice = "; add the file that defines it" if may_be_mail else ""
+    return UnsupportedCommand(reason=f"The command {name} is not defined in these files{advice}.", error=may_be_mail)
 
 
 def command_line(line: str, arguments: Sequence[str], macros: Mapping[str, str]) -> str:
@@ -81,17 +82,15 @@ def command_line(line: str, arguments: Sequence[str], macros: Mapping[str, str])
 
 def macros_of(service: ResolvedObject, host_name: str, host: ResolvedObject | None) -> dict[str, str]:
     """Return the macros of a service on a host that the configuration files define."""
-    macros = {
-        "HOSTNAME": host_name,
-        "SERVICEDESC": service.get("service_description"),
-        **{f"_SERVICE{key[1:]}": value for key, value in service.directives.items() if key.startswith("_")},
-    }
+    standard = {"HOSTNAME": host_name, "SERVICEDESC": service.get("service_description")}
+    custom = {f"_SERVICE{key[1:]}": value for key, value in service.directives.items() if key.startswith("_")}
     if host is not None:
-        macros["HOSTADDRESS"] = host.get("address") or host_name
-        macros["HOSTALIAS"] = host.get("alias") or host_name
-        macros["HOSTDISPLAYNAME"] = host.get("display_name") or host_name
-        macros.update({f"_HOST{key[1:]}": text for key, text in host.directives.items() if key.startswith("_")})
-    return macros
+        standard["HOSTADDRESS"] = host.get("address") or host_name
+        standard["HOSTALIAS"] = host.get("alias") or host_name
+        standard["HOSTDISPLAYNAME"] = host.get("display_name") or host_name
+        custom.update({f"_HOST{key[1:]}": text for key, text in host.directives.items() if key.startswith("_")})
+    # the packs of Shinken set custom variables to macros, such as _IMAP_ADDRESS to $HOSTADDRESS$
+    return {**standard, **{key: _expand(value, standard) for key, value in custom.items()}}
 
 
 def unresolved_macros(text: str) -> tuple[str, ...]:

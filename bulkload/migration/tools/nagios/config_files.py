@@ -13,6 +13,8 @@ from bulkload.migration.checks import SkippedObject
 from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.tools.nagios.grammar import Definition, Setting, StrayLine, parse
 
+_FILE_INCLUDES = frozenset({"cfg_file", "include_file"})
+_INCLUDES = _FILE_INCLUDES | {"cfg_dir", "include_dir"}
 _DEBIAN_COMMANDS = "nagios-plugins/config"  # folder of standard commands, which need no definition
 
 
@@ -42,7 +44,7 @@ def read_configuration_files(first: Sequence[Document], *, documents: Sequence[D
                 skipped_objects.append(
                     SkippedObject(origin=item.origin, reason="The line is outside all definitions.", error=True)
                 )
-            elif item.key not in ("cfg_file", "cfg_dir"):
+            elif item.key not in _INCLUDES:
                 settings[item.key] = item.value
             elif documents:
                 listed = referenced_documents(document, item.value, documents)
@@ -50,7 +52,7 @@ def read_configuration_files(first: Sequence[Document], *, documents: Sequence[D
                     skipped_objects.append(_missing_file(document, item))
                 for listed_document in listed or ():
                     resolved = listed_document.path.resolve()
-                    if resolved not in seen and (item.key == "cfg_file" or resolved.suffix == ".cfg"):
+                    if resolved not in seen and (item.key in _FILE_INCLUDES or resolved.suffix == ".cfg"):
                         seen.add(resolved)
                         queue.append(listed_document)
     return Configuration(
@@ -61,7 +63,9 @@ def read_configuration_files(first: Sequence[Document], *, documents: Sequence[D
 def unlisted_services(document: Document, main: Document) -> Iterator[SkippedObject]:
     """Yield a skipped object for every service of a file that the server does not read."""
     for item in parse(document.name, document.rendered):
-        if isinstance(item, Definition) and item.type == "service" and item.get("register") != "0":
+        if not isinstance(item, Definition) or item.type != "service":
+            continue
+        if item.is_registered or item.get("host_name") or item.get("check_command"):
             yield SkippedObject(
                 origin=f"{item.origin}: service {item.get('service_description')}",
                 reason=f"{main.name} does not list this file, so the server does not read it.",

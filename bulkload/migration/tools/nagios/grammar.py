@@ -31,8 +31,9 @@ _ALIASED_IN = {
 }
 
 _DEFINE = re.compile(r"define\s+([A-Za-z_]+)\s*\{(.*)$")
-_USER_MACRO = re.compile(r"\$USER\d+\$\s*=")
+_MACRO = re.compile(r"\$\w+\$\s*=")  # $USER1$= in resource.cfg; Shinken allows any name
 _SETTING = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)$")
+_LEADING_DIGITS = re.compile(r"\+?([0-9]+)")
 _UNESCAPED_SEMICOLON = re.compile(r"(?<!\\);")
 
 
@@ -47,6 +48,13 @@ class Definition:
     def get(self, directive: str) -> str:
         """Return the value of a directive, or ""."""
         return self.directives.get(directive, "")
+
+    @property
+    def is_registered(self) -> bool:
+        """False for a template. Like Nagios, read the digits at the start of `register`."""
+        value = self.get("register")
+        digits = _LEADING_DIGITS.match(value)
+        return not value or (digits is not None and digits[1].strip("0") != "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +88,7 @@ def parse(name: str, text: str) -> Iterator[Definition | Setting | StrayLine]:
             elif setting:
                 yield Setting(key=setting[1], value=setting[2].strip())
                 continue
-            elif not _USER_MACRO.match(line):  # resource.cfg: the value may be a password
+            elif not _MACRO.match(line):  # the value may be a password
                 yield StrayLine(origin=f"{name} line {number}", text=line)
                 continue
         elif _DEFINE.match(line):

@@ -6,7 +6,7 @@ In: definitions. Out: objects with all inherited directives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulkload.migration.tools.nagios.grammar import Definition, split_list
 
@@ -25,6 +25,8 @@ class ResolvedObject:
     templates: tuple[str, ...] = ()  # all templates it inherits from
     missing: tuple[str, ...] = ()  # templates that are not defined
     problem: str = ""  # a sentence: why it cannot be resolved
+    name: str = ""  # under which other objects inherit from it
+    is_registered: bool = True  # False: `register 0`
 
     def get(self, directive: str) -> str:
         """Return the value of a directive, or ""."""
@@ -32,17 +34,13 @@ class ResolvedObject:
 
 
 def resolve(definitions: Sequence[Definition]) -> list[ResolvedObject]:
-    """Return all registered objects; templates with `register 0` are left out."""
+    """Return all objects, also the unregistered ones."""
     templates: dict[tuple[str, str], Definition] = {}
     for definition in definitions:
         if definition.get("name"):
             templates.setdefault((definition.type, definition.get("name")), definition)
     cache: dict[int, ResolvedObject] = {}
-    return [
-        _finalise(_resolve(definition, templates, cache, ()))
-        for definition in definitions
-        if definition.get("register") != "0"
-    ]
+    return [_finalise(_resolve(definition, templates, cache, ())) for definition in definitions]
 
 
 def _resolve(
@@ -92,6 +90,8 @@ def _resolve(
         templates=tuple(dict.fromkeys(seen)),
         missing=tuple(dict.fromkeys(missing)),
         problem=problem,
+        name=definition.get("name"),
+        is_registered=definition.is_registered,
     )
     if not problem:  # a result that a cycle cut short is incomplete
         cache[id(definition)] = resolved
@@ -105,11 +105,4 @@ def _finalise(resolved: ResolvedObject) -> ResolvedObject:
         for key, value in resolved.directives.items()
         if value.removeprefix("+").strip() != "null"
     }
-    return ResolvedObject(
-        type=resolved.type,
-        origin=resolved.origin,
-        directives=values,
-        templates=resolved.templates,
-        missing=resolved.missing,
-        problem=resolved.problem,
-    )
+    return replace(resolved, directives=values)

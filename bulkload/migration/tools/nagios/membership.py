@@ -131,7 +131,7 @@ def _split(
         elif name in known:
             target[name] = None
         elif members.is_regex_always or (members.is_regex_enabled and _LOOKS_LIKE_REGEX.search(name)):
-            pattern = _pattern(name)
+            pattern = safe_pattern(name)
             target.update(dict.fromkeys(host for host in known if pattern.search(host[:255])))
         elif keep_unknown or target is excluded:
             target[name] = None
@@ -140,7 +140,7 @@ def _split(
     return list(included), list(excluded)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def safe_pattern(text: str) -> re.Pattern[str]:
     """Compile a regular expression. Raises `Unresolvable` if matching it may take too long."""
     if len(_REPEAT.findall(text)) > MAX_PATTERN_REPEATS or re.search(r"\)[*+?{]", text):
         raise Unresolvable(f"The host pattern {text!r} is too complex to be evaluated safely.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bulkload.migration.checks import Tls
+from bulkload.migration.tools.nagios import mail_names
 
 DEFAULT_TIMEOUT = "10"  # seconds, of every standard plugin
 
@@ -35,6 +36,7 @@ class UnsupportedCommand:
 
     reason: str
     error: bool = False
+    is_unknown: bool = False  # nothing is known about the plugin, so the service's description may tell more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ _INDIRECT: Mapping[str, str] = {
     "check_nrpe_1arg": "runs on the monitored host through NRPE, not from the monitoring server",
     "check_by_ssh": "runs on the monitored host over SSH, not from the monitoring server",
     "check_nt": "queries an agent on the monitored host",
-    "check_ncpa.py": "queries an agent on the monitored host",
+    "check_ncpa": "queries an agent on the monitored host",
     "check_snmp": "queries an SNMP agent",
     "check_mailq": "checks a mail queue on the host itself",
     "check_dummy": "tests nothing",
@@ -95,35 +97,68 @@ _CERTIFICATE_PROTOCOLS: Mapping[str, tuple[str | None, Tls]] = {
 _PROTOCOL_PORTS = {"smtp": "25", "smtps": "465", "imap": "143", "imaps": "993", "pop3": "110", "pop3s": "995"}
 _LONG = {"hostname": "H", "host": "H", "port": "p", "timeout": "t", "protocol": "P", "refuse": "r", "IP-address": "I"}
 _BARE_LONG = frozenset({"ssl", "tls", "starttls", "lmtp", "all", "verbose", "use-ipv4", "use-ipv6", "escape", "jail"})
-_WRAPPERS = frozenset({"sudo", "env", "timeout", "nice", "ionice", "sh", "bash", "perl", "python3"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ksh", "su"})
+_WRAPPERS = _SHELLS | {
+    *("sudo", "doas", "env", "timeout", "nice", "ionice", "chroot", "setsid", "time", "perl", "ruby", "php", "java"),
+    *("python", "python2", "python3"),
+}
+MAX_SHELL_DEPTH = 3  # of sh -c "sh -c …"
+_ADD_IT = "if it is one, add a row for it"
 _QUOTING = re.compile(r"[\"'\\]")
 _PLUGIN_NAME = re.compile(r"check_[\w.-]+")
 
 
-def read_command_line(line: str) -> Probe | UnsupportedCommand:
+def read_command_line(line: str, *, depth: int = 0) -> Probe | UnsupportedCommand:
     """Return what a command line tests, or why it is not supported."""
     try:
         words = shlex.split(line) if _QUOTING.search(line) else line.split()
     except ValueError:
-        return UnsupportedCommand(reason="The quotes in the command line are unbalanced.", error=True)
+        name = PurePosixPath(line.split()[0]).name
+        is_other = mail_names.is_known_not_mail(name)
+        return _not_mail(name) if is_other else _error("The quotes in the command line are unbalanced.")
     words = [part for word in words for part in _split_options(word)]
     if not words:
-        return UnsupportedCommand(reason="The command line is empty.", error=True)
-    if PurePosixPath(words[0]).name == "negate":
-        return UnsupportedCommand(reason="The check is inverted (negate): it succeeds when the service is down.")
+        return _error("The command line is empty.")
+    name = PurePosixPath(words[0]).name
+    if name in _SHELLS and "-c" in words[:-1] and depth < MAX_SHELL_DEPTH:
+        return read_command_line(words[words.index("-c") + 1], depth=depth + 1)
     position, name = _find_plugin(words)
-    if name in _INDIRECT:
-        return UnsupportedCommand(reason=f"{name} {_INDIRECT[name]}.")
-    plugin = _PLUGINS.get(name.removesuffix(".pl").removesuffix(".exe"))
-    if plugin is None:
-        return UnsupportedCommand(reason=f"{name} does not test a mail port.")
-    return _probe(name, plugin, words[position + 1 :])
+    if any(PurePosixPath(word).name == "negate" for word in words[: position + 1]):
+        return UnsupportedCommand(reason="The check is inverted (negate): it succeeds when the service is down.")
+    plain_name = mail_names.plain_name(name)
+    if plain_name in _INDIRECT:
+        return UnsupportedCommand(reason=f"{name} {_INDIRECT[plain_name]}.")
+    if plugin := _PLUGINS.get(plain_name):
+        return _probe(plain_name, plugin, words[position + 1 :])
+    return _unknown_plugin(name, words[position + 1 :])
+
+
+def _unknown_plugin(name: str, arguments: Sequence[str]) -> UnsupportedCommand:
+    """Return an error for a plugin that may test a mail port, by its name or by its arguments."""
+    if mail_names.is_known_not_mail(name):
+        return _not_mail(name)
+    if mail_names.tests_a_queue(name):
+        return UnsupportedCommand(reason=f"{name} checks a mail queue, not a mail port.")
+    programs = [name, *(PurePosixPath(word).name for word in arguments)] if name in _WRAPPERS else [name]
+    if any(mail_names.suggests_mail(program) for program in programs):
+        return _error(f"The plugin {name} is not supported, but its name suggests a mail check; {_ADD_IT}.")
+    if mail_names.contains_mail_port(arguments):
+        return _error(f"The plugin {name} is not supported, but it is given a mail port; {_ADD_IT}.")
+    return UnsupportedCommand(reason=f"{name} is not one of the plugins that test a mail port.", is_unknown=True)
+
+
+def _not_mail(name: str) -> UnsupportedCommand:
+    return UnsupportedCommand(reason=f"{name} does not test a mail port.")
+
+
+def _error(reason: str) -> UnsupportedCommand:
+    return UnsupportedCommand(reason=reason, error=True)
 
 
 def _find_plugin(words: Sequence[str]) -> tuple[int, str]:
     """Return the position and name of the plugin: the first word, or the first plugin after a wrapper such as sudo."""
     first = PurePosixPath(words[0]).name
-    if first in _WRAPPERS:
+    if first in _WRAPPERS or first == "negate":
         for position, word in enumerate(words):
             name = PurePosixPath(word).name
             if _PLUGIN_NAME.fullmatch(name):
