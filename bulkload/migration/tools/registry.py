@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bulkload.errors import InputError, UsageError
 from bulkload.migration.checks import Check, SkippedObject
+from bulkload.migration.documentation import reason_not_configuration
 from bulkload.migration.documents import Document
 from bulkload.migration.tools import (
     alertsite,
@@ -110,6 +111,9 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
     errors: list[InputError] = []
     for document in documents:
         try:
+            if reason := reason_not_configuration(document):
+                unknown.append(SkippedObject(origin=document.name, reason=reason))
+                continue
             names = [reader.NAME for reader in READERS if reader.recognises(document)]
             if not names and document.format == "text":
                 _ = document.rendered  # raises for a template, which no reader recognises before it is rendered
@@ -143,7 +147,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
 
 def is_recognised(document: Document) -> bool:
     """Whether any reader recognises this file."""
-    return any(reader.recognises(document) for reader in READERS)
+    return not reason_not_configuration(document) and any(reader.recognises(document) for reader in READERS)
 
 
 def _chosen(

@@ -6,53 +6,49 @@ the plugin's `-H` option, else the address of the host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from bulkload.migration.checks import Check, SkippedObject
+from bulkload.migration.documentation import is_copy
 from bulkload.migration.documents import Document
-from bulkload.migration.tools.nagios.config_files import read_configuration_files, unlisted_services
+from bulkload.migration.tools.nagios.config_files import read_configuration_files, unread_services
+from bulkload.migration.tools.nagios.recognition import has_definitions, is_nagios, is_object_cache, lists_files
 from bulkload.migration.tools.nagios.services import services
 
 NAME = "nagios"
 TITLE = "Nagios"
 
-_DEFINES = re.compile(
-    r"^[ \t]*define[ \t]+(?:host|service|command|contact|timeperiod|servicedependency|hostdependency|"
-    r"serviceescalation|hostescalation|serviceextinfo|hostextinfo|hostgroup|servicegroup|contactgroup)[ \t]*\{",
-    re.MULTILINE,
-)
-_MAIN_FILE = re.compile(r"^[ \t]*cfg_(?:file|dir)\s*=", re.MULTILINE)
-_USER_MACROS = re.compile(r"^[ \t]*\$USER\d+\$\s*=", re.MULTILINE)
-_CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
+_COPY = "The file is a copy or an example, which the server does not read."
 
-
-def recognises(document: Document) -> bool:
-    """Whether the document contains object definitions, or is a main file or a resource file."""
-    if document.format != "text":
-        return False
-    return any(pattern.search(document.head) for pattern in (_DEFINES, _MAIN_FILE, _USER_MACROS))
+recognises = is_nagios
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Yield a check or a skipped object for every service on every host."""
-    cached = [document for document in documents if _CACHE.search(document.head)]
-    main = [document for document in documents if _MAIN_FILE.search(document.head)]
+    originals = [document for document in documents if not is_copy(document)] or documents
+    cached = [document for document in originals if is_object_cache(document)]
+    main = [document for document in originals if lists_files(document)]
     if cached:
         for document in documents:
-            if _DEFINES.search(document.head) and document not in cached:
+            if has_definitions(document) and document not in cached:
                 yield SkippedObject(
                     origin=document.name, reason=f"{cached[0].name} contains the same objects, already resolved."
                 )
         configuration = read_configuration_files([*main, *cached], documents=())
     else:
         listed = read_configuration_files(main, documents=documents)
-        unlisted = [document for document in documents if document.path.resolve() not in listed.files]
+        unlisted = [document for document in originals if document.path.resolve() not in listed.files]
         if any(listed.files > {document.path.resolve()} for document in main):
+            reason = f"{main[0].name} does not list this file, so the server does not read it."
             for document in unlisted:
-                yield from unlisted_services(document, main[0])
+                yield from unread_services(document, reason)
             configuration = listed
         else:
             configuration = read_configuration_files([*main, *unlisted], documents=documents)
+        for document in documents:
+            if document not in originals and document.path.resolve() not in configuration.files:
+                yield from unread_services(
+                    document, "Its file is a copy or an example, which the server does not read."
+                )
     yield from configuration.skipped_objects
     yield from services(configuration)

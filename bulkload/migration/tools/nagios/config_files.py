@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkload.errors import InputError
 from bulkload.migration.checks import SkippedObject
 from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.tools.nagios.grammar import Definition, Setting, StrayLine, parse
@@ -60,15 +61,19 @@ def read_configuration_files(first: Sequence[Document], *, documents: Sequence[D
     )
 
 
-def unlisted_services(document: Document, main: Document) -> Iterator[SkippedObject]:
+def unread_services(document: Document, reason: str) -> Iterator[SkippedObject]:
     """Yield a skipped object for every service of a file that the server does not read."""
-    for item in parse(document.name, document.rendered):
+    try:
+        items = [*parse(document.name, document.rendered)]
+    except InputError:  # what is wrong with a file that no server reads does not matter
+        yield SkippedObject(origin=document.name, reason=reason)
+        return
+    for item in items:
         if not isinstance(item, Definition) or item.type != "service":
             continue
         if item.is_registered or item.get("host_name") or item.get("check_command"):
             yield SkippedObject(
-                origin=f"{item.origin}: service {item.get('service_description')}",
-                reason=f"{main.name} does not list this file, so the server does not read it.",
+                origin=f"{item.origin}: service {item.get('service_description')}".strip(), reason=reason
             )
 
 

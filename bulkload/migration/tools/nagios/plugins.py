@@ -119,12 +119,11 @@ def read_command_line(line: str, *, depth: int = 0) -> Probe | UnsupportedComman
     words = [part for word in words for part in _split_options(word)]
     if not words:
         return _error("The command line is empty.")
-    name = PurePosixPath(words[0]).name
-    if name in _SHELLS and "-c" in words[:-1] and depth < MAX_SHELL_DEPTH:
-        return read_command_line(words[words.index("-c") + 1], depth=depth + 1)
     position, name = _find_plugin(words)
     if any(PurePosixPath(word).name == "negate" for word in words[: position + 1]):
         return UnsupportedCommand(reason="The check is inverted (negate): it succeeds when the service is down.")
+    if name in _SHELLS and "-c" in words[position:-1] and depth < MAX_SHELL_DEPTH:
+        return read_command_line(words[words.index("-c", position) + 1], depth=depth + 1)
     plain_name = mail_names.plain_name(name)
     if plain_name in _INDIRECT:
         return UnsupportedCommand(reason=f"{name} {_INDIRECT[plain_name]}.")
@@ -156,12 +155,12 @@ def _error(reason: str) -> UnsupportedCommand:
 
 
 def _find_plugin(words: Sequence[str]) -> tuple[int, str]:
-    """Return the position and name of the plugin: the first word, or the first plugin after a wrapper such as sudo."""
+    """Return the position and name of the plugin: the first word, or what follows a wrapper such as sudo."""
     first = PurePosixPath(words[0]).name
     if first in _WRAPPERS or first == "negate":
         for position, word in enumerate(words):
             name = PurePosixPath(word).name
-            if _PLUGIN_NAME.fullmatch(name):
+            if _PLUGIN_NAME.fullmatch(name) or name in _SHELLS:
                 return position, name
     return 0, first
 
