@@ -1,4 +1,4 @@
-"""Everything that can stop a run or fail one request, as one tree.
+"""Everything that can stop a run or fail one request, as one tree; and the edge that keeps readers within it.
 
 * BulkloadError                 stops the run; the message is for the user; carries the exit code
   x UsageError                  invalid settings or options                                   exit 2
@@ -32,6 +32,13 @@ A bad row is not an exception: it is an `Issue` on the row. `doctor --json` show
 from __future__ import annotations
 
 import enum
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
+MAX_REASON_CHARS = 200  # of an unexpected exception's text
 
 
 class ExitCode(enum.IntEnum):
@@ -186,3 +193,32 @@ class UnexpectedPage(InDoubt):
 
 class UnreadableResponse(InDoubt):
     """The response is too long, or in a content encoding that was not requested."""
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn an unexpected exception of a reader into an `InputError` that names the file; log its traceback.
+
+    Files from elsewhere find cases that no reader expects, and one of them must not end a run of many files. Our own
+    errors pass through unchanged, and so do Ctrl-C, the end of the process and warnings that are errors.
+    """
+    try:
+        yield
+    except (BulkloadError, ApiError, Warning):
+        raise
+    except BaseException as error:
+        is_panic = type(error).__name__ == "PanicException"  # of a Rust library; it is not an Exception
+        if not isinstance(error, Exception) and not is_panic:
+            raise
+        log.debug("%s: unexpected exception in a reader", name, exc_info=True)
+        raise InputError(f"{name}: this file cannot be read: {_reason(error)}.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The text of an exception in one line, with its type, which is all that some have."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split()).rstrip(".")[:MAX_REASON_CHARS]
+    return f"{text} ({type(error).__name__})" if text else type(error).__name__

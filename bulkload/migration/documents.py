@@ -260,7 +260,11 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     documents: dict[Path, Document] = {}
     total = 0
     for path in paths:
-        if not path.exists():
+        try:
+            exists = path.exists()
+        except OSError as error:  # a name that is too long, a folder that cannot be entered
+            raise _unreadable(path, error) from error
+        if not exists:
             raise InputError(f"{path} does not exist.")
         files = _files(path)
         for file in files:
@@ -302,16 +306,23 @@ def referenced_documents(document: Document, reference: str, documents: Sequence
         matching = [candidate for candidate in documents if _matches(candidate, pattern)]
         if matching:
             return matching
-        below = document.path.parent / pattern
-        if any(char in pattern for char in "*?["):
-            paths = sorted(document.path.parent.glob(pattern))
-        else:
-            paths = [below] if below.exists() else []
-        root = document.path.parent.resolve()
-        paths = [path for path in paths if path.resolve().is_relative_to(root)]
+        paths = _paths_below(document.path.parent, pattern)
         if paths:
             return read_documents([file for path in paths for file in _files(path)])
     return None
+
+
+def _paths_below(folder: Path, pattern: str) -> list[Path]:
+    """Return the existing paths of a name or pattern, without those that lead out of the folder."""
+    try:
+        if any(char in pattern for char in "*?["):
+            paths = sorted(folder.glob(pattern))
+        else:
+            paths = [folder / pattern] if (folder / pattern).exists() else []
+        root = folder.resolve()
+        return [path for path in paths if path.resolve().is_relative_to(root)]
+    except (OSError, ValueError, NotImplementedError):  # no file can have this name: it is too long, or has a NUL
+        return []
 
 
 def _matches(document: Document, pattern: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bulkload.errors import InputError
+from bulkload.errors import InputError, reading
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
@@ -97,9 +97,10 @@ class _ResolvedCheck:
 
 def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Translation:
     """Recognise the tool and convert its files to rows. Raises `InputError` if there are no objects."""
-    recognised = recognise(read_documents(paths), tool)
-    title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
-    translation = apply_rules(title, items, rules or Rules(), skipped_objects=recognised.skipped_objects)
+    with reading(", ".join(path.name or str(path) for path in paths[:MAX_FILES_NAMED])):
+        recognised = recognise(read_documents(paths), tool)
+        title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
+        translation = apply_rules(title, items, rules or Rules(), skipped_objects=recognised.skipped_objects)
     if not (translation.rows or translation.skipped_objects):
         names = ", ".join(document.name for document in recognised.documents[:MAX_FILES_NAMED])
         raise InputError(f"{names} contains no checks of {title}.")

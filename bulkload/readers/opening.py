@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bulkload.errors import InputError
+from bulkload.errors import InputError, reading
 from bulkload.model import RawRow, Source
 from bulkload.readers import delimited, workbook
 from bulkload.readers.table import IsHeader
@@ -77,7 +77,9 @@ def open_source(
     `is_header(cells)` returns true for a header with the required columns. `tool` names the tool whose configuration
     this is; without it, the tool is detected from the content. `skip_private` skips a tool's private hosts.
     """
-    if tool is not None or _is_configuration(path):
+    with reading(path.name):
+        is_configuration = tool is not None or _is_configuration(path)
+    if is_configuration:
         from bulkload.migration.rules import Rules, configuration_source
 
         yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
@@ -135,12 +137,13 @@ def _rows_naming_file(source: Source) -> Iterator[RawRow]:
 
 @contextmanager
 def _errors_naming_file(path: Path) -> Iterator[None]:
-    """Prefix an `InputError` with the file's name, and translate errors of the operating system into one."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error.__cause__
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: file not found.") from error
-    except OSError as error:
-        raise InputError(f"{path.name}: the file cannot be read ({error.strerror or error}).") from error
+    """Name the file in every error: of a reader, of the operating system, and in one that no reader expects."""
+    with reading(path.name):
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from error.__cause__
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: file not found.") from error
+        except OSError as error:
+            raise InputError(f"{path.name}: the file cannot be read ({error.strerror or error}).") from error

@@ -39,6 +39,8 @@ _COLUMN = re.compile(rb' r="([A-Z]{1,4})')
 _HIGH_ROW = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
 _REFERENCE = re.compile(r"([A-Z]{1,4})(\d{1,9})")
 _ERROR_TEXT = re.compile(r"#(N/A|REF!|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!)|Err:\d+")
+_MAX_DIGITS = 9
+_ROW_NUMBER = re.compile(r"[0-9]{1,9}")
 _ROW_RECORD = 0
 _CELL_RECORDS = range(1, 12)
 _ERROR_RECORDS = (3, 11)  # a constant, a formula's result
@@ -109,7 +111,7 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
         nonlocal cell_type, value, row, column, has_formula, in_value
         name = tag.rpartition(":")[2]
         if name == "row":
-            row, column = int(attributes["r"]) - 1 if "r" in attributes else row + 1, -1
+            row, column = _row_index(attributes["r"]) if "r" in attributes else row + 1, -1
         elif name == "c":
             cell_type, value, has_formula = attributes.get("t", "n"), "", False
             if match := _REFERENCE.fullmatch(attributes.get("r", "")):
@@ -273,12 +275,22 @@ def _reject_doctype(*declaration: object) -> None:
 def _feed(parser: expat.XMLParserType, block: bytes) -> None:
     try:
         parser.Parse(block, False)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 
+def _row_index(text: str) -> int:
+    if not _ROW_NUMBER.fullmatch(text.strip()):
+        raise InputError(f"the workbook is damaged: {text[:20]!r} is not the number of a row.")
+    return int(text) - 1
+
+
 def _repeat_count(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 1
+    if not text or not text.isascii() or not text.isdigit():
+        return 1
+    if len(text) > _MAX_DIGITS:
+        raise InputError(f"the workbook is damaged: a row or cell is repeated {text[:20]}… times.")
+    return int(text)
 
 
 def _number(data: bytes) -> int:

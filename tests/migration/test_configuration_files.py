@@ -235,6 +235,31 @@ def test_a_main_file_cannot_include_files_outside_its_folder(tmp_path: Path) -> 
     assert reasons(items).count("was not found") == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cfg_file={}\ncfg_dir={}\ndefine service{{\nhost_name h\ncheck_command check_ping\n}}\n",
+        "include {}\ndirectory {}\n192.0.2.1 mx.example.com # ftp\n",
+        "set daemon 60\ninclude {}\ninclude {}\ncheck host mx with address mx.example.com\n",
+        'scrape_configs:\n- job_name: x\n  metrics_path: /probe\n  file_sd_configs:\n  - files: ["{}", "{}"]\n',
+    ],
+    ids=["nagios", "xymon", "monit", "prometheus"],
+)
+@pytest.mark.parametrize("name", ["n" * 300, f"*{'n' * 300}", "**n", "n\\0n", "/" * 300, "n/" * 3000])
+def test_a_reference_to_a_file_with_an_impossible_name_is_an_error_of_that_file(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    items = translate(write_file(tmp_path, text.format(name, name)))
+    assert [item for item in items if isinstance(item, SkippedObject) and item.error]
+
+
+@pytest.mark.parametrize("encoding", ["xyz", "utf-32", "utf-7", "x" * 5000, "\u00e4"])
+def test_xml_in_an_unknown_encoding_is_rejected(encoding: str, tmp_path: Path) -> None:
+    path = write_file(tmp_path, f'<?xml version="1.0" encoding="{encoding}"?><zabbix_export/>')
+    with pytest.raises(InputError, match="source"):
+        translate(path)
+
+
 WORD = st.text(string.ascii_letters + string.digits + "_.-", min_size=1, max_size=12)
 VALUE = st.text(
     st.characters(blacklist_characters=";\\{}#", blacklist_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), max_size=30

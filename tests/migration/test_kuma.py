@@ -181,6 +181,14 @@ def test_a_damaged_database_is_rejected_with_a_message(kept_bytes: int, tmp_path
         read(path)
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"hostname", b"hostnam\xff"), (b"CREATE TABLE", b"CREATE TABL\xff")])
+def test_a_schema_that_is_not_utf8_is_rejected_with_a_message(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = make_database(tmp_path / "kuma.db", [PORT_25])
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(InputError, match=r"kuma\.db"):
+        read(path)
+
+
 @pytest.mark.parametrize("value", [b"\x00\xff", "x" * 100_000, -1, 1e300, None, "", "\x00"])
 @pytest.mark.parametrize(
     "column", ["name", "type", "hostname", "port", "interval", "timeout", "parent", "smtpSecurity"]

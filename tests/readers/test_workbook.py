@@ -671,6 +671,24 @@ def test_a_worksheet_that_declares_entities_is_rejected(tmp_path: Path) -> None:
         assert path.resolve() not in {link.resolve() for link in descriptors.iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'<row r="2"', b'<row r="' + b"2" * 5000 + b'"'),
+        (b'<row r="2"', b'<row r="two"'),
+        (b'encoding="UTF-8"', b'encoding="xyz"'),
+        (b'encoding="UTF-8"', b'encoding="utf-32"'),
+    ],
+)
+def test_impossible_values_in_a_worksheet_are_input_errors(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = repacked(
+        saved(tmp_path, as_formulas_with_values),
+        lambda name, content: content.replace(old, new, 1) if name == "xl/worksheets/sheet1.xml" else content,
+    )
+    with pytest.raises(InputError, match=r"changed\.xlsx"):
+        read(path)
+
+
 def test_a_survey_finds_markers_and_references_split_between_blocks() -> None:
     worksheet = b'<row r="1"><c r="ABC1234567" t="e"><v>#N/A</v></c></row>'
     whole = sheet_scan.survey_xml([worksheet])

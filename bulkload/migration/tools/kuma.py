@@ -35,6 +35,8 @@ _COLUMNS = {
     "expected_tls_alert": "expectedTlsAlert",
     "smtp_security": "smtpSecurity",
 }
+# A schema that is not UTF-8 raises errors of its text, even in the text of SQLite's own errors
+_DATABASE_ERRORS = (sqlite3.Error, UnicodeError)
 _REQUIRED_COLUMNS = ("id", "name", "type", "hostname")
 _TLS: Mapping[str, Tls] = {"secure": "implicit", "starttls": "starttls", "nostarttls": "none"}
 
@@ -180,7 +182,7 @@ def _database_monitors(document: Document) -> list[object]:
             tags = _tags(database)
             rows = database.execute(f"SELECT {', '.join(columns)} FROM monitor ORDER BY id")
             return [{**dict(zip(fields, row, strict=True)), "tags": tags.get(row[0], [])} for row in rows]
-    except sqlite3.Error as error:
+    except _DATABASE_ERRORS as error:
         raise _unreadable(document, error) from error
 
 
@@ -205,7 +207,7 @@ def _connection(document: Document) -> sqlite3.Connection:
     mode = "mode=ro" if has_log else "mode=ro&immutable=1"
     try:
         database = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)
-    except sqlite3.Error as error:
+    except _DATABASE_ERRORS as error:
         raise _unreadable(document, error) from error
     callbacks = 0
 
@@ -226,7 +228,7 @@ def _columns(document: Document, database: sqlite3.Connection) -> set[str]:
         columns = set()
         if _is_table(database, "monitor"):
             columns = {str(row[1]) for row in database.execute("PRAGMA table_info(monitor)")}
-    except sqlite3.Error as error:
+    except _DATABASE_ERRORS as error:
         raise _unreadable(document, error) from error
     if not columns.issuperset(_REQUIRED_COLUMNS):
         raise InputError(
@@ -242,7 +244,7 @@ def _is_table(database: sqlite3.Connection, name: str) -> bool:
     return any(str(sql).upper().startswith("CREATE TABLE") for (sql,) in database.execute(query, (name,)))
 
 
-def _unreadable(document: Document, error: sqlite3.Error) -> InputError:
+def _unreadable(document: Document, error: Exception) -> InputError:
     return InputError(
         f"{document.name} cannot be read as an SQLite database ({error}); copy kuma.db while Uptime Kuma is "
         "stopped, or copy kuma.db-wal and kuma.db-shm as well."

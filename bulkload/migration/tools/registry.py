@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bulkload.errors import InputError, UsageError
+from bulkload.errors import InputError, UsageError, reading
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documentation import reason_not_configuration
 from bulkload.migration.documents import Document
@@ -114,7 +114,7 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
             if reason := reason_not_configuration(document):
                 unknown.append(SkippedObject(origin=document.name, reason=reason))
                 continue
-            names = [reader.NAME for reader in READERS if reader.recognises(document)]
+            names = _tools_of(document)
             if not names and document.format == "text":
                 _ = document.rendered  # raises for a template, which no reader recognises before it is rendered
         except InputError as error:
@@ -147,7 +147,13 @@ def recognise(documents: Sequence[Document], tool: str | None = None) -> Recogni
 
 def is_recognised(document: Document) -> bool:
     """Whether any reader recognises this file."""
-    return not reason_not_configuration(document) and any(reader.recognises(document) for reader in READERS)
+    return not reason_not_configuration(document) and bool(_tools_of(document))
+
+
+def _tools_of(document: Document) -> list[str]:
+    """Return the names of the readers that recognise a file; an exception that none expects is an `InputError`."""
+    with reading(document.name):
+        return [reader.NAME for reader in READERS if reader.recognises(document)]
 
 
 def _chosen(
