@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bulkload.protocols import PROTOCOLS, UNOFFICIAL_PORTS, USUAL_PORTS
+from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, PROTOCOLS, UNOFFICIAL_PORTS, USUAL_PORTS
 
 # The protocol that a plain TCP check on a port tests
 NAME_OF_PORT: Mapping[int, str] = UNOFFICIAL_PORTS | {
@@ -23,6 +23,11 @@ NAME_OF_PORT: Mapping[int, str] = UNOFFICIAL_PORTS | {
 }
 
 Tls = Literal["none", "starttls", "implicit", "unknown"]
+
+
+def is_other_port(port: int | None) -> bool:
+    """Whether a plain TCP check of this port certainly tests something other than mail."""
+    return port is not None and port not in NAME_OF_PORT and LOWEST_PORT <= port <= HIGHEST_PORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, SkippedObject, Tls
+from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.parsing import (
     Address,
@@ -265,13 +265,36 @@ def _translate_item(listing_format: ListingFormat, origin: str, item: SourceObje
     try:
         variants = list(listing_format.adapt(item)) or [item]
     except UnreadableValue as error:
-        yield SkippedObject(origin=origin, reason=str(error), error=True)
+        yield _problem(listing_format, origin, item, error)
         return
     for variant in variants:
         try:
             yield _outcome(listing_format, origin, variant, several=len(variants) > 1)
         except UnreadableValue as error:
-            yield SkippedObject(origin=origin, reason=str(error), error=True)
+            yield _problem(listing_format, origin, variant, error)
+
+
+def _problem(listing_format: ListingFormat, origin: str, item: SourceObject, error: UnreadableValue) -> SkippedObject:
+    """Return the error of an object, unless its type or port tells that it is no mail check anyway."""
+    try:
+        type_name = as_text(lookup(item, *listing_format.type), "type").lower()
+        if type_name and type_name not in listing_format.types:
+            return _other_type(listing_format, origin, type_name)
+        check_type = listing_format.types.get(type_name)
+        port = as_port(lookup(item, *listing_format.port))
+    except UnreadableValue:
+        port, check_type = None, None
+    if check_type is not None and check_type.type is None and is_other_port(port):
+        return SkippedObject(origin=origin, reason=f"Port {port} is not a port of IMAP, POP3 or SMTP.")
+    return SkippedObject(origin=origin, reason=str(error), error=True)
+
+
+def _other_type(listing_format: ListingFormat, origin: str, type_name: str) -> SkippedObject:
+    reason = listing_format.not_mail.get(type_name)
+    shown = type_name[:MAX_LABEL_CHARS]
+    return SkippedObject(
+        origin=origin, reason=reason or f"The {listing_format.noun} has the type {shown!r}, which is not a mail type."
+    )
 
 
 def _outcome(listing_format: ListingFormat, origin: str, item: SourceObject, *, several: bool) -> Check | SkippedObject:
@@ -280,12 +303,7 @@ def _outcome(listing_format: ListingFormat, origin: str, item: SourceObject, *, 
         raise UnreadableValue(f"The {listing_format.noun} has no type.")
     check_type = listing_format.types.get(type_name)
     if check_type is None:
-        reason = listing_format.not_mail.get(type_name)
-        shown = type_name[:MAX_LABEL_CHARS]
-        return SkippedObject(
-            origin=origin,
-            reason=reason or f"The {listing_format.noun} has the type {shown!r}, which is not a mail type.",
-        )
+        return _other_type(listing_format, origin, type_name)
     reason = listing_format.skip_reason(item)
     if reason:
         return SkippedObject(origin=origin, reason=reason)

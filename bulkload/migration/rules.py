@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from bulkload.errors import InputError, reading
-from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject
+from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject, is_other_port
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
 from bulkload.migration.unique_names import RowName, make_unique
@@ -30,6 +30,7 @@ TcpAs = Literal["mail", "tcp", "skip"]
 # other tools have no plan code; the user fills it in
 FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
 ROUND_TRIP = "round-trip"
+INFERRED = "type inferred from TCP port"
 
 _PLAIN_PORTS = {protocol.name: protocol.plain_port for protocol in PROTOCOLS}
 _TLS_PORTS = {protocol.name: protocol.tls_port for protocol in PROTOCOLS}
@@ -206,7 +207,7 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
             mail_type = "tcp"
             changes.append(f"The plain TCP check on port {port} keeps the type tcp, which run does not accept.")
         else:
-            remarks.append("type inferred from TCP port")
+            remarks.append(INFERRED)
             changes.append(f"The type {mail_type} is inferred from TCP port {port}.")
     elif mail_type not in _PLAIN_PORTS:
         return skip(f"The type {mail_type} is not one of {', '.join(_PLAIN_PORTS)}.")
@@ -229,7 +230,7 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
 
 def _reason_not_mail(port: int) -> str:
     """Return why a plain TCP check on this port is not imported, or "" if it is a mail port or no port at all."""
-    if port in NAME_OF_PORT or not LOWEST_PORT <= port <= HIGHEST_PORT:
+    if not is_other_port(port):
         return ""
     service = f" ({SIMILAR_PORTS[port]})" if port in SIMILAR_PORTS else ""
     return f"Port {port}{service} is not a port of IMAP, POP3 or SMTP."
@@ -275,6 +276,8 @@ def _merge_group(group: Sequence[_ResolvedCheck]) -> _ResolvedCheck:
     if len(checks) > MAX_MERGED_SHOWN + 1:
         changes.append(f"{len(checks) - 1 - MAX_MERGED_SHOWN} more duplicates are merged.")
     remarks = dict.fromkeys(remark for item in group for remark in item.remarks)
+    if any(item.check.type is not None for item in group):
+        remarks.pop(INFERRED, None)  # another check of the group tells the type
     return replace(first, check=check, remarks=tuple(remarks), changes=(*first.changes, *changes))
 
 

@@ -113,7 +113,9 @@ FORMAT = ListingFormat(
 
 
 def recognises(document: Document) -> bool:
-    """Whether the document is YAML with endpoints that have conditions."""
+    """Whether the document is YAML, or JSON, with endpoints that have conditions."""
+    if document.format == "json":
+        return any(_is_endpoint(entry) for entry in _entries(document.json()))
     if document.format != "text" or not (_LIST.search(document.head) and _ENTRY.search(document.head)):
         return False
     return any(_is_endpoint(entry) for entry in _entries(document.yaml()))
@@ -122,7 +124,7 @@ def recognises(document: Document) -> bool:
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Yield a check or a skipped object for every endpoint, external endpoint and suite."""
     for document in documents:
-        content = document.yaml()
+        content = document.json() if document.format == "json" else document.yaml()
         if not any(isinstance(lookup(part, key), list) for part in _parts(content) for key in _LISTS):
             raise InputError(f"{document.name} contains no list of {TITLE} endpoints ('endpoints').")
         yield from translate_items(FORMAT, [(document, list(_entries(content)))])

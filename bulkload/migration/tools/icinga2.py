@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bulkload.errors import InputError
-from bulkload.migration.checks import Check, SkippedObject, Tls
+from bulkload.migration import mail_names
+from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
@@ -103,6 +104,20 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         )
     for item_origin, item in services:
         yield _service(item_origin, item, custom_commands)
+    for item_origin, item in items:
+        if lookup(item, "type") == "Host" and _tests_mail(item, custom_commands):
+            yield SkippedObject(
+                origin=f"{item_origin}: host {_name(lookup(item, 'name'))}",
+                reason="The check of the host itself tests a mail port, and only services become rows; add one for it.",
+                error=True,
+            )
+
+
+def _tests_mail(host: object, custom_commands: Mapping[str, object]) -> bool:
+    """Whether the check command of a host, usually a ping, tests a mail port."""
+    command, _, _ = _command(_name(lookup(host, "attrs.check_command")), custom_commands)
+    port = str(lookup(host, "attrs.vars.tcp_port"))
+    return command is not None and (command.type is not None or mail_names.contains_mail_port([port]))
 
 
 def _name(value: object) -> str:
@@ -137,14 +152,19 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
         return SkippedObject(
             origin=origin, reason="The service runs on an agent (command_endpoint), not from the monitoring server."
         )
-    command, defaults = _command(command_name, custom_commands)
+    command, defaults, plugin = _command(command_name, custom_commands)
     if command is None:
-        return SkippedObject(origin=origin, reason=f"The command {command_name} does not test a mail port.")
+        return _unknown_command(origin, command_name, plugin, as_text(attrs.get("name"), "name"))
     variables = {**defaults, **_variables(lookup(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
     prefix = command.prefix
+    port_field = f"{prefix}_port"
+    port = as_port(_expand(variables.get(port_field), port_field, variables, item), port_field) or command.port
+    if command.type is None and is_other_port(port):
+        return SkippedObject(origin=origin, reason=f"Port {port} is not a port of IMAP, POP3 or SMTP.")
     hostname = _expand(
         variables.get(f"{prefix}_address") or lookup(item, "joins.host.address") or lookup(item, "joins.host.address6"),
+        "address",
         variables,
         item,
     )
@@ -152,7 +172,6 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
         if lookup(item, "joins.host") is None:
             raise UnreadableValue("The response has no host addresses; request it with ?joins=host.")
         raise UnreadableValue(f"The host {host_name} has no address.")
-    port = as_port(_expand(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or command.port
     timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
     description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
     interval = as_seconds(attrs.get("check_interval"), "check_interval", unit=1)
@@ -172,27 +191,41 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
     )
 
 
-def _command(name: str, custom_commands: Mapping[str, object]) -> tuple[_Command | None, dict[str, object]]:
-    """Return the library command of that name, or that of the plugin that a custom command runs, with its variables."""
+def _unknown_command(origin: str, name: str, plugin: str, service: str) -> SkippedObject:
+    """Return an error if the names of the command, its plugin or the service suggest a test of a mail port."""
+    for program in (plugin, f"check_{name}"):
+        if program and mail_names.is_known_not_mail(program):
+            return SkippedObject(origin=origin, reason=f"The command {name} does not test a mail port.")
+    if mail_names.tests_a_queue(name) or mail_names.tests_a_queue(plugin):
+        return SkippedObject(origin=origin, reason=f"The command {name} checks a mail queue, not a mail port.")
+    if any(map(mail_names.suggests_mail, (name, plugin))) or mail_names.describes_mail(service):
+        reason = f"The command {name} is not supported, but may test a mail port; if it does, add a row for it."
+        return SkippedObject(origin=origin, reason=reason, error=True)
+    return SkippedObject(origin=origin, reason=f"The command {name} is not one of those that test a mail port.")
+
+
+def _command(name: str, custom_commands: Mapping[str, object]) -> tuple[_Command | None, dict[str, object], str]:
+    """Return the library command of that name, or that of the plugin that a custom command runs, with its variables
+    and the name of that plugin."""
     definition = custom_commands.get(name)
     defaults = _variables(lookup(definition, "attrs.vars")) if definition is not None else {}
     if name in _COMMANDS:
-        return _COMMANDS[name], defaults
+        return _COMMANDS[name], defaults, ""
     command_line = lookup(definition, "attrs.command")
     first = command_line[0] if isinstance(command_line, list) and command_line else command_line
     plugin = PurePosixPath(first).name if isinstance(first, str) else ""
     if plugin in _PLUGINS:
-        return _COMMANDS[_PLUGINS[plugin]], defaults
-    return None, {}
+        return _COMMANDS[_PLUGINS[plugin]], defaults, plugin
+    return None, {}, plugin
 
 
 def _variables(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _expand(value: object, variables: Mapping[str, object], item: object) -> str:
+def _expand(value: object, field_name: str, variables: Mapping[str, object], item: object) -> str:
     """Replace the macros in a text. Raises `UnreadableValue` for a macro without a value."""
-    text = as_text(value, "address")
+    text = as_text(value, field_name)
     for name in dict.fromkeys(_MACRO.findall(text)):
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
         replacement = variables.get(key)

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import PurePosixPath
 
-from bulkload.migration.checks import Check, SkippedObject, Tls
+from bulkload.migration import mail_names
+from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document, referenced_documents
 
 NAME = "monit"
 TITLE = "Monit"
 
+MAX_PORT_DIGITS = 5
 DEFAULT_TIMEOUT = 5.0  # seconds, for a connection test
 
 _CHECK_TYPES = frozenset(
@@ -29,6 +32,7 @@ _PROTOCOLS: dict[str, tuple[str | None, Tls]] = {
     "pop": ("pop", "unknown"),
     "pops": ("pop", "implicit"),
     "default": (None, "unknown"),
+    "generic": (None, "unknown"),
 }
 _TLS_TYPES = ("tcpssl", "ssl", "tls", "tlsv1", "tlsv11", "tlsv12", "tlsv13")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -120,7 +124,11 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | Skipp
             port_test = _Test(tokens=test, words=test_words)
             settings = _CheckSettings(interval=interval, tags=groups, changes=changes)
             yield _test(origin, name, address, port_test, settings)
-    if not has_port_test:
+    program = PurePosixPath((_after(tokens, words, "path").split() or [""])[0]).name
+    if object_type == "program" and (mail_names.suggests_mail(program) or mail_names.describes_mail(name)):
+        reason = "The check runs a program, which may test a mail port; if it does, add a row for it."
+        yield SkippedObject(origin=check_origin, reason=reason, error=True)
+    elif not has_port_test:
         yield SkippedObject(origin=check_origin, reason="The check does not test a port.")
 
 
@@ -151,15 +159,18 @@ def _test(origin: str, name: str, address: str, test: _Test, settings: _CheckSet
         return SkippedObject(origin=origin, reason="The test uses UDP.")
     if protocol and protocol not in _PROTOCOLS:
         return SkippedObject(origin=origin, reason=f"The protocol {protocol} is not a mail protocol.")
+    is_number = port.isascii() and port.isdecimal() and len(port) <= MAX_PORT_DIGITS
+    mail_type, tls = _PROTOCOLS.get(protocol, (None, "unknown"))
+    if mail_type is None and is_number and is_other_port(int(port)):
+        return SkippedObject(origin=origin, reason=f"Port {port} is not a port of IMAP, POP3 or SMTP.")
     if not host:
         return SkippedObject(origin=origin, reason="The test has no address.", error=True)
     if host.lower() in _LOCAL:
         return SkippedObject(
             origin=origin, reason=f"The test uses {host}, which is not reachable from public locations."
         )
-    if not (port.isascii() and port.isdecimal() and len(port) <= 5):
+    if not is_number:
         return SkippedObject(origin=origin, reason=f"The port {port!r} is not a number.", error=True)
-    mail_type, tls = _PROTOCOLS.get(protocol, (None, "unknown"))
     if test.after("type").lower() in _TLS_TYPES or {"ssl", "tls"} & set(test.words):
         tls = "implicit"
     timeout = test.after("timeout")

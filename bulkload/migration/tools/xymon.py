@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from bulkload.migration import mail_names
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document, referenced_documents
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
@@ -14,6 +15,7 @@ NAME = "xymon"
 TITLE = "Xymon"
 
 INTERVAL = 300.0  # seconds; xymonnet runs every five minutes, hosts.cfg has no intervals
+MAX_PORT_DIGITS = 9
 MAX_LINE_CHARS = 64 * 1024
 
 # test → type, default port, TLS mode
@@ -44,6 +46,8 @@ _LAYOUT = re.compile(
     r"(?:v?page|(?:v?sub(?:parent|page))|\w*group\S*|title|summary|ospagename|dialup)\b", re.IGNORECASE
 )
 _TEST = re.compile(r"([!~?]*)([A-Za-z][\w-]*)((?::[A-Za-z0-9.]+)*)(@\S+)?$")
+_THRESHOLD = "bad"  # badimap:2:4:6 is no test, but tells when a failing imap becomes an alarm
+_ADD_IT = "add a row"
 _TEXTS = ("NAME:", "COMMENT:", "DESCR:", "NET:", "CLIENT:", "CLASS:")
 
 
@@ -111,10 +115,23 @@ def _host(line_origin: str, address: str, name: str, tags: str) -> Iterator[Chec
                 reason="It does not test a mail port.",
             )
             continue
-        if test is None or test[2].lower() not in _TESTS:
+        if test is None:
+            continue
+        if test[2].lower() not in _TESTS:
+            if mail_names.describes_mail(test[2]) and not test[2].lower().startswith(_THRESHOLD):
+                yield SkippedObject(
+                    origin=f"{line_origin}: {name} {word[:80]}",
+                    reason=f"The test {test[2]} is not one of Xymon's own, but its name suggests mail; {_ADD_IT}.",
+                    error=True,
+                )
             continue
         mail_type, port, tls = _TESTS[test[2].lower()]
         origin = f"{line_origin}: {name} {word}"
+        if name == ".default.":
+            yield SkippedObject(
+                origin=origin, reason=f"The test applies to all hosts below; {_ADD_IT} for each of them.", error=True
+            )
+            continue
         if "!" in test[1]:
             yield SkippedObject(origin=origin, reason="The test is inverted (!): it succeeds when the service is down.")
             continue
@@ -125,7 +142,7 @@ def _host(line_origin: str, address: str, name: str, tags: str) -> Iterator[Chec
             changes.append("The test has the flag ~: in the source, it runs even if the host does not answer a ping.")
         for suffix in test[3].split(":")[1:]:
             if suffix.isascii() and suffix.isdigit():
-                port = int(suffix)
+                port = int(suffix) if len(suffix) <= MAX_PORT_DIGITS else HIGHEST_PORT + 1
             elif suffix != "s":
                 changes.append(f"The suffix :{suffix} is not imported.")
         if test[4]:
@@ -133,7 +150,7 @@ def _host(line_origin: str, address: str, name: str, tags: str) -> Iterator[Chec
         if not LOWEST_PORT <= port <= HIGHEST_PORT:
             yield SkippedObject(
                 origin=origin,
-                reason=f"The port is {port}; it must be from {LOWEST_PORT} to {HIGHEST_PORT}.",
+                reason=f"The port must be from {LOWEST_PORT} to {HIGHEST_PORT}.",
                 error=True,
             )
             continue

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulkload.migration.checks import Check, SkippedObject
+from bulkload.migration import mail_names
+from bulkload.migration.checks import Check, SkippedObject, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import zabbix_seconds
 from bulkload.migration.parsing import SourceObject, UnreadableValue, as_port, as_text, lookup
@@ -34,6 +35,7 @@ _HOST_MACRO = re.compile(r"\{(HOST\.(?:CONN|IP|DNS|HOST|NAME)|IPADDRESS|HOSTNAME
 _ANY_MACRO = re.compile(r"\{[$#]?[A-Z][^{}]*\}")
 _SERVICES = {"smtp": "smtp", "imap": "imap", "pop": "pop", "tcp": None}
 _SIMPLE = ("SIMPLE", "3")
+_EXTERNAL = ("EXTERNAL", "10")
 _DISABLED = ("DISABLED", "1")
 _NO = ("NO", "0")
 
@@ -97,7 +99,14 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         )
     for template_name, (file, template) in templates.items():
         if template_name not in linked:
-            yield from _unlinked(f"{file}: template {template_name}", template, error=not hosts)
+            yield from _unlinked(f"{file}: template {template_name}", template)
+    template_items = (item for _, template in templates.values() for item in _items(template, "items"))
+    if not hosts and any(map(_is_mail_test, template_items)):
+        yield SkippedObject(
+            origin="all files",
+            reason="The files contain templates with mail checks, but no hosts; export the hosts as well.",
+            error=True,
+        )
 
 
 def _linked(item: SourceObject, templates: Mapping[str, tuple[str, SourceObject]]) -> Iterator[str]:
@@ -132,18 +141,28 @@ def _items_of(source: SourceObject, host: _Host) -> Iterator[Check | SkippedObje
             )
 
 
-def _unlinked(origin: str, template: SourceObject, *, error: bool) -> Iterator[SkippedObject]:
-    """Yield skipped objects for the items of a template without hosts; `error` applies to network tests."""
+def _unlinked(origin: str, template: SourceObject) -> Iterator[SkippedObject]:
+    """Yield a skipped object for every item of a template without hosts."""
     for item in _items(template, "items"):
         item_origin = f"{origin}: {_text(item.get('name')) or _text(item.get('key'))}"
         key = _KEY.match(_text(item.get("key")))
         if key and _text(item.get("type")) in _SIMPLE:
             reason = f"No host in these files uses its template, which tests {key[2] or 'nothing'}; export the hosts."
-            yield SkippedObject(origin=item_origin, reason=reason, error=error)
         else:
-            yield SkippedObject(
-                origin=item_origin, reason="It is not a network test, and no host in these files uses its template."
-            )
+            reason = "It is not a network test, and no host in these files uses its template."
+        yield SkippedObject(origin=item_origin, reason=reason)
+
+
+def _is_mail_test(item: SourceObject) -> bool:
+    """Whether an item tests a mail service, or a TCP port that is a mail port or a macro."""
+    key = _KEY.match(_text(item.get("key")))
+    if key is None or _text(item.get("type")) not in _SIMPLE:
+        return False
+    try:
+        service, _, port = (*_arguments(key[2]), "", "")[:3]
+        return service.lower() in _SERVICES and not (service.lower() == "tcp" and is_other_port(as_port(port)))
+    except UnreadableValue:
+        return True
 
 
 def _item(origin: str, item: SourceObject, host: _Host) -> Check | SkippedObject:
@@ -152,13 +171,19 @@ def _item(origin: str, item: SourceObject, host: _Host) -> Check | SkippedObject
         raise UnreadableValue(f"The key has {len(key):,} characters; Zabbix allows {MAX_KEY_CHARS:,}.")
     match = _KEY.match(key)
     if match is None:
-        return SkippedObject(origin=origin, reason="It is not a network test of a service.")
+        return _other_item(origin, item, key)
     if _text(item.get("type")) not in _SIMPLE:
         return SkippedObject(origin=origin, reason="The agent on the host runs the test, not the Zabbix server.")
-    arguments = [_expand(argument, host, item) for argument in _arguments(match[2])]
-    service, address, port_text = (*arguments, "", "", "")[:3]
+    raw_arguments = _arguments(match[2])
+    service = _expand(raw_arguments[0], host, item)
     if service.lower() not in _SERVICES:
         return SkippedObject(origin=origin, reason=f"The service {service} is not a mail service.")
+    port_text = _expand(raw_arguments[2], host, item) if len(raw_arguments) > 2 else ""
+    port = as_port(port_text)
+    if _SERVICES[service.lower()] is None and is_other_port(port):
+        return SkippedObject(origin=origin, reason=f"Port {port} is not a port of IMAP, POP3 or SMTP.")
+    arguments = [_expand(argument, host, item) for argument in raw_arguments]
+    address = arguments[1] if len(arguments) > 1 else ""
     delay = _expand(as_text(item.get("delay"), "delay") or DEFAULT_DELAY, host, item)
     interval = zabbix_seconds(delay)
     if interval is None:
@@ -175,13 +200,21 @@ def _item(origin: str, item: SourceObject, host: _Host) -> Check | SkippedObject
         type=_SERVICES[service.lower()],
         name=f"{host_name} {_item_name(item, host, arguments)}".strip(),
         hostname=address or _interface_address(host, item),
-        port=as_port(port_text),
+        port=port,
         interval_seconds=interval,
         timeout_seconds=zabbix_seconds(timeout) if timeout else None,
         enabled=_text(host.item.get("status")) not in _DISABLED and _text(item.get("status")) not in _DISABLED,
         tags=tuple(dict.fromkeys(tag for tag in (*groups, *tags) if tag)),
         note=as_text(item.get("description"), "description") or as_text(host.item.get("description"), "description"),
     )
+
+
+def _other_item(origin: str, item: SourceObject, key: str) -> SkippedObject:
+    """Return an error for a script of the Zabbix server whose name suggests a test of a mail port."""
+    if _text(item.get("type")) in _EXTERNAL and mail_names.suggests_mail(key.partition("[")[0]):
+        reason = f"The server runs the script {key.partition('[')[0][:80]}, whose name suggests a mail check"
+        return SkippedObject(origin=origin, reason=f"{reason}; if it is one, add a row for it.", error=True)
+    return SkippedObject(origin=origin, reason="It is not a network test of a service.")
 
 
 def _item_name(item: SourceObject, host: _Host, arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from bulkload.migration.tools.nagios import mail_names
+from bulkload.migration import mail_names
 from bulkload.migration.tools.nagios.inheritance import ResolvedObject
 from bulkload.migration.tools.nagios.plugins import UnsupportedCommand
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from bulkload.migration import mail_names
 from bulkload.migration.checks import Tls
-from bulkload.migration.tools.nagios import mail_names
 
 DEFAULT_TIMEOUT = "10"  # seconds, of every standard plugin
 

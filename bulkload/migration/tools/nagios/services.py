@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkload.errors import InputError
+from bulkload.migration import mail_names
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject
-from bulkload.migration.tools.nagios import commands, mail_names, membership, shinken
+from bulkload.migration.tools.nagios import commands, membership, shinken
 from bulkload.migration.tools.nagios.config_files import Configuration
 from bulkload.migration.tools.nagios.grammar import split_list
 from bulkload.migration.tools.nagios.inheritance import ResolvedObject, resolve

@@ -42,12 +42,20 @@ class _Job:
     rules: Sequence[SourceObject]
     target: str = ""  # params.target, one target for the whole job
     changes: tuple[str, ...] = ()
+    not_mail: str = ""  # a sentence if no target of the job can be a mail check
 
 
 def recognises(document: Document) -> bool:
     """Whether the document contains jobs, modules with a prober, a list of targets, or a Probe resource."""
-    if document.format == "json":
-        return _is_list(document.json())
+    if document.format == "json":  # JSON is YAML, too
+        root = document.json()
+        modules = _mapping(lookup(root, "modules")).values()
+        return (
+            _is_list(root)
+            or isinstance(lookup(root, "scrape_configs"), list)
+            or any(lookup(module, "prober") for module in modules)
+            or any(True for _ in _resources(root))
+        )
     head = document.head
     return document.format == "text" and bool(
         _JOBS.search(head)
@@ -67,7 +75,14 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
                 modules.setdefault(str(name), body)
     for document in documents:
         for pattern in _strings(lookup(roots[document], "scrape_config_files")):
-            for included in referenced_documents(document, pattern, documents) or ():
+            found = referenced_documents(document, pattern, documents)
+            if found is None:
+                yield SkippedObject(
+                    origin=f"{document.name}: {pattern}",
+                    reason="The file with jobs was not found in the folder of this file; add it to the input.",
+                    error=True,
+                )
+            for included in found or ():
                 if all(included.path.resolve() != known.path.resolve() for known in roots):
                     roots[included] = _root(included)
     used_lists: set[str] = set()
@@ -82,7 +97,8 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     for document, root in roots.items():
         if _is_list(root) and str(document.path.resolve()) not in used_lists:
             yield from _translate_list(document, root, modules, has_jobs=job_count > 0)
-    if modules and not job_count and not any(_is_list(root) for root in roots.values()):
+    may_be_mail = any(not module_named(name, body).not_mail for name, body in modules.items())
+    if may_be_mail and not job_count and not any(_is_list(root) for root in roots.values()):
         yield SkippedObject(
             origin="all files",
             reason="The files contain modules, but no targets; add prometheus.yml to the input.",
@@ -102,20 +118,18 @@ def _translate_job(
     name = _text(item.get("job_name")) or f"job {number}"
     origin = f"{document.name}: job {name}"
     rules = _items(item.get("relabel_configs"))
+    module_names = _strings(lookup(item, "params.module"))
+    other = _not_mail(module_names[0] if module_names else "", rules, modules)
     groups = [(origin, group) for group in _items(item.get("static_configs"))]
     for config in _items(item.get("file_sd_configs")):
         for pattern in _strings(config.get("files")):
             target_lists = referenced_documents(document, pattern, documents)
             if target_lists is None:
-                yield SkippedObject(
-                    origin=f"{origin}: {pattern}",
-                    reason="The list of targets was not found in the folder of this file; add it to the input.",
-                    error=True,
-                )
+                reason = "The list of targets was not found in the folder of this file; add it to the input."
+                yield SkippedObject(origin=f"{origin}: {pattern}", reason=other or reason, error=not other)
             for target_list in target_lists or ():
                 used_lists.add(str(target_list.path.resolve()))
                 groups += [(f"{origin}: {target_list.name}", group) for group in _items(_root(target_list))]
-    module_names = _strings(lookup(item, "params.module"))
     is_probe = (
         item.get("metrics_path") == "/probe"
         or module_names
@@ -126,11 +140,8 @@ def _translate_job(
         return
     for key in item:
         if str(key).endswith("_sd_configs") and key != "file_sd_configs":
-            yield SkippedObject(
-                origin=f"{origin}: {key}",
-                reason="These targets are discovered at run time; provide them as a file_sd list.",
-                error=True,
-            )
+            reason = "These targets are discovered at run time; provide them as a file_sd list."
+            yield SkippedObject(origin=f"{origin}: {key}", reason=other or reason, error=not other)
     job = _Job(
         name=name,
         origin=origin,
@@ -138,6 +149,7 @@ def _translate_job(
         interval=_seconds(item.get("scrape_interval"), lookup(root, "global.scrape_interval"), DEFAULT_INTERVAL),
         timeout=_seconds(item.get("scrape_timeout"), lookup(root, "global.scrape_timeout"), DEFAULT_TIMEOUT),
         rules=rules,
+        not_mail=other,
         target=next(iter(_strings(lookup(item, "params.target"))), ""),
     )
     for group_origin, group in groups:
@@ -151,10 +163,10 @@ def _translate_resource(
     name = _text(lookup(resource, "spec.jobName")) or _text(lookup(resource, "metadata.name"))
     origin = f"{document.name}: probe {name}"
     static = lookup(resource, "spec.targets.staticConfig")
+    other = _not_mail(_text(lookup(resource, "spec.module")), (), modules)
     if not isinstance(static, Mapping):
-        yield SkippedObject(
-            origin=origin, reason="The targets are discovered in the cluster; provide them as staticConfig.", error=True
-        )
+        reason = "The targets are discovered in the cluster; provide them as staticConfig."
+        yield SkippedObject(origin=origin, reason=other or reason, error=not other)
         return
     job = _Job(
         name=name,
@@ -163,6 +175,7 @@ def _translate_resource(
         interval=_seconds(lookup(resource, "spec.interval"), None, DEFAULT_INTERVAL),
         timeout=_seconds(lookup(resource, "spec.scrapeTimeout"), None, DEFAULT_TIMEOUT),
         rules=(),
+        not_mail=other,
     )
     group = {"targets": static.get("static"), "labels": static.get("labels")}
     yield from _translate_group(origin, group, job, modules)
@@ -188,6 +201,9 @@ def _translate_group(
 ) -> Iterator[Check | SkippedObject]:
     group_labels = {str(key): _text(value) for key, value in _mapping(group.get("labels")).items()}
     targets = group.get("targets")
+    if targets is not None and not isinstance(targets, list):
+        reason = "The targets are not a list."
+        yield SkippedObject(origin=group_origin, reason=job.not_mail or reason, error=not job.not_mail)
     for target in targets if isinstance(targets, list) else ():
         origin = f"{group_origin}: {target if isinstance(target, str) else '(not text)'}"
         try:
@@ -201,6 +217,8 @@ def _target(
 ) -> Check | SkippedObject:
     if not isinstance(target, str):
         raise UnreadableValue("The target is not text such as mail.example.com:25.")
+    if job.not_mail and "__param_module" not in group_labels:
+        return SkippedObject(origin=origin, reason=job.not_mail)
     source_labels = {"__address__": target, "job": job.name, "__param_module": job.module, **group_labels}
     if job.target:
         source_labels["__param_target"] = job.target
@@ -228,6 +246,15 @@ def _target(
         has_login=module.has_login or address.has_login,
         changes=(*job.changes, *_module_changes(module, module_name)),
     )
+
+
+def _not_mail(name: str, rules: Sequence[SourceObject], modules: Mapping[str, SourceObject]) -> str:
+    """Return why a job with this module tests no mail, or "" if it may: its rules may choose another module."""
+    for rule in rules:
+        target = str(rule.get("target_label"))
+        if target == "__param_module" or "$" in target or rule.get("action") == "labelmap":
+            return ""
+    return module_named(name, modules.get(name)).not_mail if name else ""
 
 
 def _module_changes(module: Module, name: str) -> tuple[str, ...]:
