@@ -20,6 +20,7 @@ from typing import IO
 
 from tests.support.paths import ROOT
 
+SHOWN_CHARS = 1500  # of the start and of the end of what a worker wrote before it ended
 WAIT_SECONDS = 300  # for one trial; only one that waits without using the CPU takes so long
 
 
@@ -52,12 +53,12 @@ class Run:
             for number in numbers:
                 if worker is None:
                     worker = stack.enter_context(_Worker())
-                answer = worker.run(self.seed, number)
-                if answer is None:
+                original, result = worker.run(self.seed, number)
+                if result is None:
                     kind, detail = worker.end()
-                    worker, original = None, ""
+                    worker = None
                 else:
-                    kind, original, detail = answer["ending"], answer["original"], answer["detail"]
+                    kind, detail = result["ending"], result["detail"]
                 self.endings[kind] += 1
                 if kind not in ("read", "rejected"):
                     yield Finding(kind=kind, seed=self.seed, number=number, original=original, detail=detail)
@@ -88,20 +89,20 @@ class _Worker:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
 
-    def run(self, seed: int, number: int) -> dict[str, str] | None:
-        """Return the result of a trial, or None if the process has ended or does not answer."""
+    def run(self, seed: int, number: int) -> tuple[str, dict[str, str] | None]:
+        """Return the original's name and the result, which is None if the process has ended or does not answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{seed} {number}\n")
             self._process.stdin.flush()
+        name = self._process.stdout.readline()
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             if not selector.select(WAIT_SECONDS):
-                return None
+                return json.loads(name), None
         line = self._process.stdout.readline()
-        answer: dict[str, str] | None = json.loads(line) if line else None
-        return answer
+        return json.loads(name or '""'), json.loads(line) if line else None
 
     def end(self) -> tuple[str, str]:
         """Return how the process ended, and the end of what it wrote to stderr."""
@@ -112,4 +113,6 @@ class _Worker:
             self._process.kill()
             kind = "no answer"
         self._errors.seek(0)
-        return kind, self._errors.read()[-3000:]
+        errors = self._errors.read()
+        shown = errors if len(errors) < 2 * SHOWN_CHARS else f"{errors[:SHOWN_CHARS]}\n…\n{errors[-SHOWN_CHARS:]}"
+        return kind, shown

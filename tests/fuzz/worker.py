@@ -1,6 +1,7 @@
 """Runs trials in a process of its own, which a trial may crash, or end by using too much CPU time or memory.
 
-In: "SEED NUMBER" per line on stdin. Out: a JSON object per line on stdout. Started by `runner`.
+In: "SEED NUMBER" per line on stdin. Out: the name of the original, then the result, each as a line of JSON on stdout.
+Started by `runner`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def main() -> None:
             folder = Path(name) / "trial"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
+            print(json.dumps(inputs[number % len(inputs)].name), flush=True)  # noqa: T201  # if the trial ends the process
             print(json.dumps(asdict(run_trial(inputs, seed, number, folder))), flush=True)  # noqa: T201
 
 
