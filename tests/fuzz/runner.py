@@ -77,7 +77,7 @@ class _Worker:
             stderr=self._errors,
             cwd=ROOT,
             env={**environment, "PYTHONPATH": str(ROOT)},
-            text=True,
+            bufsize=0,  # a line that is buffered here would not wake the selector
         )
         return self
 
@@ -94,15 +94,14 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(f"{seed} {number}\n")
-            self._process.stdin.flush()
+            self._process.stdin.write(f"{seed} {number}\n".encode())
         name = self._process.stdout.readline()
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             if not selector.select(WAIT_SECONDS):
                 return json.loads(name), None
         line = self._process.stdout.readline()
-        return json.loads(name or '""'), json.loads(line) if line else None
+        return json.loads(name or b'""'), json.loads(line) if line else None
 
     def end(self) -> tuple[str, str]:
         """Return how the process ended, and the end of what it wrote to stderr."""
