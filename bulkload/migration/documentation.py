@@ -12,13 +12,14 @@ from pathlib import PurePath
 from bulkload.migration.documents import Document
 
 _SUFFIXES = frozenset(
-    {".md", ".mdown", ".markdown", ".mkd", ".rst", ".adoc", ".asciidoc", ".textile", ".org", ".tex", ".html", ".htm"}
+    {".md", ".mdown", ".markdown", ".mkd", ".rst", ".adoc", ".asciidoc", ".textile", ".tex", ".html", ".htm"}
     | {".pack"}  # of Shinken: the description of a folder of templates
 )
 _NAMES = frozenset(
     {"readme", "license", "licence", "copying", "copyright", "changelog", "changes", "history", "news", "authors"}
     | {"contributing", "contributors", "install", "todo", "notice"}
 )
+_SCRIPT = re.compile(r"#![^\n]*\b(?:sh|bash|dash|ksh|zsh|python[\d.]*|perl|ruby|php|node|awk|expect|make)\b")
 _FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)  # around the examples of a Markdown file
 _COPY = re.compile(
     r"(?:~|[.-](?:bak|backup|old|orig|original|save|sav|rpmnew|rpmsave|rpmorig|dpkg-\w+|ucf-\w+|swp|rej|disabled|off|"
@@ -35,7 +36,7 @@ def reason_not_configuration(document: Document) -> str:
         return "The file is documentation, not a configuration."
     if document.format != "text":
         return ""
-    if document.head.startswith("#!"):
+    if _SCRIPT.match(document.head):
         return "The file is a script, not a configuration."
     if _FENCE.search(document.head):
         return "The file is documentation with examples, not a configuration."

@@ -31,6 +31,7 @@ HEAD_BYTES = 256 * 1024  # read to recognise a file; a stock nagios.cfg starts w
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_TOTAL_BYTES = 256 * 1024 * 1024  # of one input; SQLite files are not read whole and do not count
 MAX_FILES = 10_000  # of one input
+MAX_REFERENCE_PARTS = 64  # of a path to another file
 MAX_DEPTH = 64  # levels of nesting in JSON, YAML and XML
 MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
 YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
@@ -298,6 +299,8 @@ def referenced_documents(document: Document, reference: str, documents: Sequence
     (/usr/local/nagios/etc/objects/mail.cfg) is also matched by its last parts.
     """
     target = PurePosixPath(reference.replace("\\", "/"))
+    if len(target.parts) > MAX_REFERENCE_PARTS or target.parts.count("**") > 1:  # each ** walks all folders again
+        return None
     endings = [target.parts[start:] for start in range(1 if target.is_absolute() else 0, len(target.parts))]
     for ending in endings:
         if not ending or ".." in ending:

@@ -137,6 +137,21 @@ def test_a_template_of_a_registered_service_is_no_object_of_its_own(tmp_path: Pa
     assert rows(translation) == [("smtp", "mail01.example.org", "25")]
 
 
+def test_a_service_that_is_repeated_for_each_entry_is_an_error(tmp_path: Path) -> None:
+    host = HOST.replace("}", "_PORTS 25,587\n}")
+    translation = convert(tmp_path, host, service("check_tcp!$KEY$").replace("}", "duplicate_foreach _PORTS\n}"))
+    assert (translation.counts.rows, translation.counts.errors) == (0, 1)
+    assert "_PORTS" in translation.skipped_objects[0].reason
+
+
+def test_a_pack_that_the_main_file_does_not_list_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    translation = convert(tmp_path, HOST, service("check_smtp"), pack__cfg=PACK, nagios__cfg="cfg_file=mail.cfg\n")
+    assert rows(translation) == [("smtp", "mail01.example.org", "25")]
+    (item,) = translation.skipped_objects
+    assert (item.origin, item.error) == ("pack.cfg line 12: service Imap", False)
+    assert "does not list this file" in item.reason
+
+
 def test_a_host_whose_own_check_tests_a_mail_port_is_a_row(tmp_path: Path) -> None:
     hosts = HOST.replace("}", "check_command check_smtp\n}") + HOST.replace("mail01", "web").replace(
         "}", "check_command check-host-alive\n}"
@@ -171,7 +186,9 @@ def test_an_unsupported_plugin_with_a_name_of_mail_is_an_error(name: str) -> Non
         ("check_exim_queue.sh", "queue"),
         ("check_snmp -H mx -o smtp", "SNMP"),
         ("check_ncpa.py -H mx", "agent"),
-        ("check_ipmi_sensor -H mx", "not one of the plugins"),
+        ("check_ipmi_sensor -H mx", "does not test a mail port"),
+        ("check_snmp_smtp.pl -H mx -p 25", "does not test a mail port"),
+        ("check_temperature -H mx -w 25 -c 110", "not one of the plugins"),
         ("check_webmail -H mx", "not one of the plugins"),
         ("check_disk -w '1", "does not test a mail port"),
         ("sudo negate check_smtp -H mx", "inverted"),
@@ -187,7 +204,7 @@ def test_another_plugin_is_skipped_with_the_reason(line: str, reason: str) -> No
 @pytest.mark.parametrize(
     "line",
     [
-        "bash -c '/usr/lib/nagios/plugins/check_smtp -H mx'",
+        "bash -lc '/usr/lib/nagios/plugins/check_smtp -H mx'",
         "sudo -u nagios sh -c 'check_smtp -H mx'",
         "/usr/bin/perl /x/check_smtp.pl -H mx",
         "python3 check_smtp -H mx",
@@ -199,7 +216,9 @@ def test_the_plugin_behind_a_wrapper_is_read(line: str) -> None:
     assert (result.type, result.host) == ("smtp", "mx")
 
 
-@pytest.mark.parametrize("line", ["python3 /opt/imap_probe.py mx", "check_port -H mx -p 993", "check_tls mx:465"])
+@pytest.mark.parametrize(
+    "line", ["python3 /opt/imap_probe.py mx", "check_port -H mx -p 993", "check_tls mx:465", "check_cert mx 993"]
+)
 def test_an_unknown_program_with_a_hint_of_mail_is_an_error(line: str) -> None:
     result = read_command_line(line)
     assert isinstance(result, UnsupportedCommand)
@@ -218,8 +237,12 @@ def test_an_unknown_program_with_a_hint_of_mail_is_an_error(line: str) -> None:
         ("check_http", "x", False),
         ("check_snmp!-o sysUpTime", "x", False),
         ("check_ipmi", "x", False),
-        ("check_ipmi", "IMAP", True),
+        ("check_ipmi", "IMAP", False),
+        ("check_probe", "IMAP", True),
+        ("check_probe", "x", False),
         ("check_port!993", "x", True),
+        ("check_temperature!25!110", "x", False),
+        ("check_nrpe_smtp!25", "SMTP", False),
         ("check_nrpe!check_smtp", "SMTP", False),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from bulkload.errors import InputError
 from bulkload.migration import mail_names
-from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
+from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
@@ -116,8 +116,9 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
 def _tests_mail(host: object, custom_commands: Mapping[str, object]) -> bool:
     """Whether the check command of a host, usually a ping, tests a mail port."""
     command, _, _ = _command(_name(lookup(host, "attrs.check_command")), custom_commands)
-    port = str(lookup(host, "attrs.vars.tcp_port"))
-    return command is not None and (command.type is not None or mail_names.contains_mail_port([port]))
+    if command is None:
+        return False
+    return command.type is not None or str(lookup(host, "attrs.vars.tcp_port")) in map(str, NAME_OF_PORT)
 
 
 def _name(value: object) -> str:
@@ -193,7 +194,7 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
 
 def _unknown_command(origin: str, name: str, plugin: str, service: str) -> SkippedObject:
     """Return an error if the names of the command, its plugin or the service suggest a test of a mail port."""
-    for program in (plugin, f"check_{name}"):
+    for program in (plugin, name, f"check_{name}"):
         if program and mail_names.is_known_not_mail(program):
             return SkippedObject(origin=origin, reason=f"The command {name} does not test a mail port.")
     if mail_names.tests_a_queue(name) or mail_names.tests_a_queue(plugin):

@@ -65,7 +65,7 @@ def undefined_command(name: str, arguments: Sequence[str], description: str) -> 
     may_be_mail = (
         mail_names.suggests_mail(name)
         or mail_names.describes_mail(description)
-        or mail_names.contains_mail_port(arguments)
+        or mail_names.is_given_mail_port(name, arguments)
         or (name.startswith("check_tcp") and any(MACRO.search(argument) for argument in arguments))
     )
     advice = "; add the file that defines it" if may_be_mail else ""

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from bulkload.migration import mail_names
@@ -102,6 +103,7 @@ _WRAPPERS = _SHELLS | {
     *("sudo", "doas", "env", "timeout", "nice", "ionice", "chroot", "setsid", "time", "perl", "ruby", "php", "java"),
     *("python", "python2", "python3"),
 }
+_SHELL_OPTION = re.compile(r"-[a-z]*c")  # -c, also as in -lc
 MAX_SHELL_DEPTH = 3  # of sh -c "sh -c …"
 _ADD_IT = "if it is one, add a row for it"
 _QUOTING = re.compile(r"[\"'\\]")
@@ -122,8 +124,10 @@ def read_command_line(line: str, *, depth: int = 0) -> Probe | UnsupportedComman
     position, name = _find_plugin(words)
     if any(PurePosixPath(word).name == "negate" for word in words[: position + 1]):
         return UnsupportedCommand(reason="The check is inverted (negate): it succeeds when the service is down.")
-    if name in _SHELLS and "-c" in words[position:-1] and depth < MAX_SHELL_DEPTH:
-        return read_command_line(words[words.index("-c", position) + 1], depth=depth + 1)
+    if name in _SHELLS and depth < MAX_SHELL_DEPTH:
+        for option, line_of_shell in pairwise(words[position + 1 :]):
+            if _SHELL_OPTION.fullmatch(option):
+                return read_command_line(line_of_shell, depth=depth + 1)
     plain_name = mail_names.plain_name(name)
     if plain_name in _INDIRECT:
         return UnsupportedCommand(reason=f"{name} {_INDIRECT[plain_name]}.")
@@ -141,7 +145,7 @@ def _unknown_plugin(name: str, arguments: Sequence[str]) -> UnsupportedCommand:
     programs = [name, *(PurePosixPath(word).name for word in arguments)] if name in _WRAPPERS else [name]
     if any(mail_names.suggests_mail(program) for program in programs):
         return _error(f"The plugin {name} is not supported, but its name suggests a mail check; {_ADD_IT}.")
-    if mail_names.contains_mail_port(arguments):
+    if mail_names.is_given_mail_port(name, arguments):
         return _error(f"The plugin {name} is not supported, but it is given a mail port; {_ADD_IT}.")
     return UnsupportedCommand(reason=f"{name} is not one of the plugins that test a mail port.", is_unknown=True)
 

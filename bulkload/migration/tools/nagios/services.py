@@ -220,7 +220,8 @@ def _service(service: ResolvedObject, host_name: str, context: _Context) -> Chec
     if service.get("check_freshness") == "1" and service.get("active_checks_enabled") == "0":
         return SkippedObject(origin=origin, reason="The service is passive: another program reports its results.")
     if key := service.get("duplicate_foreach"):
-        return _problem(service, f"The service is repeated for each entry of {key}; add the rows.", context, host_name)
+        reason = f"The service is repeated for each entry of {key}, which is not supported; add the rows."
+        return _problem(service, reason, context, host_name)
     return _check(origin, probe, service, host_name, context)
 
 
