@@ -180,6 +180,7 @@ def test_an_unsupported_plugin_with_a_name_of_mail_is_an_error(name: str) -> Non
     [
         ("check_email_delivery -H mx", "sends a message and waits"),
         ("/x/check_email_delivery_epn.pl -H mx", "sends a message and waits"),
+        ("check_mail_loop.py -H mx", "sends a message and waits"),
         ("check_smtp_send --hostname mx", "sends a message"),
         ("perl /x/check_imap_receive.pl -H mx", "reads a mailbox"),
         ("check_postfix_mailq -w 1", "queue"),

@@ -87,6 +87,7 @@ _INDIRECT: Mapping[str, str] = {
     "check_smtp_send": "sends a message, which a port monitor does not",
     "check_email_delivery": "sends a message and waits for it; create a round-trip monitor instead",
 }
+_ROUND_TRIP = re.compile(r"(?:mail|smtp|imap).*(?:delivery|loop|round_?trip)")
 _CERTIFICATE_PROTOCOLS: Mapping[str, tuple[str | None, Tls]] = {
     "smtp": ("smtp", "starttls"),
     "smtps": ("smtp", "implicit"),
@@ -131,6 +132,8 @@ def read_command_line(line: str, *, depth: int = 0) -> Probe | UnsupportedComman
     plain_name = mail_names.plain_name(name)
     if plain_name in _INDIRECT:
         return UnsupportedCommand(reason=f"{name} {_INDIRECT[plain_name]}.")
+    if _ROUND_TRIP.search(plain_name):
+        return UnsupportedCommand(reason=f"{name} {_INDIRECT['check_email_delivery']}.")
     if plugin := _PLUGINS.get(plain_name):
         return _probe(plain_name, plugin, words[position + 1 :])
     return _unknown_plugin(name, words[position + 1 :])
