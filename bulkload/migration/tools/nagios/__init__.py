@@ -47,8 +47,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
             configuration = read_configuration_files([*main, *unlisted], documents=documents)
         for document in documents:
             if document not in originals and document.path.resolve() not in configuration.files:
-                yield from unread_services(
-                    document, "Its file is a copy or an example, which the server does not read."
-                )
+                unread = [*unread_services(document, _COPY)]
+                yield from unread or [SkippedObject(origin=document.name, reason=_COPY)]
     yield from configuration.skipped_objects
     yield from services(configuration)

@@ -14,7 +14,7 @@ _DEFINES = re.compile(
     r"serviceescalation|hostescalation|serviceextinfo|hostextinfo|hostgroup|servicegroup|contactgroup)[ \t]*\{",
     re.MULTILINE,
 )
-_MAIN_FILE = re.compile(r"^[ \t]*(?:cfg_(?:file|dir)|include_(?:file|dir))\s*=", re.MULTILINE)
+_MAIN_FILE = re.compile(r"^[ \t]*cfg_(?:file|dir)\s*=", re.MULTILINE)  # not include_dir, which nrpe.cfg has as well
 _USER_MACROS = re.compile(r"^[ \t]*\$USER\d+\$\s*=", re.MULTILINE)
 _CACHE = re.compile(r"^#\s+\w+ OBJECT CACHE FILE", re.MULTILINE)
 
