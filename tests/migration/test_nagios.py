@@ -268,7 +268,7 @@ PROSE = {
     "setup__sh": "#!/bin/sh\ncfg_dir=/etc/nagios/objects\n",
     "howto": f"Add this:\n```\n{HOST}{HOST}{HOST}```\n",
     "mail__cfg__bak": f"{HOST}{service('check_smtp!-p 2525', 'old')}",
-    "nrpe__cfg": "include_dir=/etc/nagios/nrpe.d/\ncommand[check_smtp]=/usr/lib/nagios/plugins/check_smtp -H localhost\n",
+    "nrpe__cfg": "include_dir=/etc/nagios/nrpe.d/\ncommand[check_smtp]=/usr/lib/check_smtp -H localhost\n",
     "nagios__cfg-sample": "cfg_file=/usr/local/nagios/etc/objects/localhost.cfg\n",
 }
 
