@@ -154,6 +154,7 @@ class AuthFailed(ApiError):
     def __init__(self, message: str, generation: int = 0) -> None:
         super().__init__(message)
         self.generation = generation  # of the refused token, counted from 1
+        self.was_fresh = False  # the token cannot have expired: others were accepted at its age
 
 
 class Forbidden(ApiError):
