@@ -43,6 +43,7 @@ class ExitCode(enum.IntEnum):
     STOPPED = 3  # the account or the API stopped the run
     TOO_MANY_ERRORS = 4  # --max-errors
     LOCKED = 5  # another run holds the lock
+    BUG = 70  # an unexpected error in bulkload; EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # Ctrl-C; can be resumed
     TERMINATED = 143  # SIGTERM; can be resumed
 

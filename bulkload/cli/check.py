@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_outcome
+from bulkload.cli.output import load_settings, print_line, print_outcome
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
@@ -40,7 +40,7 @@ def check(config: Path | None, /, file: Path, **arguments: Any) -> int:
             issues.extend(_issues_json(row))
             return
         for line in _issue_lines(row, warnings=not options.quiet):
-            click.echo(f"{file.name}: {line}")
+            print_line(f"{file.name}: {line}")
 
     outcome = check_file(Input.at(file), options, on_row)
     print_outcome(outcome, options, {"issues": issues})

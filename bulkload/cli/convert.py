@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulkload.cli.options import command_option
+from bulkload.cli.output import print_line
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def convert(
     if as_json:
         click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
-        click.echo(
+        print_line(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
-            f" errors: {counts.errors:,}; values changed: {counts.changes:,}.\nWrote {out}."
+            f" errors: {counts.errors:,}; values changed: {counts.changes:,}."
         )
+        print_line(f"Wrote {out}.")
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

@@ -16,7 +16,9 @@ import click
 
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import OPTION_VARIABLES
+from bulkload.cli.streams import CursorStream, DurableStream
 from bulkload.errors import ExitCode
+from bulkload.files.printable import printable_line
 
 if TYPE_CHECKING:
     from bulkload.operations.outcome import Outcome
@@ -50,7 +52,10 @@ def progress(options: Options) -> Iterator[OnStart]:
             from tqdm import tqdm
 
             columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
-            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns, nrows=ROWS_OF_BAR))
+            stream = CursorStream(sys.stderr) if isinstance(sys.stderr, DurableStream) else sys.stderr
+            bar = stack.enter_context(
+                tqdm(total=rows, unit="row", desc="Sending", file=stream, ncols=columns, nrows=ROWS_OF_BAR)
+            )
 
             def on_progress(done: int) -> None:
                 bar.update(done)
@@ -77,7 +82,7 @@ def print_outcome(
         print_note(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
         if verified:
-            click.echo(f"Verified: {verified}")
+            print_line(f"Verified: {verified}")
     if sentence := untranslated(info):
         print_message(f"{info.input}: {sentence}")
     if info.stopped and (options.json_ or options.quiet):
@@ -88,16 +93,25 @@ def print_outcome(
         print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
+def print_line(text: str) -> None:
+    """Print one line on stdout; a line break inside the text does not begin another."""
+    click.echo(printable_line(text))
+
+
 def print_message(message: str, level: int = logging.ERROR) -> None:
-    """Print a message of the program on stderr; if the log format is JSON, as a log line of this level."""
+    """Print a message of the program on stderr; if the log format is JSON, as a log line of this level.
+
+    Further lines are indented, so that no text in a message can pass for another message.
+    """
     if not log_line(message, level):
-        click.echo(f"bulkload: {message}", err=True)
+        first, *others = message.splitlines() or [""]
+        click.echo("\n".join([f"bulkload: {first}", *(f"  {line.strip()}" for line in others)]), err=True)
 
 
 def print_note(message: str) -> None:
     """Print a note on stderr, without the program's name."""
     if not log_line(message, logging.INFO):
-        click.echo(message, err=True)
+        click.echo(printable_line(message), err=True)
 
 
 def confirm(question: str) -> bool | None:
