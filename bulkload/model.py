@@ -6,7 +6,7 @@ reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ Repo
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -94,6 +94,13 @@ class Issue:
     field: str | None = None  # the monitor field
     value: str = ""  # what was found
     severity: Literal["error", "warning"] = "error"
+
+
+def errors_of(issues: Iterable[Issue]) -> tuple[str, tuple[str, ...]]:
+    """The error text of a row with these issues, and its columns with errors."""
+    errors = [issue for issue in issues if issue.severity == "error"]
+    columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
+    return " ".join(issue.message for issue in errors), tuple(columns)
 
 
 class RawRow(NamedTuple):

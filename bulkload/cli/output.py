@@ -7,7 +7,8 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bulkload.settings import Account, Options
 
 WIDEST_BAR = 100  # columns
+ARRAY_IN_MEMORY = 1 << 20  # characters of a long JSON array; a longer one goes to a temporary file
+ARRAY_BLOCK = 1 << 16  # characters of it that are printed at once
 ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
@@ -77,7 +80,7 @@ def print_outcome(
     info, verified = outcome.info, outcome.verified
     if options.json_:
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
-        click.echo(json.dumps(run | ({"verify": verified.as_json()} if verified else {})))
+        print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
         print_note(f"{info.input}, read as {', '.join(info.details.values())}")
         click.echo(summary_table(info, outcome.results))
@@ -91,6 +94,42 @@ def print_outcome(
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
         print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
+
+
+class JsonArray:
+    """A JSON array that may be too long for memory: its items are kept in a temporary file. Use as a context."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(ARRAY_IN_MEMORY, "w+", encoding="ascii")  # noqa: SIM115
+
+    def __enter__(self) -> JsonArray:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def append(self, item: object) -> None:
+        """Add an item."""
+        self._file.write(f"{', ' if self._file.tell() else ''}{json.dumps(item)}")
+
+    def print(self) -> None:
+        """Print the array on stdout."""
+        self._file.seek(0)
+        click.echo("[", nl=False)
+        while block := self._file.read(ARRAY_BLOCK):
+            click.echo(block, nl=False)
+        click.echo("]", nl=False)
+
+
+def print_object(content: Mapping[str, object]) -> None:
+    """Print a JSON object on one line of stdout; its values can be a `JsonArray`."""
+    for index, (key, value) in enumerate(content.items()):
+        click.echo(f"{', ' if index else '{'}{json.dumps(key)}: ", nl=False)
+        if isinstance(value, JsonArray):
+            value.print()
+        else:
+            click.echo(json.dumps(value), nl=False)
+    click.echo("}")
 
 
 def print_line(text: str) -> None:

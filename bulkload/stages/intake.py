@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 
 from bulkload.errors import InputError
-from bulkload.model import Input, RawRow, State, Status, Translated
+from bulkload.model import Input, RawRow, State, Status, Translated, errors_of
 from bulkload.monitors.header import ColumnMapping, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.opening import open_source
@@ -139,14 +139,13 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
 
 
 def _bad(invalid: Invalid, cells: tuple[str, ...]) -> NewRow:
-    errors = [issue for issue in invalid.issues if issue.severity == "error"]
-    columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
+    error, error_columns = errors_of(invalid.issues)
     return NewRow(
         source_row=invalid.row.number,
         cells=cells,
         state=Status.INVALID,
         given_monitor_id=invalid.monitor_id or None,
-        error=" ".join(issue.message for issue in errors),
-        error_columns=tuple(columns),
+        error=error,
+        error_columns=error_columns,
         issues=invalid.issues,
     )

@@ -77,7 +77,9 @@ def test_hostile_texts_reach_the_terminal_as_visible_characters(
 def test_a_progress_bar_still_moves_on_a_terminal(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     (tmp_path / "rows.csv").write_text(
-        "type,name,hostname,billing_plancode\nimap,\x1b[2Ja,mx1.example.com,UBM - A/A\nimap,b,mx1.example.com,UBM - A/A\n",
+        "type,name,hostname,billing_plancode\n"
+        "imap,\x1b[2Ja,mx1.example.com,UBM - A/A\n"
+        "imap,b,mx1.example.com,UBM - A/A\n",
         "utf-8",
     )
     leader, follower = pty.openpty()
