@@ -331,7 +331,21 @@ async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: i
 
 @pytest.mark.parametrize(
     "content",
-    [{}, [], None, {"id": None}, {"id": True}, {"id": "x1"}, {"id": -4}, {"id": 1.5}, {"id": ""}, {"id": "1" * 19}],
+    [
+        {},
+        [],
+        None,
+        {"id": None},
+        {"id": True},
+        {"id": "x1"},
+        {"id": -4},
+        {"id": 1.5},
+        {"id": ""},
+        {"id": "1" * 19},
+        {"id": 0},
+        {"id": "0"},
+        {"id": "007"},
+    ],
 )
 async def test_a_2xx_without_a_valid_id_is_in_doubt(content: object) -> None:
     with fake_api(lambda request: FakeResponse(content=content)) as server:
