@@ -1,0 +1,370 @@
+"""Find merged cells, hidden rows and hidden columns, which calamine does not report for all formats.
+
+In: the blocks of the part that holds a worksheet, or its records. Out: a `SheetLayout`. Few worksheets hide anything,
+so XML is parsed for it only if `LayoutSigns`, which looks at blocks that are read anyway, finds a sign of it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+from xml.parsers import expat
+
+from bulkload.errors import InputError
+from bulkload.readers.zip_package import translate_damage
+
+MAX_ROWS = 1 << 20  # of a worksheet; a row further down cannot have content
+MAX_AREAS = 1_000_000  # merged areas of a worksheet, and series of hidden rows
+
+Span = tuple[int, int]  # first and last row or column, counted from 0
+
+
+class Area(NamedTuple):
+    """Merged cells: their first and last row and column, counted from 0."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetLayout:
+    """What the layout of a worksheet tells about its cells."""
+
+    merged: tuple[Area, ...] = ()
+    hidden_rows: tuple[Span, ...] = ()  # only rows with content
+    hidden_columns: tuple[Span, ...] = ()
+    is_filtered: bool = False  # a filter hides the rows that do not match
+
+
+_OVERLAP = 128  # bytes; longer than any sign, which a block boundary may split
+_ZERO = rb"""\s*=\s*["']0*\.?0*(?:cm|mm|in|pt|pc|px)?["']"""
+# A text that is quick to find, and the pattern that tells a sign from a text that is like it
+_Signs = tuple[tuple[bytes, re.Pattern[bytes]], ...]
+XML_SIGNS: _Signs = (
+    (b"hidden", re.compile(rb"""hidden\s*=\s*["']\s*[1tT]""")),
+    (b"ht", re.compile(rb"ht" + _ZERO)),
+    (b"width", re.compile(rb"width" + _ZERO)),
+)
+OPEN_DOCUMENT_SIGNS: _Signs = (
+    (b"visibility", re.compile(rb"""visibility\s*=\s*["'][cf]""")),
+    (b"-spanned", re.compile(rb"-spanned")),
+    (b"display", re.compile(rb"""display\s*=\s*["']f""")),
+    (b"row-height", re.compile(rb"row-height" + _ZERO)),
+    (b"column-width", re.compile(rb"column-width" + _ZERO)),
+)
+_TRUE = ("1", "true")
+_VALUE_TAGS = frozenset({"v", "t", "f", "is"})
+_ROW_TAGS = frozenset({"row", "col", "filterColumn", "sheetPr", *_VALUE_TAGS})
+
+_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
+_STYLE = "urn:oasis:names:tc:opendocument:xmlns:style:1.0 "
+_PARAGRAPH_TAG = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 p"
+_VALUE_TYPE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 value-type"
+_ZERO_LENGTH = re.compile(r"0*\.?0*(?:cm|mm|in|pt|pc|px)?")
+_CELL_TAGS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
+_GROUP_TAGS = (f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
+
+# Records of xlsb
+_ROW, _COLUMN, _MERGED, _FILTER_COLUMN = 0, 60, 176, 163
+_CELLS_WITH_VALUE = range(2, 12)
+# Records of xls
+_XLS_ROW, _XLS_COLUMN, _XLS_FILTER_MODE = 0x208, 0x7D, 0x9B
+_XLS_CELLS_WITH_VALUE = frozenset({0x06, 0xBD, 0xD6, 0xFD, 0x203, 0x204, 0x205, 0x206, 0x27E, 0x406})
+
+
+def in_order(areas: Iterable[Area]) -> tuple[Area, ...]:
+    """Return areas by their first rows, without those that are one cell or none."""
+    return tuple(sorted(area for area in areas if area.top < area.bottom or area.left < area.right))
+
+
+class LayoutSigns:
+    """Looks for signs of merged cells or of something hidden in the blocks that another function reads."""
+
+    def __init__(self, signs: _Signs) -> None:
+        self._signs = signs
+        self.found = False
+
+    def look_at(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the blocks unchanged."""
+        tail = b""
+        for block in blocks:
+            if not self.found:
+                text = tail + block
+                self.found = any(quick in text and pattern.search(text) for quick, pattern in self._signs)
+                tail = text[-_OVERLAP:]
+            yield block
+
+
+def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
+    """Return what is hidden in a worksheet of an xlsx package; calamine reports its merged cells."""
+    layout = _Layout()
+    row, is_hidden = -1, False
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal row, is_hidden
+        if ":" in tag:
+            tag = tag.rpartition(":")[2]
+        if tag not in _ROW_TAGS:
+            return
+        if tag == "row":
+            number = _number(attributes.get("r"))
+            row = number - 1 if number else row + 1
+            is_hidden = _is_true(attributes.get("hidden")) or _is_zero(attributes.get("ht"))
+        elif tag == "col":
+            if _is_true(attributes.get("hidden")) or _is_zero(attributes.get("width")):
+                layout.hide_columns(_number(attributes.get("min")) - 1, _number(attributes.get("max")) - 1)
+        elif tag == "filterColumn":
+            layout.is_filtered = True
+        elif tag == "sheetPr":
+            layout.is_filtered = layout.is_filtered or _is_true(attributes.get("filterMode"))
+        elif is_hidden:  # and the cell has a value
+            layout.hide_rows(row, row)
+            is_hidden = False
+
+    _parse(blocks, start)
+    return layout.complete()
+
+
+class BinaryLayout:
+    """Collects the layout of a worksheet of an xlsb package from the records that another function reads."""
+
+    def __init__(self) -> None:
+        self._layout = _Layout()
+
+    def look_at(self, records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Yield the records unchanged."""
+        layout, hidden_row = self._layout, -1
+        for kind, data in records:
+            if kind == _ROW:
+                with translate_damage():
+                    row, flags = struct.unpack_from("<I7xB", data)
+                hidden_row = row if flags & 0x10 else -1
+            elif hidden_row >= 0 and kind in _CELLS_WITH_VALUE:
+                layout.hide_rows(hidden_row, hidden_row)
+                hidden_row = -1
+            elif kind == _COLUMN:
+                with translate_damage():
+                    first, last, width, flags = struct.unpack_from("<III4xH", data)
+                if flags & 1 or not width:
+                    layout.hide_columns(first, last)
+            elif kind == _MERGED:
+                with translate_damage():
+                    top, bottom, left, right = struct.unpack_from("<IIII", data)
+                layout.merge(Area(top, left, bottom, right))
+            elif kind == _FILTER_COLUMN:
+                layout.is_filtered = True
+            yield kind, data
+
+    def complete(self) -> SheetLayout:
+        """Return the layout, after all records were read."""
+        return self._layout.complete()
+
+
+def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
+    """Return what is hidden in a worksheet of an xls workbook; calamine reports its merged cells."""
+    layout = _Layout()
+    hidden: set[int] = set()  # a row's record comes before those of its cells
+    with translate_damage():
+        for kind, data in records:
+            if kind == _XLS_ROW:
+                row, flags = struct.unpack_from("<H10xH", data)
+                if flags & 0x20:
+                    hidden.add(row)
+            elif kind in _XLS_CELLS_WITH_VALUE:
+                if (row := struct.unpack_from("<H", data)[0]) in hidden:
+                    hidden.discard(row)
+                    layout.hide_rows(row, row)
+            elif kind == _XLS_COLUMN:
+                first, last, width, flags = struct.unpack_from("<HHH2xH", data)
+                if flags & 1 or not width:
+                    layout.hide_columns(first, last)
+            elif kind == _XLS_FILTER_MODE:
+                layout.is_filtered = True
+    return layout.complete()
+
+
+def layout_open_document(blocks: Iterable[bytes], worksheet: str) -> SheetLayout:
+    """Return the layout of the worksheet of that name in an OpenDocument package."""
+    reader = _OpenDocumentReader(worksheet)
+    _parse(blocks, reader.start, reader.end, separator=" ")
+    return reader.layout.complete()
+
+
+class _OpenDocumentReader:
+    """Handles the elements of an OpenDocument package; only one worksheet counts."""
+
+    def __init__(self, worksheet: str) -> None:
+        self.layout = _Layout()
+        self._worksheet = worksheet
+        self._is_inside = False
+        self._style = ("", "")  # family and name
+        self._zero_styles: set[tuple[str, str]] = set()  # of rows without height and columns without width
+        self._groups: list[bool] = []  # whether each open group of rows or columns is collapsed
+        self._row, self._rows, self._column, self._columns = 0, 1, 0, 1  # where, and how often it is repeated
+        self._is_hidden, self._by_filter = False, False
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == f"{_TABLE}table":
+            self._is_inside = attributes.get(f"{_TABLE}name") == self._worksheet
+            self._row = self._column = 0
+        elif tag == f"{_STYLE}style":
+            self._style = (attributes.get(f"{_STYLE}family", ""), attributes.get(f"{_STYLE}name", ""))
+        elif tag in (f"{_STYLE}table-row-properties", f"{_STYLE}table-column-properties"):
+            if _is_zero(attributes.get(f"{_STYLE}row-height") or attributes.get(f"{_STYLE}column-width")):
+                self._zero_styles.add(self._style)
+        elif self._is_inside:
+            self._start_inside(tag, attributes)
+
+    def _start_inside(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag in _CELL_TAGS:
+            self._start_cell(attributes)
+        elif tag == _PARAGRAPH_TAG:
+            self._note_content()
+        elif tag == f"{_TABLE}table-row":
+            self._rows = _number(attributes.get(f"{_TABLE}number-rows-repeated")) or 1
+            self._column = 0
+            self._is_hidden = self._hides("table-row", attributes)
+            self._by_filter = attributes.get(f"{_TABLE}visibility") == "filter"
+        elif tag == f"{_TABLE}table-column":
+            repeated = _number(attributes.get(f"{_TABLE}number-columns-repeated")) or 1
+            if self._hides("table-column", attributes):
+                self.layout.hide_columns(self._column, self._column + repeated - 1)
+            self._column += repeated
+        elif tag in _GROUP_TAGS:
+            self._groups.append(attributes.get(f"{_TABLE}display") == "false")
+
+    def _note_content(self) -> None:
+        """Note that the row has content, if it is hidden."""
+        if self._is_hidden:
+            self.layout.hide_rows(self._row, self._row + self._rows - 1)
+            self.layout.is_filtered = self.layout.is_filtered or self._by_filter
+            self._is_hidden = False
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        if _VALUE_TYPE in attributes:
+            self._note_content()
+        self._columns = _number(attributes.get(f"{_TABLE}number-columns-repeated")) or 1
+        width = _number(attributes.get(f"{_TABLE}number-columns-spanned")) or 1
+        height = _number(attributes.get(f"{_TABLE}number-rows-spanned")) or 1
+        if width > 1 or height > 1:
+            # a repeated row or cell repeats its merged cells; as all have one value, one area stands for them
+            bottom = self._row + self._rows - 1 + height - 1
+            for left in range(self._column, self._column + (self._columns if width == 1 else 1)):
+                self.layout.merge(Area(self._row, left, bottom, left + width - 1))
+
+    def end(self, tag: str) -> None:
+        if not self._is_inside:
+            return
+        if tag in _CELL_TAGS:
+            self._column += self._columns
+        elif tag == f"{_TABLE}table-row":
+            self._row += self._rows
+            self._is_hidden = False
+        elif tag in _GROUP_TAGS:
+            self._groups.pop()
+        elif tag == f"{_TABLE}table":
+            self._is_inside = False
+
+    def _hides(self, family: str, attributes: dict[str, str]) -> bool:
+        return (
+            attributes.get(f"{_TABLE}visibility") in ("collapse", "filter")
+            or (family, attributes.get(f"{_TABLE}style-name", "")) in self._zero_styles
+            or any(self._groups)
+        )
+
+
+def _parse(
+    blocks: Iterable[bytes],
+    start: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None] | None = None,
+    *,
+    separator: str | None = None,
+) -> None:
+    parser = expat.ParserCreate(namespace_separator=separator)
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = _reject_doctype
+    for block in blocks:
+        try:
+            parser.Parse(block, False)
+        except expat.ExpatError as error:
+            raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
+
+
+def _reject_doctype(*declaration: object) -> None:
+    raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
+
+
+class _Layout:
+    """Collects a `SheetLayout`."""
+
+    def __init__(self) -> None:
+        self._areas: set[Area] = set()
+        self._rows: list[Span] = []
+        self._columns: list[Span] = []
+        self.is_filtered = False
+
+    def merge(self, area: Area) -> None:
+        self._areas.add(area)
+        _limit(len(self._areas), "merged areas")
+
+    def hide_rows(self, first: int, last: int) -> None:
+        if 0 <= first < MAX_ROWS:
+            _add(self._rows, first, last)
+            _limit(len(self._rows), "series of hidden rows")
+
+    def hide_columns(self, first: int, last: int) -> None:
+        if 0 <= first <= last:
+            _add(self._columns, first, last)
+            _limit(len(self._columns), "series of hidden columns")
+
+    def complete(self) -> SheetLayout:
+        return SheetLayout(
+            merged=in_order(self._areas),
+            hidden_rows=tuple(_joined(self._rows)),
+            hidden_columns=tuple(_joined(self._columns)),
+            is_filtered=self.is_filtered,
+        )
+
+
+def _add(spans: list[Span], first: int, last: int) -> None:
+    if spans and spans[-1][1] + 1 == first:
+        spans[-1] = (spans[-1][0], last)
+    else:
+        spans.append((first, last))
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Return spans in order, those that touch joined."""
+    joined: list[Span] = []
+    for first, last in sorted(spans):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def _limit(count: int, noun: str) -> None:
+    if count > MAX_AREAS:
+        raise InputError(f"the worksheet has more than {MAX_AREAS:,} {noun}; copy the table to a new worksheet.")
+
+
+def _number(text: str | None) -> int:
+    """Return a positive number of at most nine digits; 0 for any other text."""
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _is_true(text: str | None) -> bool:
+    return text is not None and text.strip().lower() in _TRUE
+
+
+def _is_zero(text: str | None) -> bool:
+    """True for the length 0, with or without a unit."""
+    return text is not None and "0" in text and _ZERO_LENGTH.fullmatch(text.strip()) is not None
