@@ -92,6 +92,8 @@ class LayoutReader:
             self._merged.follow(record)
             if not self._is_left_out(record):
                 yield self._merged.row(self._visible(record))
+            if self._merged.is_over and not self._skips:
+                yield from records
 
     def _is_left_out(self, record: Record) -> bool:
         if not self._skips:

@@ -89,12 +89,15 @@ class MergedCells:
             if not merged.is_wide and 0 <= merged.left < len(cells) and not cells[merged.left].strip():
                 cells[merged.left] = merged.text
         merged_here, first_number = tuple(self._current.values()), record.number
-        follows = above.number == record.number - 1
-        if follows and (ending or (self._has_groups_above(record) and not is_header(clean_header(cells)))):
+        own = clean_header(cells)
+        is_whole = is_header(own)
+        is_joined = bool(ending) or (not is_whole and self._has_groups_above(record))
+        if is_joined and above.number == record.number - 1:
             groups = {column for merged in above.merged if merged.is_wide for column in merged.columns}
-            for column in range(min(len(clean_header(cells)), len(above.cells))):
+            # what stands above and to the right of a whole header is no name of a column
+            for column in range(len(own) if is_whole else min(len(cells), len(above.cells))):
                 if not cells[column].strip() and column not in groups:
-                    cells[column] = above.cells[column]
+                    cells[column] = _text(above, column)
             merged_here, first_number = above.merged + merged_here, above.first_number
         self._line = _HeaderLine(record.number, cells, merged_here, first_number)
         return record._replace(cells=cells)
@@ -144,6 +147,11 @@ class MergedCells:
                 findings.append((None, Issue(code="cell.merged", message=message, value=text)))
         return record._replace(cells=cells, findings=findings)
 
+    @property
+    def is_over(self) -> bool:
+        """True if no cell of this row or below it is merged."""
+        return not self._current and not self._shared_names and self._next == len(self._areas)
+
     def filled(self) -> Iterator[Area]:
         """Yield the areas below the header whose value counts for each of their rows."""
         for area in self._areas:
@@ -183,7 +191,9 @@ class MergedCells:
                 f"The cells {name} are merged over several columns, so it is not clear for which of them "
                 f"{shorten(value)!r} is meant; unmerge them and fill in each cell."
             )
-        for column in merged.named:
+        # a title between the rows needs only one issue
+        is_title = not any(_text(record, index).strip() for index in range(len(record.cells)) if index != merged.left)
+        for column in merged.named[:1] if is_title else merged.named:
             yield column, Issue(code="cell.merged", message=message, value=value)
 
     def _has_groups_above(self, record: Record) -> bool:
@@ -207,5 +217,5 @@ def area_name(area: Area) -> str:
     return f"{column_letters(area.left)}{area.top + 1}:{column_letters(area.right)}{area.bottom + 1}"
 
 
-def _text(record: Record, column: int) -> str:
+def _text(record: Record | _HeaderLine, column: int) -> str:
     return record.cells[column] if 0 <= column < len(record.cells) else ""

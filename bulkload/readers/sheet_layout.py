@@ -43,19 +43,27 @@ class SheetLayout:
 
 _OVERLAP = 128  # bytes; longer than any sign, which a block boundary may split
 _ZERO = rb"""\s*=\s*["']0*\.?0*(?:cm|mm|in|pt|pc|px)?["']"""
-# A text that is quick to find, and the pattern that tells a sign from a text that is like it
-_Signs = tuple[tuple[bytes, re.Pattern[bytes]], ...]
-XML_SIGNS: _Signs = (
-    (b"hidden", re.compile(rb"""hidden\s*=\s*["']\s*[1tT]""")),
-    (b"ht", re.compile(rb"ht" + _ZERO)),
-    (b"width", re.compile(rb"width" + _ZERO)),
+
+
+class _Sign(NamedTuple):
+    """A text that is quick to find, and the pattern that tells the sign from texts like it."""
+
+    quick: bytes
+    pattern: re.Pattern[bytes]
+    above: bytes = b""  # if given, the sign stands above the first occurrence of this text
+
+
+XML_SIGNS = (
+    _Sign(b"hidden", re.compile(rb"""hidden\s*=\s*["']\s*[1tT]""")),
+    _Sign(b"ht", re.compile(rb"ht" + _ZERO)),
+    _Sign(b"width", re.compile(rb"width" + _ZERO), above=b"sheetData"),
 )
-OPEN_DOCUMENT_SIGNS: _Signs = (
-    (b"visibility", re.compile(rb"""visibility\s*=\s*["'][cf]""")),
-    (b"-spanned", re.compile(rb"-spanned")),
-    (b"display", re.compile(rb"""display\s*=\s*["']f""")),
-    (b"row-height", re.compile(rb"row-height" + _ZERO)),
-    (b"column-width", re.compile(rb"column-width" + _ZERO)),
+OPEN_DOCUMENT_SIGNS = (
+    _Sign(b"visibility", re.compile(rb"""visibility\s*=\s*["'][cf]""")),
+    _Sign(b"-spanned", re.compile(rb"-spanned")),
+    _Sign(b"display", re.compile(rb"""display\s*=\s*["']f""")),
+    _Sign(b"row-height", re.compile(rb"row-height" + _ZERO)),
+    _Sign(b"column-width", re.compile(rb"column-width" + _ZERO)),
 )
 _TRUE = ("1", "true")
 _VALUE_TAGS = frozenset({"v", "t", "f", "is"})
@@ -85,8 +93,8 @@ def in_order(areas: Iterable[Area]) -> tuple[Area, ...]:
 class LayoutSigns:
     """Looks for signs of merged cells or of something hidden in the blocks that another function reads."""
 
-    def __init__(self, signs: _Signs) -> None:
-        self._signs = signs
+    def __init__(self, signs: Iterable[_Sign]) -> None:
+        self._signs = list(signs)
         self.found = False
 
     def look_at(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -95,7 +103,8 @@ class LayoutSigns:
         for block in blocks:
             if not self.found:
                 text = tail + block
-                self.found = any(quick in text and pattern.search(text) for quick, pattern in self._signs)
+                self.found = any(sign.quick in text and sign.pattern.search(text) for sign in self._signs)
+                self._signs = [sign for sign in self._signs if not sign.above or sign.above not in text]
                 tail = text[-_OVERLAP:]
             yield block
 
