@@ -84,7 +84,7 @@ class MergedCells:
             return record
         row, above = record.number - 1, self._line
         cells = list(record.cells)
-        ending = [merged for merged in self._current.values() if merged.area.top < row == merged.area.bottom]
+        ending = [each for each in self._current.values() if each.text and each.area.top < row == each.area.bottom]
         for merged in ending:
             if not merged.is_wide and 0 <= merged.left < len(cells) and not cells[merged.left].strip():
                 cells[merged.left] = merged.text

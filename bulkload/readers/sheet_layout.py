@@ -81,7 +81,7 @@ _GROUP_TAGS = (f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
 _ROW, _COLUMN, _MERGED, _FILTER_COLUMN = 0, 60, 176, 163
 _CELLS_WITH_VALUE = range(2, 12)
 # Records of xls
-_XLS_ROW, _XLS_COLUMN, _XLS_FILTER_MODE = 0x208, 0x7D, 0x9B
+_XLS_ROW, _XLS_COLUMN, _XLS_MERGED, _XLS_FILTER_MODE = 0x208, 0x7D, 0xE5, 0x9B
 _XLS_CELLS_WITH_VALUE = frozenset({0x06, 0xBD, 0xD6, 0xFD, 0x203, 0x204, 0x205, 0x206, 0x27E, 0x406})
 
 
@@ -95,12 +95,15 @@ class LayoutSigns:
 
     def __init__(self, signs: Iterable[_Sign]) -> None:
         self._signs = list(signs)
+        self._merged = 0  # at most
         self.found = False
 
     def look_at(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the blocks unchanged."""
         tail = b""
         for block in blocks:
+            self._merged += block.count(b"mergeCell")
+            _limit(self._merged, "merged areas")  # calamine has no limit
             if not self.found:
                 text = tail + block
                 self.found = any(sign.quick in text and sign.pattern.search(text) for sign in self._signs)
@@ -178,6 +181,7 @@ def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
     """Return what is hidden in a worksheet of an xls workbook; calamine reports its merged cells."""
     layout = _Layout()
     hidden: set[int] = set()  # a row's record comes before those of its cells
+    merged = 0
     with translate_damage():
         for kind, data in records:
             if kind == _XLS_ROW:
@@ -194,6 +198,9 @@ def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
                     layout.hide_columns(first, last)
             elif kind == _XLS_FILTER_MODE:
                 layout.is_filtered = True
+            elif kind == _XLS_MERGED:
+                merged += len(data) // 8
+                _limit(merged, "merged areas")  # calamine has no limit
     return layout.complete()
 
 

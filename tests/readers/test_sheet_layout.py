@@ -326,9 +326,12 @@ def test_repeated_merged_cells_of_an_open_document_take_no_memory(tmp_path: Path
     assert {tuple(issues(row)) for row in raw_rows} == {(("cell.merged", "name"), ("cell.merged", "hostname"))}
 
 
-def test_more_merged_areas_than_a_person_can_make_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", WITH_MERGED_CELLS)
+def test_more_merged_areas_than_a_person_can_make_are_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setattr(sheet_layout, "MAX_AREAS", 3)
-    path = save(tmp_path, "ods", [HEADER, host(1)], merged=["A2:A3", "B2:B3", "C2:C3", "D2:D3"])
+    path = save(tmp_path, kind, [HEADER, host(1)], merged=["A2:A3", "B2:B3", "C2:C3", "D2:D3"])
     with pytest.raises(InputError, match="more than 3 merged areas"):
         read(path)
 
