@@ -54,9 +54,9 @@ class LayoutReader:
         """Sentences about what is merged and hidden."""
         notes = hidden_rows_notes(self._layout, skips=self._skips, first_row=self._header_number - 1)
         columns = [
-            f'{self._letters(index)} "{shorten(self._header[index])}"'
+            self._letters(index) + (f' "{shorten(self._header[index])}"' if self._header[index] else "")
             for index in self._hidden_columns
-            if index < len(self._header) and self._header[index]
+            if index < len(self._header) and (self._header[index] or self._skips)
         ]
         if columns:
             shown = columns[:_MAX_LISTED]

@@ -69,17 +69,11 @@ _TRUE = ("1", "true")
 _VALUE_TAGS = frozenset({"v", "t", "f", "is"})
 _ROW_TAGS = frozenset({"row", "col", "filterColumn", "sheetPr", *_VALUE_TAGS})
 
-_TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
-_STYLE = "urn:oasis:names:tc:opendocument:xmlns:style:1.0 "
-_PARAGRAPH_TAG = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 p"
-_VALUE_TYPE = "urn:oasis:names:tc:opendocument:xmlns:office:1.0 value-type"
 _ZERO_LENGTH = re.compile(r"0*\.?0*(?:cm|mm|in|pt|pc|px)?")
-_CELL_TAGS = (f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell")
-_GROUP_TAGS = (f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
 
 # Records of xlsb
 _ROW, _COLUMN, _MERGED, _FILTER_COLUMN = 0, 60, 176, 163
-_CELLS_WITH_VALUE = range(2, 12)
+_CELLS_WITH_VALUE = frozenset({*range(2, 12), 62})
 # Records of xls
 _XLS_ROW, _XLS_COLUMN, _XLS_MERGED, _XLS_FILTER_MODE = 0x208, 0x7D, 0xE5, 0x9B
 _XLS_CELLS_WITH_VALUE = frozenset({0x06, 0xBD, 0xD6, 0xFD, 0x203, 0x204, 0x205, 0x206, 0x27E, 0x406})
@@ -114,7 +108,7 @@ class LayoutSigns:
 
 def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
     """Return what is hidden in a worksheet of an xlsx package; calamine reports its merged cells."""
-    layout = _Layout()
+    layout = LayoutCollector()
     row, is_hidden = -1, False
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -124,12 +118,11 @@ def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
         if tag not in _ROW_TAGS:
             return
         if tag == "row":
-            number = _number(attributes.get("r"))
-            row = number - 1 if number else row + 1
-            is_hidden = _is_true(attributes.get("hidden")) or _is_zero(attributes.get("ht"))
+            row = number(attributes.get("r"), row + 2) - 1
+            is_hidden = _is_true(attributes.get("hidden")) or is_zero(attributes.get("ht"))
         elif tag == "col":
-            if _is_true(attributes.get("hidden")) or _is_zero(attributes.get("width")):
-                layout.hide_columns(_number(attributes.get("min")) - 1, _number(attributes.get("max")) - 1)
+            if _is_true(attributes.get("hidden")) or is_zero(attributes.get("width")):
+                layout.hide_columns(number(attributes.get("min"), 0) - 1, number(attributes.get("max"), 0) - 1)
         elif tag == "filterColumn":
             layout.is_filtered = True
         elif tag == "sheetPr":
@@ -138,7 +131,7 @@ def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
             layout.hide_rows(row, row)
             is_hidden = False
 
-    _parse(blocks, start)
+    parse(blocks, start)
     return layout.complete()
 
 
@@ -146,7 +139,7 @@ class BinaryLayout:
     """Collects the layout of a worksheet of an xlsb package from the records that another function reads."""
 
     def __init__(self) -> None:
-        self._layout = _Layout()
+        self._layout = LayoutCollector()
 
     def look_at(self, records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         """Yield the records unchanged."""
@@ -179,7 +172,7 @@ class BinaryLayout:
 
 def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
     """Return what is hidden in a worksheet of an xls workbook; calamine reports its merged cells."""
-    layout = _Layout()
+    layout = LayoutCollector()
     hidden: set[int] = set()  # a row's record comes before those of its cells
     merged = 0
     with translate_damage():
@@ -204,97 +197,7 @@ def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
     return layout.complete()
 
 
-def layout_open_document(blocks: Iterable[bytes], worksheet: str) -> SheetLayout:
-    """Return the layout of the worksheet of that name in an OpenDocument package."""
-    reader = _OpenDocumentReader(worksheet)
-    _parse(blocks, reader.start, reader.end, separator=" ")
-    return reader.layout.complete()
-
-
-class _OpenDocumentReader:
-    """Handles the elements of an OpenDocument package; only one worksheet counts."""
-
-    def __init__(self, worksheet: str) -> None:
-        self.layout = _Layout()
-        self._worksheet = worksheet
-        self._is_inside = False
-        self._style = ("", "")  # family and name
-        self._zero_styles: set[tuple[str, str]] = set()  # of rows without height and columns without width
-        self._groups: list[bool] = []  # whether each open group of rows or columns is collapsed
-        self._row, self._rows, self._column, self._columns = 0, 1, 0, 1  # where, and how often it is repeated
-        self._is_hidden, self._by_filter = False, False
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == f"{_TABLE}table":
-            self._is_inside = attributes.get(f"{_TABLE}name") == self._worksheet
-            self._row = self._column = 0
-        elif tag == f"{_STYLE}style":
-            self._style = (attributes.get(f"{_STYLE}family", ""), attributes.get(f"{_STYLE}name", ""))
-        elif tag in (f"{_STYLE}table-row-properties", f"{_STYLE}table-column-properties"):
-            if _is_zero(attributes.get(f"{_STYLE}row-height") or attributes.get(f"{_STYLE}column-width")):
-                self._zero_styles.add(self._style)
-        elif self._is_inside:
-            self._start_inside(tag, attributes)
-
-    def _start_inside(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag in _CELL_TAGS:
-            self._start_cell(attributes)
-        elif tag == _PARAGRAPH_TAG:
-            self._note_content()
-        elif tag == f"{_TABLE}table-row":
-            self._rows = _number(attributes.get(f"{_TABLE}number-rows-repeated")) or 1
-            self._column = 0
-            self._is_hidden = self._hides("table-row", attributes)
-            self._by_filter = attributes.get(f"{_TABLE}visibility") == "filter"
-        elif tag == f"{_TABLE}table-column":
-            repeated = _number(attributes.get(f"{_TABLE}number-columns-repeated")) or 1
-            if self._hides("table-column", attributes):
-                self.layout.hide_columns(self._column, self._column + repeated - 1)
-            self._column += repeated
-        elif tag in _GROUP_TAGS:
-            self._groups.append(attributes.get(f"{_TABLE}display") == "false")
-
-    def _note_content(self) -> None:
-        """Note that the row has content, if it is hidden."""
-        if self._is_hidden:
-            self.layout.hide_rows(self._row, self._row + self._rows - 1)
-            self.layout.is_filtered = self.layout.is_filtered or self._by_filter
-            self._is_hidden = False
-
-    def _start_cell(self, attributes: dict[str, str]) -> None:
-        if _VALUE_TYPE in attributes:
-            self._note_content()
-        self._columns = _number(attributes.get(f"{_TABLE}number-columns-repeated")) or 1
-        width = _number(attributes.get(f"{_TABLE}number-columns-spanned")) or 1
-        height = _number(attributes.get(f"{_TABLE}number-rows-spanned")) or 1
-        if width > 1 or height > 1:
-            # a repeated row or cell repeats its merged cells; as all have one value, one area stands for them
-            bottom = self._row + self._rows - 1 + height - 1
-            for left in range(self._column, self._column + (self._columns if width == 1 else 1)):
-                self.layout.merge(Area(self._row, left, bottom, left + width - 1))
-
-    def end(self, tag: str) -> None:
-        if not self._is_inside:
-            return
-        if tag in _CELL_TAGS:
-            self._column += self._columns
-        elif tag == f"{_TABLE}table-row":
-            self._row += self._rows
-            self._is_hidden = False
-        elif tag in _GROUP_TAGS:
-            self._groups.pop()
-        elif tag == f"{_TABLE}table":
-            self._is_inside = False
-
-    def _hides(self, family: str, attributes: dict[str, str]) -> bool:
-        return (
-            attributes.get(f"{_TABLE}visibility") in ("collapse", "filter")
-            or (family, attributes.get(f"{_TABLE}style-name", "")) in self._zero_styles
-            or any(self._groups)
-        )
-
-
-def _parse(
+def parse(
     blocks: Iterable[bytes],
     start: Callable[[str, dict[str, str]], None],
     end: Callable[[str], None] | None = None,
@@ -316,8 +219,8 @@ def _reject_doctype(*declaration: object) -> None:
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 
 
-class _Layout:
-    """Collects a `SheetLayout`."""
+class LayoutCollector:
+    """Collects a `SheetLayout` while a worksheet is read."""
 
     def __init__(self) -> None:
         self._areas: set[Area] = set()
@@ -371,16 +274,16 @@ def _limit(count: int, noun: str) -> None:
         raise InputError(f"the worksheet has more than {MAX_AREAS:,} {noun}; copy the table to a new worksheet.")
 
 
-def _number(text: str | None) -> int:
-    """Return a positive number of at most nine digits; 0 for any other text."""
+def number(text: str | None, default: int) -> int:
+    """Return a positive number of at most nine digits; the default for any other text."""
     text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) else default
 
 
 def _is_true(text: str | None) -> bool:
     return text is not None and text.strip().lower() in _TRUE
 
 
-def _is_zero(text: str | None) -> bool:
+def is_zero(text: str | None) -> bool:
     """True for the length 0, with or without a unit."""
     return text is not None and "0" in text and _ZERO_LENGTH.fullmatch(text.strip()) is not None

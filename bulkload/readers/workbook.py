@@ -22,6 +22,7 @@ from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
 from bulkload.readers.layout_reader import LayoutReader, hidden_rows_notes
+from bulkload.readers.open_document_layout import layout_open_document
 from bulkload.readers.sheet_layout import Area, SheetLayout
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, raw_rows
@@ -344,7 +345,7 @@ def _survey_once(workbook: _Workbook, name: str, *, max_cells: int) -> tuple[Wor
     if not signs.found:
         return survey, SheetLayout()
     blocks = zip_package.read_blocks(workbook.package, part)
-    layout = sheet_layout.layout_open_document(blocks, name) if is_open_document else sheet_layout.layout_xml(blocks)
+    layout = layout_open_document(blocks, name) if is_open_document else sheet_layout.layout_xml(blocks)
     return survey, layout
 
 

@@ -52,7 +52,10 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
             layout = map_header(
                 opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
             )
-        except InputError as error:  # how the file was read may explain it: a hidden column, another worksheet
+        except InputError as error:
+            if opened.translated is not None:
+                raise
+            # how the file was read may explain the problem: a hidden column, another worksheet
             raise InputError("\n  ".join((str(error), *opened.notes))) from error
         details = {"format": opened.format, **opened.details}
         if opened.notes:
