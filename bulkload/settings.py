@@ -182,6 +182,7 @@ class Options(BaseModel):
     set: Annotated[dict[str, str], _pairs("field=value")] = {}
     map: Annotated[dict[str, str], _pairs("column=field")] = {}
     sheet: str | None = None
+    skip_hidden: Switch = False
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False

@@ -24,6 +24,17 @@ _DIRECTORY_ENTRY = 128  # bytes
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
     """Yield the error cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    for record_type, data in worksheet_records(path, worksheet_index):
+        if record_type not in (_FORMULA, _BOOLEAN_OR_ERROR):
+            continue
+        with translate_damage():
+            if (code := _error_code(record_type, data)) is not None:
+                row, column = struct.unpack_from("<HH", data)
+                yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+
+
+def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and data of each record of a worksheet."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with translate_damage():
             blocks = _workbook_stream(content)
@@ -32,16 +43,11 @@ def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
         for position, record_type, data in _records(blocks):
             if position in offsets:
                 is_inside = offsets.index(position) == worksheet_index
-            with translate_damage():
-                if record_type == _BOUND_SHEET:
+            if record_type == _BOUND_SHEET:
+                with translate_damage():
                     offsets.append(struct.unpack_from("<I", data)[0])
-                elif (
-                    is_inside
-                    and record_type in (_FORMULA, _BOOLEAN_OR_ERROR)
-                    and (code := _error_code(record_type, data)) is not None
-                ):
-                    row, column = struct.unpack_from("<HH", data)
-                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+            elif is_inside:
+                yield record_type, data
 
 
 def _error_code(record_type: int, data: bytes) -> int | None:

@@ -56,7 +56,9 @@ def recognises(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
+def open_delimited(
+    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False
+) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
         raise InputError(f"the worksheet {sheet!r} was requested, but a text file has no worksheets.")

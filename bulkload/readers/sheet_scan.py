@@ -141,10 +141,10 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
         unread.clear()
 
 
-def survey_binary(blocks: Iterable[bytes]) -> WorksheetSurvey:
-    """Survey a worksheet of an xlsb package."""
+def survey_binary(records: Iterable[tuple[int, bytes]]) -> WorksheetSurvey:
+    """Survey a worksheet of an xlsb package from its records."""
     row, width, may_have_unread_cells = 0, 0, False
-    for record_type, data in binary_records(blocks):
+    for record_type, data in records:
         if record_type == _ROW_RECORD:
             row = max(row, _number(data))
         elif record_type in _CELL_RECORDS:

@@ -43,13 +43,20 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
     with open_source(
         source.path,
         sheet=options.sheet,
+        skip_hidden=options.skip_hidden,
         is_header=is_known_header,
         tool=options.from_,
         skip_private=options.skip_private,
     ) as opened:
-        layout = map_header(
-            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
-        )
+        try:
+            layout = map_header(
+                opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+            )
+        except InputError as error:
+            if opened.translated is not None:
+                raise
+            # how the file was read may explain the problem: a hidden column, another worksheet
+            raise InputError("\n  ".join((str(error), *opened.notes))) from error
         details = {"format": opened.format, **opened.details}
         if opened.notes:
             details["notes"] = " ".join(opened.notes)
