@@ -34,7 +34,6 @@ EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have 
 
 _ZIP = b"PK"
 _CONTENT = "content.xml"  # the part of an OpenDocument package that holds its worksheets
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # OLE documents that cannot be read, recognised by the name of a stream that only they have
 _FOREIGN_OLE = (
     ("EncryptedPackage", "a workbook protected by a password; save it without one"),
@@ -48,11 +47,6 @@ _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
 _SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands when it opens a workbook
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
-
-
-def recognises(path: Path, head: bytes) -> bool:
-    """True for a zip package or an OLE document; opening it checks whether it is a workbook."""
-    return head.startswith((_ZIP + b"\x03\x04", _ZIP + b"\x05\x06", _OLE))
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers import sheet_scan, workbook, zip_package
-from bulkload.readers.opening import open_source
+from bulkload.readers import isolated, opening, sheet_scan, workbook, zip_package
+from bulkload.readers.opening import SpreadsheetFormat, open_source
 
 DATA = Path(__file__).parent / "data"
 HEADER = ("type", "name", "hostname", "port", "note")
@@ -26,6 +26,13 @@ ROWS = (
     ("smtp", "NA", "null", "25", "line one\nline two"),
     ("pop", "None", "mail3.example.com", "110", ""),
 )
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read without a child process, which is the subject of `test_isolated`."""
+    formats = (SpreadsheetFormat(isolated.recognises, workbook.open_workbook), opening.SPREADSHEET_FORMATS[1])
+    monkeypatch.setattr(opening, "SPREADSHEET_FORMATS", formats)
 
 
 def is_header(cells: Sequence[str]) -> bool:
