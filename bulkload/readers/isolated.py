@@ -38,7 +38,10 @@ _PROGRAM = (
     "from bulkload.readers.isolated_child import main; main()"
 )
 _MAX_LOGGED = 10_000  # bytes of the child's stderr
-_HINT = "The file may be damaged; open it in a spreadsheet program and save it again as .xlsx."
+_HINT = (
+    "The file may be damaged, or have stray content far outside of the table; open it in a spreadsheet program, delete "
+    "what does not belong to the table, and save it again as .xlsx."
+)
 
 log = logging.getLogger(__name__)
 
