@@ -134,7 +134,7 @@ def _reason(status: int, said: str, limits: Limits) -> str:
     if status == OUT_OF_MEMORY or (name == "SIGABRT" and "memory allocation" in said):
         return f"reading it takes more than {limits.memory / (1 << 30):,.1f} GB of memory"
     if name == "SIGXCPU":
-        return f"reading it takes more than {limits.seconds:,} seconds of processor time"
+        return f"reading it takes more than {limits.seconds:,} second{'s'[: limits.seconds > 1]} of processor time"
     if name == "SIGKILL":
         return "the system ended the process that read it, usually because memory ran out"
     return f"the library that reads workbooks failed ({name})"

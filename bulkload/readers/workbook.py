@@ -141,7 +141,7 @@ def _verify_shared_parts(package: zipfile.ZipFile) -> None:
 def _verify_complete(blocks: Iterable[bytes]) -> None:
     """Reject an XML document that ends inside of an element, where calamine would search for the end for ever."""
     parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype  # two parsers may disagree about its end
+    parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype
     try:
         for block in blocks:
             parser.Parse(block, False)
