@@ -1,9 +1,10 @@
 """Read a workbook in a process of its own, under limits of memory and processor time.
 
-In: a path. Out: a `Source`, or an `InputError`. The library that reads workbooks is native code and trusts its input: a
-damaged or hostile file can make it run for ever, take all memory, or abort the process. So only a child process, which
-is in `isolated_child`, opens the file. It asks which row is the header, then it sends the rows in batches; while they
-are not taken, the pipe stops it. It is killed when the context ends, and by the system when this process ends.
+In: a path. Out: a `Source`; an `InputError`, or another `BulkloadError` that is not the fault of the file. The library
+that reads workbooks is native code and trusts its input: a damaged or hostile file can make it run for ever, take all
+memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks which row is
+the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed when the context
+ends, and by the system when this process ends.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import bulkload
-from bulkload.errors import InputError
+from bulkload.errors import BulkloadError, InputError
 from bulkload.model import RawRow, Source
 from bulkload.readers.isolated_child import OUT_OF_MEMORY, HeaderQuestion, LimitRates, Limits, Request
 from bulkload.readers.table import IsHeader
@@ -54,7 +55,7 @@ def recognises(path: Path, head: bytes) -> bool:
 @contextmanager
 def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
-    child = _Child(LIMIT_RATES)
+    child = _Child()
     try:
         child.send([*sys.path, str(Path(bulkload.__file__).parents[1])])
         child.send(Request(path=os.fsencode(path), sheet=sheet, rates=LIMIT_RATES, parent=os.getpid()))
@@ -74,8 +75,8 @@ def _rows(child: _Child) -> Iterator[RawRow]:
 class _Child:
     """The child process, with which pickled messages are exchanged."""
 
-    def __init__(self, rates: LimitRates) -> None:
-        self._limits = rates.of(0)  # until the child says what applies
+    def __init__(self) -> None:
+        self._limits: Limits | None = None  # until the child has started
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *_OPTIONS, "-c", _PROGRAM],
@@ -85,14 +86,14 @@ class _Child:
                 start_new_session=True,  # Ctrl-C in the terminal is for this process only
             )
         except OSError as error:
-            raise InputError(f"the process that reads workbooks cannot be started ({error}).") from error
+            raise BulkloadError(f"The process that reads workbooks cannot be started: {error}.") from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._input, self._output, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
 
     def send(self, message: object) -> None:
-        """Send a message. Raises `InputError` if the child has ended."""
+        """Send a message. Raises the reason if the child has ended."""
         try:
             self._input.write(pickle.dumps(message))
             self._input.flush()
@@ -100,7 +101,7 @@ class _Child:
             raise self._failure() from None
 
     def receive(self) -> Any:
-        """Return the next message. Raises the exception that the child sends, or `InputError` if it has ended."""
+        """Return the next message. Raises the exception that the child sends, or the reason if it has ended."""
         while True:
             try:
                 message = pickle.load(self._output)
@@ -121,10 +122,12 @@ class _Child:
                 pipe.close()
         self._process.wait()
 
-    def _failure(self) -> InputError:
+    def _failure(self) -> BulkloadError:
         status = self._process.wait()
         said = self._stderr.read(_MAX_LOGGED).decode("utf-8", "replace")
         log.debug("the process that reads the workbook ended with status %d: %s", status, said)
+        if self._limits is None:  # it has not seen the file, which can be read another time
+            return BulkloadError(f"The process that reads workbooks cannot be started: it ended with status {status}.")
         return InputError(f"the workbook cannot be read: {_reason(status, said, self._limits)}. {_HINT}")
 
 
@@ -134,7 +137,7 @@ def _reason(status: int, said: str, limits: Limits) -> str:
     if status == OUT_OF_MEMORY or (name == "SIGABRT" and "memory allocation" in said):
         return f"reading it takes more than {limits.memory / (1 << 30):,.1f} GB of memory"
     if name == "SIGXCPU":
-        return f"reading it takes more than {limits.seconds:,} second{'s'[: limits.seconds > 1]} of processor time"
+        return f"reading it takes more than {limits.seconds:,} seconds of processor time"
     if name == "SIGKILL":
         return "the system ended the process that read it, usually because memory ran out"
     return f"the library that reads workbooks failed ({name})"

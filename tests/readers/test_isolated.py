@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
-from bulkload.errors import InputError
+from bulkload.errors import BulkloadError, InputError
 from bulkload.model import RawRow, Source
 from bulkload.readers import isolated, workbook
 from bulkload.readers.isolated_child import BATCH_ROWS, LimitRates
@@ -180,10 +180,15 @@ def test_an_exception_of_the_header_test_passes_through() -> None:
     assert children(os.getpid()) == []
 
 
-def test_a_program_that_cannot_be_started_is_not_a_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(InputError, match=r"^hosts.xlsx: the process that reads workbooks cannot be started \("):
+@linux
+@pytest.mark.parametrize("program", ["/nowhere/python", "/bin/false"])
+def test_a_child_that_cannot_be_started_is_not_the_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(BulkloadError, match=r"^The process that reads workbooks cannot be started: ") as caught:
         read(DATA / "hosts.xlsx")
+    assert not isinstance(caught.value, InputError)
 
 
 @linux
