@@ -2,9 +2,9 @@
 
 In: a path. Out: a `Source`; an `InputError`, or another `BulkloadError` that is not the fault of the file. The library
 that reads workbooks is native code and trusts its input: a damaged or hostile file can make it run for ever, take all
-memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks which row is
-the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed when the context
-ends, and by the system when this process ends.
+memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks which row
+is the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed when the
+context ends, and by the system when this process ends.
 """
 
 from __future__ import annotations
