@@ -274,7 +274,7 @@ def reject_doctype(*declaration: object) -> None:
 def _feed(parser: expat.XMLParserType, block: bytes) -> None:
     try:
         parser.Parse(block, False)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 

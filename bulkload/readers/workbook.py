@@ -146,7 +146,7 @@ def _verify_complete(blocks: Iterable[bytes]) -> None:
         for block in blocks:
             parser.Parse(block, False)
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
         raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
 
 

@@ -58,6 +58,15 @@ def entities(folder: Path) -> Path:
     return _changed(folder, "entities.ods", change)
 
 
+def encoding(folder: Path, *, part: str, suffix: str) -> Path:
+    """A workbook with a part in an encoding that does not exist."""
+
+    def change(name: str, content: bytes) -> bytes:
+        return re.sub(rb"(?i)utf-8", b"utf-0", content, count=1) if name == part else content
+
+    return _changed(folder, f"encoding.{suffix}", change)
+
+
 def spread(folder: Path, columns: int = 40) -> Path:
     """A worksheet of a million rows that has content in its corners only: it is allowed, and takes 32 bytes a cell."""
     return _with_row(folder, "spread.xlsx", f'<row r="1048576"><c r="{_letters(columns)}1048576"><v>1</v></c></row>')
@@ -140,6 +149,8 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     "spread": spread,
     "large texts": large_texts,
     "text count": text_count,
+    "encoding of the workbook": partial(encoding, part="xl/workbook.xml", suffix="xlsx"),
+    "encoding of the content": partial(encoding, part="content.xml", suffix="ods"),
     **{f"circle of the {chain}": partial(circle, chain=chain) for chain in ("directory", "stream", "table")},
     **{
         label: partial(_with_row, name="row.xlsx", row=row)
