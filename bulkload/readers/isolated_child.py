@@ -165,7 +165,10 @@ def _limit(limits: Limits) -> Limits:
 
 
 def _end_with(parent: int) -> None:
-    """Let Linux kill this process when its parent ends; elsewhere, the next message to or from the parent ends it."""
+    """Let Linux kill this process when its parent ends; elsewhere, the next message to or from the parent ends it.
+
+    For Linux, the parent is the thread that started this process: it has to stay until the rows are read.
+    """
     if sys.platform != "linux":
         return
     with suppress(OSError):
