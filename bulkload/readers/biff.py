@@ -1,7 +1,7 @@
-"""Find the error cells of an xls workbook, which calamine reads as empty.
+"""Inspect an xls workbook: whether calamine can follow its sectors, and the error cells that it reads as empty.
 
-In: a path and the index of a worksheet. Out: a stream of `UnreadCell`. An xls file is an OLE document: its sectors are
-chained by a table, and one of its streams holds the records of all worksheets.
+In: a path, and the index of a worksheet. Out: an `InputError`, or a stream of `UnreadCell`. An xls file is an OLE
+document: its sectors are chained by a table, and one of its streams holds the records of all worksheets.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _BOUND_SHEET = 0x85
 _FORMULA = 0x06
 _BOOLEAN_OR_ERROR = 0x205
 _DIRECTORY_ENTRY = 128  # bytes
+_CIRCLE = "the workbook is damaged: a chain of its sectors is a circle; save or send it again."
 
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
@@ -50,6 +51,30 @@ def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, b
                 yield record_type, data
 
 
+def reject_circles(path: Path) -> None:
+    """Raise `InputError` if a chain of sectors leads back into itself: calamine would follow it for ever."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, translate_damage():
+        document = _Document(content)
+        _reject_circles(document.table, [document.directory, document.small_table])
+        entries = list(document.entries())
+        roots, streams = entries[:1], entries[1:]
+        regular = [first for _, first, length in streams if length >= document.smallest_regular]
+        _reject_circles(document.table, [*(first for _, first, _ in roots), *regular])
+        small = [first for _, first, length in streams if 0 < length < document.smallest_regular]
+        _reject_circles(_sector_numbers(b"".join(document.sectors(document.small_table))), small)
+
+
+def _reject_circles(table: list[int], starts: list[int]) -> None:
+    walks = [_END_OF_CHAIN] * len(table)  # per sector: the start of the chain that reached it first
+    for start in dict.fromkeys(starts):
+        sector = start
+        while sector < len(table) and walks[sector] == _END_OF_CHAIN:
+            walks[sector] = start
+            sector = table[sector]
+        if sector < len(table) and walks[sector] == start:
+            raise InputError(_CIRCLE)
+
+
 def _error_code(record_type: int, data: bytes) -> int | None:
     if record_type == _BOOLEAN_OR_ERROR:
         return data[6] if data[7:8] == b"\x01" else None
@@ -71,31 +96,45 @@ def _records(blocks: Iterator[bytes]) -> Iterator[tuple[int, int, bytes]]:
             start += 4 + length
 
 
+class _Document:
+    """An OLE document: the sizes of its sectors, and where its chains begin."""
+
+    def __init__(self, content: mmap.mmap) -> None:
+        self._content = content
+        self.size = 1 << _sector_shift(struct.unpack_from("<H", content, 30)[0], 9, 12)
+        self.small_size = 1 << _sector_shift(struct.unpack_from("<H", content, 32)[0], 2, 12)
+        self.directory, self.smallest_regular, self.small_table = (
+            struct.unpack_from("<I", content, offset)[0] for offset in (48, 56, 60)
+        )
+        self.table = _sector_table(content, self.size)
+
+    def sectors(self, first: int) -> Iterator[bytes]:
+        """Return the sectors of a chain."""
+        for sector in _chain(first, self.table):
+            yield self._content[(sector + 1) * self.size : (sector + 2) * self.size]
+
+    def entries(self) -> Iterator[tuple[str, int, int]]:
+        """Return the name, first sector and length of each stream; the root entry is the first."""
+        for block in self.sectors(self.directory):
+            for entry in range(0, len(block), _DIRECTORY_ENTRY):
+                name = block[entry : entry + 64].decode("utf-16-le", "replace").rstrip("\0")
+                yield (name, *struct.unpack_from("<II", block, entry + 116))
+
+
 def _workbook_stream(content: mmap.mmap) -> Iterator[bytes]:
     """Return the sectors of the stream that holds the worksheets."""
-    size = 1 << _sector_shift(struct.unpack_from("<H", content, 30)[0], 9, 12)
-    small_size = 1 << _sector_shift(struct.unpack_from("<H", content, 32)[0], 2, 12)
-    directory, smallest_regular, small_table = (struct.unpack_from("<I", content, offset)[0] for offset in (48, 56, 60))
-    table = _sector_table(content, size)
-
-    def sectors(first: int) -> Iterator[bytes]:
-        for sector in _chain(first, table):
-            yield content[(sector + 1) * size : (sector + 2) * size]
-
-    streams: dict[str, tuple[int, int]] = {}
-    for block in sectors(directory):
-        for entry in range(0, len(block), _DIRECTORY_ENTRY):
-            name = block[entry : entry + 64].decode("utf-16-le", "replace").rstrip("\0")
-            streams[name] = struct.unpack_from("<II", block, entry + 116)
+    document = _Document(content)
+    streams = {name: (first, length) for name, first, length in document.entries()}
     # a file written for both Excel 5 and later versions has two streams
     first, length = streams.get("Workbook") or streams.get("Book") or (_END_OF_CHAIN, 0)
     if not length:
         raise InputError("it is an OLE document, but not a workbook.")
-    if length >= smallest_regular:
-        return sectors(first)
-    small = b"".join(sectors(streams["Root Entry"][0]))
-    small_chain = _chain(first, _sector_numbers(b"".join(sectors(small_table))))
-    return (small[sector * small_size : (sector + 1) * small_size] for sector in small_chain)
+    if length >= document.smallest_regular:
+        return document.sectors(first)
+    size = document.small_size
+    small = b"".join(document.sectors(streams["Root Entry"][0]))
+    small_chain = _chain(first, _sector_numbers(b"".join(document.sectors(document.small_table))))
+    return (small[sector * size : (sector + 1) * size] for sector in small_chain)
 
 
 def _sector_table(content: mmap.mmap, size: int) -> list[int]:
@@ -107,6 +146,8 @@ def _sector_table(content: mmap.mmap, size: int) -> list[int]:
         seen.add(next_sector)
         *numbers, next_sector = _sector_numbers(content[(next_sector + 1) * size : (next_sector + 2) * size])
         table_sectors.extend(numbers)
+    if next_sector in seen:
+        raise InputError(_CIRCLE)
     table: list[int] = []
     for sector in dict.fromkeys(table_sectors):
         if sector < _END_OF_CHAIN:

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers import delimited, workbook
+from bulkload.readers import delimited, isolated
 from bulkload.readers.table import IsHeader
 
 HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
@@ -60,7 +60,7 @@ class SpreadsheetFormat(NamedTuple):
 
 
 SPREADSHEET_FORMATS = (
-    SpreadsheetFormat(workbook.recognises, workbook.open_workbook),
+    SpreadsheetFormat(isolated.recognises, isolated.open_workbook),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
 

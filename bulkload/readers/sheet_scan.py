@@ -262,18 +262,19 @@ def _parser(start: object, end: object, text: object, *, namespaces: bool = Fals
     parser.StartElementHandler = start  # type: ignore[assignment]
     parser.EndElementHandler = end  # type: ignore[assignment]
     parser.CharacterDataHandler = text  # type: ignore[assignment]
-    parser.StartDoctypeDeclHandler = _reject_doctype
+    parser.StartDoctypeDeclHandler = reject_doctype
     return parser
 
 
-def _reject_doctype(*declaration: object) -> None:
+def reject_doctype(*declaration: object) -> None:
+    """Handle a document type declaration, which could declare entities."""
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 
 
 def _feed(parser: expat.XMLParserType, block: bytes) -> None:
     try:
         parser.Parse(block, False)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 

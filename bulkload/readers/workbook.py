@@ -10,12 +10,15 @@ from __future__ import annotations
 import datetime
 import itertools
 import mmap
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.parsers import expat
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
@@ -37,7 +40,6 @@ EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have 
 
 _ZIP = b"PK"
 _CONTENT = "content.xml"  # the part of an OpenDocument package that holds its worksheets
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # OLE documents that cannot be read, recognised by the name of a stream that only they have
 _FOREIGN_OLE = (
     ("EncryptedPackage", "a workbook protected by a password; save it without one"),
@@ -49,13 +51,9 @@ _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches
 _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
 _SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands when it opens a workbook
+_TEXT_COUNT = re.compile(rb"""<(?:\w+:)?sst\s[^>]*?\buniqueCount\s*=\s*["'](\d{1,20})""")
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
-
-
-def recognises(path: Path, head: bytes) -> bool:
-    """True for a zip package or an OLE document; opening it checks whether it is a workbook."""
-    return head.startswith((_ZIP + b"\x03\x04", _ZIP + b"\x05\x06", _OLE))
 
 
 @contextmanager
@@ -114,12 +112,11 @@ def _open(path: Path, *, skip_hidden: bool) -> Iterator[_Workbook]:
                 _verify_shared_parts(package)
         else:
             _reject_foreign_ole(path)
-        # calamine trusts the suffix of a path; for an open file, it checks the content
-        suffix_matches = path.suffix.lower() == f".{file_format}"
+            biff.reject_circles(path)
+        # calamine trusts the suffix of a path, which has to be Unicode; for an open file, it checks the content
+        by_path = path.suffix.lower() == f".{file_format}" and os.fsencode(path) == str(path).encode(errors="replace")
         with _translate_errors():
-            calamine = stack.enter_context(
-                load_workbook(path if suffix_matches else stack.enter_context(path.open("rb")))
-            )
+            calamine = stack.enter_context(load_workbook(path if by_path else stack.enter_context(path.open("rb"))))
             worksheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         yield _Workbook(
             path=path,
@@ -134,11 +131,30 @@ def _open(path: Path, *, skip_hidden: bool) -> Iterator[_Workbook]:
 
 
 def _verify_shared_parts(package: zipfile.ZipFile) -> None:
-    """Read the shared parts once, so that false sizes are rejected before calamine expands them."""
+    """Read the shared parts once, so that what calamine would trust is rejected before it opens the workbook."""
     for part in package.namelist():
         if part.lower().rpartition("/")[2].startswith(_SHARED_PARTS):
-            for _ in zip_package.read_blocks(package, part):
+            blocks = zip_package.read_blocks(package, part)
+            if part == _CONTENT:
+                _verify_complete(blocks)
+                continue
+            declared = _TEXT_COUNT.search(next(blocks, b""))
+            if declared and int(declared[1]) > sheet_scan.MAX_CELLS:
+                raise InputError(f"the workbook is damaged: its part {part} declares {int(declared[1]):,} texts.")
+            for _ in blocks:  # a false size is rejected
                 pass
+
+
+def _verify_complete(blocks: Iterable[bytes]) -> None:
+    """Reject an XML document that ends inside of an element, where calamine would search for the end for ever."""
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype
+    try:
+        for block in blocks:
+            parser.Parse(block, False)
+        parser.Parse(b"", True)
+    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
+        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
 
 
 def _reject_foreign_ole(path: Path) -> None:

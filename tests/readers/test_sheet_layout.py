@@ -18,6 +18,8 @@ from bulkload.readers.opening import open_source
 from tests.readers.layout_workbooks import KINDS, pack_ods, save
 from tests.readers.test_workbook import repacked
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HEADER = ("type", "name", "hostname", "port", "interval", "timeout", "enabled")
 
 
