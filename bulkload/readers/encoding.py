@@ -1,7 +1,9 @@
-"""Detect the character encoding of a text file from all of its bytes.
+"""Detect the character encoding of a text file from all of its bytes, and say whether it is certain.
 
-In: a path. Out: an `Encoding`: a Python codec and its error handler. The file is read once in blocks, so memory use is
-constant, and a single invalid byte near the end still counts.
+In: a path, and the encoding that the user named, if any. Out: an `Encoding`: a Python codec, its error handler, and
+whether text in it can be trusted. Only a byte order mark, valid UTF-8, UTF-16 and the user's word are certain; every
+other encoding is an assumption, which text that is not ASCII must not rely on. The file is read in blocks, so memory
+use is constant, and a single invalid byte near the end still counts.
 """
 
 from __future__ import annotations
@@ -10,6 +12,15 @@ import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from bulkload.errors import InputError
+from bulkload.model import Issue
+from bulkload.monitors.values import show
+from bulkload.readers.encoding_candidates import likely_codecs
+from bulkload.text_encodings import label
+
+ISSUE_CODE = "cell.encoding"
 
 _BLOCK = 1 << 20  # bytes read at a time
 _HEAD = 1 << 12  # bytes checked for UTF-16 without a byte order mark
@@ -20,40 +31,90 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ORDERS = {codecs.BOM_UTF16_LE: "le", codecs.BOM_UTF32_LE: "le", codecs.BOM_UTF16_BE: "be", codecs.BOM_UTF32_BE: "be"}
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _NON_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
-_WINDOWS = "cp1252"
-_CONTINUATION = bytes(range(0x80, 0xC0)).decode(_WINDOWS, "surrogateescape")  # the continuation bytes of UTF-8
+_ALL_NON_ASCII = re.compile("[^\x01-\x7f]")  # and NUL
+_ASSUMED = "cp1252"
+_MAX_READINGS = 3  # that a message shows
+# Of a UTF-8 file with faults: in other encodings, valid sequences are accidents, which are rarer than invalid bytes
+_CERTAIN_RATIO = 2
+_MANY_CHARACTERS = 3  # so many valid UTF-8 sequences and no invalid one are no accident in any other encoding
+_ADVICE = 'save the file as "CSV UTF-8"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """How to decode a file, and the label to show for it."""
+    """How to decode a file, the label to show for it, and how far to trust it."""
 
     codec: str
     errors: str  # the error handler; it keeps undecoded bytes recognisable
     label: str
-    suspect: re.Pattern[str]  # matches any text that may have undecoded bytes or NUL
+    suspect: re.Pattern[str]  # matches any text that may have undecoded bytes, NUL or doubtful characters
+    trust: Literal["certain", "assumed", "contradicted"] = "certain"
+    candidates: tuple[str, ...] = ()  # the likely codecs if the encoding is assumed, the most likely first
+
+    def damages_row(self, delimiter: str) -> bool:
+        """True if the delimiter can be the second byte of a character, so that cells may have been split inside it."""
+        return self.trust != "certain" and "@" <= delimiter <= "~"
 
 
-def detect_encoding(path: Path) -> Encoding:
-    """Detect the encoding of a text file: its byte order mark, else UTF-8 if mostly valid, else Windows-1252."""
+def detect_encoding(path: Path, given: str | None = None) -> Encoding:
+    """Detect the encoding of a text file: its byte order mark, the `given` codec, UTF-8, UTF-16, else an assumption."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for mark, codec in _BOMS:
         if head.startswith(mark):
-            return _unicode(codec, f"{codec.removesuffix('-sig').upper()} with byte order mark")
-    if assumed := _utf16_without_mark(head):
-        return _unicode(assumed, f"{assumed.upper()} (assumed)")
+            name = codec.removesuffix("-sig")
+            if given not in (None, name, codec, f"{name}-{_ORDERS.get(mark)}"):
+                raise InputError(
+                    f"the file begins with the byte order mark of {name.upper()}, but the given encoding is "
+                    f"{label(given or name)}; omit --encoding (or the setting encoding) for this file."
+                )
+            return _unicode(codec, f"{name.upper()} with byte order mark")
+    utf16 = _utf16_without_mark(head)
+    if given is not None:
+        return _given(path, utf16 if given == "utf-16" and utf16 else given)
+    if utf16:
+        return _unicode(utf16, f"{utf16.upper()} without byte order mark")
     valid, invalid = _count_utf8(path)
     if not invalid:
         return _unicode("utf-8", "UTF-8")
+    codec, name = _ASSUMED, f"{label(_ASSUMED)} (assumed)"
     if valid > invalid:
         count = "1 invalid byte" if invalid == 1 else f"{invalid:,} invalid bytes"
-        return _unicode("utf-8", f"UTF-8 (assumed, {count})")
-    # one set of first characters, because `re` searches for a set quickly
-    suspect = re.compile(f"[\0\udc80-\udcff\xc2-\xf4](?:(?<![\xc2-\xf4])|[{re.escape(_CONTINUATION)}])")
-    return Encoding(codec=_WINDOWS, errors="surrogateescape", label="Windows-1252 (assumed)", suspect=suspect)
+        codec, name = "utf-8", f"UTF-8 (assumed, {count})"
+        if valid >= _CERTAIN_RATIO * invalid:
+            return _unicode(codec, name)
+    return Encoding(
+        codec=codec,
+        errors="surrogateescape",
+        label=name,
+        suspect=_ALL_NON_ASCII,
+        trust="assumed",
+        candidates=likely_codecs(path),
+    )
+
+
+def encoding_issue(cell: str, encoding: Encoding) -> tuple[str, Issue | None]:
+    """Return the text of a suspect cell as far as it can be shown, and an issue if the text is not certain."""
+    text = _UNDECODED.sub("\ufffd", cell)
+    has_undecoded = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
+    if cell.isascii():
+        return text, None
+    if encoding.trust == "assumed":
+        message = _doubt(cell, encoding)
+    elif encoding.trust == "contradicted" and (as_utf8 := _as_utf8(cell, encoding)) is not None:
+        message = (
+            f"The cell is {show(text)} in the given encoding, {label(encoding.codec)}, but {show(as_utf8)} in UTF-8, "
+            "which is valid in the whole file; omit --encoding (or the setting encoding) for this file."
+        )
+    elif has_undecoded:
+        name = encoding.label.split(" (")[0]
+        message = f"The cell has bytes that are not {name}; {_ADVICE}."
+    else:
+        return text, None
+    return text, Issue(code=ISSUE_CODE, message=message, value=text)
 
 
 def replace_undecoded(text: str) -> str:
@@ -61,20 +122,53 @@ def replace_undecoded(text: str) -> str:
     return _UNDECODED.sub("\ufffd", text)
 
 
-def decode_as_utf8(text: str, encoding: Encoding) -> str | None:
-    """Return the UTF-8 reading of a cell in a file assumed to be Windows-1252; None if the cell is not valid UTF-8."""
-    if encoding.codec != _WINDOWS or text.isascii():
-        return None
+def _doubt(cell: str, encoding: Encoding) -> str:
+    """Say what a cell is in the likely encodings, and how the user decides."""
+    raw = cell.encode(encoding.codec, "surrogateescape")
+    readings: dict[str, str] = {}  # text → the first codec that gives it
+    for codec in ("utf-8", *encoding.candidates):
+        try:
+            readings.setdefault(raw.decode(codec), codec)
+        except UnicodeDecodeError:
+            continue
+    shown = [f"{show(text)} in {label(codec)}" for text, codec in list(readings.items())[:_MAX_READINGS]]
+    if not shown:
+        return f"The file's encoding is not known, and the cell is not valid in any likely one; {_ADVICE}."
+    first = label(next(iter(readings.values())))
+    return (
+        f"The file's encoding is not known: the cell is {', '.join(shown)}; {_ADVICE}, or name its encoding, "
+        f"such as --encoding {first}."
+    )
+
+
+def _as_utf8(cell: str, encoding: Encoding) -> str | None:
     try:
-        return text.encode(_WINDOWS, "surrogateescape").decode("utf-8")
-    except UnicodeDecodeError:
+        return cell.encode(encoding.codec, encoding.errors).decode("utf-8")
+    except UnicodeError:
         return None
 
 
-def _unicode(codec: str, label: str) -> Encoding:
+def _given(path: Path, codec: str) -> Encoding:
+    name = f"{label(codec)} (given)"
+    if codec.startswith("utf-8") or not _is_ascii_superset(codec):
+        return _unicode(codec, name)
+    valid, invalid = _count_utf8(path)
+    is_single_byte = len(bytes(range(128, 256)).decode(codec, "replace")) == 128
+    if not invalid and valid >= (1 if is_single_byte else _MANY_CHARACTERS):
+        return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=_ALL_NON_ASCII, trust="contradicted")
+    return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=re.compile("[\0\udc80-\udcff]"))
+
+
+def _is_ascii_superset(codec: str) -> bool:
+    """True if ASCII bytes are ASCII characters wherever they stand alone, so that undecoded bytes can be marked."""
+    probe = bytes(range(1, 128)) + b"\x1b$B0! ~{!! +AOQ- "
+    return probe.decode(codec, "ignore") == probe.decode("ascii")
+
+
+def _unicode(codec: str, name: str) -> Encoding:
     if codec.startswith("utf-8"):
-        return Encoding(codec=codec, errors="surrogateescape", label=label, suspect=re.compile("[\0\udc80-\udcff]"))
-    return Encoding(codec=codec, errors="replace", label=label, suspect=re.compile("[\0\ufffd]"))
+        return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=re.compile("[\0\udc80-\udcff]"))
+    return Encoding(codec=codec, errors="replace", label=name, suspect=re.compile("[\0\ufffd]"))
 
 
 def _utf16_without_mark(head: bytes) -> str | None:

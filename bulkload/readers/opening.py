@@ -47,7 +47,9 @@ _BOM = b"\xef\xbb\xbf"
 class Opener(Protocol):
     """Open a recognised file; its rows can be read until the context ends."""
 
-    def __call__(self, path: Path, *, sheet: str | None, is_header: IsHeader) -> AbstractContextManager[Source]: ...
+    def __call__(
+        self, path: Path, *, sheet: str | None, is_header: IsHeader, encoding: str | None
+    ) -> AbstractContextManager[Source]: ...
 
 
 class SpreadsheetFormat(NamedTuple):
@@ -68,13 +70,15 @@ def open_source(
     path: Path,
     *,
     sheet: str | None = None,
+    encoding: str | None = None,
     is_header: IsHeader,
     tool: str | None = None,
     skip_private: bool = False,
 ) -> Iterator[Source]:
     """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
-    `is_header(cells)` returns true for a header with the required columns. `tool` names the tool whose configuration
+    `encoding` is the codec of a text file; without it, the encoding is detected. `is_header(cells)` returns true for a
+    header with the required columns. `tool` names the tool whose configuration
     this is; without it, the tool is detected from the content. `skip_private` skips a tool's private hosts.
     """
     if tool is not None or _is_configuration(path):
@@ -85,7 +89,9 @@ def open_source(
     with ExitStack() as stack:
         with _errors_naming_file(path):
             spreadsheet_format = _format_of(path)
-            source = stack.enter_context(spreadsheet_format.open(path, sheet=sheet, is_header=is_header))
+            source = stack.enter_context(
+                spreadsheet_format.open(path, sheet=sheet, is_header=is_header, encoding=encoding)
+            )
         yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)
 
 

@@ -56,7 +56,9 @@ def recognises(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
+def open_workbook(
+    path: Path, *, sheet: str | None, is_header: IsHeader, encoding: str | None = None
+) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")

@@ -13,8 +13,8 @@ from functools import partial
 from itertools import islice
 
 from bulkload.errors import InputError
-from bulkload.model import Input, RawRow, State, Status, Translated
-from bulkload.monitors.header import ColumnMapping, is_header, map_header
+from bulkload.model import Input, RawRow, Source, State, Status, Translated
+from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
@@ -43,16 +43,15 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
     with open_source(
         source.path,
         sheet=options.sheet,
+        encoding=options.encoding,
         is_header=is_known_header,
         tool=options.from_,
         skip_private=options.skip_private,
     ) as opened:
-        layout = map_header(
-            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
-        )
+        layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
-        if opened.notes:
-            details["notes"] = " ".join(opened.notes)
+        if notes := (*opened.notes, *_header_doubts(opened)):
+            details["notes"] = " ".join(notes)
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set)))
@@ -94,6 +93,24 @@ def read_into(
             raise
     store.mark_read_whole(run)
     return run
+
+
+def _mapped(opened: Source, options: Options) -> ColumnMapping:
+    """Map the header; raise `InputError` for a header that is not certain, unless its column is not sent."""
+    doubts = _header_doubts(opened)
+    try:
+        layout = map_header(
+            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+        )
+    except InputError as error:
+        raise InputError("\n  ".join([str(error), *doubts])) from None
+    if any(layout.fields[index] is not None for index in opened.header_doubts):
+        raise InputError("\n  ".join(["The header is not certain:", *doubts]))
+    return layout
+
+
+def _header_doubts(opened: Source) -> list[str]:
+    return [f"Column {column_letters(index)}: {doubt}" for index, doubt in opened.header_doubts.items()]
 
 
 def _why_empty(name: str, translated: Translated | None) -> str:
