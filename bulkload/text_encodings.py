@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 
-# Codecs of Python that decode text, but in which no spreadsheet is saved; the last one exists on Windows only, where
-# its meaning depends on the machine.
+# Codecs of Python that are no encodings of text; then those that are, but in which no spreadsheet is saved. The last
+# two exist on Windows only, where their meaning depends on the machine.
+_NOT_TEXT = frozenset({"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"})
 _NOT_FOR_FILES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem"})
 
 # Codec → its name in messages, then other names. For the Asian encodings, it is the superset of Windows.
@@ -63,15 +64,12 @@ def label(codec: str) -> str:
 
 def _allowed(name: str) -> str:
     import difflib
-    import encodings.aliases
+    from encodings.aliases import aliases
 
-    known = {
-        **{_key(alias): alias for alias in encodings.aliases.aliases},
-        **{_key(n[0]): n[0] for n in _NAMES.values()},
-    }
+    known = {_key(alias): alias for alias, codec in aliases.items() if codec not in _NOT_TEXT}
     known |= {_key(alias): alias for names in _NAMES.values() for alias in names}
-    close = difflib.get_close_matches(_key(name)[:100], known, n=2, cutoff=0.6)
-    suggestion = f" (did you mean {' or '.join(known[key] for key in close)}?)" if close else ""
+    close = [known[key] for key in difflib.get_close_matches(_key(name)[:100], known, n=2, cutoff=0.6)]
+    suggestion = f" (did you mean {' or '.join(close)}?)" if close else ""
     return (
         f"the name of a text encoding, such as UTF-8, Windows-1252, MacRoman, GBK or Shift-JIS, is allowed{suggestion}"
     )

@@ -110,8 +110,9 @@ def encoding_issue(cell: str, encoding: Encoding) -> tuple[str, Issue | None]:
             "which is valid in the whole file; omit --encoding (or the setting encoding) for this file."
         )
     elif has_undecoded:
-        name = encoding.label.split(" (")[0]
-        message = f"The cell has bytes that are not {name}; {_ADVICE}."
+        name, _, origin = encoding.label.partition(" (")
+        remedy = f"name the right encoding with --encoding, or {_ADVICE}" if origin == "given)" else _ADVICE
+        message = f"The cell has bytes that are not {name}; {remedy}."
     else:
         return text, None
     return text, Issue(code=ISSUE_CODE, message=message, value=text)
@@ -120,6 +121,11 @@ def encoding_issue(cell: str, encoding: Encoding) -> tuple[str, Issue | None]:
 def replace_undecoded(text: str) -> str:
     """Replace every byte that could not be decoded by the replacement character."""
     return _UNDECODED.sub("\ufffd", text)
+
+
+def replace_non_ascii(text: str) -> str:
+    """Replace every character that is not ASCII by the replacement character."""
+    return _ALL_NON_ASCII.sub("\ufffd", text)
 
 
 def _doubt(cell: str, encoding: Encoding) -> str:

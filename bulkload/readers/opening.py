@@ -88,7 +88,7 @@ def open_source(
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
-            spreadsheet_format = _format_of(path)
+            spreadsheet_format = _format_of(path, encoding)
             source = stack.enter_context(
                 spreadsheet_format.open(path, sheet=sheet, is_header=is_header, encoding=encoding)
             )
@@ -106,7 +106,7 @@ def _is_configuration(path: Path) -> bool:
     return is_configuration(path)
 
 
-def _format_of(path: Path) -> SpreadsheetFormat:
+def _format_of(path: Path, encoding: str | None) -> SpreadsheetFormat:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
     if path.exists() and not path.is_file():
@@ -119,6 +119,9 @@ def _format_of(path: Path) -> SpreadsheetFormat:
         if pattern.match(head.removeprefix(_BOM)):
             raise InputError(f"it is {description}, not a spreadsheet. {_ALLOWED}.")
     matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
+    if not matches and encoding is not None:  # text in UTF-16 or EBCDIC looks like binary data until it is decoded
+        text = head.decode(encoding, "ignore").encode("utf-8", "replace")
+        matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, text)]
     if len(matches) != 1:
         raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
     return matches[0]

@@ -16,6 +16,8 @@ from bulkload.errors import InputError
 from bulkload.model import Input, RawRow, Source, State, Status, Translated
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
+from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
+from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
@@ -124,6 +126,7 @@ def _why_empty(name: str, translated: Translated | None) -> str:
 
 def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator) -> Iterator[NewRow]:
     templates = RowTemplates(layout)
+    user_header = tuple(layout.header[index] for index in layout.user_columns)
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     for row in rows:
         cells = row.cells if only_user_columns else tuple(row.cells[index] for index in layout.user_columns)
@@ -135,7 +138,7 @@ def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator
                 templates.remember(valid)
                 yield _good(valid, cells)
             case Invalid() as invalid:
-                yield _bad(invalid, cells)
+                yield _bad(invalid, cells, user_header)
 
 
 def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
@@ -155,8 +158,14 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
-def _bad(invalid: Invalid, cells: tuple[str, ...]) -> NewRow:
+def _bad(invalid: Invalid, cells: tuple[str, ...], header: tuple[str, ...]) -> NewRow:
     errors = [issue for issue in invalid.issues if issue.severity == "error"]
+    if doubtful := {issue.column for issue in errors if issue.code == ENCODING_ISSUE}:
+        # A results file is Unicode, so a guess written to it would be certain when that file is run.
+        cells = tuple(
+            replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
+            for cell, column in zip(cells, header, strict=True)
+        )
     columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
     return NewRow(
         source_row=invalid.row.number,
