@@ -11,7 +11,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +21,7 @@ from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers.encoding import ISSUE_CODE, Encoding, detect_encoding, encoding_issue, replace_undecoded
+from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts, replace_undecoded
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -85,7 +85,7 @@ def open_delimited(
             rows=rows,
             details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
             notes=_notes(table.skipped, table.header_number),
-            header_doubts=_header_doubts(table.findings, len(header)),
+            header_doubts=header_doubts(table.findings, len(header)),
         )
 
 
@@ -97,16 +97,6 @@ def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
     if not skipped:
         return ()
     return (f"The header was found in row {header_number}; the rows above it were ignored.",)
-
-
-def _header_doubts(findings: Iterable[tuple[int | None, Issue]], width: int) -> dict[int, str]:
-    doubts = {}
-    for index, issue in findings:
-        if issue.code == ISSUE_CODE and index is None:  # the header may have been split inside a character
-            raise InputError(f"the header is not certain. {issue.message}")
-        if issue.code == ISSUE_CODE and index is not None and index < width:
-            doubts[index] = issue.message
-    return doubts
 
 
 def _restore_formulas(rows: Iterator[RawRow]) -> Iterator[RawRow]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from bulkload.errors import InputError
 from bulkload.model import Issue
 from bulkload.monitors.values import show
-from bulkload.readers.encoding_candidates import likely_codecs
+from bulkload.readers.encoding_candidates import likely_codecs, non_ascii_lines
 from bulkload.text_encodings import label
 
 ISSUE_CODE = "cell.encoding"
@@ -86,14 +87,14 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
         codec, name = "utf-8", f"UTF-8 (assumed, {count})"
         if valid >= _CERTAIN_RATIO * invalid:
             return _unicode(codec, name)
-    return Encoding(
-        codec=codec,
-        errors="surrogateescape",
-        label=name,
-        suspect=_ALL_NON_ASCII,
-        trust="assumed",
-        candidates=likely_codecs(path),
-    )
+    return _assumed(codec, name, non_ascii_lines(path))
+
+
+def code_page_encoding(chunks: Iterable[bytes], given: str | None) -> Encoding:
+    """The encoding of an old workbook that names no code page: the `given` codec, else an assumption."""
+    if given is None:
+        return _assumed(_ASSUMED, f"{label(_ASSUMED)} (assumed)", chunks)
+    return _legacy(given, f"{label(given)} (given)")
 
 
 def encoding_issue(cell: str, encoding: Encoding) -> tuple[str, Issue | None]:
@@ -116,6 +117,17 @@ def encoding_issue(cell: str, encoding: Encoding) -> tuple[str, Issue | None]:
     else:
         return text, None
     return text, Issue(code=ISSUE_CODE, message=message, value=text)
+
+
+def header_doubts(findings: Iterable[tuple[int | None, Issue]], width: int) -> dict[int, str]:
+    """Return why the headers of some columns are not certain, by the index of the column."""
+    doubts = {}
+    for index, issue in findings:
+        if issue.code == ISSUE_CODE and index is None:  # the header may have been split inside a character
+            raise InputError(f"the header is not certain. {issue.message}")
+        if issue.code == ISSUE_CODE and index is not None and index < width:
+            doubts[index] = issue.message
+    return doubts
 
 
 def replace_undecoded(text: str) -> str:
@@ -161,8 +173,16 @@ def _given(path: Path, codec: str) -> Encoding:
     valid, invalid = _count_utf8(path)
     is_single_byte = len(bytes(range(128, 256)).decode(codec, "replace")) == 128
     if not invalid and valid >= (1 if is_single_byte else _MANY_CHARACTERS):
-        return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=_ALL_NON_ASCII, trust="contradicted")
+        return replace(_legacy(codec, name), suspect=_ALL_NON_ASCII, trust="contradicted")
+    return _legacy(codec, name)
+
+
+def _legacy(codec: str, name: str) -> Encoding:
     return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=re.compile("[\0\udc80-\udcff]"))
+
+
+def _assumed(codec: str, name: str, chunks: Iterable[bytes]) -> Encoding:
+    return replace(_legacy(codec, name), suspect=_ALL_NON_ASCII, trust="assumed", candidates=likely_codecs(chunks))
 
 
 def _is_ascii_superset(codec: str) -> bool:
@@ -173,7 +193,7 @@ def _is_ascii_superset(codec: str) -> bool:
 
 def _unicode(codec: str, name: str) -> Encoding:
     if codec.startswith("utf-8"):
-        return Encoding(codec=codec, errors="surrogateescape", label=name, suspect=re.compile("[\0\udc80-\udcff]"))
+        return _legacy(codec, name)
     return Encoding(codec=codec, errors="replace", label=name, suspect=re.compile("[\0\ufffd]"))
 
 

@@ -1,6 +1,6 @@
 """Name the encodings in which a file may be, if nothing in it proves one.
 
-In: a path. Out: the codecs that decode the whole file, the most likely first. charset-normalizer is one witness; on
+In: the text of a file as bytes. Out: the codecs that decode all of it, the most likely first. charset-normalizer is one witness; on
 short tables it is often wrong, so the letters are the other one: no language has capitals inside of words, words of two
 scripts, or symbols in place of letters.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,24 +48,26 @@ _EVERYDAY = {
 _RARE, _MIXED, _CAPITAL, _SIGN, _ACCENTS, _UNUSUAL, _CONTROL = 1.5, 2.0, 2.0, 1.0, 1.0, 0.4, 3.0  # points of oddity
 
 
-def likely_codecs(path: Path) -> tuple[str, ...]:
-    """Return the codecs that decode the whole file, the most likely first."""
+def likely_codecs(chunks: Iterable[bytes]) -> tuple[str, ...]:
+    """Return the codecs that decode all chunks, the most likely first; a chunk is one or several lines or cells."""
     sample = b""
     codecs = list(_CODECS)
-    for lines in _non_ascii_lines(path):
-        if not sample and (witness := _witness(lines[:_SAMPLE])) not in codecs:
-            codecs.append(witness)
-        sample = sample or lines[:_SAMPLE]
+    for lines in chunks:
         codecs = [codec for codec in codecs if _decodes(lines, codec)]
+        if len(sample) < _SAMPLE:
+            sample += lines[: _SAMPLE - len(sample)] + b"\n"
+    witness = _witness(sample)
     texts = {codec: sample.decode(codec, "ignore") for codec in codecs}
-    witnessed = texts.get(_witness(sample)) if _witness(sample) in _CODECS else None
+    witnessed = texts.get(witness)
+    if witness not in _CODECS and _decodes(sample, witness):
+        texts[witness] = sample.decode(witness)
     oddities = {
         codec: _oddity(text, codec) - (_WITNESS_BONUS if text == witnessed else 0) for codec, text in texts.items()
     }
     return tuple(sorted(oddities, key=oddities.__getitem__)[:_SHOWN])
 
 
-def _non_ascii_lines(path: Path) -> Iterator[bytes]:
+def non_ascii_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines that are not ASCII, block by block; no character of the candidates contains a line end."""
     rest = b""
     with path.open("rb") as file:
@@ -87,7 +89,6 @@ def _decodes(data: bytes, codec: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=1)
 def _witness(sample: bytes) -> str:
     """The codec that charset-normalizer names; "" if it names none."""
     from charset_normalizer import from_bytes

@@ -21,6 +21,7 @@ from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_scan, zip_package
+from bulkload.readers.encoding import Encoding, encoding_issue, header_doubts
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
@@ -63,9 +64,13 @@ def open_workbook(
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     with _open(path) as workbook:
+        if workbook.package is None:
+            workbook = replace(workbook, text_encoding=biff.text_encoding(path, encoding))
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
         details = {"sheet": name} if len(workbook.visible) + len(workbook.hidden) > 1 else {}
+        if workbook.text_encoding is not None:
+            details["encoding"] = workbook.text_encoding.label
         if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
             details["other sheets"] = f"also matching: {', '.join(matches)}"
         yield Source(
@@ -76,6 +81,7 @@ def open_workbook(
             rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
             details=details,
             notes=_notes(workbook, name, table, continuations),
+            header_doubts=header_doubts(table.findings, len(table.header)),
         )
 
 
@@ -90,6 +96,7 @@ class _Workbook:
     hidden: tuple[str, ...]
     package: zipfile.ZipFile | None  # None for xls
     parts: Mapping[str, str]  # of an Excel package, by the name of the worksheet
+    text_encoding: Encoding | None = None  # of an old xls workbook that names no code page
 
 
 @contextmanager
@@ -269,6 +276,8 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
         # calamine's rows start at the first row of the worksheet, but at the first column with content
         for index, values in enumerate(worksheet.iter_rows()):
             texts, findings = _cell_texts(values)
+            if workbook.text_encoding is not None:
+                _decode_again(texts, findings, workbook.text_encoding)
             if unread and unread[0] == index:
                 _fill_unread(texts, findings, unread[1], first_column)
                 unread = next(unread_rows, None)
@@ -279,6 +288,14 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
             _fill_unread(texts, findings, unread[1], first_column)
             yield Record(unread[0] + 1, texts, findings)
         unread = next(unread_rows, None)
+
+
+def _decode_again(texts: list[str], findings: list[tuple[int | None, Issue]], encoding: Encoding) -> None:
+    for index, text in enumerate(texts):
+        if not text.isascii():
+            texts[index], issue = encoding_issue(biff.as_decoded(text, encoding), encoding)
+            if issue is not None:
+                findings.append((index, issue))
 
 
 def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:

@@ -138,7 +138,7 @@ def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator
                 templates.remember(valid)
                 yield _good(valid, cells)
             case Invalid() as invalid:
-                yield _bad(invalid, cells, user_header)
+                yield _bad(invalid, _without_guesses(cells, invalid, user_header))
 
 
 def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
@@ -158,14 +158,19 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
-def _bad(invalid: Invalid, cells: tuple[str, ...], header: tuple[str, ...]) -> NewRow:
+def _without_guesses(cells: tuple[str, ...], invalid: Invalid, header: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace text whose encoding is a guess: in a results file, which is Unicode, it would look certain."""
+    doubtful = {issue.column for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
+    if not doubtful:
+        return cells
+    return tuple(
+        replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
+        for cell, column in zip(cells, header, strict=True)
+    )
+
+
+def _bad(invalid: Invalid, cells: tuple[str, ...]) -> NewRow:
     errors = [issue for issue in invalid.issues if issue.severity == "error"]
-    if doubtful := {issue.column for issue in errors if issue.code == ENCODING_ISSUE}:
-        # A results file is Unicode, so a guess written to it would be certain when that file is run.
-        cells = tuple(
-            replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
-            for cell, column in zip(cells, header, strict=True)
-        )
     columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
     return NewRow(
         source_row=invalid.row.number,
