@@ -48,11 +48,9 @@ def codec_named(name: str) -> str:
         return codec
     try:
         info = codecs.lookup(name.strip())
-        is_text = info._is_text_encoding  # bytes.decode() looks at it, too; there is no public name
-        info.decode(b"type,name\r\n", "replace")
-    except (LookupError, ValueError, TypeError):
+    except (LookupError, ValueError):
         raise ValueError(_allowed(name)) from None
-    if not is_text or info.name in _NOT_FOR_FILES:
+    if not info._is_text_encoding or info.name in _NOT_FOR_FILES:  # bytes.decode() uses this attribute, too
         raise ValueError(_allowed(name))
     return info.name
 
@@ -66,9 +64,11 @@ def _allowed(name: str) -> str:
     import difflib
     from encodings.aliases import aliases
 
-    known = {_key(alias): alias for alias, codec in aliases.items() if codec not in _NOT_TEXT}
-    known |= {_key(alias): alias for names in _NAMES.values() for alias in names}
-    close = [known[key] for key in difflib.get_close_matches(_key(name)[:100], known, n=2, cutoff=0.6)]
+    own = {_key(alias): alias for names in _NAMES.values() for alias in names}
+    others = {_key(alias): alias for alias, codec in aliases.items() if codec not in _NOT_TEXT}
+    close = [
+        known[key] for known in (own, others) for key in difflib.get_close_matches(_key(name)[:100], known, 2, 0.6)
+    ][:2]
     suggestion = f" (did you mean {' or '.join(close)}?)" if close else ""
     return (
         f"the name of a text encoding, such as UTF-8, Windows-1252, MacRoman, GBK or Shift-JIS, is allowed{suggestion}"

@@ -1,7 +1,7 @@
-"""Find what calamine does not tell about an xls workbook: its error cells, and text whose code page is not named.
+"""Find what calamine does not tell about an xls workbook: error cells, and text without a code page.
 
-In: a path and the index of a worksheet. Out: a stream of `UnreadCell`; the encoding of doubtful text. An xls file is an OLE document: its sectors are
-chained by a table, and one of its streams holds the records of all worksheets.
+In: a path and the index of a worksheet. Out: a stream of `UnreadCell`; the encoding of doubtful text. An xls file is an
+OLE document: its sectors are chained by a table, and one of its streams holds the records of all worksheets.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ _BOOLEAN_OR_ERROR = 0x205
 _BEGIN, _END, _CODE_PAGE = 0x809, 0x0A, 0x42
 _EXCEL_97 = 0x600  # from this version on, text is Unicode
 _TEXT_AT = {0x204: 8, 0xD6: 8, 0x207: 2}  # type of a record with the text of a cell → where its text begins
-_DEFAULT = "cp1252"  # what calamine assumes
-_UNDEFINED = {code: 0xDC00 + code for code in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 _DIRECTORY_ENTRY = 128  # bytes
 
 
@@ -65,10 +63,9 @@ def text_encoding(path: Path, given: str | None) -> Encoding | None:
 def as_decoded(text: str, encoding: Encoding) -> str:
     """Return a text as `encoding` decodes it, with surrogates in place of bytes that it does not decode.
 
-    calamine has decoded it as Windows-1252, with control characters in place of bytes that are undefined there.
+    calamine takes every byte for the character of that number, as in Latin-1.
     """
-    raw = text.translate(_UNDEFINED).encode(_DEFAULT, "surrogateescape")
-    return raw.decode(encoding.codec, encoding.errors)
+    return text.encode("latin-1", "replace").decode(encoding.codec, encoding.errors)
 
 
 def _non_ascii_texts(content: mmap.mmap) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """Name the encodings in which a file may be, if nothing in it proves one.
 
-In: the text of a file as bytes. Out: the codecs that decode all of it, the most likely first. charset-normalizer is one witness; on
-short tables it is often wrong, so the letters are the other one: no language has capitals inside of words, words of two
-scripts, or symbols in place of letters.
+In: the text of a file as bytes. Out: the codecs that decode all of it, the most likely first. charset-normalizer is one
+witness. It is often wrong about short tables, so the letters are the other one: words have no capitals inside, no
+letters of two scripts, and no symbols in place of letters.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _CODECS = (  # the more common ones first
     "cp850",
 )
 _BLOCK = 1 << 20  # bytes read at a time
+_LONGEST_LINE = 1 << 22  # bytes; the reader refuses longer ones
 _SAMPLE = 1 << 14  # bytes whose letters are judged
 _SHOWN = 6  # of the candidates; a message shows the first that differ
 _WITNESS_BONUS = 0.3  # points of oddity
@@ -73,7 +74,9 @@ def non_ascii_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             data = rest + block
-            end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 or len(data)
+            end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+            if not end and len(data) > _LONGEST_LINE:
+                end = len(data)
             rest = data[end:]
             if lines := _LINE.findall(data, 0, end):
                 yield b"\n".join(lines)

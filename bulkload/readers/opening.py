@@ -84,7 +84,7 @@ def open_source(
     if tool is not None or _is_configuration(path):
         from bulkload.migration.rules import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
+        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
