@@ -65,7 +65,11 @@ def as_decoded(text: str, encoding: Encoding) -> str:
 
     calamine takes every byte for the character of that number, as in Latin-1.
     """
-    return text.encode("latin-1", "replace").decode(encoding.codec, encoding.errors)
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InputError("its text is in an encoding that it does not name; save it as .xlsx.") from None
+    return raw.decode(encoding.codec, encoding.errors)
 
 
 def _non_ascii_texts(content: mmap.mmap) -> Iterator[bytes]:
