@@ -21,7 +21,7 @@ from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts, replace_undecoded
+from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -142,7 +142,7 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
         except csv.Error:
             # Only the first line certainly belongs to this row. The lines below it are read again as rows of
             # their own; otherwise, one missing quote would consume the rest of the file.
-            yield _malformed_record(number, lines.push_back(), delimiter)
+            yield _malformed_record(number, lines.push_back(), delimiter, encoding)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             continue
         if cells is None:
@@ -193,9 +193,9 @@ class _LineReader:
         return line
 
 
-def _malformed_record(number: int, line: str, delimiter: str) -> Record:
+def _malformed_record(number: int, line: str, delimiter: str, encoding: Encoding) -> Record:
     """Split a malformed row into cells as well as possible, and add an issue."""
-    text = replace_undecoded(line.rstrip("\r\n")).replace("\0", "\ufffd")
+    text = line.rstrip("\r\n").replace("\0", "\ufffd")
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
@@ -210,7 +210,8 @@ def _malformed_record(number: int, line: str, delimiter: str) -> Record:
             message='A quoted cell in this row has no closing quote, or has text after its closing quote ("); '
             "close it, and double every quote that is part of the text.",
         )
-    return Record(number, cells, ((None, issue),))
+    checked = _checked_record(number, cells, encoding, delimiter)
+    return checked._replace(findings=((None, issue), *checked.findings))
 
 
 def _checked_record(number: int, cells: Sequence[str], encoding: Encoding, delimiter: str) -> Record:
@@ -219,7 +220,8 @@ def _checked_record(number: int, cells: Sequence[str], encoding: Encoding, delim
     for index, cell in enumerate(cells):
         text, issue = encoding_issue(cell, encoding)
         if issue is not None:
-            findings.append((None if encoding.damages_row(delimiter) else index, issue))
+            # a delimiter from @ to ~ can be the second byte of a character, so any cell may be in the wrong column
+            findings.append((None if "@" <= delimiter <= "~" else index, issue))
         if "\0" in cell:
             text = text.replace("\0", "\ufffd")
             message = "The cell has a NUL character, which is not allowed in text."

@@ -55,10 +55,6 @@ class Encoding:
     trust: Literal["certain", "assumed", "contradicted"] = "certain"
     candidates: tuple[str, ...] = ()  # the likely codecs if the encoding is assumed, the most likely first
 
-    def damages_row(self, delimiter: str) -> bool:
-        """True if the delimiter can be the second byte of a character, so that cells may have been split inside it."""
-        return self.trust != "certain" and "@" <= delimiter <= "~"
-
 
 def detect_encoding(path: Path, given: str | None = None) -> Encoding:
     """Detect the encoding of a text file: its byte order mark, the `given` codec, UTF-8, UTF-16, else an assumption."""
@@ -75,7 +71,7 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
             return _unicode(codec, f"{name.upper()} with byte order mark")
     utf16 = _utf16_without_mark(head)
     if given is not None:
-        return _given(path, utf16 if given == "utf-16" and utf16 else given)
+        return _given(path, (utf16 or f"{given}-le") if given in ("utf-16", "utf-32") else given)
     if utf16:
         return _unicode(utf16, f"{utf16.upper()} without byte order mark")
     valid, invalid = _count_utf8(path)
@@ -128,11 +124,6 @@ def header_doubts(findings: Iterable[tuple[int | None, Issue]], width: int) -> d
         if issue.code == ISSUE_CODE and index is not None and index < width:
             doubts[index] = issue.message
     return doubts
-
-
-def replace_undecoded(text: str) -> str:
-    """Replace every byte that could not be decoded by the replacement character."""
-    return _UNDECODED.sub("\ufffd", text)
 
 
 def replace_non_ascii(text: str) -> str:

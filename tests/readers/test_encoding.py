@@ -179,6 +179,14 @@ def test_a_given_encoding_that_is_no_superset_of_ascii_is_read(tmp_path: Path, c
     assert issues(rows) == [[], []]
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_given_encoding_may_leave_the_byte_order_open(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "hosts.csv"
+    path.write_bytes(f"{HEADER}\r\nimap,Zürich,h\r\n".encode(codec))
+    _, rows = read(path, codec[:6])
+    assert (rows[0].cells[1], issues(rows)) == ("Zürich", [[]])
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "ascii", "gbk", "cp932", "cp1252"])
 def test_bytes_that_the_given_encoding_does_not_have_are_an_issue_of_their_row(tmp_path: Path, codec: str) -> None:
     _, rows = read(written(tmp_path, b"a\x81", "plain", b"\xff\xff\xff"), codec)
@@ -244,6 +252,12 @@ def test_a_delimiter_that_may_be_half_a_character_puts_the_whole_row_in_doubt(tm
     _, rows = read(path)
     assert ("cell.encoding", None) in issues(rows)[0]
     assert issues(rows)[1] == []
+
+
+def test_a_row_with_a_faulty_quote_is_in_doubt_as_well(tmp_path: Path) -> None:
+    """Its text is in the results, where the quote is right."""
+    _, rows = read(written(tmp_path, '"Büro" München', "plain", encoding="mac_roman"))
+    assert issues(rows) == [[("row.quote", None), *DOUBT], []]
 
 
 # ── old workbooks ─────────────────────────────────────────────────────────────────────────────────────────────
