@@ -156,6 +156,7 @@ class Source:
     details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
     translated: Translated | None = None  # None: no other tool's configuration
+    header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
 
 
 class ReportRow(NamedTuple):

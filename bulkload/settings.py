@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from bulkload.alertsite.secrets import can_be_token, is_loopback
 from bulkload.errors import UsageError
 from bulkload.monitors.values import SWITCH_WORDS
+from bulkload.text_encodings import codec_named
 
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
@@ -90,6 +91,10 @@ def _switch(value: object) -> object:
 
 def _lower(value: object) -> object:
     return str(value).strip().lower()
+
+
+def _encoding(value: object) -> object:
+    return codec_named(str(value))
 
 
 def _base_url(value: object) -> object:
@@ -183,6 +188,7 @@ class Options(BaseModel):
     map: Annotated[dict[str, str], _pairs("column=field")] = {}
     sheet: str | None = None
     skip_hidden: Switch = False
+    encoding: Annotated[str, BeforeValidator(_encoding)] | None = None  # a codec of Python
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False

@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "max_errors": ("1", "2%", "3", "few"),
     "sheet": ("One", "Two", "Three", ""),
     "skip_hidden": ("true", "false", "yes", "perhaps"),
+    "encoding": ("UTF-8", "MacRoman", "gbk", "klingon"),
     "ignore_unknown": ("true", "false", "yes", "perhaps"),
     "from": ("nagios", "zabbix", "gatus", ""),
     "skip_private": ("true", "false", "yes", "perhaps"),

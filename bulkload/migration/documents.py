@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from bulkload.errors import InputError
+from bulkload.migration.undecoded import decode
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -49,6 +50,7 @@ class Document:
 
     path: Path
     name: str  # for messages: the path relative to the input folder, or the file name
+    encoding: str | None = None  # the codec of text that is not UTF-8; None: not known
 
     @cached_property
     def head(self) -> str:
@@ -58,7 +60,9 @@ class Document:
                 start = file.read(HEAD_BYTES)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        return _decode(start)
+        if len(start) == HEAD_BYTES:  # the head may end inside a character
+            start = start[: start.rfind(b"\n") + 1] or start
+        return decode(start, self.encoding)
 
     @cached_property
     def format(self) -> DocumentFormat:
@@ -92,7 +96,7 @@ class Document:
     @cached_property
     def text(self) -> str:
         """The whole file as text, with normalised line ends."""
-        return _decode(self.data).replace("\r\n", "\n").replace("\r", "\n")
+        return decode(self.data, self.encoding).replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def rendered(self) -> str:
@@ -255,7 +259,7 @@ class Document:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
 
 
-def read_documents(paths: Sequence[Path]) -> list[Document]:
+def read_documents(paths: Sequence[Path], encoding: str | None = None) -> list[Document]:
     """Return all files of the paths and of the folders among them, each once, in a stable order."""
     documents: dict[Path, Document] = {}
     total = 0
@@ -270,7 +274,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
             if resolved in documents:
                 continue
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            document = Document(path=file, name=name)
+            document = Document(path=file, name=name, encoding=encoding)
             documents[resolved] = document
             if len(documents) > MAX_FILES:
                 raise InputError(f"{path} contains more than {MAX_FILES:,} files, the maximum for one input.")
@@ -310,7 +314,7 @@ def referenced_documents(document: Document, reference: str, documents: Sequence
         root = document.path.parent.resolve()
         paths = [path for path in paths if path.resolve().is_relative_to(root)]
         if paths:
-            return read_documents([file for path in paths for file in _files(path)])
+            return read_documents([file for path in paths for file in _files(path)], document.encoding)
     return None
 
 
@@ -339,17 +343,6 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _SKIPPED_FOLDERS
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if len(data) == HEAD_BYTES and error.start > HEAD_BYTES - 4:  # the head ends inside a character
-            return data[: error.start].decode("utf-8-sig")
-        return data.decode("cp1252", errors="replace")
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

@@ -18,6 +18,7 @@ from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import read_documents
 from bulkload.migration.tools.registry import recognise
+from bulkload.migration.undecoded import is_undecoded, readable, why_undecoded
 from bulkload.migration.unique_names import RowName, make_unique
 from bulkload.model import RawRow, Source, Translated
 from bulkload.monitors.fields import INTERVALS, LONGEST_NOTE, TIMEOUTS
@@ -98,9 +99,11 @@ class _ResolvedCheck:
     changes: tuple[str, ...] = ()
 
 
-def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Translation:
+def read_configuration(
+    paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None, encoding: str | None = None
+) -> Translation:
     """Recognise the tool and convert its files to rows. Raises `InputError` if there are no objects."""
-    recognised = recognise(read_documents(paths), tool)
+    recognised = recognise(read_documents(paths, encoding), tool)
     title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
     translation = apply_rules(title, items, rules or Rules(), skipped_objects=recognised.skipped_objects)
     if not (translation.rows or translation.skipped_objects):
@@ -109,9 +112,11 @@ def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules:
     return translation
 
 
-def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Source:
+def configuration_source(
+    paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None, encoding: str | None = None
+) -> Source:
     """Return another tool's configuration as a `Source`, for run, check and plan."""
-    translation = read_configuration(paths, tool=tool, rules=rules)
+    translation = read_configuration(paths, tool=tool, rules=rules, encoding=encoding)
     header = translation.header
     rows = (
         RawRow(number=number, cells=tuple(row.fields.get(name, "") for name in header))
@@ -148,11 +153,12 @@ def apply_rules(
     for count, item in enumerate(items):
         if count >= MAX_CHECKS:
             raise InputError(f"The source contains more than {MAX_CHECKS:,} objects, the maximum for one input.")
-        outcome = item if isinstance(item, SkippedObject) else _resolve(item, rules)
+        outcome = item if isinstance(item, SkippedObject) else _only_decoded(_resolve(item, rules))
         if isinstance(outcome, SkippedObject):
             skipped.append(outcome)
         else:
             resolved.append(outcome)
+    skipped = [replace(item, origin=readable(item.origin), reason=readable(item.reason)) for item in skipped]
     merged, duplicates = _merge(resolved)
     rows = [
         _row(item, *unique_name)
@@ -228,6 +234,20 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     )
 
 
+def _only_decoded(outcome: _ResolvedCheck | SkippedObject) -> _ResolvedCheck | SkippedObject:
+    """Return the outcome, or the reason why a check has text whose encoding is not known."""
+    if isinstance(outcome, SkippedObject):
+        return outcome
+    check = outcome.check
+    if check.extra:  # a monitor of AlertSite itself, whose text is what the account has
+        return outcome
+    texts = [("name", check.name), ("host name", check.hostname), *(("tag", tag) for tag in check.tags)]
+    for field_name, text in (*texts, ("note", check.note)):
+        if is_undecoded(text):
+            return SkippedObject(origin=check.origin, reason=why_undecoded(field_name, text), error=True)
+    return outcome
+
+
 def _merge(items: Sequence[_ResolvedCheck]) -> tuple[list[_ResolvedCheck], list[SkippedObject]]:
     """Merge checks of the same type, host and port. Monitors of AlertSite itself are not merged."""
     groups: dict[tuple[object, ...], list[_ResolvedCheck]] = {}
@@ -295,11 +315,8 @@ def _row(item: _ResolvedCheck, name: str, name_changes: tuple[str, ...]) -> Migr
         "note": note,
     }
     pause_changes = () if check.enabled else ("The check is paused in the source and stays paused.",)
-    return MigratedRow(
-        origin=check.origin,
-        fields=fields,
-        changes=(*item.changes, *name_changes, *interval_changes, *timeout_changes, *pause_changes, *note_changes),
-    )
+    changes = (*item.changes, *name_changes, *interval_changes, *timeout_changes, *pause_changes, *note_changes)
+    return MigratedRow(origin=readable(check.origin), fields=fields, changes=tuple(map(readable, changes)))
 
 
 def _minutes(seconds: float | None) -> tuple[str, tuple[str, ...]]:

@@ -113,6 +113,8 @@ class Validator:
         if row.issues:
             issues = self._with_reader_issues(row, issues, warnings)
         monitor_id, earlier = self._read_result_columns(row, parsed, issues, warnings)
+        if earlier is Status.INVALID:
+            issues.extend(self._still_unreadable(row))
         for index in self._headerless:
             if cells[index].strip():
                 warnings.append(_headerless_warning(index, cells[index]))
@@ -159,6 +161,18 @@ class Validator:
                     )
                 )
         return monitor_id, earlier
+
+    def _still_unreadable(self, row: RawRow) -> Iterator[Issue]:
+        """Yield an issue for each cell of a results file that shows what could not be read in the original file."""
+        index = self._mapping.result_columns.get("error_columns")
+        named = row.cells[index] if index is not None else ""
+        for field in self._columns:
+            if "\N{REPLACEMENT CHARACTER}" in (text := self._text(row, field)) and (self._column(field) or "") in named:
+                message = (
+                    f"{field} is {show(text)}, because its encoding was not known; enter the text here, "
+                    "or run the original file with --encoding."
+                )
+                yield self._issue(field, "damaged", message, row)
 
     def _combine(self, row: RawRow, fields: dict[str, Any], issues: list[Issue]) -> dict[str, Any]:
         """Complete the parsed cells to the fields of a monitor; a cell takes precedence over a default."""

@@ -53,6 +53,7 @@ def convert(
     skip_private: bool = False,
     tcp_as: TcpAs = "mail",
     overwrite: bool = False,
+    encoding: str | None = None,
 ) -> Counts:
     """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv).
 
@@ -67,7 +68,7 @@ def convert(
     if not overwrite and (existing := next((path for path in written if path.exists()), None)):
         raise UsageError(f"The output {existing} exists already; name another file, or add --overwrite.")
     rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
-    translation = read_configuration(sources, tool=tool, rules=rules)
+    translation = read_configuration(sources, tool=tool, rules=rules, encoding=encoding)
     if suffix == ".xlsx":
         with atomic_write(out) as draft:
             _write_workbook(draft, _tables(translation))

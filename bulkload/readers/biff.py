@@ -1,7 +1,8 @@
-"""Inspect an xls workbook: whether calamine can follow its sectors, and the error cells that it reads as empty.
+"""Inspect an xls workbook: whether calamine can follow its sectors, its error cells, and text without a code page.
 
-In: a path, and the index of a worksheet. Out: an `InputError`, or a stream of `UnreadCell`. An xls file is an OLE
-document: its sectors are chained by a table, and one of its streams holds the records of all worksheets.
+In: a path, and the index of a worksheet. Out: an `InputError`; a stream of `UnreadCell`; the encoding of doubtful text.
+An xls file is an OLE document: its sectors are chained by a table, and one of its streams holds the records of all
+worksheets.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.errors import InputError
+from bulkload.readers.encoding import Encoding, code_page_encoding
 from bulkload.readers.sheet_scan import BINARY_ERRORS, UnreadCell
 from bulkload.readers.zip_package import translate_damage
 
@@ -19,6 +21,9 @@ _END_OF_CHAIN = 0xFFFFFFFA  # values from here on are not sector numbers
 _BOUND_SHEET = 0x85
 _FORMULA = 0x06
 _BOOLEAN_OR_ERROR = 0x205
+_BEGIN, _END, _CODE_PAGE = 0x809, 0x0A, 0x42
+_EXCEL_97 = 0x600  # from this version on, text is Unicode
+_TEXT_AT = {0x204: 8, 0xD6: 8, 0x207: 2}  # type of a record with the text of a cell → where its text begins
 _DIRECTORY_ENTRY = 128  # bytes
 _CIRCLE = "the workbook is damaged: a chain of its sectors is a circle; save or send it again."
 
@@ -73,6 +78,36 @@ def _reject_circles(table: list[int], starts: list[int]) -> None:
             sector = table[sector]
         if sector < len(table) and walks[sector] == start:
             raise InputError(_CIRCLE)
+
+
+def text_encoding(path: Path, given: str | None) -> Encoding | None:
+    """Return the encoding of the text of an Excel 5 workbook that names no code page; None for any other workbook."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, translate_damage():
+        for _, record_type, data in _records(_workbook_stream(content)):
+            is_unicode = record_type == _BEGIN and struct.unpack_from("<H", data)[0] >= _EXCEL_97
+            if is_unicode or record_type == _CODE_PAGE:
+                return None
+            if record_type == _END:
+                return code_page_encoding(_non_ascii_texts(content), given)
+    return None
+
+
+def as_decoded(text: str, encoding: Encoding) -> str:
+    """Return a text as `encoding` decodes it, with surrogates in place of bytes that it does not decode.
+
+    calamine takes every byte for the character of that number, as in Latin-1.
+    """
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InputError("its text is in an encoding that it does not name; save it as .xlsx.") from None
+    return raw.decode(encoding.codec, encoding.errors)
+
+
+def _non_ascii_texts(content: mmap.mmap) -> Iterator[bytes]:
+    for _, record_type, data in _records(_workbook_stream(content)):
+        if record_type in _TEXT_AT and not (text := data[_TEXT_AT[record_type] :]).isascii():
+            yield text
 
 
 def _error_code(record_type: int, data: bytes) -> int | None:

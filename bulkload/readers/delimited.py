@@ -21,7 +21,7 @@ from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers.encoding import Encoding, decode_as_utf8, detect_encoding, replace_undecoded
+from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -30,7 +30,6 @@ from bulkload.readers.table import (
     find_table,
     has_content,
     raw_rows,
-    shorten,
 )
 
 MAX_BYTES = 4 << 30  # bytes of a file
@@ -57,22 +56,22 @@ def recognises(path: Path, head: bytes) -> bool:
 
 @contextmanager
 def open_delimited(
-    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False
+    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False, encoding: str | None = None
 ) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
         raise InputError(f"the worksheet {sheet!r} was requested, but a text file has no worksheets.")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
-    encoding = detect_encoding(path)
-    with _open(path, encoding) as file:
+    detected = detect_encoding(path, encoding)
+    with _open(path, detected) as file:
         head = file.read(_HEAD)
     separator = _SEP_LINE.match(head)
     delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
-    with _open(path, encoding) as file:
+    with _open(path, detected) as file:
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
-        table = find_table(_records(file, delimiter, encoding), is_header)
+        table = find_table(_records(file, delimiter, detected), is_header)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
@@ -84,8 +83,9 @@ def open_delimited(
             format="csv",
             header=header,
             rows=rows,
-            details={"encoding": encoding.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
+            details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
             notes=_notes(table.skipped, table.header_number),
+            header_doubts=header_doubts(table.findings, len(header)),
         )
 
 
@@ -142,12 +142,12 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
         except csv.Error:
             # Only the first line certainly belongs to this row. The lines below it are read again as rows of
             # their own; otherwise, one missing quote would consume the rest of the file.
-            yield _malformed_record(number, lines.push_back(), delimiter)
+            yield _malformed_record(number, lines.push_back(), delimiter, encoding)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             continue
         if cells is None:
             return
-        yield _checked_record(number, cells, encoding) if lines.has_suspect_text else Record(number, cells)
+        yield _checked_record(number, cells, encoding, delimiter) if lines.has_suspect_text else Record(number, cells)
 
 
 class _LineReader:
@@ -193,9 +193,9 @@ class _LineReader:
         return line
 
 
-def _malformed_record(number: int, line: str, delimiter: str) -> Record:
+def _malformed_record(number: int, line: str, delimiter: str, encoding: Encoding) -> Record:
     """Split a malformed row into cells as well as possible, and add an issue."""
-    text = replace_undecoded(line.rstrip("\r\n")).replace("\0", "\ufffd")
+    text = line.rstrip("\r\n").replace("\0", "\ufffd")
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
@@ -210,24 +210,18 @@ def _malformed_record(number: int, line: str, delimiter: str) -> Record:
             message='A quoted cell in this row has no closing quote, or has text after its closing quote ("); '
             "close it, and double every quote that is part of the text.",
         )
-    return Record(number, cells, ((None, issue),))
+    checked = _checked_record(number, cells, encoding, delimiter)
+    return checked._replace(findings=((None, issue), *checked.findings))
 
 
-def _checked_record(number: int, cells: Sequence[str], encoding: Encoding) -> Record:
+def _checked_record(number: int, cells: Sequence[str], encoding: Encoding, delimiter: str) -> Record:
     findings: list[tuple[int | None, Issue]] = []
     texts: list[str] = []
     for index, cell in enumerate(cells):
-        text = replace_undecoded(cell)
-        has_undecoded = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
-        if (as_utf8 := decode_as_utf8(cell, encoding)) is not None:
-            message = (
-                f'The cell is "{shorten(text)}" in Windows-1252, like most of the file, '
-                f'but "{shorten(as_utf8)}" in UTF-8; save the whole file as UTF-8.'
-            )
-            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
-        elif has_undecoded:
-            message = f"The cell has bytes that are not {encoding.label.split(' (')[0]}; save the file as UTF-8."
-            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
+        text, issue = encoding_issue(cell, encoding)
+        if issue is not None:
+            # a delimiter from @ to ~ can be the second byte of a character, so any cell may be in the wrong column
+            findings.append((None if "@" <= delimiter <= "~" else index, issue))
         if "\0" in cell:
             text = text.replace("\0", "\ufffd")
             message = "The cell has a NUL character, which is not allowed in text."

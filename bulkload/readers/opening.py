@@ -48,7 +48,7 @@ class Opener(Protocol):
     """Open a recognised file; its rows can be read until the context ends."""
 
     def __call__(
-        self, path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool
+        self, path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool, encoding: str | None
     ) -> AbstractContextManager[Source]: ...
 
 
@@ -70,6 +70,7 @@ def open_source(
     path: Path,
     *,
     sheet: str | None = None,
+    encoding: str | None = None,
     is_header: IsHeader,
     skip_hidden: bool = False,
     tool: str | None = None,
@@ -77,20 +78,22 @@ def open_source(
 ) -> Iterator[Source]:
     """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
-    `is_header(cells)` returns true for a header with the required columns. `skip_hidden` leaves out the hidden rows and
-    columns of a worksheet. `tool` names the tool whose configuration
-    this is; without it, the tool is detected from the content. `skip_private` skips a tool's private hosts.
+    `encoding` is the codec of a text file; without it, the encoding is detected. `is_header(cells)` returns true for a
+    header with the required columns. `skip_hidden` leaves out the hidden rows and columns of a worksheet. `tool` names
+    the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
+    tool's private hosts.
     """
     if tool is not None or _is_configuration(path):
         from bulkload.migration.rules import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
+        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
-            spreadsheet_format = _format_of(path)
+            spreadsheet_format = _format_of(path, encoding)
+            open_file = spreadsheet_format.open
             source = stack.enter_context(
-                spreadsheet_format.open(path, sheet=sheet, is_header=is_header, skip_hidden=skip_hidden)
+                open_file(path, sheet=sheet, is_header=is_header, skip_hidden=skip_hidden, encoding=encoding)
             )
         yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)
 
@@ -106,7 +109,7 @@ def _is_configuration(path: Path) -> bool:
     return is_configuration(path)
 
 
-def _format_of(path: Path) -> SpreadsheetFormat:
+def _format_of(path: Path, encoding: str | None) -> SpreadsheetFormat:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
     if path.exists() and not path.is_file():
@@ -119,9 +122,12 @@ def _format_of(path: Path) -> SpreadsheetFormat:
         if pattern.match(head.removeprefix(_BOM)):
             raise InputError(f"it is {description}, not a spreadsheet. {_ALLOWED}.")
     matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
-    if len(matches) != 1:
+    if not matches and encoding is not None:  # text in UTF-16 or EBCDIC looks like binary data until it is decoded
+        text = head.decode(encoding, "ignore").encode("utf-8", "replace")
+        matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, text)]
+    if not matches:
         raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
-    return matches[0]
+    return matches[0]  # an uncompressed package of plain text can look like text, too
 
 
 def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class Table:
     recognised: bool  # False: no row is a known header, so the first row with content is used
     skipped: tuple[int, ...]  # numbers of the title lines above the header
     records: Iterator[Record]
+    findings: Sequence[tuple[int | None, Issue]] = ()  # in the header
 
 
 def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
@@ -94,7 +95,14 @@ def _table(
 ) -> Table:
     if len(header) > MAX_COLUMNS:
         raise InputError(f"The header in row {record.number} has {len(header):,} columns; {MAX_COLUMNS:,} are allowed.")
-    return Table(header=header, header_number=record.number, recognised=recognised, skipped=skipped, records=records)
+    return Table(
+        header=header,
+        header_number=record.number,
+        recognised=recognised,
+        skipped=skipped,
+        records=records,
+        findings=record.findings,
+    )
 
 
 def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:

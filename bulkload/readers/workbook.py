@@ -24,6 +24,7 @@ from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
+from bulkload.readers.encoding import Encoding, encoding_issue, header_doubts
 from bulkload.readers.layout_reader import LayoutReader, hidden_rows_notes
 from bulkload.readers.open_document_layout import layout_open_document
 from bulkload.readers.sheet_layout import Area, SheetLayout
@@ -57,14 +58,20 @@ Value = int | float | str | bool | datetime.time | datetime.date | datetime.date
 
 
 @contextmanager
-def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False) -> Iterator[Source]:
+def open_workbook(
+    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False, encoding: str | None = None
+) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     with _open(path, skip_hidden=skip_hidden) as workbook:
+        if workbook.package is None:
+            workbook = replace(workbook, text_encoding=biff.text_encoding(path, encoding))
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
         details = {"sheet": name} if len(workbook.visible) + len(workbook.hidden) > 1 else {}
+        if workbook.text_encoding is not None:
+            details["encoding"] = workbook.text_encoding.label
         if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
             details["other sheets"] = f"also matching: {', '.join(matches)}"
         yield Source(
@@ -75,6 +82,7 @@ def open_workbook(path: Path, *, sheet: str | None, is_header: IsHeader, skip_hi
             rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
             details=details,
             notes=_notes(workbook, name, table, continuations),
+            header_doubts=header_doubts(table.findings, len(table.header)),
         )
 
 
@@ -90,6 +98,7 @@ class _Workbook:
     package: zipfile.ZipFile | None  # None for xls
     parts: Mapping[str, str]  # of an Excel package, by the name of the worksheet
     skip_hidden: bool  # rows and columns
+    text_encoding: Encoding | None = None  # of an old xls workbook that names no code page
     surveys: dict[str, tuple[WorksheetSurvey, SheetLayout]] = field(default_factory=dict)  # by worksheet
     layout_readers: dict[str, LayoutReader] = field(default_factory=dict)  # by worksheet, once its table was searched
 
@@ -308,6 +317,8 @@ def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: W
         # calamine's rows start at the first row of the worksheet, but at the first column with content
         for index, values in enumerate(worksheet.iter_rows()):
             texts, findings = _cell_texts(values)
+            if workbook.text_encoding is not None:
+                _decode_again(texts, findings, workbook.text_encoding)
             if unread and unread[0] == index:
                 _fill_unread(texts, findings, unread[1], first_column)
                 unread = next(unread_rows, None)
@@ -318,6 +329,14 @@ def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: W
             _fill_unread(texts, findings, unread[1], first_column)
             yield Record(unread[0] + 1, texts, findings)
         unread = next(unread_rows, None)
+
+
+def _decode_again(texts: list[str], findings: list[tuple[int | None, Issue]], encoding: Encoding) -> None:
+    for index, text in enumerate(texts):
+        if not text.isascii():
+            texts[index], issue = encoding_issue(biff.as_decoded(text, encoding), encoding)
+            if issue is not None:
+                findings.append((index, issue))
 
 
 def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:

@@ -13,9 +13,11 @@ from functools import partial
 from itertools import islice
 
 from bulkload.errors import InputError
-from bulkload.model import Input, RawRow, State, Status, Translated, errors_of
-from bulkload.monitors.header import ColumnMapping, is_header, map_header
+from bulkload.model import Input, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
+from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
+from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
@@ -44,22 +46,15 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
         source.path,
         sheet=options.sheet,
         skip_hidden=options.skip_hidden,
+        encoding=options.encoding,
         is_header=is_known_header,
         tool=options.from_,
         skip_private=options.skip_private,
     ) as opened:
-        try:
-            layout = map_header(
-                opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
-            )
-        except InputError as error:
-            if opened.translated is not None:
-                raise
-            # how the file was read may explain the problem: a hidden column, another worksheet
-            raise InputError("\n  ".join((str(error), *opened.notes))) from error
+        layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
-        if opened.notes:
-            details["notes"] = " ".join(opened.notes)
+        if notes := (*opened.notes, *_header_doubts(opened)):
+            details["notes"] = " ".join(notes)
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set)))
@@ -103,6 +98,26 @@ def read_into(
     return run
 
 
+def _mapped(opened: Source, options: Options) -> ColumnMapping:
+    """Map the header; raise `InputError` for a header that is not certain, unless its column is not sent."""
+    doubts = _header_doubts(opened)
+    try:
+        layout = map_header(
+            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+        )
+    except InputError as error:
+        # how a spreadsheet was read may explain the problem: a hidden column, another worksheet
+        notes = opened.notes if opened.translated is None else ()
+        raise InputError("\n  ".join([str(error), *doubts, *notes])) from None
+    if any(layout.fields[index] is not None for index in opened.header_doubts):
+        raise InputError("\n  ".join(["The header is not certain:", *doubts]))
+    return layout
+
+
+def _header_doubts(opened: Source) -> list[str]:
+    return [f"Column {column_letters(index)}: {doubt}" for index, doubt in opened.header_doubts.items()]
+
+
 def _why_empty(name: str, translated: Translated | None) -> str:
     if translated is None:
         return f"{name}: there is no row below the header; at least one is needed."
@@ -114,6 +129,7 @@ def _why_empty(name: str, translated: Translated | None) -> str:
 
 def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator) -> Iterator[NewRow]:
     templates = RowTemplates(layout)
+    user_header = tuple(layout.header[index] for index in layout.user_columns)
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     for row in rows:
         cells = row.cells if only_user_columns else tuple(row.cells[index] for index in layout.user_columns)
@@ -125,7 +141,7 @@ def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator
                 templates.remember(valid)
                 yield _good(valid, cells)
             case Invalid() as invalid:
-                yield _bad(invalid, cells)
+                yield _bad(invalid, _without_guesses(cells, invalid, user_header))
 
 
 def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
@@ -142,6 +158,17 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
         finished_in_file=finished and valid.earlier is not None and valid.earlier.done,
         monitor_id=valid.monitor_id if removed else None,
         issues=valid.warnings,
+    )
+
+
+def _without_guesses(cells: tuple[str, ...], invalid: Invalid, header: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace text whose encoding is a guess: in a results file, which is Unicode, it would look certain."""
+    doubtful = {issue.column for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
+    if not doubtful:
+        return cells
+    return tuple(
+        replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
+        for cell, column in zip(cells, header, strict=True)
     )
 
 
