@@ -7,7 +7,6 @@ In: Python values. Out: `MonitorConfig` with the JSON body of its create request
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
+from bulkload.monitors.invisible import names_of_invisible
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
 
@@ -103,7 +103,6 @@ _NOT_ALLOWED = {
     for monitor_type in MONITOR_TYPES
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
-_INVISIBLE = ("Cf",)  # Unicode category of zero-width and direction characters
 _ALERTSITE_PLAN = "UBM - A/A"
 
 
@@ -191,12 +190,10 @@ def _private(field: str, host: str) -> Problem:
 
 
 def _name_cautions(name: str) -> Iterator[Problem]:
-    hidden = sorted({c for c in name if unicodedata.category(c) in _INVISIBLE})
-    if hidden:
-        listed = ", ".join(f"U+{ord(c):04X}" for c in hidden[:5])
-        yield Problem(
-            "name", "invisible", f"name has invisible characters ({listed}); names that look the same may differ."
-        )
+    if hidden := names_of_invisible(name):
+        label = "an invisible character" if len(hidden) == 1 else "invisible characters"
+        listed = ", ".join(hidden[:5])
+        yield Problem("name", "invisible", f"name has {label} ({listed}); names that look the same may differ.")
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
 

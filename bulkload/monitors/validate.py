@@ -21,6 +21,7 @@ from bulkload.monitors.config import MonitorConfig, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
+from bulkload.monitors.invisible import without_invisible, without_stray
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
 
@@ -50,6 +51,8 @@ class Invalid:
 _TEXT_PARSERS: Mapping[str, Callable[[str, str], object]] = {
     **{name: values.switch for name, field in FIELDS.items() if field.cell_type == "switch"},
     **{name: values.whole_number for name, field in FIELDS.items() if field.cell_type == "number"},
+    "home_location": values.identifier,
+    "monitor_id": values.identifier,
     "name": values.line,
     "alert_note": values.lines,
     "note": values.lines,
@@ -105,6 +108,8 @@ class Validator:
         warnings: list[Issue] = []
         for index, field, parse in self._cells:
             text = cells[index].strip()
+            if not text.isascii():
+                text = _without_invisible(field, text)
             if text:
                 try:
                     parsed[field] = parse(text)
@@ -137,15 +142,15 @@ class Validator:
         exported_id = parsed.pop("monitor_id", None)
         monitor_id = "" if exported_id is None else str(exported_id)
         result_columns = self._mapping.result_columns
-        if "monitor_id" in result_columns and (text := row.cells[result_columns["monitor_id"]].strip()):
+        if "monitor_id" in result_columns and (text := self._result_cell(row, "monitor_id")):
             column = self._mapping.header[result_columns["monitor_id"]]
             try:
-                monitor_id = str(values.whole_number("monitor_id", text))
+                monitor_id = str(values.identifier("monitor_id", text))
             except CellError as error:
                 monitor_id = text
                 issues.append(self._cell_issue("monitor_id", text, error, column=column))
         earlier = None
-        if "status" in result_columns and (text := row.cells[result_columns["status"]].strip()):
+        if "status" in result_columns and (text := self._result_cell(row, "status")):
             try:
                 earlier = Status(text.casefold())
             except ValueError:
@@ -159,6 +164,9 @@ class Validator:
                     )
                 )
         return monitor_id, earlier
+
+    def _result_cell(self, row: RawRow, name: str) -> str:
+        return without_invisible(row.cells[self._mapping.result_columns[name]]).strip()
 
     def _combine(self, row: RawRow, fields: dict[str, Any], issues: list[Issue]) -> dict[str, Any]:
         """Complete the parsed cells to the fields of a monitor; a cell takes precedence over a default."""
@@ -298,6 +306,15 @@ def _parser(field: str) -> Parser:
     return values.json_or_text if field.startswith(API_PREFIX) else _PARSERS[field]
 
 
+def _without_invisible(field: str, text: str) -> str:
+    """Remove invisible characters unless they may be meant: in names, notes and passed-through fields."""
+    visible = without_invisible(text).strip()
+    cell_type = FIELDS[field].cell_type if field in FIELDS else "text"
+    if visible and cell_type in ("host", "address"):
+        return without_stray(text).strip()
+    return text if visible and cell_type == "text" and field != "billing_plancode" else visible
+
+
 def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
     """Parse the defaults of --set and [defaults]; all their problems raise one UsageError."""
     parsed: dict[str, Any] = {}
@@ -310,11 +327,11 @@ def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
             problems.append(f'The default "{name}" {problem}.')
         elif field in parsed:
             problems.append(f"{field} has two defaults; only one is allowed.")
-        elif text.strip():
+        elif text := _without_invisible(field, text.strip()):
             try:
-                parsed[field] = _parser(field)(text.strip())
+                parsed[field] = _parser(field)(text)
             except CellError as error:
-                problems.append(f"The default of {field} is {show(error.safe_text(text.strip()))}; {error.allowed}.")
+                problems.append(f"The default of {field} is {show(error.safe_text(text))}; {error.allowed}.")
     problems.extend(_default_problems(parsed, defaults))
     if problems:
         raise UsageError("\n  ".join(problems))

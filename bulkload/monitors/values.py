@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from bulkload.monitors.fields import FIELDS, MODES
+from bulkload.monitors.invisible import without_invisible
 from bulkload.monitors.result_columns import normalise
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
 
@@ -68,11 +69,11 @@ class CellError(ValueError):
 
 
 def show(text: str) -> str:
-    """Quote a value in a message: shortened, with unprintable characters escaped."""
+    """Quote a value in a message: shortened, with unprintable and invisible characters escaped."""
     cut = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
     if cut.isascii() and _PLAIN.fullmatch(cut):
         return cut
-    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + '"'
+    return '"' + "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in cut) + '"'
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +83,15 @@ def whole_number(field: str, text: str) -> int:
     if match is None:
         _raise_number_error(field, text)
     return int(match[1])
+
+
+@lru_cache(maxsize=4096)
+def identifier(field: str, text: str) -> int:
+    """Read an ID: a whole number that is not 0. IDs have no leading zeros, so 007 is part of something else."""
+    number = whole_number(field, text)
+    if text.startswith("0"):
+        raise CellError("range" if not number else "zeros", f"{FIELDS[field].rule}, and its first digit is not 0")
+    return number
 
 
 @lru_cache(maxsize=256)
@@ -219,6 +229,10 @@ def _raise_number_error(field: str, text: str) -> NoReturn:
     if text.isdecimal() and not text.isascii():
         raise CellError("digits", f"{rule}, written with the digits 0 to 9")
     raise CellError("range" if text.isdecimal() else "number", rule)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() and without_invisible(character) == character
 
 
 def _control_character_rule(field: str, text: str) -> str:

@@ -39,6 +39,7 @@ MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters used to detect the delimiter
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
@@ -64,7 +65,7 @@ def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Ite
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     encoding = detect_encoding(path)
     with _open(path, encoding) as file:
-        head = file.read(_HEAD)
+        head = file.read(_HEAD).lstrip(_MARK)
     separator = _SEP_LINE.match(head)
     delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
     with _open(path, encoding) as file:
@@ -186,9 +187,17 @@ class _LineReader:
         self._size += len(line)
         if self._size > MAX_RECORD:
             raise csv.Error("the record is too long")
-        if ("\0" in line or not line.isascii()) and self._suspect.search(line):
-            self.has_suspect_text = True
+        if "\0" in line or not line.isascii():
+            if self._suspect.search(line):
+                self.has_suspect_text = True
+            if line[0] == _MARK and len(self._record) == 1:
+                return self._without_mark(line)
         return line
+
+    def _without_mark(self, line: str) -> str:
+        """Drop a byte order mark before the header, and before the quote of a file that was appended to another."""
+        text = line.lstrip(_MARK)
+        return text if self._number == 1 or text.startswith('"') else line
 
 
 def _malformed_record(number: int, line: str, delimiter: str) -> Record:

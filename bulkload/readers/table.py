@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow
 from bulkload.monitors.header import column_letters
+from bulkload.monitors.invisible import has_visible, without_invisible
 
 HEADER_SEARCH_ROWS = 20  # rows with content that are searched for the header
 MAX_COLUMNS = 1_000
@@ -59,17 +60,17 @@ def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
 
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
-    """Collapse white space in header cells, which are often wrapped, and drop empty cells at the end."""
-    texts = [" ".join(cell.split()) for cell in cells]
+    """Drop empty cells at the end; collapse white space, because cells are often wrapped; drop invisible characters."""
+    texts = [" ".join(without_invisible(cell).split()) for cell in cells]
     while texts and not texts[-1]:
         texts.pop()
     return tuple(texts)
 
 
 def has_content(record: Record) -> bool:
-    """True if a row has an issue or any text other than white space."""
+    """True if a row has an issue or any text other than white space and invisible characters."""
     text = "".join(record.cells)
-    return bool(record.findings) or (text != "" and not text.isspace())
+    return bool(record.findings) or (text != "" and not text.isspace() and (text.isascii() or has_visible(text)))
 
 
 def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
@@ -100,7 +101,7 @@ def _table(
 def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
     width, cells = len(header), list(record.cells)
     issues = [_with_column(issue, index, header) for index, issue in record.findings if index is None or index < width]
-    extra = [cell for cell in cells[width:] if cell.strip()]
+    extra = [cell for cell in cells[width:] if has_visible(cell)]
     if extra:
         problem = f"The row has {len(cells)} cells" if ragged else "The row has content to the right of the last column"
         quoted = shorten("; ".join(extra))
