@@ -31,6 +31,7 @@ class Problem(NamedTuple):
     field: str
     reason: str
     message: str
+    others: tuple[str, ...] = ()  # the other fields
 
 
 class MonitorConfig(BaseModel):
@@ -124,6 +125,7 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
                 "timeout",
                 "interval",
                 f"timeout is {timeout} seconds and interval is {interval} min; the interval must be longer.",
+                others=("interval",),
             )
     locations = get("locations")
     if locations:
@@ -134,12 +136,14 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
                 "home_location",
                 "not_listed",
                 f"home_location is {home}; it must be one of the locations: {listed}.",
+                others=("locations",),
             )
         if count is not None and count > len(locations):
             yield Problem(
                 "monitor_location_count",
                 "too_many",
                 f"monitor_location_count is {count}; at most {len(locations)} are allowed, one per location.",
+                others=("locations",),
             )
 
 
@@ -153,6 +157,7 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
                     "other_type",
                     f"port is {config.port}, which is usual for {_short(other_type)}; {_short(config.type)} "
                     f"usually uses {_either(USUAL_PORTS[config.type])}.",
+                    others=("type",),
                 )
     if config.hostname is not None and is_private(config.hostname):
         yield _private("hostname", config.hostname)
@@ -167,11 +172,11 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
             f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
         )
     if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
-        yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite requires at least two locations for it.")
+        message = f"mode is {config.mode}; AlertSite requires at least two locations for it."
+        yield Problem("mode", "locations", message, others=("locations",))
     if config.mode == "Primary" and config.rotate_locations:
-        yield Problem(
-            "rotate_locations", "mode", "rotate_locations is yes; in mode Primary, AlertSite does not rotate."
-        )
+        message = "rotate_locations is yes; in mode Primary, AlertSite does not rotate."
+        yield Problem("rotate_locations", "mode", message, others=("mode",))
 
 
 def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:

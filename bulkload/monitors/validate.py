@@ -8,16 +8,17 @@ messages are written here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from bulkload.errors import UsageError
 from bulkload.model import Issue, RawRow, Status
 from bulkload.monitors import hosts, values
-from bulkload.monitors.config import MonitorConfig, cautions, conflicts
+from bulkload.monitors.config import MonitorConfig, Problem, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
@@ -69,6 +70,11 @@ _PARSERS: Mapping[str, Parser] = {
     "ipv4": values.ipv4,
     "email": values.email,
     "custom_properties": values.custom_properties,
+}
+_SET_BY_HOST: Mapping[str, Callable[[Host], object]] = {
+    "port": lambda host: host.port or host.scheme,
+    "ipv4": lambda host: host.is_ipv4,
+    "resolve_dns": lambda host: host.is_ipv4,
 }
 _ALL_USUAL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _REASONS = {  # pydantic's error type → second part of the issue code
@@ -131,8 +137,9 @@ class Validator:
         if issues:
             return self._invalid(row, issues, warnings, monitor_id)
         for problem in cautions(config):
-            if problem.field in self._columns:  # a warning about a default would repeat on every row
-                warnings.append(self._issue(problem.field, problem.reason, problem.message, row, "warning"))
+            # a warning about defaults alone would repeat on every row
+            if any(self._source(field, row)[1] for field in (problem.field, *problem.others)):
+                warnings.append(replace(self._issue_of(problem, row), severity="warning"))
         return Valid(row=row, config=config, warnings=tuple(warnings), monitor_id=monitor_id, earlier=earlier)
 
     def _read_result_columns(
@@ -244,7 +251,7 @@ class Validator:
         good = {field: value for field, value in fields.items() if field not in bad}
         for problem in conflicts(good):
             if problem.field not in bad:
-                issues.append(self._issue(problem.field, problem.reason, problem.message, row))
+                issues.append(self._issue_of(problem, row))
         if "type" in bad and not {"hostname", "smtp_hostname", "pop3_hostname", "email"} & {*fields, *bad}:
             message = f"hostname is missing; {FIELDS['hostname'].rule}."
             issues.append(self._issue("hostname", "missing", message, row))
@@ -278,25 +285,25 @@ class Validator:
             value=error.safe_text(text),
         )
 
-    def _issue(
-        self,
-        field: str,
-        reason: str,
-        message: str,
-        row: RawRow,
-        severity: Literal["error", "warning"] = "error",
-    ) -> Issue:
-        return Issue(
-            code=f"{field}.{reason}",
-            message=message,
-            column=self._column(field),
-            field=field,
-            value=self._text(row, field),
-            severity=severity,
-        )
+    def _issue_of(self, problem: Problem, row: RawRow) -> Issue:
+        return self._issue(problem.field, problem.reason, problem.message, row, others=problem.others)
+
+    def _issue(self, field: str, reason: str, message: str, row: RawRow, *, others: tuple[str, ...] = ()) -> Issue:
+        """An issue of a field; it stands at the first cell that has to do with it."""
+        sources = [self._source(each, row) for each in (field, *others)]
+        column, text = next((source for source in sources if source[1]), sources[0])
+        return Issue(code=f"{field}.{reason}", message=message, column=column, field=field, value=text)
 
     def _column(self, field: str) -> str | None:
         return self._mapping.header[self._columns[field]] if field in self._columns else None
+
+    def _source(self, field: str, row: RawRow) -> tuple[str | None, str]:
+        """The column and the text of the cell that sets a field, which may be the host name."""
+        host_text = self._text(row, "hostname") if field in _SET_BY_HOST and not self._text(row, field) else ""
+        with suppress(CellError):
+            if host_text and _SET_BY_HOST[field](hosts.parse_host(_without_invisible("hostname", host_text))):
+                return self._column("hostname"), host_text
+        return self._column(field), self._text(row, field)
 
     def _text(self, row: RawRow, field: str) -> str:
         return row.cells[self._columns[field]].strip() if field in self._columns else ""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import UsageError
@@ -419,6 +419,69 @@ def test_a_valid_but_unusual_value_is_a_warning(cells: dict[str, str], code: str
     result = check(SERVER, **cells)
     assert isinstance(result, Valid)
     assert [(warning.code, warning.severity) for warning in result.warnings] == [(code, "warning")]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "cells", "expected"),
+    [
+        ({}, {"type": "smtp", "hostname": "mx1.example.com:993"}, [("port.other_type", "hostname")]),
+        ({}, {"type": "smtp", "hostname": "mx1.example.com:993", "port": ""}, [("port.other_type", "hostname")]),
+        ({"port": "993"}, {"type": "smtp"}, [("port.other_type", "type")]),
+        ({"locations": "10"}, {"mode": "SLA"}, [("mode.locations", "mode")]),
+        ({"mode": "SLA"}, {"locations": "10"}, [("mode.locations", "locations")]),
+        ({"mode": "SLA", "locations": "10"}, {}, []),
+        ({"mode": "Primary"}, {"rotate_locations": "yes"}, [("rotate_locations.mode", "rotate_locations")]),
+    ],
+)
+def test_a_warning_stands_at_the_cell_that_it_is_about(
+    defaults: dict[str, str], cells: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    result = check(SERVER, defaults, **cells)
+    assert isinstance(result, Valid)
+    assert [(warning.code, warning.column) for warning in result.warnings] == expected
+
+
+CELLS = {
+    "type": st.sampled_from(["imap", "imaps", "smtp", "pop", "round-trip", "ftp"]),
+    "hostname": st.sampled_from(
+        ["mx1.example.com", "mx1.example.com:993", "imaps://mx1.example.com", "192.168.1.1", "8.8.8.8:25", "a b", ""]
+    ),
+    "port": st.sampled_from(["143", "993", "25", "0", "x"]),
+    "interval": st.sampled_from(["1", "15"]),
+    "timeout": st.sampled_from(["30", "300"]),
+    "mode": st.sampled_from(["SLA", "Primary"]),
+    "locations": st.sampled_from(["10", "10;20"]),
+    "home_location": st.sampled_from(["10", "30"]),
+    "monitor_location_count": st.sampled_from(["1", "2"]),
+    "rotate_locations": st.sampled_from(["yes", "no"]),
+    "resolve_dns": st.sampled_from(["yes", "no"]),
+    "ipv4": st.sampled_from(["8.8.8.8", "192.0.2.1"]),
+    "billing_plancode": st.sampled_from(["UBM - A/A", "UBM-A/A"]),
+    "smtp_hostname": st.sampled_from(["smtp.local:465"]),
+}
+OPTIONAL = sorted(FIELDS.keys() - {"type", "name", "hostname", "billing_plancode"})
+
+
+@settings(max_examples=300)
+@given(
+    cells=st.fixed_dictionaries({}, optional=CELLS),
+    defaults=st.fixed_dictionaries({}, optional={name: CELLS[name] for name in CELLS if name != "smtp_hostname"}),
+    empty=st.sets(st.sampled_from(OPTIONAL)),
+)
+def test_an_empty_column_changes_nothing(cells: dict[str, str], defaults: dict[str, str], empty: set[str]) -> None:
+    def found(**more: str) -> list[tuple[str, str, str, str | None]]:
+        result = check(SERVER, defaults, **cells, **more)
+        issues = result.issues if isinstance(result, Invalid) else result.warnings
+        # what is missing is in no cell
+        missing = [issue.message for issue in issues if issue.code.endswith(".missing")]
+        placed = [(i.code, i.message, i.severity, i.column) for i in issues if i.message not in missing]
+        return sorted(placed, key=str) + [("missing", message, "error", None) for message in sorted(missing)]
+
+    try:
+        without = found()
+    except UsageError:
+        assume(False)
+    assert found(**dict.fromkeys(empty - cells.keys(), "")) == without
 
 
 @pytest.mark.parametrize(
