@@ -101,7 +101,8 @@ class RawRow(NamedTuple):
 
     number: int  # as the spreadsheet program numbers it; the header is row 1 in a plain file
     cells: tuple[str, ...]  # one per column of the header, never more, never fewer
-    issues: tuple[Issue, ...] = ()  # what the reader found: ragged row, error cell
+    issues: tuple[Issue, ...] = ()  # what the reader found: row that is too long, error cell
+    ends_at: int | None = None  # cells that the file has, if fewer than the header; the others are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,8 @@ class Validator:
         read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
         self._used = {mapping.header[index]: index for index in (*self._columns.values(), *read_back)}
         self._headerless = tuple(index for index in mapping.user_columns if not mapping.header[index].strip())
+        own_columns = result_columns.values()
+        self._span_of_results = (min(own_columns), max(own_columns)) if own_columns else (0, 0)
         parsed = _parse_defaults(defaults or {})
         self._first_defaults = {field: value for field, value in parsed.items() if field in ("type", "hostname")}
         self._later_defaults = tuple(
@@ -123,6 +125,8 @@ class Validator:
                     issues.append(self._cell_issue(field, text, error))
         if row.issues:
             issues = self._with_reader_issues(row, issues, warnings)
+        if row.ends_at is not None and self._span_of_results[0] < row.ends_at <= self._span_of_results[1]:
+            issues.append(self._short(row.ends_at))
         monitor_id, earlier = self._read_result_columns(row, parsed, issues, warnings)
         for index in self._headerless:
             if cells[index].strip():
@@ -133,6 +137,7 @@ class Validator:
             config = MonitorConfig.model_validate(fields)
         except ValidationError as error:
             self._add_validation_issues(error, fields, row, issues)
+            self._add_short(row, issues)
             return self._invalid(row, issues, warnings, monitor_id)
         if issues:
             return self._invalid(row, issues, warnings, monitor_id)
@@ -270,6 +275,21 @@ class Validator:
                 reader_issues.append(replace(issue, field=issue.field or field))
         flagged = {issue.column for issue in reader_issues if issue.column is not None}
         return reader_issues + [issue for issue in issues if issue.column not in flagged]
+
+    def _add_short(self, row: RawRow, issues: list[Issue]) -> None:
+        """Add an issue if the cells that a short row leaves out are needed; programs drop empty cells at the end."""
+        if row.ends_at is None or any(issue.column is None for issue in row.issues):
+            return
+        left_out = self._mapping.header[row.ends_at :]
+        if any(issue.code.endswith(".missing") and issue.column in left_out for issue in issues):
+            issues.append(self._short(row.ends_at))
+
+    def _short(self, ends_at: int) -> Issue:
+        message = (
+            f"The row has {ends_at} cells, but the header has {len(self._mapping.header)} columns; a row may end early "
+            "only if all cells that it leaves out can be empty."
+        )
+        return Issue(code="row.short", message=message)
 
     def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue], monitor_id: str) -> Invalid:
         issues.sort(key=lambda issue: self._used.get(issue.column or "", -1))

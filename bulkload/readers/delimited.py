@@ -40,6 +40,7 @@ _HEAD = 1 << 16  # characters used to detect the delimiter
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
+_END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
@@ -146,7 +147,8 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
             continue
         if cells is None:
             return
-        yield _checked_record(number, cells, encoding) if lines.has_suspect_text else Record(number, cells)
+        record = _checked_record(number, cells, encoding) if lines.has_suspect_text else Record(number, cells)
+        yield record._replace(ends_file=True) if lines.has_ended else record
 
 
 class _LineReader:
@@ -160,6 +162,7 @@ class _LineReader:
         self._size = 0
         self._number = 0
         self.has_suspect_text = False  # the record may have undecoded bytes or NUL
+        self.has_ended = False  # the record has the last line of the file, without a line end
 
     def start_record(self, number: int) -> None:
         """Start a record."""
@@ -167,6 +170,7 @@ class _LineReader:
         self._size = 0
         self._number = number
         self.has_suspect_text = False
+        self.has_ended = False
 
     def push_back(self) -> str:
         """Return the first line of the record; the others are read again."""
@@ -183,6 +187,11 @@ class _LineReader:
             raise StopIteration
         if len(line) >= MAX_LINE:
             raise InputError(f"row {self._number} has a line of {MAX_LINE:,} characters or more, which is not allowed.")
+        if line[-1] not in "\r\n":
+            line = line.rstrip(_END_OF_FILE)
+            if not line:
+                raise StopIteration
+            self.has_ended = True
         self._record.append(line)
         self._size += len(line)
         if self._size > MAX_RECORD:

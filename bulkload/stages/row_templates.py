@@ -50,6 +50,7 @@ class RowTemplates:
     """The templates of one file."""
 
     def __init__(self, layout: ColumnMapping) -> None:
+        self._is_results = layout.is_results
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
         self._own = tuple((index, _IS_PLAIN[field]) for field, index in self._columns.items())
         self._templates: dict[
@@ -83,7 +84,7 @@ class RowTemplates:
 
     def _shared_cells(self, row: RawRow) -> tuple[str, ...] | None:
         """The cells that a row may share with others; None if one of its own cells is not plain."""
-        if row.issues:
+        if row.issues or (row.ends_at is not None and self._is_results):
             return None
         cells = list(row.cells)
         for index, is_plain in self._own:
