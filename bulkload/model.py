@@ -96,6 +96,15 @@ class Issue:
     severity: Literal["error", "warning"] = "error"
 
 
+class NumberText(str):
+    """The text of a cell that a workbook stores as a number of four digits or more: what was typed may be lost.
+
+    10,20 becomes the number 1020, shown as 1,020.
+    """
+
+    __slots__ = ()
+
+
 class RawRow(NamedTuple):
     """One data row of a source, as text."""
 

@@ -16,13 +16,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from bulkload.errors import UsageError
-from bulkload.model import Issue, RawRow, Status
+from bulkload.model import Issue, NumberText, RawRow, Status
 from bulkload.monitors import hosts, values
 from bulkload.monitors.config import MonitorConfig, Problem, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
-from bulkload.monitors.invisible import without_invisible, without_stray
+from bulkload.monitors.invisible import has_visible, without_invisible, without_stray
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
 
@@ -123,13 +123,15 @@ class Validator:
                     parsed[field] = parse(text)
                 except CellError as error:
                     issues.append(self._cell_issue(field, text, error))
+        if "locations" in parsed and "locations" in self._columns:
+            self._doubt_locations(row, issues, warnings)
         if row.issues:
             issues = self._with_reader_issues(row, issues, warnings)
         if row.ends_at is not None and self._span_of_results[0] < row.ends_at <= self._span_of_results[1]:
             issues.append(self._short(row.ends_at))
         monitor_id, earlier = self._read_result_columns(row, parsed, issues, warnings)
         for index in self._headerless:
-            if cells[index].strip():
+            if has_visible(cells[index]):
                 warnings.append(_headerless_warning(index, cells[index]))
 
         fields = self._combine(row, parsed, issues)
@@ -146,6 +148,20 @@ class Validator:
             if any(self._source(field, row)[1] for field in (problem.field, *problem.others)):
                 warnings.append(replace(self._issue_of(problem, row), severity="warning"))
         return Valid(row=row, config=config, warnings=tuple(warnings), monitor_id=monitor_id, earlier=earlier)
+
+    def _doubt_locations(self, row: RawRow, issues: list[Issue], warnings: list[Issue]) -> None:
+        """Add an issue if a list of locations may have become a number in a spreadsheet program."""
+        is_number = isinstance(row.cells[self._columns["locations"]], NumberText)
+        text = self._text(row, "locations")
+        if (doubt := values.locations_before(text, is_number=is_number)) is None:
+            return
+        typed, is_likely = doubt
+        message = (
+            f"locations is {show(text)}; a spreadsheet program may have made that of a list such as {typed}. Separate "
+            f"locations by semicolons{', and format a cell with a single location as text' if is_number else ''}."
+        )
+        issue = self._issue("locations", "joined", message, row)
+        (issues if is_likely else warnings).append(issue if is_likely else replace(issue, severity="warning"))
 
     def _read_result_columns(
         self, row: RawRow, parsed: dict[str, Any], issues: list[Issue], warnings: list[Issue]

@@ -136,6 +136,21 @@ def locations(text: str) -> tuple[int, ...]:
     return tuple(location_ids)
 
 
+def locations_before(text: str, *, is_number: bool) -> tuple[str, bool] | None:
+    """The list that a spreadsheet program may have read as one number, and whether that is likely.
+
+    Typed in a cell, 10,20 becomes 1020, or 10.2 where the comma separates decimals, which a CSV file shows as 10,2.
+    """
+    if not is_number:
+        match = re.fullmatch(r"([1-9][0-9]*),([1-9])", text)
+        return (f"{match[1]};{match[2]}0", False) if match else None
+    for digits in (2, 3):
+        parts = [text[start : start + digits] for start in range(0, len(text), digits)]
+        if len(parts) > 1 and len(parts[-1]) == digits and not any(part.startswith("0") for part in parts):
+            return ";".join(parts), True
+    return f"{text[:2]};{text[2:]}", False
+
+
 @lru_cache(maxsize=1024)
 def custom_properties(text: str) -> tuple[tuple[int, int], ...]:
     """Read 28=74;30=81."""
