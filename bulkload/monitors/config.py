@@ -105,6 +105,10 @@ _NOT_ALLOWED = {
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
 _ALERTSITE_PLAN = "UBM - A/A"
+_MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
+_JOINED_PORTS = {  # typed in a cell, 25,465 becomes one number
+    int(f"{first}{second}"): (first, second) for first in _MAIL_PORTS for second in _MAIL_PORTS - {first}
+}
 
 
 def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -159,6 +163,10 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
                     f"usually uses {_either(USUAL_PORTS[config.type])}.",
                     others=("type",),
                 )
+        if config.port in _JOINED_PORTS:
+            first, second = _JOINED_PORTS[config.port]
+            message = f"port is {config.port}; if ports {first} and {second} are meant, add one row for each."
+            yield Problem("port", "joined", message)
     if config.hostname is not None and is_private(config.hostname):
         yield _private("hostname", config.hostname)
     if config.type == ROUND_TRIP:

@@ -144,11 +144,9 @@ def locations_before(text: str, *, is_number: bool) -> tuple[str, bool] | None:
     if not is_number:
         match = re.fullmatch(r"([1-9][0-9]*),([1-9])", text)
         return (f"{match[1]};{match[2]}0", False) if match else None
-    for digits in (2, 3):
-        parts = [text[start : start + digits] for start in range(0, len(text), digits)]
-        if len(parts) > 1 and len(parts[-1]) == digits and not any(part.startswith("0") for part in parts):
-            return ";".join(parts), True
-    return f"{text[:2]};{text[2:]}", False
+    if (parts := _split_ids(text)) is None:
+        return None
+    return ";".join(parts), len({len(part) for part in parts}) == 1  # a private location has a number of 5 digits
 
 
 @lru_cache(maxsize=1024)
@@ -254,6 +252,16 @@ def _control_character_rule(field: str, text: str) -> str:
     if "\n" in text or "\r" in text:
         return f"{FIELDS[field].rule}; remove the line break"
     return FIELDS[field].rule
+
+
+def _split_ids(digits: str) -> list[str] | None:
+    """Split digits into numbers of two or three digits, if none of them begins with 0."""
+    if not digits:
+        return []
+    for length in (2, 3):
+        if len(digits) >= length and digits[0] != "0" and (rest := _split_ids(digits[length:])) is not None:
+            return [digits[:length], *rest]
+    return None
 
 
 def _parts(text: str) -> list[str]:
