@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from bulkload.errors import ExitCode
@@ -270,3 +272,18 @@ def test_a_row_named_0_is_a_row(tmp_path: Path) -> None:
     rows, notes = checked("name,enabled", "0,FALSE", path=tmp_path, settings=Options(set=defaults))
     assert [row.state for row in rows] == [State.PENDING]
     assert notes == ""
+
+
+def test_a_list_that_a_workbook_holds_as_a_number_is_refused_beside_one_that_is_text(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["type", "name", "hostname", "billing_plancode", "Ort"])
+    for number, locations in enumerate(["1020", "1020", "1020", 1020, 20, 10273, 2000]):
+        sheet.append(["imap", f"m{number}", f"m{number}.example.com", "UBM - A/A", locations])
+    sheet["E5"].number_format = "#,##0"
+    book.save(tmp_path / "hosts.xlsx")
+    with open_input(Input.at(tmp_path / "hosts.xlsx"), Options(map={"Ort": "locations"})) as opened:
+        rows = list(opened.rows)
+    assert [row.source_row for row in rows if row.state is Status.INVALID] == [5]
+    assert [(row.source_row, issue.severity) for row in rows for issue in row.issues] == [(5, "error"), (7, "warning")]
+    assert json.loads(rows[4].body or "")["locations"] == [{"id": 20}]
