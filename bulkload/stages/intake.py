@@ -25,6 +25,7 @@ from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
 
 BATCH = 1000  # rows a transaction
+_BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +147,9 @@ def _checked(
 
 def _is_rest(row: RawRow, new_row: NewRow, width_above: int, width: int) -> bool:
     """True if a row can be what a line break without quotes cut off from the row above it."""
-    is_short = row.ends_at is not None and width_above + row.ends_at <= width + 1
-    return is_short and new_row.state is Status.INVALID
+    if row.ends_at is None or width_above + row.ends_at > width + 1:
+        return False
+    return any(issue.severity == "error" and issue.field in _BEGIN_A_ROW for issue in new_row.issues)
 
 
 def _split(row: NewRow, number_below: int) -> NewRow:

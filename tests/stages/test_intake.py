@@ -238,6 +238,7 @@ def test_a_row_that_a_line_break_divides_is_not_taken_for_a_whole_one(tmp_path: 
     [
         ("imap,c,c.example.com,UBM - A/A,x,maybe,15", Status.INVALID),  # too long for a rest
         ("imap,c,c.example.com,UBM - A/A,x,maybe", Status.INVALID),
+        ("imap," + "x" * 256 + ",c.example.com,UBM - A/A", Status.INVALID),
         (EARLY.format("c"), State.PENDING),
         (EARLY.format("b"), Status.DUPLICATE),
     ],
