@@ -28,8 +28,7 @@ _IGNORED_IN_HEADERS = re.compile(rf"[\s_\-‐-―()\[\]*:{INVISIBLE}]+")
 
 
 def normalise(header: str) -> str:
-    """Reduce a header to what counts: case, spaces, dashes, underscores, brackets, asterisks and
-    invisible characters do not.
+    """Reduce a header to its letters and digits; case and invisible characters do not count.
 
     >>> normalise("  Host-Name * ")
     'hostname'

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,11 +21,10 @@ from bulkload.monitors.config import MonitorConfig, Problem, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
-from bulkload.monitors.invisible import has_visible, without_invisible, without_stray
+from bulkload.monitors.invisible import has_visible, without_invisible
+from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
-
-Parser = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,28 +47,6 @@ class Invalid:
     monitor_id: str = ""  # from a results file or an export; the unchanged text if that is not a valid ID
 
 
-_TEXT_PARSERS: Mapping[str, Callable[[str, str], object]] = {
-    **{name: values.switch for name, field in FIELDS.items() if field.cell_type == "switch"},
-    **{name: values.whole_number for name, field in FIELDS.items() if field.cell_type == "number"},
-    "home_location": values.identifier,
-    "monitor_id": values.identifier,
-    "name": values.line,
-    "alert_note": values.lines,
-    "note": values.lines,
-    "smtp_hostname": lambda field, text: hosts.parse_endpoint(field, text).endpoint,
-    "pop3_hostname": lambda field, text: hosts.parse_endpoint(field, text).endpoint,
-}
-_PARSERS: Mapping[str, Parser] = {
-    **{name: partial(parse, name) for name, parse in _TEXT_PARSERS.items()},
-    "type": values.monitor_type,
-    "hostname": hosts.parse_host,
-    "billing_plancode": values.plan_code,
-    "mode": values.mode,
-    "locations": values.locations,
-    "ipv4": values.ipv4,
-    "email": values.email,
-    "custom_properties": values.custom_properties,
-}
 _SET_BY_HOST: Mapping[str, Callable[[Host], object]] = {
     "port": lambda host: host.port or host.scheme,
     "ipv4": lambda host: host.is_ipv4,
@@ -92,7 +68,7 @@ class Validator:
     def __init__(self, mapping: ColumnMapping, *, defaults: Mapping[str, str] | None = None) -> None:
         self._mapping = mapping
         self._columns = {field: index for index, field in enumerate(mapping.fields) if field is not None}
-        self._cells = tuple((index, field, _parser(field)) for field, index in self._columns.items())
+        self._cells = tuple((index, field, parser_of(field)) for field, index in self._columns.items())
         result_columns = mapping.result_columns
         read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
         self._used = {mapping.header[index]: index for index in (*self._columns.values(), *read_back)}
@@ -117,7 +93,7 @@ class Validator:
         for index, field, parse in self._cells:
             text = cells[index].strip()
             if not text.isascii():
-                text = _without_invisible(field, text)
+                text = remove_invisible(field, text)
             if text:
                 try:
                     parsed[field] = parse(text)
@@ -294,16 +270,17 @@ class Validator:
 
     def _add_short(self, row: RawRow, issues: list[Issue]) -> None:
         """Add an issue if the cells that a short row leaves out are needed; programs drop empty cells at the end."""
-        if row.ends_at is None or any(issue.column is None for issue in row.issues):
+        if row.ends_at is None or any(issue.column is None and issue.severity == "error" for issue in row.issues):
             return
         left_out = self._mapping.header[row.ends_at :]
         if any(issue.code.endswith(".missing") and issue.column in left_out for issue in issues):
             issues.append(self._short(row.ends_at))
 
     def _short(self, ends_at: int) -> Issue:
+        cells, width = "1 cell" if ends_at == 1 else f"{ends_at} cells", len(self._mapping.header)
         message = (
-            f"The row has {ends_at} cells, but the header has {len(self._mapping.header)} columns; a row may end early "
-            "only if all cells that it leaves out can be empty."
+            f"The row has {cells}, but the header has {width} columns; a row may end early only if all cells that it "
+            "leaves out can be empty."
         )
         return Issue(code="row.short", message=message)
 
@@ -337,25 +314,12 @@ class Validator:
         """The column and the text of the cell that sets a field, which may be the host name."""
         host_text = self._text(row, "hostname") if field in _SET_BY_HOST and not self._text(row, field) else ""
         with suppress(CellError):
-            if host_text and _SET_BY_HOST[field](hosts.parse_host(_without_invisible("hostname", host_text))):
+            if host_text and _SET_BY_HOST[field](hosts.parse_host(remove_invisible("hostname", host_text))):
                 return self._column("hostname"), host_text
         return self._column(field), self._text(row, field)
 
     def _text(self, row: RawRow, field: str) -> str:
         return row.cells[self._columns[field]].strip() if field in self._columns else ""
-
-
-def _parser(field: str) -> Parser:
-    return values.json_or_text if field.startswith(API_PREFIX) else _PARSERS[field]
-
-
-def _without_invisible(field: str, text: str) -> str:
-    """Remove invisible characters unless they may be meant: in names, notes and passed-through fields."""
-    visible = without_invisible(text).strip()
-    cell_type = FIELDS[field].cell_type if field in FIELDS else "text"
-    if visible and cell_type in ("host", "address"):
-        return without_stray(text).strip()
-    return text if visible and cell_type == "text" and field != "billing_plancode" else visible
 
 
 def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
@@ -370,9 +334,9 @@ def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
             problems.append(f'The default "{name}" {problem}.')
         elif field in parsed:
             problems.append(f"{field} has two defaults; only one is allowed.")
-        elif text := _without_invisible(field, text.strip()):
+        elif text := remove_invisible(field, text.strip()):
             try:
-                parsed[field] = _parser(field)(text)
+                parsed[field] = parser_of(field)(text)
             except CellError as error:
                 problems.append(f"The default of {field} is {show(error.safe_text(text))}; {error.allowed}.")
     problems.extend(_default_problems(parsed, defaults))

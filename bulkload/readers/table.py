@@ -115,7 +115,8 @@ def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> R
                 value="; ".join(extra),
             )
         )
-    if record.ends_file and not any(index in (None, width - 1) for index, _ in record.findings):
+    wrong = {index for index, issue in record.findings if issue.severity == "error"}
+    if record.ends_file and wrong.isdisjoint((None, width - 1)):
         issues.extend(_issues_of_end(cells, header))
     fitted = (cells + [""] * (width - len(cells)))[:width]
     ends_at = len(cells) if ragged and len(cells) < width else None
