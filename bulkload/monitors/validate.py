@@ -127,11 +127,16 @@ class Validator:
 
     def _doubt_locations(self, row: RawRow, issues: list[Issue], warnings: list[Issue]) -> None:
         """Add an issue if a list of locations may have become a number in a spreadsheet program."""
-        is_number = isinstance(row.cells[self._columns["locations"]], NumberText)
         text = self._text(row, "locations")
-        if (doubt := values.locations_before(text, is_number=is_number)) is None:
+        is_number = isinstance(row.cells[self._columns["locations"]], NumberText)
+        was_number = self._mapping.is_results and text.isdecimal()  # results are all text
+        if (doubt := values.locations_before(text, is_number=is_number or was_number)) is None:
             return
         typed, is_likely = doubt
+        if was_number and not is_number:
+            if not is_likely:
+                return
+            is_likely = False
         message = (
             f"locations is {show(text)}; a spreadsheet program may have made that of a list such as {typed}. Separate "
             f"locations by semicolons{', and format a cell with a single location as text' if is_number else ''}."
