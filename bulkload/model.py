@@ -103,12 +103,22 @@ def errors_of(issues: Iterable[Issue]) -> tuple[str, tuple[str, ...]]:
     return " ".join(issue.message for issue in errors), tuple(columns)
 
 
+class NumberText(str):
+    """The text of a cell that a workbook stores as a number of four digits or more: what was typed may be lost.
+
+    10,20 becomes the number 1020, shown as 1,020.
+    """
+
+    __slots__ = ()
+
+
 class RawRow(NamedTuple):
     """One data row of a source, as text."""
 
     number: int  # as the spreadsheet program numbers it; the header is row 1 in a plain file
     cells: tuple[str, ...]  # one per column of the header, never more, never fewer
-    issues: tuple[Issue, ...] = ()  # what the reader found: ragged row, error cell
+    issues: tuple[Issue, ...] = ()  # what the reader found: row that is too long, error cell
+    ends_at: int | None = None  # cells that the file has, if fewer than the header; the others are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters used to detect the delimiter
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
+_END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
@@ -65,7 +67,7 @@ def open_delimited(
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     detected = detect_encoding(path, encoding)
     with _open(path, detected) as file:
-        head = file.read(_HEAD)
+        head = file.read(_HEAD).lstrip(_MARK)
     separator = _SEP_LINE.match(head)
     delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
     with _open(path, detected) as file:
@@ -147,7 +149,9 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
             continue
         if cells is None:
             return
-        yield _checked_record(number, cells, encoding, delimiter) if lines.has_suspect_text else Record(number, cells)
+        is_suspect = lines.has_suspect_text
+        record = _checked_record(number, cells, encoding, delimiter) if is_suspect else Record(number, cells)
+        yield record._replace(ends_file=True) if lines.has_ended else record
 
 
 class _LineReader:
@@ -161,6 +165,7 @@ class _LineReader:
         self._size = 0
         self._number = 0
         self.has_suspect_text = False  # the record may have undecoded bytes or NUL
+        self.has_ended = False  # the record has the last line of the file, without a line end
 
     def start_record(self, number: int) -> None:
         """Start a record."""
@@ -168,6 +173,7 @@ class _LineReader:
         self._size = 0
         self._number = number
         self.has_suspect_text = False
+        self.has_ended = False
 
     def push_back(self) -> str:
         """Return the first line of the record; the others are read again."""
@@ -184,13 +190,26 @@ class _LineReader:
             raise StopIteration
         if len(line) >= MAX_LINE:
             raise InputError(f"row {self._number} has a line of {MAX_LINE:,} characters or more, which is not allowed.")
+        if line[-1] not in "\r\n":
+            line = line.rstrip(_END_OF_FILE)
+            if not line:
+                raise StopIteration
+            self.has_ended = True
         self._record.append(line)
         self._size += len(line)
         if self._size > MAX_RECORD:
             raise csv.Error("the record is too long")
-        if ("\0" in line or not line.isascii()) and self._suspect.search(line):
-            self.has_suspect_text = True
+        if "\0" in line or not line.isascii():
+            if self._suspect.search(line):
+                self.has_suspect_text = True
+            if line[0] == _MARK and len(self._record) == 1:
+                return self._without_mark(line)
         return line
+
+    def _without_mark(self, line: str) -> str:
+        """Drop a byte order mark before the header, and before the quote of a file that was appended to another."""
+        text = line.lstrip(_MARK)
+        return text if self._number == 1 or text.startswith('"') else line
 
 
 def _malformed_record(number: int, line: str, delimiter: str, encoding: Encoding) -> Record:

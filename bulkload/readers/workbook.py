@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from bulkload.errors import InputError
-from bulkload.model import Issue, Source
+from bulkload.model import Issue, NumberText, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
 from bulkload.readers.encoding import Encoding, encoding_issue, header_doubts
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
+_GROUPED_FROM = 1000  # typed with a comma, digits may have become a number with thousands separators
 EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
 _ZIP = b"PK"
@@ -449,7 +450,7 @@ def _cell_text(value: Value) -> str:
     """Return a value as a person would type it."""
     if isinstance(value, float):
         if value.is_integer() and not _is_inexact(value):
-            return str(int(value))
+            return str(int(value)) if value < _GROUPED_FROM else NumberText(int(value))
         return repr(value).removesuffix(".0").upper()
     if isinstance(value, bool):
         return "true" if value else "false"
