@@ -82,7 +82,10 @@ def print_outcome(
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
         print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
-        print_note(f"{info.input}, read as {', '.join(info.details.values())}")
+        how = [text for name, text in info.details.items() if name != "notes"]
+        print_note(f"{info.input}, read as {', '.join(how)}")
+        if notes := info.details.get("notes"):
+            print_note(f"Note: {notes}")
         click.echo(summary_table(info, outcome.results))
         if verified:
             print_line(f"Verified: {verified}")

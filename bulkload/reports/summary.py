@@ -60,6 +60,7 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
         "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
         "exit_code": int(exit_code),
         "stopped": run.stopped or None,
+        "read_as": dict(run.details),
     } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
 
 
