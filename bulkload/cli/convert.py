@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulkload.cli.options import command_option
+from bulkload.cli.output import print_message
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -56,10 +57,15 @@ def convert(
 
     counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
+        fields = asdict(counts)
+        if not counts.missing:
+            del fields["missing"]
+        click.echo(json.dumps(fields | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
         click.echo(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
             f" errors: {counts.errors:,}; values changed: {counts.changes:,}.\nWrote {out}."
         )
+    for sentence in counts.missing:
+        print_message(sentence)
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

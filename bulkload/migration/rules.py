@@ -81,9 +81,14 @@ class Translation:
 
     @property
     def counts(self) -> Translated:
-        """The numbers of rows, skipped objects and errors."""
+        """The numbers of rows, skipped objects and errors, and what the source says is missing."""
         errors = sum(item.error for item in self.skipped_objects)
-        return Translated(rows=len(self.rows), skipped=len(self.skipped_objects) - errors, errors=errors)
+        return Translated(
+            rows=len(self.rows),
+            skipped=len(self.skipped_objects) - errors,
+            errors=errors,
+            missing=tuple(f"{item.origin}: {item.reason}" for item in self.skipped_objects if item.is_rest),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +122,7 @@ def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rule
         RawRow(number=number, cells=tuple(row.fields.get(name, "") for name in header))
         for number, row in enumerate(translation.rows, 2)  # the header is row 1, as in the output of convert
     )
-    errors = [item for item in translation.skipped_objects if item.error]
+    errors = [item for item in translation.skipped_objects if item.error and not item.is_rest]
     counts = translation.counts
     notes = [f"{item.origin}: {item.reason}" for item in errors[:MAX_ERROR_NOTES]]
     if len(errors) > MAX_ERROR_NOTES:
