@@ -20,9 +20,12 @@ _EARLIER_RUNS = (
     "SELECT runs.run FROM runs JOIN arrivals USING (arrival) WHERE folder = :folder AND sheet = :sheet"
     " AND account = :account AND runs.run < :run"
 )
+# Of each file its newest version and, while versions of another tool's configuration lack objects, the ones before.
 _LATEST_RUNS = (
-    "SELECT max(runs.run) FROM runs JOIN arrivals USING (arrival)"
-    " WHERE folder = ? AND account = ? AND read_whole GROUP BY sheet"
+    "WITH versions AS (SELECT runs.run, sheet, coalesce(json_extract(translated, '$.errors'), 0) = 0 AS complete"
+    " FROM runs JOIN arrivals USING (arrival) WHERE folder = ? AND account = ? AND read_whole)"
+    " SELECT run FROM versions WHERE run >= coalesce("
+    "(SELECT max(run) FROM versions AS earlier WHERE earlier.sheet = versions.sheet AND complete), 0)"
 )
 
 
@@ -117,7 +120,10 @@ class DroppedMonitors:
             return {monitor_id for (monitor_id,) in rows}
 
     def still_wanted(self, run: Run, dropped: Sequence[DroppedMonitor]) -> set[str]:
-        """IDs of those that are in the newest version of any file of the folder."""
+        """IDs of those that are in the newest version of any file of the folder.
+
+        A version that lacks objects of its source may lack these, so those that the version before it had count too.
+        """
         with self._store.errors():
             latest = [
                 run_number
