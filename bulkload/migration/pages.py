@@ -112,8 +112,8 @@ def _problem_of_one(facts: PageFacts, amount: str, rest: str, *, more_follow: bo
     number, last = facts.number, facts.pages
     if number is not None and last is not None and max(number, last) > 1:
         return f"The list is page {number:,} of {last:,} {amount}{rest}; {advice}"
-    if number is not None and number > 1:
-        return f"The list is page {number:,}{' and does not end there' if more_follow else ''} {amount}{rest}; {advice}"
+    if number is not None and (number > 1 or facts.has_next):
+        return f"The list is page {number:,}{', and more pages follow' if more_follow else ''} {amount}{rest}; {advice}"
     if facts.filtered is not None and facts.total is not None and facts.filtered < facts.total:
         return (
             f"The list was requested with a filter {amount}{rest}; give the list without the filter, or remove"

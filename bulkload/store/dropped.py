@@ -20,12 +20,14 @@ _EARLIER_RUNS = (
     "SELECT runs.run FROM runs JOIN arrivals USING (arrival) WHERE folder = :folder AND sheet = :sheet"
     " AND account = :account AND runs.run < :run"
 )
-# Of each file its newest version and, while versions of another tool's configuration lack objects, the ones before.
+# The newest version of each file. Of another file than the one of `:run`, also the versions before it, back to the last
+# one that lacks no objects of its source: what they had may be among the objects that are lacking.
 _LATEST_RUNS = (
-    "WITH versions AS (SELECT runs.run, sheet, coalesce(json_extract(translated, '$.errors'), 0) = 0 AS complete"
-    " FROM runs JOIN arrivals USING (arrival) WHERE folder = ? AND account = ? AND read_whole)"
-    " SELECT run FROM versions WHERE run >= coalesce("
-    "(SELECT max(run) FROM versions AS earlier WHERE earlier.sheet = versions.sheet AND complete), 0)"
+    "WITH versions AS ("
+    "SELECT runs.run, sheet, coalesce(json_extract(translated, '$.errors'), 0) = 0 AS complete"
+    " FROM runs JOIN arrivals USING (arrival) WHERE folder = :folder AND account = :account AND read_whole)"
+    " SELECT run FROM versions AS version WHERE run >= coalesce((SELECT max(run) FROM versions WHERE"
+    " sheet = version.sheet AND (complete OR sheet = (SELECT sheet FROM versions WHERE run = :run))), 0)"
 )
 
 
@@ -127,7 +129,9 @@ class DroppedMonitors:
         with self._store.errors():
             latest = [
                 run_number
-                for (run_number,) in self._db.execute(_LATEST_RUNS, (self._folder, run.account_id)).fetchall()
+                for (run_number,) in self._db.execute(
+                    _LATEST_RUNS, {"folder": self._folder, "account": run.account_id, "run": run.number}
+                ).fetchall()
             ]
             created = dict(
                 self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (run.account_id,))
