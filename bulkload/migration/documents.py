@@ -36,6 +36,7 @@ MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
 YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
+_FLOW_START = re.compile(r"(?:\s*(?:#.*|---.*)?\n)*\s*[{\[](?![{%])")
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
 _TEMPLATE = re.compile(
     r"\{%-?\s*(?:if|for|set|include|extends|block|macro|import|from|raw|with|else|elif|end\w+)\b|<%[=#\s-]"
@@ -115,6 +116,20 @@ class Document:
     def yaml(self) -> object:
         """Return the content parsed as plain YAML; a list if the file contains several YAML documents."""
         return self._yaml
+
+    def json_or_yaml(self) -> object:
+        """Return the content of a configuration that its tool reads as YAML, of which JSON is a part."""
+        return self.json() if self.format == "json" else self.yaml()
+
+    @cached_property
+    def is_flow_yaml(self) -> bool:
+        """Whether the text is YAML in braces that is not JSON, for example because its keys have no quotes."""
+        if self.format != "text" or not _FLOW_START.match(self.head):
+            return False
+        try:
+            return isinstance(self.yaml(), dict | list)
+        except InputError:
+            return False
 
     def xml(self) -> Element:
         """Return the root element of the XML. Raises `InputError` for a DTD or an entity."""
