@@ -36,6 +36,7 @@ MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
 YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
+_LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobXOB_:]{1000,}")  # Python cannot show it as a decimal
 _FLOW_START = re.compile(r"(?:\s*(?:#.*|---.*)?\n)*\s*[{\[](?![{%])")
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
 _TEMPLATE = re.compile(
@@ -152,7 +153,7 @@ class Document:
         except RecursionError as error:
             raise self._too_deep() from error
         except ValueError as error:  # a number of thousands of digits
-            raise InputError(f"{self.name} contains a number that is too long.") from error
+            raise self._too_long() from error
         self._check_depth(value)
         return value
 
@@ -224,6 +225,8 @@ class Document:
                 if anchor is not None:
                     sizes[anchor] = node_count - before
             elif isinstance(event, yaml.ScalarEvent):
+                if (event.implicit[0] or event.tag) and _LONG_NUMBER.fullmatch(event.value):
+                    raise self._too_long()
                 node_count += 1
                 if event.anchor is not None:
                     sizes[event.anchor] = 1
@@ -265,6 +268,9 @@ class Document:
         if root is None:
             raise InputError(f"{self.name} contains no XML element.")
         return root
+
+    def _too_long(self) -> InputError:
+        return InputError(f"{self.name} contains a number that is too long.")
 
     def _too_deep(self) -> InputError:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
@@ -317,16 +323,22 @@ def referenced_documents(document: Document, reference: str, documents: Sequence
         matching = [candidate for candidate in documents if _matches(candidate, pattern)]
         if matching:
             return matching
-        below = document.path.parent / pattern
-        if any(char in pattern for char in "*?["):
-            paths = sorted(document.path.parent.glob(pattern))
-        else:
-            paths = [below] if below.exists() else []
-        root = document.path.parent.resolve()
-        paths = [path for path in paths if path.resolve().is_relative_to(root)]
+        paths = _paths_below(document.path.parent, pattern)
         if paths:
             return read_documents([file for path in paths for file in _files(path)])
     return None
+
+
+def _paths_below(folder: Path, pattern: str) -> list[Path]:
+    """The existing paths below a folder that match a pattern; none if it is no possible path."""
+    try:
+        if any(char in pattern for char in "*?["):
+            paths = sorted(folder.glob(pattern))
+        else:
+            paths = [path for path in (folder / pattern,) if path.exists()]
+        return [path for path in paths if path.resolve().is_relative_to(folder.resolve())]
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        return []
 
 
 def _matches(document: Document, pattern: str) -> bool:
