@@ -36,6 +36,8 @@ MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
 YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
+_HTTP_HEADER = re.compile(r"HTTP/[0-9.]+ [0-9]{3}\b")
+_NOT_SPACE = re.compile(r"[^ \t\r\n]")
 _LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobXOB_:]{1000,}")  # Python cannot show it as a decimal
 _FLOW_START = re.compile(r"(?:\s*(?:#.*|---.*)?\n)*\s*[{\[](?![{%])")
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
@@ -98,8 +100,13 @@ class Document:
 
     @cached_property
     def rendered(self) -> str:
-        """The whole file as text. Raises `InputError` for a template that has not been rendered."""
+        """The whole file as text. Raises `InputError` for a template, and for a response saved with its header."""
         text = self.text
+        if _HTTP_HEADER.match(text):
+            raise InputError(
+                f"{self.name} begins with the header of an HTTP response; save the response without it (curl without"
+                " -i), and all pages if the header has a link to a next one."
+            )
         match = _TEMPLATE.search(text)
         if match:
             language = "an ERB or EPP" if match.group().startswith("<%") else "a Jinja"
@@ -111,7 +118,7 @@ class Document:
         return text
 
     def json(self) -> object:
-        """Return the content parsed as JSON."""
+        """Return the content parsed as JSON; a list if several objects or lists follow each other, as in JSON lines."""
         return self._json
 
     def yaml(self) -> object:
@@ -141,7 +148,7 @@ class Document:
         import json
 
         try:
-            value = json.loads(self.text)
+            value = _parse_json(self.text)
         except json.JSONDecodeError as error:
             is_truncated = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
             problem = (
@@ -274,6 +281,26 @@ class Document:
 
     def _too_deep(self) -> InputError:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
+
+
+def _parse_json(text: str) -> object:
+    """Parse one JSON value, or several objects and lists as one list."""
+    import json
+
+    with contextlib.suppress(json.JSONDecodeError):
+        return json.loads(text)
+    decoder = json.JSONDecoder()
+    values: list[object] = []
+    end = 0
+    while (begin := _NOT_SPACE.search(text, end)) is not None:
+        value, end = decoder.raw_decode(text, begin.start())
+        if isinstance(value, list):
+            values += value
+        elif isinstance(value, dict):
+            values.append(value)
+        else:
+            raise json.JSONDecodeError("Extra data", text, begin.start())
+    return values
 
 
 def read_documents(paths: Sequence[Path]) -> list[Document]:

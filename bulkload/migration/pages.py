@@ -17,7 +17,7 @@ from bulkload.migration.page_facts import PageFacts, page_facts
 MAX_FILES_NAMED = 3  # in a message
 MAX_RANGES_NAMED = 10  # of missing pages, in a message
 
-_TOGETHER = "in one folder or as one JSON array"
+_TOGETHER = "in one folder or one file"
 
 _Range = tuple[int, int]  # the first and the last of consecutive page numbers
 

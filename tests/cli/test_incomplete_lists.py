@@ -12,8 +12,8 @@ from tests.support.command_line import CommandLine
 
 WITH_PLAN = ("--set", "billing_plancode=UBM - A/A")
 MISSING = (
-    "The list is page 1 of 2 (2 of 3 monitors), so 1 is missing; give the other pages as well, in one folder or as"
-    " one JSON array."
+    "The list is page 1 of 2 (2 of 3 monitors), so 1 is missing; give the other pages as well, in one folder or"
+    " one file."
 )
 
 

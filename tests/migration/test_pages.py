@@ -14,7 +14,7 @@ from bulkload.migration.page_facts import PageFacts, page_facts
 from bulkload.migration.pages import Page, incomplete_lists
 from tests.support.migration_objects import MINIMAL_OBJECTS, read_json
 
-GIVE_OTHERS = "give the other pages as well, in one folder or as one JSON array."
+GIVE_OTHERS = "give the other pages as well, in one folder or one file."
 
 
 def items(tool: str, count: int, first: int = 1) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def test_a_page_that_is_given_twice_is_named_and_does_not_replace_another(tmp_pa
         item for item in read_json(tmp_path, *map(uptimerobot, [1, 2, 2, 4, 5])) if isinstance(item, SkippedObject)
     ]
     assert [item.reason for item in skipped if item.is_rest] == [
-        "Page 3 of 5 is missing (193 of 243 monitors); give it as well, in one folder or as one JSON array."
+        "Page 3 of 5 is missing (193 of 243 monitors); give it as well, in one folder or one file."
     ]
     (twice,) = (item for item in skipped if "given twice" in item.reason)
     assert (twice.origin, twice.reason, twice.error) == (

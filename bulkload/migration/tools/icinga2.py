@@ -105,9 +105,10 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     for item_origin, item in services:
         yield _service(item_origin, item, custom_commands)
     pages = [
-        page_of(document.name, document.json(), [(document.name, number) for number in range(len(_results(document)))])
+        page_of(document.name, response, [(document.name, index, number) for number in range(len(_items(response)))])
         for document in documents
         if document.format == "json"
+        for index, response in enumerate(_responses(document))
     ]
     yield from incomplete_lists(pages, "object")
 
@@ -118,7 +119,17 @@ def _name(value: object) -> str:
 
 
 def _results(document: Document) -> list[object]:
-    results = lookup(document.json(), "results")
+    return [item for response in _responses(document) for item in _items(response)]
+
+
+def _responses(document: Document) -> list[object]:
+    """The responses in a file, which may be several in a list."""
+    content = document.json()
+    return content if isinstance(content, list) else [content]
+
+
+def _items(response: object) -> list[object]:
+    results = lookup(response, "results")
     return results if isinstance(results, list) else []
 
 
