@@ -166,11 +166,7 @@ def _pages(listing_format: ListingFormat, document: Document, content: object) -
         return
     objects = [item for item, is_detail in _objects(listing_format, content) if not is_detail]
     if objects or any(isinstance(lookup(content, path), list) for path in listing_format.lists):
-        yield page_of(
-            document.name,
-            content,
-            [_identity(listing_format, item) or (document.name, index) for index, item in enumerate(objects)],
-        )
+        yield page_of(document.name, content, [_identity(listing_format, item) or object() for item in objects])
 
 
 def _parsed(listing_format: ListingFormat, document: Document) -> object:

@@ -74,7 +74,8 @@ def _lists(pages: list[Page]) -> list[list[Page]]:
         return [pages] if pages else []
     lists: dict[object, list[Page]] = {}
     for page in pages:
-        lists.setdefault((page.facts.total, page.facts.pages), []).append(page)
+        key = ("pages", page.facts.pages) if page.facts.total is None else ("total", page.facts.total)
+        lists.setdefault(key, []).append(page)
     return list(lists.values())
 
 
@@ -147,7 +148,8 @@ def _same_lists(pages: list[Page]) -> int:
 def _missing_pages(pages: list[Page], lists: int) -> tuple[list[_Range], bool]:
     """The numbers of missing pages, and whether others are missing whose numbers are not known."""
     numbers = [page.facts.number for page in pages if page.facts.number is not None]
-    if len(numbers) < len(pages):  # the list is whole if it has a first and a last page
+    sizes = {page.facts.size for page in pages if page.facts.size is not None}
+    if len(numbers) < len(pages) or len(sizes) > 1:  # the list is whole if it has a first and a last page
         begins = any(not page.facts.has_previous for page in pages)
         ends = any(not (page.facts.has_next or page.facts.may_continue) for page in pages)
         return [], not (begins and ends)

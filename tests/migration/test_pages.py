@@ -196,6 +196,28 @@ def test_two_accounts_are_two_lists(tmp_path: Path) -> None:
     assert rests(tmp_path, whole, uptimerobot(1, total=53), uptimerobot(2, total=53)) == []
 
 
+def test_pages_of_different_sizes_are_one_list(tmp_path: Path) -> None:
+    def part(offset: int, count: int, size: int) -> dict[str, object]:
+        facts = {"offset": offset, "limit": size, "total": 100}
+        return page("uptimerobot", items("uptimerobot", count, first=1 + offset), pagination=facts)
+
+    first, second, third = part(0, 20, 20), part(20, 50, 50), part(70, 30, 50)
+    assert rests(tmp_path, first, second, third) == []
+    (tmp_path / "page2.json").unlink()
+    (rest,) = rests(tmp_path, first, second)
+    assert "These 2 pages are not the whole list (70 of 100 monitors), so 30 are missing" in rest
+
+
+@pytest.mark.parametrize("as_one_file", [False, True])
+def test_objects_without_an_id_are_all_different(as_one_file: bool, tmp_path: Path) -> None:
+    objects = [{key: value for key, value in item.items() if key != "id"} for item in items("uptimerobot", 4)]
+    pages = [
+        page("uptimerobot", objects[offset : offset + 2], pagination={"offset": offset, "limit": 2, "total": 4})
+        for offset in (0, 2)
+    ]
+    assert rests(tmp_path, *([pages] if as_one_file else pages)) == []
+
+
 def test_details_of_all_objects_complete_a_list(tmp_path: Path) -> None:
     listing = page("pingdom", items("pingdom", 1), counts={"total": 3})
     details = [{"check": item} for item in items("pingdom", 3)]
