@@ -37,7 +37,7 @@ _SIZE = _names("limit perpage pagesize itemsperpage pagelimit maxresults size")
 _OFFSET = _names("offset start skip pageoffset")
 _NEXT_LINK = _names("nextlink next nextpage nextpageurl nextpagelink nexturl nexthref odatanextlink")
 _NEXT = _NEXT_LINK + _names(
-    "nextcursor nextpagetoken nexttoken nextoffset continue continuation continuationtoken"
+    "nextcursor nextpagetoken nexttoken nextoffset nextpagestart continue continuation continuationtoken"
     " hasmore hasnext hasnextpage hasmorepages hasmoreresults more moreavailable moreresults"
     " truncated istruncated partial ispartial incomplete isincomplete"
 )
@@ -45,6 +45,7 @@ _PREVIOUS_LINK = _names(
     "prev previous prevlink previouslink prevpage previouspage prevpageurl previouspageurl prevurl previousurl"
 )
 _PREVIOUS = _PREVIOUS_LINK + _names("prevcursor previouscursor hasprev hasprevious hasprevpage haspreviouspage")
+_LAST_FLAG = _names("islast islastpage last lastpage")  # or a link or number, with other APIs
 _LAST_LINK = _names("last lastlink lastpageurl lasturl")
 
 _PAGE_PARAMETERS = ("page", "pagenumber", "p", "currentpage")
@@ -86,7 +87,8 @@ def page_facts(page: object, count: int) -> PageFacts:
     size, offset = _first_number(facts, _SIZE), _first_number(facts, _OFFSET)
     next_value = next((facts[name] for name in _NEXT if _is_true(facts.get(name))), None)
     has_next, has_previous = _flag(facts, _NEXT), _flag(facts, _PREVIOUS)
-    if isinstance(is_last := facts.get("last"), bool):  # a flag with some APIs, a link with others
+    is_last = next((value for name in _LAST_FLAG if isinstance(value := facts.get(name), bool)), None)
+    if is_last is not None:
         has_next = has_next or not is_last
     if offset:
         has_previous = True

@@ -86,7 +86,8 @@ def _problem(pages: list[Page], noun: str, details: frozenset[Hashable]) -> str:
     total = _highest(page.facts.total for page in pages)
     if total is not None:
         total *= lists
-        if len(objects | details) >= total:
+        objects |= details
+        if len(objects) >= total:
             return ""
     missing, more_follow = _missing_pages(pages, lists)
     if total is None and not missing and not more_follow:

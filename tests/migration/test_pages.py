@@ -74,6 +74,7 @@ def rests(folder: Path, *pages: object, tool: str | None = None) -> list[str]:
         ("site24x7", {"truncated": True}, "more pages follow (2 monitors)"),
         ("site24x7", {"links": [{"rel": "next", "href": "/api/monitors?page=2"}]}, "page 1"),
         ("site24x7", {"@odata.nextLink": "https://x.example/?$skip=2"}, "more pages follow"),
+        ("site24x7", {"size": 2, "limit": 2, "isLastPage": False, "start": 0}, "page 1, and more pages follow"),
         ("uptime-kuma", {"last": False, "number": 0, "totalPages": 3}, "page 1 of 3"),
     ],
 )  # fmt: skip
