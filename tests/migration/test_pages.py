@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bulkload.migration.checks import SkippedObject
 from bulkload.migration.page_facts import PageFacts, page_facts
-from bulkload.migration.pages import Page, incomplete_lists
+from bulkload.migration.pages import Page, incomplete_lists, page_of
 from tests.support.migration_objects import MINIMAL_OBJECTS, read_json
 
 GIVE_OTHERS = "give the other pages as well, in one folder or one file."
@@ -224,6 +227,46 @@ def test_details_of_all_objects_complete_a_list(tmp_path: Path) -> None:
     details = [{"check": item} for item in items("pingdom", 3)]
     assert len(rests(tmp_path, listing, details[0])) == 1
     assert rests(tmp_path, listing, *details) == []
+
+
+def facts_of(style: str, number: int, size: int, total: int) -> dict[str, object]:
+    """What a page says in the style of an API."""
+    last = -(-total // size)
+
+    def link(to: int) -> str | None:
+        return f"https://api.example.com/?page={to}" if 1 <= to <= last else None
+
+    links = {"prev": link(number - 1), "next": link(number + 1)}
+    styles: dict[str, dict[str, object]] = {
+        "offset": {"pagination": {"offset": (number - 1) * size, "limit": size, "total": total}},
+        "page": {"metadata": {"page": number, "per_page": size, "page_count": last, "total_count": total}},
+        "links": {"pagination": {**links, "first": link(1), "last": link(last)}},
+        "count and links": {"count": total, "next": links["next"], "previous": links["prev"]},
+        "links alone": {"links": links},
+    }
+    return styles[style]
+
+
+@given(
+    style=st.sampled_from(["offset", "page", "links", "count and links", "links alone"]),
+    size=st.integers(1, 4),
+    total=st.integers(1, 13),
+    data=st.data(),
+)
+def test_any_part_of_a_list_is_found_and_the_whole_is_silent(
+    style: str, size: int, total: int, data: st.DataObject
+) -> None:
+    numbers = range(1, -(-total // size) + 1)
+    given_numbers = data.draw(st.lists(st.sampled_from(numbers), min_size=1, max_size=8))
+    pages = []
+    for number in given_numbers:
+        objects = range((number - 1) * size, min(number * size, total))
+        pages.append(page_of(f"{number}.json", facts_of(style, number, size, total), objects))
+    rests = [item.reason for item in incomplete_lists(pages, "monitor") if item.is_rest]
+    missing = sorted(set(numbers) - set(given_numbers))
+    assert len(rests) == bool(missing)
+    if len(set(given_numbers)) > 1 and missing and (style != "links alone" or missing[-1] < max(given_numbers)):
+        assert re.match(rf"Pages? {missing[0]}\b", rests[0])
 
 
 @pytest.mark.parametrize("value", [10**400, 1e308, float("inf"), float("nan"), -1, "9" * 5000, True, [], {}, "x", "٣"])
