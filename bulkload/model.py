@@ -6,7 +6,7 @@ reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ Repo
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -128,6 +128,7 @@ class Translated:
     rows: int
     skipped: int  # left out for a reason that needs no attention
     errors: int  # should have become rows; they need attention
+    missing: Sequence[str] = ()  # sentences: pages that the source says it has; each counts as one error
 
     @property
     def objects(self) -> int:

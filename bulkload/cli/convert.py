@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulkload.cli.options import command_option
-from bulkload.cli.output import print_line
+from bulkload.cli.output import print_line, print_message
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -68,11 +68,16 @@ def convert(
         sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite, encoding=codec
     )
     if as_json:
-        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
+        fields = asdict(counts)
+        if not counts.missing:
+            del fields["missing"]
+        click.echo(json.dumps(fields | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
         print_line(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
             f" errors: {counts.errors:,}; values changed: {counts.changes:,}."
         )
         print_line(f"Wrote {out}.")
+    for sentence in counts.missing:
+        print_message(sentence)
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

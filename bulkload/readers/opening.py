@@ -31,6 +31,7 @@ _FOREIGN_SIGNATURES = (
     (re.compile(rb"\s*<\?xml.*?(<\?mso-application|urn:schemas-microsoft-com:office:spreadsheet)", re.DOTALL),
      "an XML spreadsheet of Excel 2003"),
     (re.compile(rb"\s*<(\?xml\b|!DOCTYPE\b)", re.IGNORECASE), "an XML document"),
+    (re.compile(rb"HTTP/[0-9.]+ [0-9]{3}\b"), "an HTTP response with its header (use curl without -i)"),
     (re.compile(rb"\{\\rtf"), "a rich text document"),
     (re.compile(rb"\x1f\x8b"), "a gzip archive"),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document
+from bulkload.migration.pages import incomplete_lists, page_of
 from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
 NAME = "icinga2"
@@ -103,6 +104,13 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         )
     for item_origin, item in services:
         yield _service(item_origin, item, custom_commands)
+    pages = [
+        page_of(document.name, response, [(document.name, index, number) for number in range(len(_items(response)))])
+        for document in documents
+        if document.format == "json"
+        for index, response in enumerate(_responses(document))
+    ]
+    yield from incomplete_lists(pages, "object")
 
 
 def _name(value: object) -> str:
@@ -111,7 +119,17 @@ def _name(value: object) -> str:
 
 
 def _results(document: Document) -> list[object]:
-    results = lookup(document.json(), "results")
+    return [item for response in _responses(document) for item in _items(response)]
+
+
+def _responses(document: Document) -> list[object]:
+    """The responses in a file, which may be several in a list."""
+    content = document.json()
+    return content if isinstance(content, list) else [content]
+
+
+def _items(response: object) -> list[object]:
+    results = lookup(response, "results")
     return results if isinstance(results, list) else []
 
 
@@ -143,17 +161,17 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
     variables = {**defaults, **_variables(lookup(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
     prefix = command.prefix
-    hostname = _expand(
-        variables.get(f"{prefix}_address") or lookup(item, "joins.host.address") or lookup(item, "joins.host.address6"),
-        variables,
-        item,
-    )
+    if variables.get(f"{prefix}_address") in (None, ""):
+        address = lookup(item, "joins.host.address", "joins.host.address6")
+        hostname = _expand(address, "address of the host", variables, item)
+    else:
+        hostname = _expand(variables[f"{prefix}_address"], f"{prefix}_address", variables, item)
     if not hostname:
         if lookup(item, "joins.host") is None:
             raise UnreadableValue("The response has no host addresses; request it with ?joins=host.")
         raise UnreadableValue(f"The host {host_name} has no address.")
-    port = as_port(_expand(variables.get(f"{prefix}_port"), variables, item), f"{prefix}_port") or command.port
-    timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
+    port = as_port(_value(f"{prefix}_port", variables, item), f"{prefix}_port") or command.port
+    timeout = as_seconds(_value(f"{prefix}_timeout", variables, item), f"{prefix}_timeout", unit=1)
     description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
     interval = as_seconds(attrs.get("check_interval"), "check_interval", unit=1)
     return Check(
@@ -190,9 +208,17 @@ def _variables(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _expand(value: object, variables: Mapping[str, object], item: object) -> str:
+def _value(name: str, variables: Mapping[str, object], item: object) -> object:
+    """Return a variable; the macros in a text are replaced."""
+    value = variables.get(name)
+    _refuse_function(value, name)
+    return _expand(value, name, variables, item) if isinstance(value, str) else value
+
+
+def _expand(value: object, field_name: str, variables: Mapping[str, object], item: object) -> str:
     """Replace the macros in a text. Raises `UnreadableValue` for a macro without a value."""
-    text = as_text(value, "address")
+    _refuse_function(value, field_name)
+    text = as_text(value, field_name)
     for name in dict.fromkeys(_MACRO.findall(text)):
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
         replacement = variables.get(key)
@@ -201,6 +227,13 @@ def _expand(value: object, variables: Mapping[str, object], item: object) -> str
         if replacement is None:
             replacement = lookup(item, f"joins.host.{name.removeprefix('host.')}")
         if not isinstance(replacement, str | int | float) or isinstance(replacement, bool):
-            raise UnreadableValue(f"The macro ${name}$ has no value.")
+            raise UnreadableValue(f"The macro ${name}$ in the {field_name} has no value.")
         text = text.replace(f"${name}$", as_text(replacement, name))
     return text
+
+
+def _refuse_function(value: object, field_name: str) -> None:
+    if lookup(value, "type") == "Function":
+        raise UnreadableValue(
+            f"The {field_name} is a function, which only Icinga itself can evaluate; replace it with its value."
+        )

@@ -118,7 +118,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         else:
             raise InputError(f"{document.name} is neither a backup (JSON) nor a database of {TITLE}.")
         if isinstance(content, Mapping) and isinstance(monitors := lookup(content, "monitorList"), list):
-            content = {"monitorList": _with_groups(monitors)}
+            content = {**content, "monitorList": _with_groups(monitors)}
         yield from translate_items(FORMAT, [(document, content)])
 
 
@@ -130,7 +130,7 @@ def _normalise(content: object) -> object:
         return content
     if "monitorList" in content:
         monitors = content["monitorList"]
-        return {"monitorList": list(monitors.values()) if isinstance(monitors, Mapping) else monitors}
+        return {**content, "monitorList": list(monitors.values()) if isinstance(monitors, Mapping) else monitors}
     if any(is_object(FORMAT, entry) for entry in content.values()):
         return {"monitorList": list(content.values())}
     return content
