@@ -1,6 +1,27 @@
-"""`python -m bulkload`."""
+"""The program: `bulkload`, and `python -m bulkload`.
 
-from bulkload.cli.main import entry
+In: the arguments of the process. Out: its exit code. Ctrl-C ends it without a traceback at any moment, also while its
+modules are imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130  # `errors.ExitCode.INTERRUPTED`, which may not be imported yet
+
+
+def entry() -> None:
+    """Run the program and end the process with its exit code."""
+    try:
+        from bulkload.cli.main import run_process
+
+        exit_code = run_process()
+    except KeyboardInterrupt:  # before the commands handle signals
+        sys.stderr.write("bulkload: Interrupted before anything was done.\n")
+        exit_code = INTERRUPTED
+    sys.exit(exit_code)
+
 
 if __name__ == "__main__":
     entry()

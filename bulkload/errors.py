@@ -50,6 +50,7 @@ class ExitCode(enum.IntEnum):
     STOPPED = 3  # the account or the API stopped the run
     TOO_MANY_ERRORS = 4  # --max-errors
     LOCKED = 5  # another run holds the lock
+    BUG = 70  # an unexpected error in bulkload; EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # Ctrl-C; can be resumed
     TERMINATED = 143  # SIGTERM; can be resumed
 
@@ -161,6 +162,7 @@ class AuthFailed(ApiError):
     def __init__(self, message: str, generation: int = 0) -> None:
         super().__init__(message)
         self.generation = generation  # of the refused token, counted from 1
+        self.was_fresh = False  # the token cannot have expired: others were accepted at its age
 
 
 class Forbidden(ApiError):

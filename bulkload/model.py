@@ -6,7 +6,7 @@ reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ Repo
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -96,12 +96,29 @@ class Issue:
     severity: Literal["error", "warning"] = "error"
 
 
+def errors_of(issues: Iterable[Issue]) -> tuple[str, tuple[str, ...]]:
+    """The error text of a row with these issues, and its columns with errors."""
+    errors = [issue for issue in issues if issue.severity == "error"]
+    columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
+    return " ".join(issue.message for issue in errors), tuple(columns)
+
+
+class NumberText(str):
+    """The text of a cell that a workbook stores as a number of four digits or more: what was typed may be lost.
+
+    10,20 becomes the number 1020, shown as 1,020.
+    """
+
+    __slots__ = ()
+
+
 class RawRow(NamedTuple):
     """One data row of a source, as text."""
 
     number: int  # as the spreadsheet program numbers it; the header is row 1 in a plain file
     cells: tuple[str, ...]  # one per column of the header, never more, never fewer
-    issues: tuple[Issue, ...] = ()  # what the reader found: ragged row, error cell
+    issues: tuple[Issue, ...] = ()  # what the reader found: row that is too long, error cell
+    ends_at: int | None = None  # cells that the file has, if fewer than the header; the others are empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +128,7 @@ class Translated:
     rows: int
     skipped: int  # left out for a reason that needs no attention
     errors: int  # should have become rows; they need attention
+    missing: Sequence[str] = ()  # sentences: pages that the source says it has; each counts as one error
 
     @property
     def objects(self) -> int:
@@ -149,6 +167,7 @@ class Source:
     details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
     translated: Translated | None = None  # None: no other tool's configuration
+    header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
 
 
 class ReportRow(NamedTuple):

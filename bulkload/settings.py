@@ -7,7 +7,6 @@ says where it came from. Secrets are never options and never in `bulkload.toml`.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import stat
@@ -20,9 +19,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from bulkload.alertsite.secrets import can_be_token
+from bulkload.alertsite.secrets import can_be_token, is_loopback
 from bulkload.errors import UsageError
 from bulkload.monitors.values import SWITCH_WORDS
+from bulkload.text_encodings import codec_named
 
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
@@ -93,15 +93,23 @@ def _lower(value: object) -> object:
     return str(value).strip().lower()
 
 
+def _encoding(value: object) -> object:
+    return codec_named(str(value))
+
+
 def _base_url(value: object) -> object:
     """Accept an HTTPS URL without credentials; plain HTTP only to this machine."""
     text = str(value).strip().rstrip("/")
-    parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable():
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:  # of brackets or a port
+        is_url = False
+    if not is_url or parts.hostname is None:
         raise ValueError(f"a URL such as {BASE_URL} is allowed")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("a URL without user name, password, query or fragment is allowed")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("https is required; http is allowed only for this machine")
     return text
 
@@ -121,13 +129,6 @@ def _days(value: object) -> object:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text):
         raise ValueError("a number of days or forever is allowed")
     return float(text)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _number(rule: str, least: float, most: float, *, whole: bool) -> BeforeValidator:
@@ -186,6 +187,8 @@ class Options(BaseModel):
     set: Annotated[dict[str, str], _pairs("field=value")] = {}
     map: Annotated[dict[str, str], _pairs("column=field")] = {}
     sheet: str | None = None
+    skip_hidden: Switch = False
+    encoding: Annotated[str, BeforeValidator(_encoding)] | None = None  # a codec of Python
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False
@@ -304,7 +307,10 @@ def _build(model: type[S], arguments: Mapping[str, Any], file_settings: Mapping[
         allowed = context.get("error") or f"{context.get('expected', details['msg'])} is allowed"
         is_list = isinstance(value, tuple | list)
         shown = ", ".join(map(repr, value)) if is_list else repr(value)
-        shown = "not a URL" if name in _SECRET_URLS else shown
+        if name in _SECRET_URLS:
+            shown = "not a URL"
+        elif name == "base_url" and re.search("[@?#]", shown):
+            shown = "not shown, because it may contain a password"
         raise UsageError(f"{origin} is {shown}; {allowed}.") from None
 
 

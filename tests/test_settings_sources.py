@@ -30,6 +30,8 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "strict": ("true", "false", "yes", "perhaps"),
     "max_errors": ("1", "2%", "3", "few"),
     "sheet": ("One", "Two", "Three", ""),
+    "skip_hidden": ("true", "false", "yes", "perhaps"),
+    "encoding": ("UTF-8", "MacRoman", "gbk", "klingon"),
     "ignore_unknown": ("true", "false", "yes", "perhaps"),
     "from": ("nagios", "zabbix", "gatus", ""),
     "skip_private": ("true", "false", "yes", "perhaps"),

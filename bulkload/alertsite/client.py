@@ -55,6 +55,7 @@ from bulkload.protocols import MONITOR_TYPES
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection
 TOKEN_LIFETIME = 55 * 60.0  # seconds; tokens are valid for 1 hour, and requests under way get 5 minutes
+FRESH_TOKEN = 1.0  # seconds after its login in which no token can have expired
 MAX_ATTEMPTS = 5  # at a request that is safe to repeat
 FIRST_BACK_OFF = 0.5  # seconds before the second attempt, doubled each time
 MAX_TOKEN_REFUSALS = 5  # of a request that is safe to repeat, while the same tokens are accepted for others
@@ -66,6 +67,10 @@ MAX_LIST_READINGS = 4  # of a list with several pages, until two in a row agree
 MIN_HIDDEN_PASSWORD = 8  # characters; a shorter password may be a word that a response contains anyway
 
 log = logging.getLogger(__name__)
+
+
+class _TokenRenewed(Exception):
+    """A login took the start that a request was waiting for."""
 
 
 class CreatedMonitor(NamedTuple):
@@ -124,6 +129,7 @@ class Api:
         self._generation = 1 if token else 0
         self._accepted_generation = 0  # the newest that was accepted at least once
         self._token_since = time.monotonic()
+        self._accepted_age = 0.0  # seconds; the highest age at which a token was accepted
         self._login_lock = asyncio.Lock()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=concurrency + 2),
@@ -151,17 +157,12 @@ class Api:
         `get_ready` is awaited immediately before the request is sent. Raises an `ApiError` whose class says what is
         known, or a `RunStopped`.
         """
-        token, generation = await self._current_token()
         try:
             response, earliest, latest = await self._send(
-                "POST", f"/monitors/{monitor_type}", body=body, token=token, get_ready=get_ready
+                "POST", f"/monitors/{monitor_type}", body=body, get_ready=get_ready
             )
-        except AuthFailed as error:
-            error.generation = generation
-            raise
         except NotFound as error:
             raise WrongAddress(f"{self._base_url} is not an endpoint that creates monitors: {error}") from error
-        self._accepted_generation = max(self._accepted_generation, generation)
         if is_html(response):
             raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=latest)
         content = decode(response.body)
@@ -269,12 +270,36 @@ class Api:
                 raise LoginRefused(f"The API refuses the token: {error}")
             await self._login()
 
-    async def _current_token(self) -> tuple[str, int]:
-        if not self._token or (self._password and time.monotonic() - self._token_since > TOKEN_LIFETIME):
-            async with self._login_lock:
-                if not self._token or time.monotonic() - self._token_since > TOKEN_LIFETIME:
-                    await self._login()
-        return self._token, self._generation
+    async def _start(self, get_ready: Callable[[], Awaitable[None]] | None, *, with_token: bool) -> float:
+        """Wait until one request may start; with a token, one that is valid by then, however long the wait was."""
+        if get_ready is None or not with_token:
+            if with_token:
+                await self._ensure_token()
+            return await self.pace.start(get_ready)
+
+        async def ready() -> None:
+            if await self._ensure_token():
+                raise _TokenRenewed
+            await get_ready()
+
+        await self._ensure_token()
+        try:
+            return await self.pace.start(ready)
+        except _TokenRenewed:  # at one request an hour, the new token would be too old again: it is used nevertheless
+            return await self.pace.start(get_ready)
+
+    async def _ensure_token(self) -> bool:
+        """Wait for a login under way, or log in if there is no valid token; true if the caller had to wait."""
+        if not self._needs_login() and not self._login_lock.locked():
+            return False
+        async with self._login_lock:
+            if self._needs_login():
+                await self._login()
+        return True
+
+    def _needs_login(self) -> bool:
+        age = time.monotonic() - self._token_since
+        return not self._token or (bool(self._password) and age > TOKEN_LIFETIME)
 
     async def _login(self) -> None:
         credentials = json.dumps({"username": self._username, "password": self._password}).encode()
@@ -330,22 +355,17 @@ class Api:
     ) -> Response:
         attempts = throttles = refusals = 0
         while True:
-            token, generation = await self._current_token() if with_token else ("", 0)
             try:
                 response, _, sent_at = await self._send(
-                    method, path, body=body, params=params, token=token, max_bytes=max_bytes
+                    method, path, body=body, params=params, max_bytes=max_bytes, with_token=with_token
                 )
                 if is_html(response):
                     raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=sent_at)
             except AuthFailed as error:
                 refusals += 1
-                error.generation = generation
-                if (
-                    not with_token
-                    or (refusals > 1 and self._accepted_generation < generation)
-                    or refusals > MAX_TOKEN_REFUSALS
-                ):
-                    raise  # a fresh token does not help
+                is_new = error.was_fresh and self._accepted_generation < error.generation
+                if not with_token or (refusals > 1 and is_new) or refusals > MAX_TOKEN_REFUSALS:
+                    raise  # another token does not help
                 await self.renew(error)
             except Throttled as error:
                 throttles += 1
@@ -360,8 +380,6 @@ class Api:
                 log.warning("%s %s: %s; retrying", method, path, error)
                 await asyncio.sleep(FIRST_BACK_OFF * 2 ** (attempts - 1))
             else:
-                if with_token:
-                    self._accepted_generation = max(self._accepted_generation, generation)
                 return response
             self.retried += 1
 
@@ -372,8 +390,8 @@ class Api:
         *,
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
-        token: str = "",
         max_bytes: int = MAX_BODY_BYTES,
+        with_token: bool = True,
         get_ready: Callable[[], Awaitable[None]] | None = None,
     ) -> _Exchange:
         """Send one paced request. Returns a 2xx response; raises an `ApiError` for any other, and for any failure.
@@ -381,18 +399,20 @@ class Api:
         With `get_ready`, as for a create, the moment when the body was sent is recorded.
         """
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
         request_body = None
         if body is not None and get_ready is not None:
             request_body = RequestBody(body)
             headers["Content-Length"] = str(len(body))  # otherwise aiohttp would use chunked transfer encoding
-        secrets = self._secrets(token or self._password)
 
         def latest() -> str:
             return (request_body is not None and request_body.sent_at) or clock.moment()
 
-        started = await self.pace.start(get_ready)
+        started = await self._start(get_ready, with_token=with_token)
+        token, generation = (self._token, self._generation) if with_token else ("", 0)
+        age = started - self._token_since  # seconds, both monotonic
+        secrets = self._secrets(token or self._password)
+        if with_token:
+            headers["Authorization"] = f"Bearer {token}"
         earliest = clock.moment()
         self.sent += 1
         failure: ApiError | None = None
@@ -422,10 +442,16 @@ class Api:
         except Throttled as error:
             self.pace.slow_down(started, error.retry_after)
             raise
-        except ApiError:
+        except ApiError as error:
             self.pace.record_accepted(started)
+            if isinstance(error, AuthFailed):
+                error.generation = generation
+                error.was_fresh = age <= max(FRESH_TOKEN, self._accepted_age)
             raise
         self.pace.record_accepted(started)
+        if with_token and not is_html(response):
+            self._accepted_generation = max(self._accepted_generation, generation)
+            self._accepted_age = max(self._accepted_age, age)
         return _Exchange(response, earliest, latest())
 
     def _secrets(self, credential: str) -> tuple[str, ...]:

@@ -11,16 +11,18 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
+from bulkload.alertsite.secrets import is_loopback
 from bulkload.errors import UsageError
 
 
 def proxy_for(base_url: str) -> tuple[URL | None, tuple[str, ...]]:
     """The proxy that the environment sets for this URL (`HTTPS_PROXY`, `NO_PROXY`, …), and its secrets.
 
+    None for this machine: plain HTTP is allowed there, and a proxy elsewhere would see the password.
     Not left to aiohttp's `trust_env`, which would also let a `.netrc` replace the token. Raises `UsageError`.
     """
     parts = urlsplit(base_url)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+    if not parts.hostname or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.hostname):
         return None, ()
     address = urllib.request.getproxies().get(parts.scheme)
     if not address:

@@ -36,7 +36,7 @@ SNIPPET_BYTES = 100 * SNIPPET_CHARS  # of its body that are decoded for these
 MAX_CONTAINERS = 2_000_000  # arrays and objects in one response; a monitor has about six
 MAX_MESSAGE_CHARS = 2_000  # of the API's message that are kept; every row may have one
 
-MONITOR_ID = re.compile(r"[0-9]{1,18}")
+MONITOR_ID = re.compile(r"[1-9][0-9]{0,17}")
 REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # documented with status 400
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no encoding can represent a lone one

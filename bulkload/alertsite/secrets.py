@@ -1,4 +1,4 @@
-"""Which texts can be a token, and how secrets are removed from texts that a server may have echoed.
+"""Which texts can be a token, where secrets may go unencrypted, and how they are removed from texts.
 
 In: a text from outside, and the secrets that were sent there. Out: the text, safe to show and store.
 """
@@ -6,6 +6,7 @@ In: a text from outside, and the secrets that were sent there. Out: the text, sa
 from __future__ import annotations
 
 import html
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,14 @@ _USER_INFO = re.compile(r"((?:\\?/){2})[^/\s]+@")  # user and password of a URL,
 def can_be_token(text: str) -> bool:
     """True if an `Authorization` header can carry the text; anything else would fail or change the request."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """True for this machine: only here may a secret go unencrypted, and never through a proxy."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def hide(text: str, secrets: Iterable[str] = ()) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bulkload.cli.options import command_option
-from bulkload.errors import ExitCode
+from bulkload.cli.output import print_line, print_message
+from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from bulkload.operations.convert import TcpAs
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Treat plain TCP checks on mail ports as mail checks, keep them (run rejects them), or skip them.",
 )
+@command_option(
+    "--encoding", metavar="NAME", help="Encoding of text that is not UTF-8, such as Windows-1252 or ISO-8859-1."
+)
 @command_option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @command_option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def convert(
@@ -38,6 +42,7 @@ def convert(
     tool: str | None,
     skip_private: bool,
     tcp_as: TcpAs,
+    encoding: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> int:
@@ -53,13 +58,26 @@ def convert(
       bulkload convert hosts.yaml templates.yaml hosts.xlsx --skip-private
     """
     from bulkload.operations.convert import convert as convert_files
+    from bulkload.text_encodings import codec_named
 
-    counts = convert_files(sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite)
+    try:
+        codec = None if encoding is None else codec_named(encoding)
+    except ValueError as error:
+        raise UsageError(f"--encoding is {encoding!r}; {error}.") from None
+    counts = convert_files(
+        sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite, encoding=codec
+    )
     if as_json:
-        click.echo(json.dumps(asdict(counts) | {"objects": counts.objects, "out": str(out), "stopped": None}))
+        fields = asdict(counts)
+        if not counts.missing:
+            del fields["missing"]
+        click.echo(json.dumps(fields | {"objects": counts.objects, "out": str(out), "stopped": None}))
     else:
-        click.echo(
+        print_line(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
-            f" errors: {counts.errors:,}; values changed: {counts.changes:,}.\nWrote {out}."
+            f" errors: {counts.errors:,}; values changed: {counts.changes:,}."
         )
+        print_line(f"Wrote {out}.")
+    for sentence in counts.missing:
+        print_message(sentence)
     return ExitCode.ROWS_LEFT if counts.errors else ExitCode.DONE

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_message
+from bulkload.cli.output import confirm, load_settings, print_line, print_message
 from bulkload.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,18 +58,18 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **arguments: Any) -> i
 
     def on_finding(finding: Finding) -> None:
         if not options.json_ and (finding.is_problem or not options.quiet):
-            click.echo(_line(finding))
+            print_line(_line(finding))
 
     def agree(proposal: Proposal) -> bool:
         if not is_silent:
             for line in _proposal_lines(proposal):
-                click.echo(line)
+                print_line(line)
         if yes:
             return True
         if (agreed := confirm("Create, update and delete this monitor?")) is None:
             raise UsageError("Nothing was created, because the question was not answered; add --yes, or omit --try.")
         if not agreed:
-            click.echo("Nothing was created.")
+            print_line("Nothing was created.")
         return agreed
 
     result = examine(account, options, on_finding, agree if try_ else None)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bulkload.cli.options import FILE, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import load_settings, print_message
+from bulkload.cli.output import load_settings, print_line, print_message
 from bulkload.errors import ExitCode
 
 FIRST_NOTES = 20  # notes that are printed
@@ -47,7 +47,7 @@ def export(config: Path | None, /, file: Path, overwrite: bool, **arguments: Any
         ending = {"seconds": round(exported.seconds, 3), "requests": requests, "exit_code": 0, "stopped": None}
         click.echo(json.dumps(summary | ending))
     elif not options.quiet:
-        click.echo(
+        print_line(
             f"Wrote {exported.path}: {exported.monitors:,} {'monitor' if exported.monitors == 1 else 'monitors'}."
         )
     return ExitCode.DONE

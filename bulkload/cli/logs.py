@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 
 from bulkload import clock
+from bulkload.files.printable import printable_line
+
+_OTHER_LINE_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029]")  # and controls, which JSON does not need to escape
+
+
+class TextLines(logging.Formatter):
+    """One line per record, whatever its message contains; a traceback follows on lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format level and message."""
+        return printable_line(f"{record.levelname}: {record.message}")
 
 
 class JsonLines(logging.Formatter):
@@ -25,7 +37,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return _OTHER_LINE_BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(entry, ensure_ascii=False))
 
 
 def log_line(message: str, level: int) -> bool:
@@ -40,7 +52,7 @@ def log_line(message: str, level: int) -> bool:
 def set_up(level: str, log_format: str) -> None:
     """Send the program's log to stderr; libraries are not logged."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     log = logging.getLogger("bulkload")
     log.handlers = [handler]
     log.setLevel(level.upper())

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO, cast
 
 import click
@@ -42,19 +41,21 @@ from bulkload.cli.streams import DurableStream
 from bulkload.errors import BulkloadError, ExitCode, UsageError
 
 
-def entry() -> None:
-    """Run the program and end the process with its exit code."""
+def run_process() -> int:
+    """Run the program with the arguments of the process; returns its exit code."""
     if "_BULKLOAD_COMPLETE" in os.environ:
         cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
-    sys.excepthook = _report_bug
     stdout, stderr = (None if stream is None else DurableStream(stream) for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
-    exit_code = main(sys.argv[1:], last=True)
+    try:
+        exit_code = main(sys.argv[1:], last=True)
+    except Exception as error:
+        exit_code = _report_bug(error)
     if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
         print_message(f"Cannot write to stdout: {stdout.failure.strerror}. Everything else was done.")
         exit_code = max(exit_code, ExitCode.USAGE)  # a closed pipe is not an error: its reader has seen enough
-    sys.exit(exit_code)
+    return exit_code
 
 
 def main(arguments: Sequence[str], *, last: bool = False) -> int:
@@ -102,13 +103,14 @@ def _require_utf8(arguments: Sequence[str]) -> None:
             raise UsageError(f"{shown} is not valid UTF-8; rename the file.") from None
 
 
-def _report_bug(error_type: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _report_bug(error: Exception) -> ExitCode:
     """Report an unexpected exception in one line; `--log-level debug` shows the traceback."""
     print_message(
-        f"This is a bug in bulkload, not in your file: {error_type.__name__}: {error}."
+        f"This is a bug in bulkload, not in your file: {type(error).__name__}: {error}."
         " To see what was done, run: bulkload runs"
     )
-    logging.getLogger("bulkload").debug("the traceback", exc_info=(error_type, error, trace))
+    logging.getLogger("bulkload").debug("the traceback", exc_info=error)
+    return ExitCode.BUG
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

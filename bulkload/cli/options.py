@@ -53,6 +53,12 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "sheet": click.option(
         "--sheet", metavar="NAME", help="Worksheet to read (default: the first that has the required columns)."
     ),
+    "skip-hidden": _flag("skip-hidden", "Leave out the hidden rows and columns of a worksheet."),
+    "encoding": click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of text files that are not Unicode, such as Windows-1252 (ANSI), MacRoman or GBK.",
+    ),
     "ignore-unknown": _flag("ignore-unknown", "Keep unknown columns in the results, but do not send them."),
     "from": click.option(
         "--from",
@@ -138,7 +144,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON to this URL."),
 }
-INPUT_OPTIONS = ("set", "map", "sheet", "ignore-unknown", "from", "skip-private")
+INPUT_OPTIONS = ("set", "map", "sheet", "skip-hidden", "encoding", "ignore-unknown", "from", "skip-private")
 SENDING_OPTIONS = (
     "rate",
     "concurrency",

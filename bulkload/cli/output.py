@@ -7,7 +7,8 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ import click
 
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import OPTION_VARIABLES
+from bulkload.cli.streams import CursorStream, DurableStream
 from bulkload.errors import ExitCode
+from bulkload.files.printable import printable_line
 
 if TYPE_CHECKING:
     from bulkload.operations.outcome import Outcome
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from bulkload.settings import Account, Options
 
 WIDEST_BAR = 100  # columns
+ARRAY_IN_MEMORY = 1 << 20  # characters of a long JSON array; a longer one goes to a temporary file
+ARRAY_BLOCK = 1 << 16  # characters of it that are printed at once
 ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
@@ -50,7 +55,10 @@ def progress(options: Options) -> Iterator[OnStart]:
             from tqdm import tqdm
 
             columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
-            bar = stack.enter_context(tqdm(total=rows, unit="row", desc="Sending", ncols=columns, nrows=ROWS_OF_BAR))
+            stream = CursorStream(sys.stderr) if isinstance(sys.stderr, DurableStream) else sys.stderr
+            bar = stack.enter_context(
+                tqdm(total=rows, unit="row", desc="Sending", file=stream, ncols=columns, nrows=ROWS_OF_BAR)
+            )
 
             def on_progress(done: int) -> None:
                 bar.update(done)
@@ -72,12 +80,15 @@ def print_outcome(
     info, verified = outcome.info, outcome.verified
     if options.json_:
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
-        click.echo(json.dumps(run | ({"verify": verified.as_json()} if verified else {})))
+        print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
-        print_note(f"{info.input}, read as {', '.join(info.details.values())}")
+        how = [text for name, text in info.details.items() if name != "notes"]
+        print_note(f"{info.input}, read as {', '.join(how)}")
+        if notes := info.details.get("notes"):
+            print_note(f"Note: {notes}")
         click.echo(summary_table(info, outcome.results))
         if verified:
-            click.echo(f"Verified: {verified}")
+            print_line(f"Verified: {verified}")
     if sentence := untranslated(info):
         print_message(f"{info.input}: {sentence}")
     if info.stopped and (options.json_ or options.quiet):
@@ -88,16 +99,61 @@ def print_outcome(
         print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
+class JsonArray:
+    """A JSON array that may be too long for memory: its items are kept in a temporary file. Use as a context."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(ARRAY_IN_MEMORY, "w+", encoding="ascii")  # noqa: SIM115
+
+    def __enter__(self) -> JsonArray:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def append(self, item: object) -> None:
+        """Add an item."""
+        self._file.write(f"{', ' if self._file.tell() else ''}{json.dumps(item)}")
+
+    def print(self) -> None:
+        """Print the array on stdout."""
+        self._file.seek(0)
+        click.echo("[", nl=False)
+        while block := self._file.read(ARRAY_BLOCK):
+            click.echo(block, nl=False)
+        click.echo("]", nl=False)
+
+
+def print_object(content: Mapping[str, object]) -> None:
+    """Print a JSON object on one line of stdout; its values can be a `JsonArray`."""
+    for index, (key, value) in enumerate(content.items()):
+        click.echo(f"{', ' if index else '{'}{json.dumps(key)}: ", nl=False)
+        if isinstance(value, JsonArray):
+            value.print()
+        else:
+            click.echo(json.dumps(value), nl=False)
+    click.echo("}")
+
+
+def print_line(text: str) -> None:
+    """Print one line on stdout; a line break inside the text does not begin another."""
+    click.echo(printable_line(text))
+
+
 def print_message(message: str, level: int = logging.ERROR) -> None:
-    """Print a message of the program on stderr; if the log format is JSON, as a log line of this level."""
+    """Print a message of the program on stderr; if the log format is JSON, as a log line of this level.
+
+    Further lines are indented, so that no text in a message can pass for another message.
+    """
     if not log_line(message, level):
-        click.echo(f"bulkload: {message}", err=True)
+        first, *others = message.splitlines() or [""]
+        click.echo("\n".join([f"bulkload: {first}", *(f"  {line.strip()}" for line in others)]), err=True)
 
 
 def print_note(message: str) -> None:
     """Print a note on stderr, without the program's name."""
     if not log_line(message, logging.INFO):
-        click.echo(message, err=True)
+        click.echo(printable_line(message), err=True)
 
 
 def confirm(question: str) -> bool | None:

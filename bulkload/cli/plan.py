@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_outcome
+from bulkload.cli.output import load_settings, print_line, print_outcome
 from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -54,19 +54,19 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     if not options.json_ and not options.quiet:
         for status in (status for status in Status if status is not Status.NOT_ATTEMPTED):
             for row in first_rows.get(status, []):
-                click.echo(f"{status.value}  {_row_line(row)}")
+                print_line(f"{status.value}  {_row_line(row)}")
             if (more := outcome.info.counts.get(status, 0) - len(first_rows.get(status, []))) > 0:
-                click.echo(f"{status.value}  … and {more:,} more")
+                print_line(f"{status.value}  … and {more:,} more")
         for warning in warnings[:FIRST_WARNINGS]:
-            click.echo(f"warning  row {warning['row']}: {warning['message']}")
+            print_line(f"warning  row {warning['row']}: {warning['message']}")
         if (more := len(warnings) - FIRST_WARNINGS) > 0:
-            click.echo(f"warning  … and {more:,} more")
+            print_line(f"warning  … and {more:,} more")
     requests = _requests(outcome, options)
     seconds = None if requests is None else requests / options.rate if options.rate else 0.0
     expected = None if seconds is None else round(seconds, 1)
     print_outcome(outcome, options, {"expected_seconds": expected, "warnings": warnings}, resumable=False)
     if not options.json_ and not options.quiet:
-        click.echo(_expectation(requests, seconds, options))
+        print_line(_expectation(requests, seconds, options))
     return outcome.exit_code
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, with_options
-from bulkload.cli.output import load_settings
+from bulkload.cli.output import load_settings, print_line
 from bulkload.errors import ExitCode
 
 
@@ -36,5 +36,5 @@ def runs(config: Path | None, /, **arguments: Any) -> int:
         for run, info in listed:
             counts = ", ".join(f"{n:,} {status.value}" for status, n in info.counts.items()) or "no rows"
             ended = "not finished" if run.exit_code is None else f"exit {run.exit_code}"
-            click.echo(f"{run.id}  {info.started}  {run.input}  {counts}  {ended}")
+            print_line(f"{run.id}  {info.started}  {run.input}  {counts}  {ended}")
     return ExitCode.DONE

@@ -1,7 +1,8 @@
-"""Wrap stdout and stderr so that writing to them never stops a command.
+"""Wrap stdout and stderr so that writing to them never stops a command, and never controls the terminal.
 
-In: stdout or stderr of the process. Out: a stream that accepts everything: a character that cannot be encoded is
-replaced; after a failed write, the rest is discarded and the reason is kept.
+In: stdout or stderr of the process. Out: a stream that accepts everything: control characters, which could come from a
+cell, a file name or a response, and characters that cannot be encoded are replaced; after a failed write, the rest is
+discarded and the reason is kept.
 """
 
 from __future__ import annotations
@@ -9,6 +10,23 @@ from __future__ import annotations
 import io
 import os
 from typing import Any, TextIO
+
+from bulkload.files.printable import printable
+
+
+class CursorStream:
+    """The same stream for a progress bar, which moves the cursor."""
+
+    def __init__(self, stream: DurableStream) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or discard it."""
+        self._stream.write_unfiltered(text)
+        return len(text)
 
 
 class DurableStream:
@@ -27,11 +45,15 @@ class DurableStream:
 
     def write(self, text: str) -> int:
         """Write a text, or discard it."""
+        self.write_unfiltered(printable(text))
+        return len(text)
+
+    def write_unfiltered(self, text: str) -> None:
+        """Write or discard a text of our own, which may move the cursor."""
         try:
             self._stream.write(text)
         except OSError as error:
             self._give_up(error)
-        return len(text)
 
     def flush(self) -> None:
         """Write what is buffered, or discard it."""

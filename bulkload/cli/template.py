@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bulkload.cli.options import FILE, command_option
+from bulkload.cli.output import print_line
 from bulkload.errors import ExitCode
 
 
@@ -26,5 +27,5 @@ def template(file: Path, overwrite: bool) -> int:
     from bulkload.operations.template import write_template
 
     write_template(file, overwrite=overwrite)
-    click.echo(f"Wrote {file}.")
+    print_line(f"Wrote {file}.")
     return ExitCode.DONE

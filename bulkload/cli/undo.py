@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_message, progress
+from bulkload.cli.output import confirm, load_settings, print_line, print_message, progress
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _print_plan(
             monitor = planned.monitor
             cells = (monitor.monitor_id, monitor.type.removeprefix("email-"), planned.name, planned.host)
             reason = f"  ({planned.removal.reason})" if planned.removal.reason else ""
-            click.echo(f"{action:<{width}}  row {monitor.source_row}: {'  '.join(cells)}{reason}")
+            print_line(f"{action:<{width}}  row {monitor.source_row}: {'  '.join(cells)}{reason}")
         if (more := counts.get(result, 0) - len(first_monitors.get(result, []))) > 0:
-            click.echo(f"{action:<{width}}  … and {more:,} more")
+            print_line(f"{action:<{width}}  … and {more:,} more")
 
 
 def _question(counts: Mapping[RemovalResult, int]) -> str:
@@ -122,14 +122,14 @@ def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Op
         click.echo(json.dumps(run))
     elif not options.quiet:
         if not sum(counts.values()) and not undone.in_doubt:
-            click.echo(f"Run {outcome.info.run_id} has no monitors left.")
+            print_line(f"Run {outcome.info.run_id} has no monitors left.")
         elif undone.done:
             kept = counts["edited"] + counts["refused"]
-            click.echo(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
+            print_line(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
             for path in outcome.results:
-                click.echo(f"Results: {path}")
+                print_line(f"Results: {path}")
         elif not dry_run:
-            click.echo("Nothing was deleted.")
+            print_line("Nothing was deleted.")
     if undone.in_doubt:
         print_message(
             f"The run may have created monitors for {undone.in_doubt:,} more of its rows that are not listed yet;"

@@ -2,24 +2,39 @@
 
 In: the text of one cell. Out: the text to write (`neutralise`), or the original text (`restore`).
 
-A cell is dangerous if it starts with one of ``= + - @``, a tab or a carriage return. It gets a leading apostrophe. A
-cell that starts with apostrophes before one of these characters gets one more, so that removing one always restores
-the original.
+A program that splits the file at another delimiter sees cells of its own, also inside one of ours and inside its
+quotes. So a cell may begin at the start of the text and after each ``, ; tab |`` or line break in it. It is dangerous
+if it starts with one of ``= + - @``, their full-width forms, a tab or a carriage return, also after blanks, quotes or
+apostrophes. It gets a leading apostrophe, whether or not it has some already, so that removing one always restores the
+original.
 """
 
 from __future__ import annotations
 
 import re
 
-_DANGEROUS = re.compile(r"'*[=+\-@\t\r]")
-_MARKED = re.compile(r"'+[=+\-@\t\r]")
+_TRIGGERS = "=+\\-@＝＋－＠"
+_SEPARATORS = "[,;|\t\r\n]"
+_BEFORE = r"(?:[^\S\t\r\n]|[\"'])*"  # blanks, quotes and apostrophes
+# A line break of two characters begins no cell, but a text may start with one
+_START = rf"{_BEFORE}[{_TRIGGERS}\t\r]"
+_INNER = rf"{_BEFORE}(?:[{_TRIGGERS}\t]|\r(?!\n))"
+_DANGEROUS = re.compile(rf"\A(?={_START})|(?<={_SEPARATORS})(?={_INNER})")
+_MARKED = re.compile(rf"\A'(?={_START})|(?<={_SEPARATORS})'(?={_INNER})")
+
+# The same in quick tests, for the many cells that are harmless
+_has_trigger = re.compile(rf"[{_TRIGGERS}\t\r]").search
+_starts_dangerously = re.compile(_START).match
+_has_dangerous_part = re.compile(_SEPARATORS + _INNER).search
 
 
 def neutralise(text: str) -> str:
-    """Add a leading apostrophe to a text that a spreadsheet program could read as a formula."""
-    return f"'{text}" if _DANGEROUS.match(text) else text
+    """Mark each place in a text that a spreadsheet program could read as the start of a formula."""
+    if _has_trigger(text) and (_starts_dangerously(text) or _has_dangerous_part(text)):
+        return _DANGEROUS.sub("'", text)
+    return text
 
 
 def restore(text: str) -> str:
     """Undo `neutralise`: `restore(neutralise(text)) == text` for every text."""
-    return text[1:] if _MARKED.match(text) else text
+    return _MARKED.sub("", text) if "'" in text else text

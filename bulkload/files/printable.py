@@ -24,6 +24,11 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
+def printable_line(text: str) -> str:
+    """Make text printable with a space in place of each line break; other spaces stay, unlike with `one_line`."""
+    return " ".join(printable(text).splitlines())
+
+
 def encodable(text: str) -> str:
     """Replace lone surrogates, the only characters that UTF-8 cannot encode."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

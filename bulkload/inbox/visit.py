@@ -238,7 +238,10 @@ class _VisitRunner:
             self._to_prune.append((arrival, run, outcome))
             return
         if run.account_id == self._account_id():
-            self._filing.move(arrival, run, outcome)
+            translated = outcome.info.translated
+            is_partial = self._options.prune and translated is not None and translated.missing
+            problem = "Nothing was deleted, since the file does not have the whole list." if is_partial else ""
+            self._filing.move(arrival, run, outcome, problem=problem)
             return
         problem = (
             f"It was started as {run.username} at {run.base_url}, which is not the account of this call; nothing more"

@@ -61,3 +61,4 @@ class SkippedObject:
     origin: str
     reason: str  # a sentence
     error: bool = False  # True: it should have become a row, so the user must look at it
+    is_rest: bool = False  # True: it stands for all objects that a list has on pages that are not in the input

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from bulkload.errors import InputError
+from bulkload.migration.undecoded import decode
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,6 +38,10 @@ MAX_NODES = 2_000_000  # of one YAML file, with all aliases expanded
 YAML_LOOKAHEAD = 2048  # characters; a YAML scanner reads up to 1024 to find the end of a key before it reports it
 
 _JSON_START = re.compile(r'\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[\[{"\]\d-]|true\b|false\b|null\b|$))')
+_HTTP_HEADER = re.compile(r"HTTP/[0-9.]+ [0-9]{3}\b")
+_NOT_SPACE = re.compile(r"[^ \t\r\n]")
+_LONG_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxobXOB_:]{1000,}")  # Python cannot show it as a decimal
+_FLOW_START = re.compile(r"(?:[ \t\r]*(?:(?:#|---).*)?\n)*[ \t]*[{\[](?![{%])")
 _XML_START = re.compile(r"\s*<[?!A-Za-z]")
 _TEMPLATE = re.compile(
     r"\{%-?\s*(?:if|for|set|include|extends|block|macro|import|from|raw|with|else|elif|end\w+)\b|<%[=#\s-]"
@@ -50,6 +55,7 @@ class Document:
 
     path: Path
     name: str  # for messages: the path relative to the input folder, or the file name
+    encoding: str | None = None  # the codec of text that is not UTF-8; None: not known
 
     @cached_property
     def head(self) -> str:
@@ -59,7 +65,9 @@ class Document:
                 start = file.read(HEAD_BYTES)
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        return _decode(start)
+        if len(start) == HEAD_BYTES:  # the head may end inside a character
+            start = start[: start.rfind(b"\n") + 1] or start
+        return decode(start, self.encoding)
 
     @cached_property
     def format(self) -> DocumentFormat:
@@ -93,12 +101,17 @@ class Document:
     @cached_property
     def text(self) -> str:
         """The whole file as text, with normalised line ends."""
-        return _decode(self.data).replace("\r\n", "\n").replace("\r", "\n")
+        return decode(self.data, self.encoding).replace("\r\n", "\n").replace("\r", "\n")
 
     @cached_property
     def rendered(self) -> str:
-        """The whole file as text. Raises `InputError` for a template that has not been rendered."""
+        """The whole file as text. Raises `InputError` for a template, and for a response saved with its header."""
         text = self.text
+        if _HTTP_HEADER.match(text):
+            raise InputError(
+                f"{self.name} begins with the header of an HTTP response; save the response without it (curl without"
+                " -i), and all pages if the header has a link to a next one."
+            )
         match = _TEMPLATE.search(text)
         if match:
             language = "an ERB or EPP" if match.group().startswith("<%") else "a Jinja"
@@ -110,12 +123,26 @@ class Document:
         return text
 
     def json(self) -> object:
-        """Return the content parsed as JSON."""
+        """Return the content parsed as JSON; a list if several objects or lists follow each other, as in JSON lines."""
         return self._json
 
     def yaml(self) -> object:
         """Return the content parsed as plain YAML; a list if the file contains several YAML documents."""
         return self._yaml
+
+    def json_or_yaml(self) -> object:
+        """Return the content of a configuration that its tool reads as YAML, of which JSON is a part."""
+        return self.json() if self.format == "json" else self.yaml()
+
+    @cached_property
+    def is_flow_yaml(self) -> bool:
+        """Whether the text is YAML in braces that is not JSON, for example because its keys have no quotes."""
+        if self.format != "text" or not _FLOW_START.match(self.head):
+            return False
+        try:
+            return isinstance(self.yaml(), dict | list)
+        except InputError:
+            return False
 
     def xml(self) -> Element:
         """Return the root element of the XML. Raises `InputError` for a DTD or an entity."""
@@ -126,7 +153,7 @@ class Document:
         import json
 
         try:
-            value = json.loads(self.text)
+            value = _parse_json(self.text)
         except json.JSONDecodeError as error:
             is_truncated = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
             problem = (
@@ -138,7 +165,7 @@ class Document:
         except RecursionError as error:
             raise self._too_deep() from error
         except ValueError as error:  # a number of thousands of digits
-            raise InputError(f"{self.name} contains a number that is too long.") from error
+            raise self._too_long() from error
         self._check_depth(value)
         return value
 
@@ -210,6 +237,8 @@ class Document:
                 if anchor is not None:
                     sizes[anchor] = node_count - before
             elif isinstance(event, yaml.ScalarEvent):
+                if (event.implicit[0] or event.tag) and _LONG_NUMBER.fullmatch(event.value):
+                    raise self._too_long()
                 node_count += 1
                 if event.anchor is not None:
                     sizes[event.anchor] = 1
@@ -252,11 +281,34 @@ class Document:
             raise InputError(f"{self.name} contains no XML element.")
         return root
 
+    def _too_long(self) -> InputError:
+        return InputError(f"{self.name} contains a number that is too long.")
+
     def _too_deep(self) -> InputError:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
 
 
-def read_documents(paths: Sequence[Path]) -> list[Document]:
+def _parse_json(text: str) -> object:
+    """Parse one JSON value, or several objects and lists as one list."""
+    import json
+
+    with contextlib.suppress(json.JSONDecodeError):
+        return json.loads(text)
+    decoder = json.JSONDecoder()
+    values: list[object] = []
+    end = 0
+    while (begin := _NOT_SPACE.search(text, end)) is not None:
+        value, end = decoder.raw_decode(text, begin.start())
+        if isinstance(value, list):
+            values += value
+        elif isinstance(value, dict):
+            values.append(value)
+        else:
+            raise json.JSONDecodeError("Extra data", text, begin.start())
+    return values
+
+
+def read_documents(paths: Sequence[Path], encoding: str | None = None) -> list[Document]:
     """Return all files of the paths and of the folders among them, each once, in a stable order."""
     documents: dict[Path, Document] = {}
     total = 0
@@ -275,7 +327,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
             if resolved in documents:
                 continue
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            document = Document(path=file, name=name)
+            document = Document(path=file, name=name, encoding=encoding)
             documents[resolved] = document
             if len(documents) > MAX_FILES:
                 raise InputError(f"{path} contains more than {MAX_FILES:,} files, the maximum for one input.")
@@ -311,7 +363,7 @@ def referenced_documents(document: Document, reference: str, documents: Sequence
             return matching
         paths = _paths_below(document.path.parent, pattern)
         if paths:
-            return read_documents([file for path in paths for file in _files(path)])
+            return read_documents([file for path in paths for file in _files(path)], document.encoding)
     return None
 
 
@@ -321,10 +373,9 @@ def _paths_below(folder: Path, pattern: str) -> list[Path]:
         if any(char in pattern for char in "*?["):
             paths = sorted(folder.glob(pattern))
         else:
-            paths = [folder / pattern] if (folder / pattern).exists() else []
-        root = folder.resolve()
-        return [path for path in paths if path.resolve().is_relative_to(root)]
-    except (OSError, ValueError, NotImplementedError):  # no file can have this name: it is too long, or has a NUL
+            paths = [path for path in (folder / pattern,) if path.exists()]
+        return [path for path in paths if path.resolve().is_relative_to(folder.resolve())]
+    except (OSError, ValueError, NotImplementedError):  # too long, or with characters that no path has
         return []
 
 
@@ -353,17 +404,6 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name in _SKIPPED_FOLDERS
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if len(data) == HEAD_BYTES and error.start > HEAD_BYTES - 4:  # the head ends inside a character
-            return data[: error.start].decode("utf-8-sig")
-        return data.decode("cp1252", errors="replace")
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

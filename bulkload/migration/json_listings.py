@@ -3,6 +3,7 @@
 In: parsed JSON and a `ListingFormat`, which gives the paths of the list and its fields, their units and the mail types.
 Out: a `Check` or a skipped object for each entry. `reader(FORMAT)` returns the two functions of a reader.
 Pages and details of one account may be read together: the fields of a detail take precedence over those of the list.
+If a list is not whole, an error says so; see `migration.pages`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TypeVar
 from bulkload.errors import InputError
 from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
+from bulkload.migration.pages import Page, incomplete_lists, page_of
 from bulkload.migration.parsing import (
     Address,
     SourceObject,
@@ -134,7 +136,8 @@ def is_object(listing_format: ListingFormat, item: object) -> bool:
 def translate_items(
     listing_format: ListingFormat, contents: Iterable[tuple[Document, object]]
 ) -> Iterator[Check | SkippedObject]:
-    """Yield a check or a skipped object for every entry of the parsed contents."""
+    """Yield a check or a skipped object for every entry of the parsed contents, and for what they lack."""
+    contents = list(contents)
     for entry in _merge_duplicates(listing_format, _listed_objects(listing_format, contents)):
         if entry.merged_into:
             yield SkippedObject(
@@ -144,6 +147,26 @@ def translate_items(
             yield SkippedObject(origin=entry.origin, reason="The entry is not an object with fields.", error=True)
         else:
             yield from _translate_item(listing_format, entry.origin, entry.item)
+    pages = [page for document, content in contents for page in _pages(listing_format, document, content)]
+    details = frozenset(
+        identity
+        for _, content in contents
+        for item, is_detail in _objects(listing_format, content)
+        if is_detail and (identity := _identity(listing_format, item)) is not None
+    )
+    yield from incomplete_lists(pages, listing_format.noun, details)
+
+
+def _pages(listing_format: ListingFormat, document: Document, content: object) -> Iterator[Page]:
+    """Yield the pages of a document: the document itself, or those of a list of pages."""
+    if isinstance(content, list):
+        for entry in content:
+            if _is_page(listing_format, entry):
+                yield from _pages(listing_format, document, entry)
+        return
+    objects = [item for item, is_detail in _objects(listing_format, content) if not is_detail]
+    if objects or any(isinstance(lookup(content, path), list) for path in listing_format.lists):
+        yield page_of(document.name, content, [_identity(listing_format, item) or object() for item in objects])
 
 
 def _parsed(listing_format: ListingFormat, document: Document) -> object:
@@ -265,7 +288,7 @@ def _translate_item(listing_format: ListingFormat, origin: str, item: SourceObje
     try:
         variants = list(listing_format.adapt(item)) or [item]
     except UnreadableValue as error:
-        yield _problem(listing_format, origin, item, error)
+        yield SkippedObject(origin=origin, reason=str(error), error=True)
         return
     for variant in variants:
         try:

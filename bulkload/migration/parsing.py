@@ -174,8 +174,8 @@ def refuse_unresolved(value: object, field_name: str) -> None:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    if isinstance(value, str) and not re.fullmatch(r"\s*-?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*", value):
-        return None  # float() also accepts 1_000, infinity and Arabic digits
+    if isinstance(value, str) and not re.fullmatch(r"[ \t\r\n]*-?[0-9]{1,15}(?:\.[0-9]{1,15})?[ \t\r\n]*", value):
+        return None  # float() also accepts 1_000, infinity and Arabic digits, and \s matches control characters
     try:
         number = float(value)
     except OverflowError:
@@ -200,5 +200,5 @@ def _shown(value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
-    shown = _format_number(value) if isinstance(value, int | float) else as_text(str(value), "value")
+    shown = _format_number(value) if isinstance(value, int | float) else str(value).strip(" \t\r\n")
     return repr(shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[:MAX_SHOWN_CHARS]}…")

@@ -17,7 +17,9 @@ from typing import Literal
 from bulkload.errors import InputError, reading
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject, is_other_port
 from bulkload.migration.documents import read_documents
+from bulkload.migration.resolved import TLS_PORTS, ResolvedCheck, changes_of, merge_duplicates, remarks_of
 from bulkload.migration.tools.registry import recognise
+from bulkload.migration.undecoded import is_undecoded, readable, why_undecoded
 from bulkload.migration.unique_names import RowName, make_unique
 from bulkload.model import RawRow, Source, Translated
 from bulkload.monitors.fields import INTERVALS, LONGEST_NOTE, TIMEOUTS
@@ -30,15 +32,12 @@ TcpAs = Literal["mail", "tcp", "skip"]
 # other tools have no plan code; the user fills it in
 FIELDS = ("type", "name", "hostname", "port", "billing_plancode", "interval", "timeout", "enabled", "note")
 ROUND_TRIP = "round-trip"
-INFERRED = "type inferred from TCP port"
 
 _PLAIN_PORTS = {protocol.name: protocol.plain_port for protocol in PROTOCOLS}
-_TLS_PORTS = {protocol.name: protocol.tls_port for protocol in PROTOCOLS}
 
 MAX_CHECKS = 1_000_000  # objects of one input
 MAX_HOST_CHARS = 1000  # of a host name
 MAX_NOTE_READ = 10_000  # characters of a note
-MAX_MERGED_SHOWN = 20  # merged checks that a row lists
 MAX_FILES_NAMED = 3  # in a message
 MAX_ERROR_NOTES = 20  # errors that the notes of a source list
 
@@ -79,27 +78,22 @@ class Translation:
 
     @property
     def counts(self) -> Translated:
-        """The numbers of rows, skipped objects and errors."""
+        """The numbers of rows, skipped objects and errors, and what the source says is missing."""
         errors = sum(item.error for item in self.skipped_objects)
-        return Translated(rows=len(self.rows), skipped=len(self.skipped_objects) - errors, errors=errors)
+        return Translated(
+            rows=len(self.rows),
+            skipped=len(self.skipped_objects) - errors,
+            errors=errors,
+            missing=tuple(f"{item.origin}: {item.reason}" for item in self.skipped_objects if item.is_rest),
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ResolvedCheck:
-    """A check whose type, host and port are determined."""
-
-    check: Check
-    type: str
-    host: str
-    port: int | None
-    remarks: tuple[str, ...] = ()  # added to the note
-    changes: tuple[str, ...] = ()
-
-
-def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Translation:
+def read_configuration(
+    paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None, encoding: str | None = None
+) -> Translation:
     """Recognise the tool and convert its files to rows. Raises `InputError` if there are no objects."""
     with reading(", ".join(path.name or str(path) for path in paths[:MAX_FILES_NAMED])):
-        recognised = recognise(read_documents(paths), tool)
+        recognised = recognise(read_documents(paths, encoding), tool)
         title, items = recognised.reader.TITLE, recognised.reader.translate(recognised.documents)
         translation = apply_rules(title, items, rules or Rules(), skipped_objects=recognised.skipped_objects)
     if not (translation.rows or translation.skipped_objects):
@@ -108,15 +102,17 @@ def read_configuration(paths: Sequence[Path], *, tool: str | None = None, rules:
     return translation
 
 
-def configuration_source(paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None) -> Source:
+def configuration_source(
+    paths: Sequence[Path], *, tool: str | None = None, rules: Rules | None = None, encoding: str | None = None
+) -> Source:
     """Return another tool's configuration as a `Source`, for run, check and plan."""
-    translation = read_configuration(paths, tool=tool, rules=rules)
+    translation = read_configuration(paths, tool=tool, rules=rules, encoding=encoding)
     header = translation.header
     rows = (
         RawRow(number=number, cells=tuple(row.fields.get(name, "") for name in header))
         for number, row in enumerate(translation.rows, 2)  # the header is row 1, as in the output of convert
     )
-    errors = [item for item in translation.skipped_objects if item.error]
+    errors = [item for item in translation.skipped_objects if item.error and not item.is_rest]
     counts = translation.counts
     notes = [f"{item.origin}: {item.reason}" for item in errors[:MAX_ERROR_NOTES]]
     if len(errors) > MAX_ERROR_NOTES:
@@ -143,16 +139,17 @@ def apply_rules(
 ) -> Translation:
     """Apply the common rules to the results of a reader."""
     skipped = list(skipped_objects)
-    resolved: list[_ResolvedCheck] = []
+    resolved: list[ResolvedCheck] = []
     for count, item in enumerate(items):
         if count >= MAX_CHECKS:
             raise InputError(f"The source contains more than {MAX_CHECKS:,} objects, the maximum for one input.")
-        outcome = item if isinstance(item, SkippedObject) else _resolve(item, rules)
+        outcome = item if isinstance(item, SkippedObject) else _only_decoded(_resolve(item, rules))
         if isinstance(outcome, SkippedObject):
             skipped.append(outcome)
         else:
             resolved.append(outcome)
-    merged, duplicates = _merge(resolved)
+    skipped = [replace(item, origin=readable(item.origin), reason=readable(item.reason)) for item in skipped]
+    merged, duplicates = merge_duplicates(resolved)
     rows = [
         _row(item, *unique_name)
         for item, unique_name in zip(merged, make_unique([_name(item) for item in merged]), strict=True)
@@ -161,7 +158,7 @@ def apply_rules(
     return Translation(tool=tool, header=(*FIELDS, *extra), rows=rows, skipped_objects=(*skipped, *duplicates))
 
 
-def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
+def _resolve(check: Check, rules: Rules) -> ResolvedCheck | SkippedObject:
     """Determine type, host and port, or return the reason why that is not possible."""
 
     def skip(reason: str, *, error: bool = True) -> SkippedObject:
@@ -170,12 +167,11 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
     if check.type is None and check.port is not None and (other_port := _reason_not_mail(check.port)):
         return skip(other_port, error=False)  # whatever else is wrong with it, it is no mail check
     if check.type == ROUND_TRIP:
-        return _ResolvedCheck(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
+        return ResolvedCheck(check=check, type=ROUND_TRIP, host=check.hostname, port=check.port)
     if len(check.hostname) > MAX_HOST_CHARS:
         return skip(f"The host name has {len(check.hostname):,} characters; the maximum is {MAX_HOST_CHARS:,}.")
     if variable := _VARIABLE.search(check.hostname):
         return skip(f"The variable {variable[0]} in the host name has no value in these files.")
-    remarks: list[str] = []
     changes: list[str] = []
     try:
         parsed = parse_host(check.hostname.strip())
@@ -187,14 +183,13 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
         host, port_in_host, private = check.hostname.strip().lower(), None, True
     if host != check.hostname:
         changes.append(f"The host {check.hostname[:100]} is changed to {host}.")
-    if private:
-        if rules.skip_private:
-            return skip(f"{host} is a private or local host, which public locations cannot reach.", error=False)
-        remarks.append("private or local host, not reachable from public locations")
+    if private and rules.skip_private:
+        return skip(f"{host} is a private or local host, which public locations cannot reach.", error=False)
     port = check.port or port_in_host
     if port is not None and not LOWEST_PORT <= port <= HIGHEST_PORT:
         return skip(f"The port is {port}; it must be from {LOWEST_PORT} to {HIGHEST_PORT}.")
     mail_type = check.type
+    port_assumed = False
     if mail_type is None:
         if port is None:
             return skip("The TCP check has no port.")
@@ -206,25 +201,21 @@ def _resolve(check: Check, rules: Rules) -> _ResolvedCheck | SkippedObject:
         if rules.tcp_as == "tcp":
             mail_type = "tcp"
             changes.append(f"The plain TCP check on port {port} keeps the type tcp, which run does not accept.")
-        else:
-            remarks.append(INFERRED)
-            changes.append(f"The type {mail_type} is inferred from TCP port {port}.")
     elif mail_type not in _PLAIN_PORTS:
         return skip(f"The type {mail_type} is not one of {', '.join(_PLAIN_PORTS)}.")
     elif port is None:
-        port = _TLS_PORTS[mail_type] if check.tls == "implicit" else _PLAIN_PORTS[mail_type]
-        changes.append(f"The source has no port; {port}, the default port of {mail_type}, is used.")
+        port, port_assumed = TLS_PORTS[mail_type] if check.tls == "implicit" else _PLAIN_PORTS[mail_type], True
     elif NAME_OF_PORT.get(port, mail_type) != mail_type and not check.extra:
         return skip(f"The type is {mail_type}, but port {port} belongs to {NAME_OF_PORT[port].upper()}.")
-    if check.tls == "starttls":
-        remarks.append("STARTTLS in the source")
-    elif check.tls == "implicit" and port not in _TLS_PORTS.values():
-        remarks.append("TLS in the source")
-    if check.has_login:
-        remarks.append("login in the source, enter it again")
-        changes.append("The source logs in; its user name and password are not imported.")
-    return _ResolvedCheck(
-        check=check, type=mail_type, host=host, port=port, remarks=tuple(remarks), changes=(*check.changes, *changes)
+    return ResolvedCheck(
+        check=check,
+        type=mail_type,
+        host=host,
+        port=port,
+        type_inferred=check.type is None and mail_type != "tcp",
+        port_assumed=port_assumed,
+        is_private=private,
+        changes=tuple(changes),
     )
 
 
@@ -236,59 +227,28 @@ def _reason_not_mail(port: int) -> str:
     return f"Port {port}{service} is not a port of IMAP, POP3 or SMTP."
 
 
-def _merge(items: Sequence[_ResolvedCheck]) -> tuple[list[_ResolvedCheck], list[SkippedObject]]:
-    """Merge checks of the same type, host and port. Monitors of AlertSite itself are not merged."""
-    groups: dict[tuple[object, ...], list[_ResolvedCheck]] = {}
-    for index, item in enumerate(items):
-        key: tuple[object, ...] = (index,) if item.check.extra else (item.type, item.host, item.port)
-        groups.setdefault(key, []).append(item)
-    duplicates = [
-        SkippedObject(
-            origin=item.check.origin,
-            reason=f"The check is merged into {first.check.origin}, which has the same type, host and port.",
-        )
-        for first, *rest in groups.values()
-        for item in rest
-    ]
-    return [_merge_group(group) if len(group) > 1 else group[0] for group in groups.values()], duplicates
+def _only_decoded(outcome: ResolvedCheck | SkippedObject) -> ResolvedCheck | SkippedObject:
+    """Return the outcome, or the reason why a check has text whose encoding is not known."""
+    if isinstance(outcome, SkippedObject):
+        return outcome
+    check = outcome.check
+    if check.extra:  # a monitor of AlertSite itself, whose text is what the account has
+        return outcome
+    texts = [("name", check.name), ("host name", check.hostname), *(("tag", tag) for tag in check.tags)]
+    for field_name, text in (*texts, ("note", check.note)):
+        if is_undecoded(text):
+            return SkippedObject(origin=check.origin, reason=why_undecoded(field_name, text), error=True)
+    return outcome
 
 
-def _merge_group(group: Sequence[_ResolvedCheck]) -> _ResolvedCheck:
-    """Return the first check, with the shortest interval and the tags of all.
-
-    A paused check does not disable an enabled one, and its interval is ignored.
-    """
-    first, checks = group[0], [item.check for item in group]
-    enabled = any(check.enabled for check in checks)
-    relevant = [check for check in checks if check.enabled == enabled]
-    intervals = [check.interval_seconds for check in relevant if check.interval_seconds is not None]
-    check = replace(
-        first.check,
-        enabled=enabled,
-        interval_seconds=min(intervals, default=None),
-        timeout_seconds=relevant[0].timeout_seconds,
-        tags=tuple(dict.fromkeys(tag for check in checks for tag in check.tags)),
-    )
-    changes = [
-        f"Another check of the same type, host and port is merged: {duplicate.origin}."
-        for duplicate in checks[1 : MAX_MERGED_SHOWN + 1]
-    ]
-    if len(checks) > MAX_MERGED_SHOWN + 1:
-        changes.append(f"{len(checks) - 1 - MAX_MERGED_SHOWN} more duplicates are merged.")
-    remarks = dict.fromkeys(remark for item in group for remark in item.remarks)
-    if any(item.check.type is not None for item in group):
-        remarks.pop(INFERRED, None)  # another check of the group tells the type
-    return replace(first, check=check, remarks=tuple(remarks), changes=(*first.changes, *changes))
-
-
-def _name(item: _ResolvedCheck) -> RowName:
+def _name(item: ResolvedCheck) -> RowName:
     """The preferred name of a row and the values that distinguish it from others of that name."""
     is_alertsite = bool(item.check.extra)  # such a monitor is recognised by its exact name
     name = (item.check.name.strip() if is_alertsite else _single_line(item.check.name)) or f"{item.type} {item.host}"
     return RowName(name=name, type=item.type, host=item.host, port=item.port, fixed=is_alertsite)
 
 
-def _row(item: _ResolvedCheck, name: str, name_changes: tuple[str, ...]) -> MigratedRow:
+def _row(item: ResolvedCheck, name: str, name_changes: tuple[str, ...]) -> MigratedRow:
     check = item.check
     interval, interval_changes = _minutes(check.interval_seconds)
     timeout, timeout_changes = _seconds(check.timeout_seconds)
@@ -305,11 +265,8 @@ def _row(item: _ResolvedCheck, name: str, name_changes: tuple[str, ...]) -> Migr
         "note": note,
     }
     pause_changes = () if check.enabled else ("The check is paused in the source and stays paused.",)
-    return MigratedRow(
-        origin=check.origin,
-        fields=fields,
-        changes=(*item.changes, *name_changes, *interval_changes, *timeout_changes, *pause_changes, *note_changes),
-    )
+    changes = (*changes_of(item), *name_changes, *interval_changes, *timeout_changes, *pause_changes, *note_changes)
+    return MigratedRow(origin=readable(check.origin), fields=fields, changes=tuple(map(readable, changes)))
 
 
 def _minutes(seconds: float | None) -> tuple[str, tuple[str, ...]]:
@@ -336,10 +293,10 @@ def _seconds(seconds: float | None) -> tuple[str, tuple[str, ...]]:
     return str(rounded), (f"The timeout of {seconds:g} s becomes {rounded} s.",)
 
 
-def _note(item: _ResolvedCheck) -> tuple[str, tuple[str, ...]]:
+def _note(item: ResolvedCheck) -> tuple[str, tuple[str, ...]]:
     """Return the remarks, the note of the source and its tags, truncated to the longest note allowed."""
     tags = f"tags: {', '.join(item.check.tags)}" if item.check.tags else ""
-    remarks = () if item.check.extra else item.remarks  # a monitor of AlertSite itself keeps its note
+    remarks = [] if item.check.extra else remarks_of(item)  # a monitor of AlertSite itself keeps its note
     text = _single_line("; ".join(part for part in (*remarks, item.check.note[:MAX_NOTE_READ].strip(), tags) if part))
     clean = _SECRET.sub(r"\1\2…", _LOGIN_IN_URL.sub("", text))
     changes = ("A possible password in the note is not imported.",) if clean != text else ()

@@ -7,7 +7,6 @@ In: Python values. Out: `MonitorConfig` with the JSON body of its create request
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
+from bulkload.monitors.invisible import names_of_invisible
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
 
@@ -31,6 +31,7 @@ class Problem(NamedTuple):
     field: str
     reason: str
     message: str
+    others: tuple[str, ...] = ()  # the other fields
 
 
 class MonitorConfig(BaseModel):
@@ -103,8 +104,11 @@ _NOT_ALLOWED = {
     for monitor_type in MONITOR_TYPES
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
-_INVISIBLE = ("Cf",)  # Unicode category of zero-width and direction characters
 _ALERTSITE_PLAN = "UBM - A/A"
+_MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
+_JOINED_PORTS = {  # typed in a cell, 25,465 becomes one number
+    int(f"{first}{second}"): (first, second) for first in _MAIL_PORTS for second in _MAIL_PORTS - {first}
+}
 
 
 def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -125,6 +129,7 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
                 "timeout",
                 "interval",
                 f"timeout is {timeout} seconds and interval is {interval} min; the interval must be longer.",
+                others=("interval",),
             )
     locations = get("locations")
     if locations:
@@ -135,12 +140,14 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
                 "home_location",
                 "not_listed",
                 f"home_location is {home}; it must be one of the locations: {listed}.",
+                others=("locations",),
             )
         if count is not None and count > len(locations):
             yield Problem(
                 "monitor_location_count",
                 "too_many",
                 f"monitor_location_count is {count}; at most {len(locations)} are allowed, one per location.",
+                others=("locations",),
             )
 
 
@@ -154,7 +161,12 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
                     "other_type",
                     f"port is {config.port}, which is usual for {_short(other_type)}; {_short(config.type)} "
                     f"usually uses {_either(USUAL_PORTS[config.type])}.",
+                    others=("type",),
                 )
+        if config.port in _JOINED_PORTS:
+            first, second = _JOINED_PORTS[config.port]
+            message = f"port is {config.port}; if ports {first} and {second} are meant, add one row for each."
+            yield Problem("port", "joined", message)
     if config.hostname is not None and is_private(config.hostname):
         yield _private("hostname", config.hostname)
     if config.type == ROUND_TRIP:
@@ -168,11 +180,11 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
             f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
         )
     if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
-        yield Problem("mode", "locations", f"mode is {config.mode}; AlertSite requires at least two locations for it.")
+        message = f"mode is {config.mode}; AlertSite requires at least two locations for it."
+        yield Problem("mode", "locations", message, others=("locations",))
     if config.mode == "Primary" and config.rotate_locations:
-        yield Problem(
-            "rotate_locations", "mode", "rotate_locations is yes; in mode Primary, AlertSite does not rotate."
-        )
+        message = "rotate_locations is yes; in mode Primary, AlertSite does not rotate."
+        yield Problem("rotate_locations", "mode", message, others=("mode",))
 
 
 def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:
@@ -191,12 +203,10 @@ def _private(field: str, host: str) -> Problem:
 
 
 def _name_cautions(name: str) -> Iterator[Problem]:
-    hidden = sorted({c for c in name if unicodedata.category(c) in _INVISIBLE})
-    if hidden:
-        listed = ", ".join(f"U+{ord(c):04X}" for c in hidden[:5])
-        yield Problem(
-            "name", "invisible", f"name has invisible characters ({listed}); names that look the same may differ."
-        )
+    if hidden := names_of_invisible(name):
+        label = "an invisible character" if len(hidden) == 1 else "invisible characters"
+        listed = ", ".join(hidden[:5])
+        yield Problem("name", "invisible", f"name has {label} ({listed}); names that look the same may differ.")
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
 

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from bulkload.monitors.invisible import INVISIBLE
+
 RUN_ID_COLUMN = "run_id"  # only files written by bulkload have it
 RESULT_COLUMNS = (
     "status",
@@ -22,11 +24,11 @@ RESULT_COLUMNS = (
 )
 RESULT_PREFIX = "bulkload_"  # of our columns if the input has a column with one of these names
 
-_IGNORED_IN_HEADERS = re.compile(r"[\s_\-‐-―()\[\]*:]+")
+_IGNORED_IN_HEADERS = re.compile(rf"[\s_\-‐-―()\[\]*:{INVISIBLE}]+")
 
 
 def normalise(header: str) -> str:
-    """Reduce a header to what counts: case, spaces, dashes, underscores, brackets and asterisks do not.
+    """Reduce a header to its letters and digits; case and invisible characters do not count.
 
     >>> normalise("  Host-Name * ")
     'hostname'

@@ -8,23 +8,23 @@ messages are written here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from bulkload.errors import UsageError
-from bulkload.model import Issue, RawRow, Status
+from bulkload.model import Issue, NumberText, RawRow, Status
 from bulkload.monitors import hosts, values
-from bulkload.monitors.config import MonitorConfig, cautions, conflicts
+from bulkload.monitors.config import MonitorConfig, Problem, cautions, conflicts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, field_named, not_passed_through
 from bulkload.monitors.hosts import Host
+from bulkload.monitors.invisible import has_visible, without_invisible
+from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
-
-Parser = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +47,10 @@ class Invalid:
     monitor_id: str = ""  # from a results file or an export; the unchanged text if that is not a valid ID
 
 
-_TEXT_PARSERS: Mapping[str, Callable[[str, str], object]] = {
-    **{name: values.switch for name, field in FIELDS.items() if field.cell_type == "switch"},
-    **{name: values.whole_number for name, field in FIELDS.items() if field.cell_type == "number"},
-    "name": values.line,
-    "alert_note": values.lines,
-    "note": values.lines,
-    "smtp_hostname": lambda field, text: hosts.parse_endpoint(field, text).endpoint,
-    "pop3_hostname": lambda field, text: hosts.parse_endpoint(field, text).endpoint,
-}
-_PARSERS: Mapping[str, Parser] = {
-    **{name: partial(parse, name) for name, parse in _TEXT_PARSERS.items()},
-    "type": values.monitor_type,
-    "hostname": hosts.parse_host,
-    "billing_plancode": values.plan_code,
-    "mode": values.mode,
-    "locations": values.locations,
-    "ipv4": values.ipv4,
-    "email": values.email,
-    "custom_properties": values.custom_properties,
+_SET_BY_HOST: Mapping[str, Callable[[Host], object]] = {
+    "port": lambda host: host.port or host.scheme,
+    "ipv4": lambda host: host.is_ipv4,
+    "resolve_dns": lambda host: host.is_ipv4,
 }
 _ALL_USUAL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _REASONS = {  # pydantic's error type → second part of the issue code
@@ -83,11 +68,13 @@ class Validator:
     def __init__(self, mapping: ColumnMapping, *, defaults: Mapping[str, str] | None = None) -> None:
         self._mapping = mapping
         self._columns = {field: index for index, field in enumerate(mapping.fields) if field is not None}
-        self._cells = tuple((index, field, _parser(field)) for field, index in self._columns.items())
+        self._cells = tuple((index, field, parser_of(field)) for field, index in self._columns.items())
         result_columns = mapping.result_columns
         read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
         self._used = {mapping.header[index]: index for index in (*self._columns.values(), *read_back)}
         self._headerless = tuple(index for index in mapping.user_columns if not mapping.header[index].strip())
+        own_columns = result_columns.values()
+        self._span_of_results = (min(own_columns), max(own_columns)) if own_columns else (0, 0)
         parsed = _parse_defaults(defaults or {})
         self._first_defaults = {field: value for field, value in parsed.items() if field in ("type", "hostname")}
         self._later_defaults = tuple(
@@ -105,16 +92,24 @@ class Validator:
         warnings: list[Issue] = []
         for index, field, parse in self._cells:
             text = cells[index].strip()
+            if not text.isascii():
+                text = remove_invisible(field, text)
             if text:
                 try:
                     parsed[field] = parse(text)
                 except CellError as error:
                     issues.append(self._cell_issue(field, text, error))
+        if "locations" in parsed and "locations" in self._columns:
+            self._doubt_locations(row, issues, warnings)
         if row.issues:
             issues = self._with_reader_issues(row, issues, warnings)
+        if row.ends_at is not None and self._span_of_results[0] < row.ends_at <= self._span_of_results[1]:
+            issues.append(self._short(row.ends_at))
         monitor_id, earlier = self._read_result_columns(row, parsed, issues, warnings)
+        if earlier is Status.INVALID:
+            issues.extend(self._still_unreadable(row))
         for index in self._headerless:
-            if cells[index].strip():
+            if has_visible(cells[index]):
                 warnings.append(_headerless_warning(index, cells[index]))
 
         fields = self._combine(row, parsed, issues)
@@ -122,13 +117,34 @@ class Validator:
             config = MonitorConfig.model_validate(fields)
         except ValidationError as error:
             self._add_validation_issues(error, fields, row, issues)
+            self._add_short(row, issues)
             return self._invalid(row, issues, warnings, monitor_id)
         if issues:
             return self._invalid(row, issues, warnings, monitor_id)
         for problem in cautions(config):
-            if problem.field in self._columns:  # a warning about a default would repeat on every row
-                warnings.append(self._issue(problem.field, problem.reason, problem.message, row, "warning"))
+            # a warning about defaults alone would repeat on every row
+            if any(self._source(field, row)[1] for field in (problem.field, *problem.others)):
+                warnings.append(replace(self._issue_of(problem, row), severity="warning"))
         return Valid(row=row, config=config, warnings=tuple(warnings), monitor_id=monitor_id, earlier=earlier)
+
+    def _doubt_locations(self, row: RawRow, issues: list[Issue], warnings: list[Issue]) -> None:
+        """Add an issue if a list of locations may have become a number in a spreadsheet program."""
+        text = self._text(row, "locations")
+        is_number = isinstance(row.cells[self._columns["locations"]], NumberText)
+        was_number = self._mapping.is_results and text.isdecimal()  # results are all text
+        if (doubt := values.locations_before(text, is_number=is_number or was_number)) is None:
+            return
+        typed, is_likely = doubt
+        if was_number and not is_number:
+            if not is_likely:
+                return
+            is_likely = False
+        message = (
+            f"locations is {show(text)}; a spreadsheet program may have made that of a list such as {typed}. Separate "
+            f"locations by semicolons{', and format a cell with a single location as text' if is_number else ''}."
+        )
+        issue = self._issue("locations", "joined", message, row)
+        (issues if is_likely else warnings).append(issue if is_likely else replace(issue, severity="warning"))
 
     def _read_result_columns(
         self, row: RawRow, parsed: dict[str, Any], issues: list[Issue], warnings: list[Issue]
@@ -137,15 +153,15 @@ class Validator:
         exported_id = parsed.pop("monitor_id", None)
         monitor_id = "" if exported_id is None else str(exported_id)
         result_columns = self._mapping.result_columns
-        if "monitor_id" in result_columns and (text := row.cells[result_columns["monitor_id"]].strip()):
+        if "monitor_id" in result_columns and (text := self._result_cell(row, "monitor_id")):
             column = self._mapping.header[result_columns["monitor_id"]]
             try:
-                monitor_id = str(values.whole_number("monitor_id", text))
+                monitor_id = str(values.identifier("monitor_id", text))
             except CellError as error:
                 monitor_id = text
                 issues.append(self._cell_issue("monitor_id", text, error, column=column))
         earlier = None
-        if "status" in result_columns and (text := row.cells[result_columns["status"]].strip()):
+        if "status" in result_columns and (text := self._result_cell(row, "status")):
             try:
                 earlier = Status(text.casefold())
             except ValueError:
@@ -159,6 +175,21 @@ class Validator:
                     )
                 )
         return monitor_id, earlier
+
+    def _still_unreadable(self, row: RawRow) -> Iterator[Issue]:
+        """Yield an issue for each cell of a results file that shows what could not be read in the original file."""
+        index = self._mapping.result_columns.get("error_columns")
+        named = row.cells[index] if index is not None else ""
+        for field in self._columns:
+            if "\N{REPLACEMENT CHARACTER}" in (text := self._text(row, field)) and (self._column(field) or "") in named:
+                message = (
+                    f"{field} is {show(text)}, because its encoding was not known; enter the text here, "
+                    "or run the original file with --encoding."
+                )
+                yield self._issue(field, "damaged", message, row)
+
+    def _result_cell(self, row: RawRow, name: str) -> str:
+        return without_invisible(row.cells[self._mapping.result_columns[name]]).strip()
 
     def _combine(self, row: RawRow, fields: dict[str, Any], issues: list[Issue]) -> dict[str, Any]:
         """Complete the parsed cells to the fields of a monitor; a cell takes precedence over a default."""
@@ -236,7 +267,7 @@ class Validator:
         good = {field: value for field, value in fields.items() if field not in bad}
         for problem in conflicts(good):
             if problem.field not in bad:
-                issues.append(self._issue(problem.field, problem.reason, problem.message, row))
+                issues.append(self._issue_of(problem, row))
         if "type" in bad and not {"hostname", "smtp_hostname", "pop3_hostname", "email"} & {*fields, *bad}:
             message = f"hostname is missing; {FIELDS['hostname'].rule}."
             issues.append(self._issue("hostname", "missing", message, row))
@@ -256,6 +287,22 @@ class Validator:
         flagged = {issue.column for issue in reader_issues if issue.column is not None}
         return reader_issues + [issue for issue in issues if issue.column not in flagged]
 
+    def _add_short(self, row: RawRow, issues: list[Issue]) -> None:
+        """Add an issue if the cells that a short row leaves out are needed; programs drop empty cells at the end."""
+        if row.ends_at is None or any(issue.column is None and issue.severity == "error" for issue in row.issues):
+            return
+        left_out = self._mapping.header[row.ends_at :]
+        if any(issue.code.endswith(".missing") and issue.column in left_out for issue in issues):
+            issues.append(self._short(row.ends_at))
+
+    def _short(self, ends_at: int) -> Issue:
+        cells, width = "1 cell" if ends_at == 1 else f"{ends_at} cells", len(self._mapping.header)
+        message = (
+            f"The row has {cells}, but the header has {width} columns; a row may end early only if all cells that it "
+            "leaves out can be empty."
+        )
+        return Issue(code="row.short", message=message)
+
     def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue], monitor_id: str) -> Invalid:
         issues.sort(key=lambda issue: self._used.get(issue.column or "", -1))
         return Invalid(row=row, issues=(*issues, *warnings), monitor_id=monitor_id)
@@ -270,32 +317,28 @@ class Validator:
             value=error.safe_text(text),
         )
 
-    def _issue(
-        self,
-        field: str,
-        reason: str,
-        message: str,
-        row: RawRow,
-        severity: Literal["error", "warning"] = "error",
-    ) -> Issue:
-        return Issue(
-            code=f"{field}.{reason}",
-            message=message,
-            column=self._column(field),
-            field=field,
-            value=self._text(row, field),
-            severity=severity,
-        )
+    def _issue_of(self, problem: Problem, row: RawRow) -> Issue:
+        return self._issue(problem.field, problem.reason, problem.message, row, others=problem.others)
+
+    def _issue(self, field: str, reason: str, message: str, row: RawRow, *, others: tuple[str, ...] = ()) -> Issue:
+        """An issue of a field; it stands at the first cell that has to do with it."""
+        sources = [self._source(each, row) for each in (field, *others)]
+        column, text = next((source for source in sources if source[1]), sources[0])
+        return Issue(code=f"{field}.{reason}", message=message, column=column, field=field, value=text)
 
     def _column(self, field: str) -> str | None:
         return self._mapping.header[self._columns[field]] if field in self._columns else None
 
+    def _source(self, field: str, row: RawRow) -> tuple[str | None, str]:
+        """The column and the text of the cell that sets a field, which may be the host name."""
+        host_text = self._text(row, "hostname") if field in _SET_BY_HOST and not self._text(row, field) else ""
+        with suppress(CellError):
+            if host_text and _SET_BY_HOST[field](hosts.parse_host(remove_invisible("hostname", host_text))):
+                return self._column("hostname"), host_text
+        return self._column(field), self._text(row, field)
+
     def _text(self, row: RawRow, field: str) -> str:
         return row.cells[self._columns[field]].strip() if field in self._columns else ""
-
-
-def _parser(field: str) -> Parser:
-    return values.json_or_text if field.startswith(API_PREFIX) else _PARSERS[field]
 
 
 def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
@@ -310,11 +353,11 @@ def _parse_defaults(defaults: Mapping[str, str]) -> dict[str, Any]:
             problems.append(f'The default "{name}" {problem}.')
         elif field in parsed:
             problems.append(f"{field} has two defaults; only one is allowed.")
-        elif text.strip():
+        elif text := remove_invisible(field, text.strip()):
             try:
-                parsed[field] = _parser(field)(text.strip())
+                parsed[field] = parser_of(field)(text)
             except CellError as error:
-                problems.append(f"The default of {field} is {show(error.safe_text(text.strip()))}; {error.allowed}.")
+                problems.append(f"The default of {field} is {show(error.safe_text(text))}; {error.allowed}.")
     problems.extend(_default_problems(parsed, defaults))
     if problems:
         raise UsageError("\n  ".join(problems))

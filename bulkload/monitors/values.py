@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NoReturn
 
 from bulkload.monitors.fields import FIELDS, MODES
+from bulkload.monitors.invisible import without_invisible
 from bulkload.monitors.result_columns import normalise
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
 
@@ -68,11 +69,11 @@ class CellError(ValueError):
 
 
 def show(text: str) -> str:
-    """Quote a value in a message: shortened, with unprintable characters escaped."""
+    """Quote a value in a message: shortened, with unprintable and invisible characters escaped."""
     cut = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
     if cut.isascii() and _PLAIN.fullmatch(cut):
         return cut
-    return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + '"'
+    return '"' + "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in cut) + '"'
 
 
 @lru_cache(maxsize=4096)
@@ -82,6 +83,15 @@ def whole_number(field: str, text: str) -> int:
     if match is None:
         _raise_number_error(field, text)
     return int(match[1])
+
+
+@lru_cache(maxsize=4096)
+def identifier(field: str, text: str) -> int:
+    """Read an ID: a whole number that is not 0. IDs have no leading zeros, so 007 is part of something else."""
+    number = whole_number(field, text)
+    if text.startswith("0"):
+        raise CellError("range" if not number else "zeros", f"{FIELDS[field].rule}, and its first digit is not 0")
+    return number
 
 
 @lru_cache(maxsize=256)
@@ -124,6 +134,19 @@ def locations(text: str) -> tuple[int, ...]:
     if len(set(location_ids)) < len(location_ids):
         raise CellError("repeated", "list each location only once")
     return tuple(location_ids)
+
+
+def locations_before(text: str, *, is_number: bool) -> tuple[str, bool] | None:
+    """The list that a spreadsheet program may have read as one number, and whether that is likely.
+
+    Typed in a cell, 10,20 becomes 1020, or 10.2 where the comma separates decimals, which a CSV file shows as 10,2.
+    """
+    if not is_number:
+        match = re.fullmatch(r"([1-9][0-9]*),([1-9])", text)
+        return (f"{match[1]};{match[2]}0", False) if match else None
+    if (parts := _split_ids(text)) is None:
+        return None
+    return ";".join(parts), len({len(part) for part in parts}) == 1  # a private location has a number of 5 digits
 
 
 @lru_cache(maxsize=1024)
@@ -221,10 +244,24 @@ def _raise_number_error(field: str, text: str) -> NoReturn:
     raise CellError("range" if text.isdecimal() else "number", rule)
 
 
+def _is_shown(character: str) -> bool:
+    return character.isprintable() and without_invisible(character) == character
+
+
 def _control_character_rule(field: str, text: str) -> str:
     if "\n" in text or "\r" in text:
         return f"{FIELDS[field].rule}; remove the line break"
     return FIELDS[field].rule
+
+
+def _split_ids(digits: str) -> list[str] | None:
+    """Split digits into numbers of two or three digits, if none of them begins with 0."""
+    if not digits:
+        return []
+    for length in (2, 3):
+        if len(digits) >= length and digits[0] != "0" and (rest := _split_ids(digits[length:])) is not None:
+            return [digits[:length], *rest]
+    return None
 
 
 def _parts(text: str) -> list[str]:

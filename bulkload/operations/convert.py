@@ -7,7 +7,7 @@ error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from bulkload.files.xlsx import WORKSHEET_ROWS, truncate_to_cell, write_text
 from bulkload.migration.rules import Rules, Translation, read_configuration
 from bulkload.migration.rules import TcpAs as TcpAs  # an option of convert
 from bulkload.model import Translated
+from bulkload.monitors.result_columns import RUN_ID_COLUMN
 
 SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
 
@@ -53,6 +54,7 @@ def convert(
     skip_private: bool = False,
     tcp_as: TcpAs = "mail",
     overwrite: bool = False,
+    encoding: str | None = None,
 ) -> Counts:
     """Write the rows of `sources`, files or folders that make one input, to `out` (.xlsx or .csv).
 
@@ -67,7 +69,7 @@ def convert(
     if not overwrite and (existing := next((path for path in written if path.exists()), None)):
         raise UsageError(f"The output {existing} exists already; name another file, or add --overwrite.")
     rules = Rules(skip_private=skip_private, tcp_as=tcp_as)
-    translation = read_configuration(sources, tool=tool, rules=rules)
+    translation = read_configuration(sources, tool=tool, rules=rules, encoding=encoding)
     if suffix == ".xlsx":
         with atomic_write(out) as draft:
             _write_workbook(draft, _tables(translation))
@@ -114,9 +116,16 @@ def _write_csv(out: Path, tables: Sequence[_Table]) -> None:
         for table in reversed(tables):  # so that the rows are moved into place last
             draft = drafts.enter_context(atomic_write(_path_of(table.name, out)))
             with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(table.header)
-                writer.writerows([neutralise(cell) for cell in row] for row in table.rows)
+                csv.writer(stream).writerows(_protected(table))
+
+
+def _protected(table: _Table) -> Iterator[list[str]]:
+    """The lines of a table without live formulas. If rows for `run` were changed, a column tells it to restore them."""
+    rows = [list(row) for row in table.rows]
+    protected = [[neutralise(cell) for cell in row] for row in rows]
+    mark = table.name == ROWS_SHEET and protected != rows
+    yield [*table.header, RUN_ID_COLUMN] if mark else [*table.header]
+    yield from ([*row, "convert"] if mark else row for row in protected)
 
 
 def _path_of(table: str, out: Path) -> Path:

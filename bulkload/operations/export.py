@@ -88,7 +88,7 @@ def write_export(path: Path, items: Sequence[Item]) -> list[str]:
 def _write_csv(path: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(header)
+        writer.writerow([neutralise(name) for name in header])
         writer.writerows([neutralise(cell) for cell in row] for row in rows)
 
 

@@ -56,6 +56,8 @@ def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> Pr
         rows = "1 of its rows is invalid" if invalid == 1 else f"{invalid:,} of its rows are invalid"
         return _refused(f"{summary}, but {rows} and may refer to them; nothing was deleted.")
     translated = store.info(run).translated
+    if translated is not None and translated.missing:
+        return _refused(f"{summary}, but it is not the whole list; nothing was deleted.")
     if translated is not None and translated.errors:
         return _refused(f"{summary}, but objects that could not be translated may refer to them; nothing was deleted.")
     allowed = _allowed(options.prune_limit, created := dropped.count_created(arrival, run))

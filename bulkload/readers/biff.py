@@ -1,7 +1,8 @@
-"""Find the error cells of an xls workbook, which calamine reads as empty.
+"""Inspect an xls workbook: whether calamine can follow its sectors, its error cells, and text without a code page.
 
-In: a path and the index of a worksheet. Out: a stream of `UnreadCell`. An xls file is an OLE document: its sectors are
-chained by a table, and one of its streams holds the records of all worksheets.
+In: a path, and the index of a worksheet. Out: an `InputError`; a stream of `UnreadCell`; the encoding of doubtful text.
+An xls file is an OLE document: its sectors are chained by a table, and one of its streams holds the records of all
+worksheets.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.errors import InputError
+from bulkload.readers.encoding import Encoding, code_page_encoding
 from bulkload.readers.sheet_scan import BINARY_ERRORS, UnreadCell
 from bulkload.readers.zip_package import translate_damage
 
@@ -19,11 +21,26 @@ _END_OF_CHAIN = 0xFFFFFFFA  # values from here on are not sector numbers
 _BOUND_SHEET = 0x85
 _FORMULA = 0x06
 _BOOLEAN_OR_ERROR = 0x205
+_BEGIN, _END, _CODE_PAGE = 0x809, 0x0A, 0x42
+_EXCEL_97 = 0x600  # from this version on, text is Unicode
+_TEXT_AT = {0x204: 8, 0xD6: 8, 0x207: 2}  # type of a record with the text of a cell → where its text begins
 _DIRECTORY_ENTRY = 128  # bytes
+_CIRCLE = "the workbook is damaged: a chain of its sectors is a circle; save or send it again."
 
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
     """Yield the error cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    for record_type, data in worksheet_records(path, worksheet_index):
+        if record_type not in (_FORMULA, _BOOLEAN_OR_ERROR):
+            continue
+        with translate_damage():
+            if (code := _error_code(record_type, data)) is not None:
+                row, column = struct.unpack_from("<HH", data)
+                yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+
+
+def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and data of each record of a worksheet."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with translate_damage():
             blocks = _workbook_stream(content)
@@ -32,16 +49,65 @@ def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
         for position, record_type, data in _records(blocks):
             if position in offsets:
                 is_inside = offsets.index(position) == worksheet_index
-            with translate_damage():
-                if record_type == _BOUND_SHEET:
+            if record_type == _BOUND_SHEET:
+                with translate_damage():
                     offsets.append(struct.unpack_from("<I", data)[0])
-                elif (
-                    is_inside
-                    and record_type in (_FORMULA, _BOOLEAN_OR_ERROR)
-                    and (code := _error_code(record_type, data)) is not None
-                ):
-                    row, column = struct.unpack_from("<HH", data)
-                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+            elif is_inside:
+                yield record_type, data
+
+
+def reject_circles(path: Path) -> None:
+    """Raise `InputError` if a chain of sectors leads back into itself: calamine would follow it for ever."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, translate_damage():
+        document = _Document(content)
+        _reject_circles(document.table, [document.directory, document.small_table])
+        entries = list(document.entries())
+        roots, streams = entries[:1], entries[1:]
+        regular = [first for _, first, length in streams if length >= document.smallest_regular]
+        _reject_circles(document.table, [*(first for _, first, _ in roots), *regular])
+        small = [first for _, first, length in streams if 0 < length < document.smallest_regular]
+        _reject_circles(_sector_numbers(b"".join(document.sectors(document.small_table))), small)
+
+
+def _reject_circles(table: list[int], starts: list[int]) -> None:
+    walks = [_END_OF_CHAIN] * len(table)  # per sector: the start of the chain that reached it first
+    for start in dict.fromkeys(starts):
+        sector = start
+        while sector < len(table) and walks[sector] == _END_OF_CHAIN:
+            walks[sector] = start
+            sector = table[sector]
+        if sector < len(table) and walks[sector] == start:
+            raise InputError(_CIRCLE)
+
+
+def text_encoding(path: Path, given: str | None) -> Encoding | None:
+    """Return the encoding of the text of an Excel 5 workbook that names no code page; None for any other workbook."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, translate_damage():
+        for _, record_type, data in _records(_workbook_stream(content)):
+            is_unicode = record_type == _BEGIN and struct.unpack_from("<H", data)[0] >= _EXCEL_97
+            if is_unicode or record_type == _CODE_PAGE:
+                return None
+            if record_type == _END:
+                return code_page_encoding(_non_ascii_texts(content), given)
+    return None
+
+
+def as_decoded(text: str, encoding: Encoding) -> str:
+    """Return a text as `encoding` decodes it, with surrogates in place of bytes that it does not decode.
+
+    calamine takes every byte for the character of that number, as in Latin-1.
+    """
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InputError("its text is in an encoding that it does not name; save it as .xlsx.") from None
+    return raw.decode(encoding.codec, encoding.errors)
+
+
+def _non_ascii_texts(content: mmap.mmap) -> Iterator[bytes]:
+    for _, record_type, data in _records(_workbook_stream(content)):
+        if record_type in _TEXT_AT and not (text := data[_TEXT_AT[record_type] :]).isascii():
+            yield text
 
 
 def _error_code(record_type: int, data: bytes) -> int | None:
@@ -65,31 +131,45 @@ def _records(blocks: Iterator[bytes]) -> Iterator[tuple[int, int, bytes]]:
             start += 4 + length
 
 
+class _Document:
+    """An OLE document: the sizes of its sectors, and where its chains begin."""
+
+    def __init__(self, content: mmap.mmap) -> None:
+        self._content = content
+        self.size = 1 << _sector_shift(struct.unpack_from("<H", content, 30)[0], 9, 12)
+        self.small_size = 1 << _sector_shift(struct.unpack_from("<H", content, 32)[0], 2, 12)
+        self.directory, self.smallest_regular, self.small_table = (
+            struct.unpack_from("<I", content, offset)[0] for offset in (48, 56, 60)
+        )
+        self.table = _sector_table(content, self.size)
+
+    def sectors(self, first: int) -> Iterator[bytes]:
+        """Return the sectors of a chain."""
+        for sector in _chain(first, self.table):
+            yield self._content[(sector + 1) * self.size : (sector + 2) * self.size]
+
+    def entries(self) -> Iterator[tuple[str, int, int]]:
+        """Return the name, first sector and length of each stream; the root entry is the first."""
+        for block in self.sectors(self.directory):
+            for entry in range(0, len(block), _DIRECTORY_ENTRY):
+                name = block[entry : entry + 64].decode("utf-16-le", "replace").rstrip("\0")
+                yield (name, *struct.unpack_from("<II", block, entry + 116))
+
+
 def _workbook_stream(content: mmap.mmap) -> Iterator[bytes]:
     """Return the sectors of the stream that holds the worksheets."""
-    size = 1 << _sector_shift(struct.unpack_from("<H", content, 30)[0], 9, 12)
-    small_size = 1 << _sector_shift(struct.unpack_from("<H", content, 32)[0], 2, 12)
-    directory, smallest_regular, small_table = (struct.unpack_from("<I", content, offset)[0] for offset in (48, 56, 60))
-    table = _sector_table(content, size)
-
-    def sectors(first: int) -> Iterator[bytes]:
-        for sector in _chain(first, table):
-            yield content[(sector + 1) * size : (sector + 2) * size]
-
-    streams: dict[str, tuple[int, int]] = {}
-    for block in sectors(directory):
-        for entry in range(0, len(block), _DIRECTORY_ENTRY):
-            name = block[entry : entry + 64].decode("utf-16-le", "replace").rstrip("\0")
-            streams[name] = struct.unpack_from("<II", block, entry + 116)
+    document = _Document(content)
+    streams = {name: (first, length) for name, first, length in document.entries()}
     # a file written for both Excel 5 and later versions has two streams
     first, length = streams.get("Workbook") or streams.get("Book") or (_END_OF_CHAIN, 0)
     if not length:
         raise InputError("it is an OLE document, but not a workbook.")
-    if length >= smallest_regular:
-        return sectors(first)
-    small = b"".join(sectors(streams["Root Entry"][0]))
-    small_chain = _chain(first, _sector_numbers(b"".join(sectors(small_table))))
-    return (small[sector * small_size : (sector + 1) * small_size] for sector in small_chain)
+    if length >= document.smallest_regular:
+        return document.sectors(first)
+    size = document.small_size
+    small = b"".join(document.sectors(streams["Root Entry"][0]))
+    small_chain = _chain(first, _sector_numbers(b"".join(document.sectors(document.small_table))))
+    return (small[sector * size : (sector + 1) * size] for sector in small_chain)
 
 
 def _sector_table(content: mmap.mmap, size: int) -> list[int]:
@@ -101,6 +181,8 @@ def _sector_table(content: mmap.mmap, size: int) -> list[int]:
         seen.add(next_sector)
         *numbers, next_sector = _sector_numbers(content[(next_sector + 1) * size : (next_sector + 2) * size])
         table_sectors.extend(numbers)
+    if next_sector in seen:
+        raise InputError(_CIRCLE)
     table: list[int] = []
     for sector in dict.fromkeys(table_sectors):
         if sector < _END_OF_CHAIN:

@@ -21,7 +21,7 @@ from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers.encoding import Encoding, decode_as_utf8, detect_encoding, replace_undecoded
+from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
     HEADER_SEARCH_ROWS,
     IsHeader,
@@ -30,7 +30,6 @@ from bulkload.readers.table import (
     find_table,
     has_content,
     raw_rows,
-    shorten,
 )
 
 MAX_BYTES = 4 << 30  # bytes of a file
@@ -39,6 +38,8 @@ MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters used to detect the delimiter
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
+_END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
 _SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
@@ -56,21 +57,23 @@ def recognises(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Iterator[Source]:
+def open_delimited(
+    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False, encoding: str | None = None
+) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
         raise InputError(f"the worksheet {sheet!r} was requested, but a text file has no worksheets.")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the file has {size:,} bytes; {MAX_BYTES:,} are allowed.")
-    encoding = detect_encoding(path)
-    with _open(path, encoding) as file:
-        head = file.read(_HEAD)
+    detected = detect_encoding(path, encoding)
+    with _open(path, detected) as file:
+        head = file.read(_HEAD).lstrip(_MARK)
     separator = _SEP_LINE.match(head)
     delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
-    with _open(path, encoding) as file:
+    with _open(path, detected) as file:
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
-        table = find_table(_records(file, delimiter, encoding), is_header)
+        table = find_table(_records(file, delimiter, detected), is_header)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
@@ -82,8 +85,9 @@ def open_delimited(path: Path, *, sheet: str | None, is_header: IsHeader) -> Ite
             format="csv",
             header=header,
             rows=rows,
-            details={"encoding": encoding.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
+            details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
             notes=_notes(table.skipped, table.header_number),
+            header_doubts=header_doubts(table.findings, len(header)),
         )
 
 
@@ -140,12 +144,14 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
         except csv.Error:
             # Only the first line certainly belongs to this row. The lines below it are read again as rows of
             # their own; otherwise, one missing quote would consume the rest of the file.
-            yield _malformed_record(number, lines.push_back(), delimiter)
+            yield _malformed_record(number, lines.push_back(), delimiter, encoding)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             continue
         if cells is None:
             return
-        yield _checked_record(number, cells, encoding) if lines.has_suspect_text else Record(number, cells)
+        is_suspect = lines.has_suspect_text
+        record = _checked_record(number, cells, encoding, delimiter) if is_suspect else Record(number, cells)
+        yield record._replace(ends_file=True) if lines.has_ended else record
 
 
 class _LineReader:
@@ -159,6 +165,7 @@ class _LineReader:
         self._size = 0
         self._number = 0
         self.has_suspect_text = False  # the record may have undecoded bytes or NUL
+        self.has_ended = False  # the record has the last line of the file, without a line end
 
     def start_record(self, number: int) -> None:
         """Start a record."""
@@ -166,6 +173,7 @@ class _LineReader:
         self._size = 0
         self._number = number
         self.has_suspect_text = False
+        self.has_ended = False
 
     def push_back(self) -> str:
         """Return the first line of the record; the others are read again."""
@@ -182,18 +190,31 @@ class _LineReader:
             raise StopIteration
         if len(line) >= MAX_LINE:
             raise InputError(f"row {self._number} has a line of {MAX_LINE:,} characters or more, which is not allowed.")
+        if line[-1] not in "\r\n":
+            line = line.rstrip(_END_OF_FILE)
+            if not line:
+                raise StopIteration
+            self.has_ended = True
         self._record.append(line)
         self._size += len(line)
         if self._size > MAX_RECORD:
             raise csv.Error("the record is too long")
-        if ("\0" in line or not line.isascii()) and self._suspect.search(line):
-            self.has_suspect_text = True
+        if "\0" in line or not line.isascii():
+            if self._suspect.search(line):
+                self.has_suspect_text = True
+            if line[0] == _MARK and len(self._record) == 1:
+                return self._without_mark(line)
         return line
 
+    def _without_mark(self, line: str) -> str:
+        """Drop a byte order mark before the header, and before the quote of a file that was appended to another."""
+        text = line.lstrip(_MARK)
+        return text if self._number == 1 or text.startswith('"') else line
 
-def _malformed_record(number: int, line: str, delimiter: str) -> Record:
+
+def _malformed_record(number: int, line: str, delimiter: str, encoding: Encoding) -> Record:
     """Split a malformed row into cells as well as possible, and add an issue."""
-    text = replace_undecoded(line.rstrip("\r\n")).replace("\0", "\ufffd")
+    text = line.rstrip("\r\n").replace("\0", "\ufffd")
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
@@ -208,24 +229,18 @@ def _malformed_record(number: int, line: str, delimiter: str) -> Record:
             message='A quoted cell in this row has no closing quote, or has text after its closing quote ("); '
             "close it, and double every quote that is part of the text.",
         )
-    return Record(number, cells, ((None, issue),))
+    checked = _checked_record(number, cells, encoding, delimiter)
+    return checked._replace(findings=((None, issue), *checked.findings))
 
 
-def _checked_record(number: int, cells: Sequence[str], encoding: Encoding) -> Record:
+def _checked_record(number: int, cells: Sequence[str], encoding: Encoding, delimiter: str) -> Record:
     findings: list[tuple[int | None, Issue]] = []
     texts: list[str] = []
     for index, cell in enumerate(cells):
-        text = replace_undecoded(cell)
-        has_undecoded = text != cell or (encoding.errors == "replace" and "\ufffd" in cell)
-        if (as_utf8 := decode_as_utf8(cell, encoding)) is not None:
-            message = (
-                f'The cell is "{shorten(text)}" in Windows-1252, like most of the file, '
-                f'but "{shorten(as_utf8)}" in UTF-8; save the whole file as UTF-8.'
-            )
-            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
-        elif has_undecoded:
-            message = f"The cell has bytes that are not {encoding.label.split(' (')[0]}; save the file as UTF-8."
-            findings.append((index, Issue(code="cell.encoding", message=message, value=text)))
+        text, issue = encoding_issue(cell, encoding)
+        if issue is not None:
+            # a delimiter from @ to ~ can be the second byte of a character, so any cell may be in the wrong column
+            findings.append((None if "@" <= delimiter <= "~" else index, issue))
         if "\0" in cell:
             text = text.replace("\0", "\ufffd")
             message = "The cell has a NUL character, which is not allowed in text."

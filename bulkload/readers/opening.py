@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from bulkload.errors import InputError, reading
 from bulkload.model import RawRow, Source
-from bulkload.readers import delimited, workbook
+from bulkload.readers import delimited, isolated
 from bulkload.readers.table import IsHeader
 
 HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
@@ -31,6 +31,7 @@ _FOREIGN_SIGNATURES = (
     (re.compile(rb"\s*<\?xml.*?(<\?mso-application|urn:schemas-microsoft-com:office:spreadsheet)", re.DOTALL),
      "an XML spreadsheet of Excel 2003"),
     (re.compile(rb"\s*<(\?xml\b|!DOCTYPE\b)", re.IGNORECASE), "an XML document"),
+    (re.compile(rb"HTTP/[0-9.]+ [0-9]{3}\b"), "an HTTP response with its header (use curl without -i)"),
     (re.compile(rb"\{\\rtf"), "a rich text document"),
     (re.compile(rb"\x1f\x8b"), "a gzip archive"),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),
@@ -47,7 +48,9 @@ _BOM = b"\xef\xbb\xbf"
 class Opener(Protocol):
     """Open a recognised file; its rows can be read until the context ends."""
 
-    def __call__(self, path: Path, *, sheet: str | None, is_header: IsHeader) -> AbstractContextManager[Source]: ...
+    def __call__(
+        self, path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool, encoding: str | None
+    ) -> AbstractContextManager[Source]: ...
 
 
 class SpreadsheetFormat(NamedTuple):
@@ -58,7 +61,7 @@ class SpreadsheetFormat(NamedTuple):
 
 
 SPREADSHEET_FORMATS = (
-    SpreadsheetFormat(workbook.recognises, workbook.open_workbook),
+    SpreadsheetFormat(isolated.recognises, isolated.open_workbook),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
 
@@ -68,26 +71,33 @@ def open_source(
     path: Path,
     *,
     sheet: str | None = None,
+    encoding: str | None = None,
     is_header: IsHeader,
+    skip_hidden: bool = False,
     tool: str | None = None,
     skip_private: bool = False,
 ) -> Iterator[Source]:
     """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
-    `is_header(cells)` returns true for a header with the required columns. `tool` names the tool whose configuration
-    this is; without it, the tool is detected from the content. `skip_private` skips a tool's private hosts.
+    `encoding` is the codec of a text file; without it, the encoding is detected. `is_header(cells)` returns true for a
+    header with the required columns. `skip_hidden` leaves out the hidden rows and columns of a worksheet. `tool` names
+    the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
+    tool's private hosts.
     """
     with reading(path.name):
         is_configuration = tool is not None or _is_configuration(path)
     if is_configuration:
         from bulkload.migration.rules import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private))
+        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
-            spreadsheet_format = _format_of(path)
-            source = stack.enter_context(spreadsheet_format.open(path, sheet=sheet, is_header=is_header))
+            spreadsheet_format = _format_of(path, encoding)
+            open_file = spreadsheet_format.open
+            source = stack.enter_context(
+                open_file(path, sheet=sheet, is_header=is_header, skip_hidden=skip_hidden, encoding=encoding)
+            )
         yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)
 
 
@@ -102,7 +112,7 @@ def _is_configuration(path: Path) -> bool:
     return is_configuration(path)
 
 
-def _format_of(path: Path) -> SpreadsheetFormat:
+def _format_of(path: Path, encoding: str | None) -> SpreadsheetFormat:
     if path.is_dir():
         raise InputError(f"it is a folder, not a file. {_ALLOWED}.")
     if path.exists() and not path.is_file():
@@ -115,9 +125,12 @@ def _format_of(path: Path) -> SpreadsheetFormat:
         if pattern.match(head.removeprefix(_BOM)):
             raise InputError(f"it is {description}, not a spreadsheet. {_ALLOWED}.")
     matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
-    if len(matches) != 1:
+    if not matches and encoding is not None:  # text in UTF-16 or EBCDIC looks like binary data until it is decoded
+        text = head.decode(encoding, "ignore").encode("utf-8", "replace")
+        matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, text)]
+    if not matches:
         raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
-    return matches[0]
+    return matches[0]  # an uncompressed package of plain text can look like text, too
 
 
 def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:

@@ -143,10 +143,10 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
         unread.clear()
 
 
-def survey_binary(blocks: Iterable[bytes]) -> WorksheetSurvey:
-    """Survey a worksheet of an xlsb package."""
+def survey_binary(records: Iterable[tuple[int, bytes]]) -> WorksheetSurvey:
+    """Survey a worksheet of an xlsb package from its records."""
     row, width, may_have_unread_cells = 0, 0, False
-    for record_type, data in binary_records(blocks):
+    for record_type, data in records:
         if record_type == _ROW_RECORD:
             row = max(row, _number(data))
         elif record_type in _CELL_RECORDS:
@@ -264,11 +264,12 @@ def _parser(start: object, end: object, text: object, *, namespaces: bool = Fals
     parser.StartElementHandler = start  # type: ignore[assignment]
     parser.EndElementHandler = end  # type: ignore[assignment]
     parser.CharacterDataHandler = text  # type: ignore[assignment]
-    parser.StartDoctypeDeclHandler = _reject_doctype
+    parser.StartDoctypeDeclHandler = reject_doctype
     return parser
 
 
-def _reject_doctype(*declaration: object) -> None:
+def reject_doctype(*declaration: object) -> None:
+    """Handle a document type declaration, which could declare entities."""
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 
 

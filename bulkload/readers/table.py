@@ -14,9 +14,12 @@ from typing import NamedTuple
 from bulkload.errors import InputError
 from bulkload.model import Issue, RawRow
 from bulkload.monitors.header import column_letters
+from bulkload.monitors.invisible import has_visible, without_invisible
+from bulkload.monitors.values import SWITCH_WORDS
 
 HEADER_SEARCH_ROWS = 20  # rows with content that are searched for the header
 MAX_COLUMNS = 1_000
+_WHOLE_WORDS = frozenset(word for word in SWITCH_WORDS if len(word) > 1)
 _MAX_QUOTED = 60  # characters of a cell that a message quotes
 
 IsHeader = Callable[[Sequence[str]], bool]
@@ -28,6 +31,7 @@ class Record(NamedTuple):
     number: int
     cells: Sequence[str]
     findings: Sequence[tuple[int | None, Issue]] = ()  # with the index of the cell, or None for the whole row
+    ends_file: bool = False  # the last line of a text file, without a line end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Table:
     recognised: bool  # False: no row is a known header, so the first row with content is used
     skipped: tuple[int, ...]  # numbers of the title lines above the header
     records: Iterator[Record]
+    findings: Sequence[tuple[int | None, Issue]] = ()  # in the header
 
 
 def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
@@ -59,17 +64,17 @@ def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
 
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
-    """Collapse white space in header cells, which are often wrapped, and drop empty cells at the end."""
-    texts = [" ".join(cell.split()) for cell in cells]
+    """Drop empty cells at the end; collapse white space, because cells are often wrapped; drop invisible characters."""
+    texts = [" ".join(without_invisible(cell).split()) for cell in cells]
     while texts and not texts[-1]:
         texts.pop()
     return tuple(texts)
 
 
 def has_content(record: Record) -> bool:
-    """True if a row has an issue or any text other than white space."""
+    """True if a row has an issue or any text other than white space and invisible characters."""
     text = "".join(record.cells)
-    return bool(record.findings) or (text != "" and not text.isspace())
+    return bool(record.findings) or (text != "" and not text.isspace() and (text.isascii() or has_visible(text)))
 
 
 def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
@@ -77,7 +82,7 @@ def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
     header, width = table.header, len(table.header)
     for record in table.records:
         cells, count = record.cells, len(record.cells)
-        if count == width and not record.findings:
+        if count == width and not record.findings and not record.ends_file:
             if has_content(record):
                 yield RawRow(number=record.number, cells=tuple(cells))
         elif has_content(record):
@@ -94,13 +99,20 @@ def _table(
 ) -> Table:
     if len(header) > MAX_COLUMNS:
         raise InputError(f"The header in row {record.number} has {len(header):,} columns; {MAX_COLUMNS:,} are allowed.")
-    return Table(header=header, header_number=record.number, recognised=recognised, skipped=skipped, records=records)
+    return Table(
+        header=header,
+        header_number=record.number,
+        recognised=recognised,
+        skipped=skipped,
+        records=records,
+        findings=record.findings,
+    )
 
 
 def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:
     width, cells = len(header), list(record.cells)
     issues = [_with_column(issue, index, header) for index, issue in record.findings if index is None or index < width]
-    extra = [cell for cell in cells[width:] if cell.strip()]
+    extra = [cell for cell in cells[width:] if has_visible(cell)]
     if extra:
         problem = f"The row has {len(cells)} cells" if ragged else "The row has content to the right of the last column"
         quoted = shorten("; ".join(extra))
@@ -111,16 +123,36 @@ def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> R
                 value="; ".join(extra),
             )
         )
-    if ragged and len(cells) < width and not record.findings:
-        issues.append(
-            Issue(
-                code="row.short",
-                message=f"The row has {len(cells)} cells, but the header has {width} columns; "
-                "every row needs all delimiters, including those around empty cells.",
-            )
-        )
+    wrong = {index for index, issue in record.findings if issue.severity == "error"}
+    if record.ends_file and wrong.isdisjoint((None, width - 1)):
+        issues.extend(_issues_of_end(cells, header))
     fitted = (cells + [""] * (width - len(cells)))[:width]
-    return RawRow(number=record.number, cells=tuple(fitted), issues=tuple(issues))
+    ends_at = len(cells) if ragged and len(cells) < width else None
+    return RawRow(number=record.number, cells=tuple(fitted), issues=tuple(issues), ends_at=ends_at)
+
+
+def _issues_of_end(cells: Sequence[str], header: Sequence[str]) -> Iterator[Issue]:
+    """Yield an issue if the file may have been cut off in this row, its last.
+
+    Many programs write no line end after the last row, so a row with all cells is only a warning. A yes or no is a
+    whole cell; in any other cell, the rest of a number or name may be lost.
+    """
+    if len(cells) < len(header):
+        yield Issue(
+            code="row.cut",
+            message=f"The file ends in this row, without a line end and after {len(cells)} of {len(header)} cells, so "
+            "it was probably cut off; send the whole file, or complete the row.",
+        )
+    elif len(cells) == len(header) and cells[-1].strip().casefold() not in _WHOLE_WORDS:
+        shown = f'"{shorten(cells[-1].strip())}"' if has_visible(cells[-1]) else "nothing"
+        yield Issue(
+            code="row.end",
+            message=f"The file ends in this cell without a line end, so it may have been cut off; check that {shown} "
+            "is the whole cell, and that no row is missing below.",
+            column=header[-1] or column_letters(len(header) - 1),
+            value=cells[-1],
+            severity="warning",
+        )
 
 
 def _with_column(issue: Issue, index: int | None, header: tuple[str, ...]) -> Issue:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bulkload.files.printable import one_line
-from bulkload.model import RunInfo, Status
+from bulkload.model import RunInfo, Status, Translated
 
 REQUEST_KINDS = ("sent", "throttled", "retried")
 _PLANNED = (Status.WILL_CREATE, Status.WILL_UPDATE)
 _TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
 _TO_REPEAT = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
+_SEE_CONVERT = "bulkload convert lists them with the reason."
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
 
@@ -60,7 +61,13 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
         "requests": {kind: run.requests.get(kind, 0) for kind in REQUEST_KINDS},
         "exit_code": int(exit_code),
         "stopped": run.stopped or None,
-    } | ({"source": {"objects": run.translated.objects} | asdict(run.translated)} if run.translated else {})
+        "read_as": dict(run.details),
+    } | ({"source": _source_json(run.translated)} if run.translated else {})
+
+
+def _source_json(translated: Translated) -> dict[str, object]:
+    counts = {"objects": translated.objects} | asdict(translated)
+    return counts if translated.missing else {key: value for key, value in counts.items() if key != "missing"}
 
 
 def status_counts(run: RunInfo) -> list[tuple[Status, int]]:
@@ -92,16 +99,21 @@ def headline(run: RunInfo) -> str:
 
 
 def untranslated(run: RunInfo) -> str:
-    """A sentence about the objects of another tool's configuration that have no row and need attention; else empty."""
+    """Sentences about what another tool's configuration has and no row was made of, if it needs attention; else empty.
+
+    Pages that the source says it has come first, since they may contain any number of objects.
+    """
     source = run.translated
     if source is None or source.good:
         return ""
-    missing = (
-        f"{source.errors:,} of the source's {source.objects:,} objects could not be translated"
-        if source.errors
-        else f"None of the source's {source.objects:,} objects became a row"
-    )
-    return f"{missing}; bulkload convert lists them with the reason."
+    name = Path(run.input).name
+    sentences = [sentence.removeprefix(f"{name}: ") for sentence in source.missing]
+    errors, objects = source.errors - len(source.missing), source.objects - len(source.missing)
+    if errors:
+        sentences.append(f"{errors:,} of the source's {objects:,} objects could not be translated; {_SEE_CONVERT}")
+    elif not source.rows and not source.missing:
+        sentences.append(f"None of the source's {objects:,} objects became a row; {_SEE_CONVERT}")
+    return " ".join(sentences)
 
 
 def sections(run: RunInfo) -> list[Section]:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from bulkload import clock
-from bulkload.alertsite.client import Api
+from bulkload.alertsite.client import MAX_TOKEN_REFUSALS, Api
 from bulkload.errors import (
     ApiUnreliable,
     AuthFailed,
@@ -232,16 +232,16 @@ class Execution:
             await self._commits.mark(mark)
             mark = mark._replace(attempt=False)
 
-        has_fresh_token = False
+        refusals = 0  # of tokens
         while True:
             refused_before = dict(self._refused)
             try:
                 created = await self._api.create(row.type, row.body.encode(), get_ready)
             except AuthFailed as error:
-                if has_fresh_token:
+                refusals += 1
+                if (refusals > 1 and error.was_fresh) or refusals > MAX_TOKEN_REFUSALS:
                     return self._set_aside(row, error)
                 await self._api.renew(error)
-                has_fresh_token = True
             except Throttled as error:
                 self._failures.add_throttled(error)
             except NotSent as error:

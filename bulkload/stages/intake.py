@@ -13,17 +13,21 @@ from functools import partial
 from itertools import islice
 
 from bulkload.errors import InputError
-from bulkload.model import Input, RawRow, State, Status, Translated
-from bulkload.monitors.header import ColumnMapping, is_header, map_header
+from bulkload.model import Input, Issue, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
+from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
+from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.row_templates import RowTemplates
+from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
 
 BATCH = 1000  # rows a transaction
+_BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class OpenedInput:
     """An opened input whose rows are checked as they are read."""
 
     header: tuple[str, ...]  # of the user's own columns
-    details: Mapping[str, str]  # how the file was read
+    details: Mapping[str, str]  # how the file was read; what its rows add is there after the last of them
     rows: Iterator[NewRow]
     translated: Translated | None  # of another tool's configuration
 
@@ -43,19 +47,19 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
     with open_source(
         source.path,
         sheet=options.sheet,
+        skip_hidden=options.skip_hidden,
+        encoding=options.encoding,
         is_header=is_known_header,
         tool=options.from_,
         skip_private=options.skip_private,
     ) as opened:
-        layout = map_header(
-            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
-        )
+        layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
-        if opened.notes:
-            details["notes"] = " ".join(opened.notes)
+        if notes := (*opened.notes, *_header_doubts(opened)):
+            details["notes"] = " ".join(notes)
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
-            rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set)))
+            rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set), details))
             yield OpenedInput(header=header, details=details, rows=rows, translated=opened.translated)
 
 
@@ -73,6 +77,7 @@ def read_into(
     In an inbox a file without a row is an error: it would look as if all rows had been removed from it.
     """
     with open_input(source, options) as opened:
+        notes = opened.details.get("notes")
         run = store.begin(
             command,
             source.name,
@@ -88,7 +93,9 @@ def read_into(
             while batch := list(islice(opened.rows, BATCH)):
                 position = store.add(run, position, batch)
             if source.arrival is not None and not position:
-                raise InputError(_why_empty(source.name, opened.translated))
+                raise InputError(_why_empty(source.name, opened))
+            if (later := opened.details.get("notes")) is not None and later != notes:
+                store.note_detail(run, "notes", later)
         except BaseException:
             store.forget(run)
             raise
@@ -96,29 +103,87 @@ def read_into(
     return run
 
 
-def _why_empty(name: str, translated: Translated | None) -> str:
+def _mapped(opened: Source, options: Options) -> ColumnMapping:
+    """Map the header; raise `InputError` for a header that is not certain, unless its column is not sent."""
+    doubts = _header_doubts(opened)
+    try:
+        layout = map_header(
+            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+        )
+    except InputError as error:
+        # how a spreadsheet was read may explain the problem: a hidden column, another worksheet
+        notes = opened.notes if opened.translated is None else ()
+        raise InputError("\n  ".join([str(error), *doubts, *notes])) from None
+    if any(layout.fields[index] is not None for index in opened.header_doubts):
+        raise InputError("\n  ".join(["The header is not certain:", *doubts]))
+    return layout
+
+
+def _header_doubts(opened: Source) -> list[str]:
+    return [f"Column {column_letters(index)}: {doubt}" for index, doubt in opened.header_doubts.items()]
+
+
+def _why_empty(name: str, opened: OpenedInput) -> str:
+    translated = opened.translated
     if translated is None:
-        return f"{name}: there is no row below the header; at least one is needed."
+        notes = f" {opened.details['notes']}" if "notes" in opened.details else ""
+        return f"{name}: there is no row below the header; at least one is needed.{notes}"
     return (
         f"{name}: none of its {translated.objects:,} objects becomes a row: {translated.skipped:,} are skipped,"
         f" {translated.errors:,} could not be translated; bulkload convert lists them with the reason."
     )
 
 
-def _checked(rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator) -> Iterator[NewRow]:
-    templates = RowTemplates(layout)
+def _checked(
+    rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator, details: dict[str, str] | None = None
+) -> Iterator[NewRow]:
+    """Yield the rows in order; a note about those that are skipped is added to `details`."""
+    user_header = tuple(layout.header[index] for index in layout.user_columns)
+    templates, zero_rows = RowTemplates(layout), ZeroRows()
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
+    short: tuple[NewRow, int] | None = None  # a good row with its width; the next row shows whether it is whole
     for row in rows:
         cells = row.cells if only_user_columns else tuple(row.cells[index] for index in layout.user_columns)
-        if (new_row := templates.apply(row, cells)) is not None:
-            yield new_row
+        if (new_row := templates.apply(row, cells)) is None:
+            match validator.check(row):
+                case Valid() as valid:
+                    templates.remember(valid)
+                    new_row = _good(valid, cells)
+                case Invalid() as invalid:
+                    new_row = _bad(invalid, _without_guesses(cells, invalid, user_header))
+        is_rest = short is not None and _is_rest(row, new_row, short[1], len(layout.header))
+        if short is not None:
+            yield _split(short[0], row.number) if is_rest else short[0]
+            short = None
+        if new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
+            zero_rows.add(row.number)
             continue
-        match validator.check(row):
-            case Valid() as valid:
-                templates.remember(valid)
-                yield _good(valid, cells)
-            case Invalid() as invalid:
-                yield _bad(invalid, cells)
+        if row.ends_at is not None and new_row.state is State.PENDING:
+            short = new_row, row.ends_at
+        else:
+            yield new_row
+    if short is not None:
+        yield short[0]
+    if zero_rows.note and details is not None:
+        details["notes"] = " ".join(filter(None, (details.get("notes"), zero_rows.note)))
+
+
+def _is_rest(row: RawRow, new_row: NewRow, width_above: int, width: int) -> bool:
+    """True if a row can be what a line break without quotes cut off from the row above it."""
+    if row.ends_at is None or width_above + row.ends_at > width + 1:
+        return False
+    return any(issue.severity == "error" and issue.field in _BEGIN_A_ROW for issue in new_row.issues)
+
+
+def _split(row: NewRow, number_below: int) -> NewRow:
+    message = (
+        f"The row ends early, and row {number_below} is not a whole row either, so a line break may divide one row; "
+        "put a cell with a line break in quotes, or complete the row."
+    )
+    issue = Issue(code="row.split", message=message)
+    return row._replace(
+        state=Status.INVALID, type=None, key=None, body=None, error=message, issues=(issue, *row.issues)
+    )
 
 
 def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
@@ -138,15 +203,25 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
+def _without_guesses(cells: tuple[str, ...], invalid: Invalid, header: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace text whose encoding is a guess: in a results file, which is Unicode, it would look certain."""
+    doubtful = {issue.column for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
+    if not doubtful:
+        return cells
+    return tuple(
+        replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
+        for cell, column in zip(cells, header, strict=True)
+    )
+
+
 def _bad(invalid: Invalid, cells: tuple[str, ...]) -> NewRow:
-    errors = [issue for issue in invalid.issues if issue.severity == "error"]
-    columns = dict.fromkeys(issue.column for issue in errors if issue.column is not None)
+    error, error_columns = errors_of(invalid.issues)
     return NewRow(
         source_row=invalid.row.number,
         cells=cells,
         state=Status.INVALID,
         given_monitor_id=invalid.monitor_id or None,
-        error=" ".join(issue.message for issue in errors),
-        error_columns=tuple(columns),
+        error=error,
+        error_columns=error_columns,
         issues=invalid.issues,
     )

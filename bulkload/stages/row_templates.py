@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bulkload.model import RawRow, State
+from bulkload.model import NumberText, RawRow, State
 from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
 from bulkload.monitors.header import ColumnMapping
 from bulkload.monitors.hosts import is_plain_public_name
@@ -50,6 +50,8 @@ class RowTemplates:
     """The templates of one file."""
 
     def __init__(self, layout: ColumnMapping) -> None:
+        self._is_results = layout.is_results
+        self._locations = layout.fields.index("locations") if "locations" in layout.fields else None
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
         self._own = tuple((index, _IS_PLAIN[field]) for field, index in self._columns.items())
         self._templates: dict[
@@ -83,7 +85,9 @@ class RowTemplates:
 
     def _shared_cells(self, row: RawRow) -> tuple[str, ...] | None:
         """The cells that a row may share with others; None if one of its own cells is not plain."""
-        if row.issues:
+        if row.issues or (row.ends_at is not None and self._is_results):
+            return None
+        if self._locations is not None and type(row.cells[self._locations]) is NumberText:
             return None
         cells = list(row.cells)
         for index, is_plain in self._own:

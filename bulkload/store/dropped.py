@@ -6,6 +6,7 @@ are still in a file of the folder, and what was requested for them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,9 +21,9 @@ _EARLIER_RUNS = (
     "SELECT runs.run FROM runs JOIN arrivals USING (arrival) WHERE folder = :folder AND sheet = :sheet"
     " AND account = :account AND runs.run < :run"
 )
-_LATEST_RUNS = (
-    "SELECT max(runs.run) FROM runs JOIN arrivals USING (arrival)"
-    " WHERE folder = ? AND account = ? AND read_whole GROUP BY sheet"
+_VERSIONS = (
+    "SELECT runs.run, sheet, translated FROM runs JOIN arrivals USING (arrival)"
+    " WHERE folder = ? AND account = ? AND read_whole ORDER BY runs.run DESC"
 )
 
 
@@ -118,11 +119,8 @@ class DroppedMonitors:
 
     def still_wanted(self, run: Run, dropped: Sequence[DroppedMonitor]) -> set[str]:
         """IDs of those that are in the newest version of any file of the folder."""
+        latest = self._latest_runs(run)
         with self._store.errors():
-            latest = [
-                run_number
-                for (run_number,) in self._db.execute(_LATEST_RUNS, (self._folder, run.account_id)).fetchall()
-            ]
             created = dict(
                 self._db.execute("SELECT monitor_id, key FROM monitors WHERE account = ?", (run.account_id,))
             )
@@ -136,6 +134,25 @@ class DroppedMonitors:
                 for run_number in latest
             )
         }
+
+    def _latest_runs(self, run: Run) -> list[int]:
+        """The runs of the newest version of each file of the folder.
+
+        If the newest version of another file lacks objects of its source, they may be those that an earlier version
+        had: the versions before it count too, back to one that lacks none.
+        """
+        with self._store.errors():
+            versions = self._db.execute(_VERSIONS, (self._folder, run.account_id)).fetchall()
+        own_name = next((name for number, name, _ in versions if number == run.number), None)
+        latest: list[int] = []
+        finished: set[str] = set()
+        for number, name, translated in versions:
+            if name in finished:
+                continue
+            latest.append(number)
+            if name == own_name or not translated or not json.loads(translated)["errors"]:
+                finished.add(name)
+        return latest
 
     def replace(self, run: Run, dropped: Iterable[DroppedMonitor]) -> None:
         """Replace the dropped monitors of a run."""

@@ -151,7 +151,7 @@ class RunRows:
         count = 0
         with self._store.transaction():
             old = self._db.execute(
-                "SELECT position, issues FROM rows WHERE run = ? AND instr(issues, ?)",
+                "SELECT position, issues FROM rows WHERE run = ? AND typeof(issues) = 'text' AND instr(issues, ?)",
                 (self.run.number, f'"code":"{code}"'),
             ).fetchall()
             for position, issues in old:

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -18,7 +19,7 @@ import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, UsageError
-from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, RunInfo, Status, Translated, in_order, status_of
+from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, RunInfo, Status, Translated, errors_of, in_order, status_of
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
 from bulkload.store.row_records import NewRow
@@ -119,9 +120,7 @@ class Store(Database):
                     row.given_monitor_id,
                     row.finished_in_file,
                     row.monitor_id,
-                    row.error,
-                    to_json(row.error_columns) if row.error_columns else None,
-                    to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+                    *_packed_errors(row),
                 )
                 for position, row in enumerate(new, first)
             ]
@@ -254,7 +253,7 @@ class Store(Database):
                 monitor_id,
                 error,
                 columns,
-                issues_json,
+                packed_issues,
                 attempts,
                 given_id,
             ) in self.db.execute(
@@ -262,14 +261,19 @@ class Store(Database):
                 " FROM rows WHERE run = ? ORDER BY position",
                 (run.number,),
             ):
-                issues = tuple(Issue(**issue) for issue in json.loads(issues_json)) if issues_json else ()
+                issues = _unpacked_issues(packed_issues)
+                if state == Status.INVALID and not error:
+                    error, error_columns = errors_of(issues)
+                else:
+                    error_columns = (*(json.loads(columns) if columns else ()), *_columns_of(issues))
+                    error = _shown_error(error, issues) if issues else error
                 yield ReportRow(
                     source_row=source_row,
                     cells=tuple(pydantic_core.from_json(cells)),
                     status=status_of(state),
                     monitor_id=monitor_id or "",
-                    error=_shown_error(error, issues) if issues_json else error,
-                    error_columns=(*(json.loads(columns) if columns else ()), *_columns_of(issues)),
+                    error=error,
+                    error_columns=error_columns,
                     attempts=attempts,
                     issues=issues,
                     named=given_id or "",
@@ -314,6 +318,25 @@ def _run(row: sqlite3.Row) -> Run:
         finished=row["finished"] is not None,
         exit_code=row["exit_code"],
     )
+
+
+def _packed_errors(row: NewRow) -> tuple[str, str | None, bytes | str | None]:
+    """The values of `error`, `error_columns` and `issues`.
+
+    A file can have millions of invalid rows, each with several kilobytes about its cells. Their issues are compressed,
+    and their error text follows from these.
+    """
+    issues = to_json([asdict(issue) for issue in row.issues]) if row.issues else None
+    if row.state == Status.INVALID and issues and errors_of(row.issues) == (row.error, row.error_columns):
+        return "", None, zlib.compress(issues.encode())
+    return row.error, to_json(row.error_columns) if row.error_columns else None, issues
+
+
+def _unpacked_issues(packed: bytes | str | None) -> tuple[Issue, ...]:
+    if packed is None:
+        return ()
+    issues = json.loads(zlib.decompress(packed) if isinstance(packed, bytes) else packed)
+    return tuple(Issue(**issue) for issue in issues)
 
 
 def _columns_of(issues: Iterable[Issue]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from bulkload import clock
+from bulkload.alertsite import client
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.responses import Response, raise_for_status, retry_after, translate_client_error
@@ -266,8 +267,8 @@ def test_no_value_of_retry_after_is_an_error_or_gives_a_negative_time(text: str)
 
 
 @asynccontextmanager
-async def _api(base_url: str, **options: Any) -> AsyncIterator[Api]:
-    async with Api(base_url, Pace(200), **{"username": "u", "password": CANARY_PASSWORD, **options}) as api:
+async def _api(base_url: str, *, rate: float = 200, **options: Any) -> AsyncIterator[Api]:
+    async with Api(base_url, Pace(rate), **{"username": "u", "password": CANARY_PASSWORD, **options}) as api:
         yield api
 
 
@@ -330,7 +331,21 @@ async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: i
 
 @pytest.mark.parametrize(
     "content",
-    [{}, [], None, {"id": None}, {"id": True}, {"id": "x1"}, {"id": -4}, {"id": 1.5}, {"id": ""}, {"id": "1" * 19}],
+    [
+        {},
+        [],
+        None,
+        {"id": None},
+        {"id": True},
+        {"id": "x1"},
+        {"id": -4},
+        {"id": 1.5},
+        {"id": ""},
+        {"id": "1" * 19},
+        {"id": 0},
+        {"id": "0"},
+        {"id": "007"},
+    ],
 )
 async def test_a_2xx_without_a_valid_id_is_in_doubt(content: object) -> None:
     with fake_api(lambda request: FakeResponse(content=content)) as server:
@@ -403,6 +418,44 @@ async def test_a_configured_token_is_not_renewed_without_a_password() -> None:
             await api.list_mail_monitors()
         assert CANARY_TOKEN not in str(caught.value)
         assert sandbox.counts() == {"list": 1}
+
+
+async def test_a_token_is_taken_when_a_request_starts_not_when_it_begins_to_wait() -> None:
+    """Fifty workers wait up to 3 seconds for their start, and tokens are valid for 2: no refusal means anything."""
+    async with (
+        Sandbox(SandboxOptions(user="u", password=CANARY_PASSWORD, token_seconds=2.0)) as sandbox,
+        _api(sandbox.base_url, rate=15, concurrency=50) as api,
+    ):
+        refusals: list[AuthFailed] = []
+
+        async def create(index: int) -> None:
+            body = {"name": f"m{index}", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
+            while True:
+                try:
+                    await api.create("email-imap", json.dumps(body).encode(), _ready)
+                    return
+                except AuthFailed as error:
+                    refusals.append(error)
+                    await api.renew(error)
+
+        await asyncio.gather(*(create(index) for index in range(45)))
+        assert len(await api.list_mail_monitors()) == 45
+        assert len(refusals) <= 5  # one or two for each expiry, not one for each worker that waits
+
+
+async def test_an_expired_token_that_was_never_used_is_no_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the login and the first request with its token, the token may expire."""
+    monkeypatch.setattr(client, "FRESH_TOKEN", -1.0)  # as if each request had waited longer than that
+
+    def answer(request: ApiRequest) -> FakeResponse:
+        if request.path == "/access-tokens":
+            return FakeResponse(content={"access_token": "token"})
+        lists = [each for each in server.requests if each.path == "/monitors"]
+        return FakeResponse(content=json.loads(AUTH), status=400) if len(lists) <= 3 else list_response()
+
+    with fake_api(answer) as server:
+        async with _api(server.base_url) as api:
+            assert await api.list_mail_monitors() == []
 
 
 @pytest.mark.parametrize("page_size", [None, 1, 3, 7, 8])

@@ -65,7 +65,7 @@ async def test_the_password_of_a_refusing_proxy_is_not_shown(
     with raw_server(answer) as server:
         monkeypatch.setenv(f"{scheme}_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
         shown: list[str] = []
-        async with Api(f"{scheme}://127.0.0.1:9/api/v3", Pace(None), token="t") as api:
+        async with Api(f"{scheme}://api.example.com/api/v3", Pace(None), token="t") as api:
             for call in (api.create("email-imap", b"{}", ready), api.list_mail_monitors()):
                 with pytest.raises((ApiError, BulkloadError)) as caught:
                     await call
@@ -84,7 +84,7 @@ def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(cli: Command
     with raw_server(
         lambda request: [b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"]
     ) as server:
-        cli.use_account("https://127.0.0.1:9/api/v3")
+        cli.use_account("https://api.example.com/api/v3")
         cli.monkeypatch.setenv("https_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
         result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]), "--log-level", "debug")
     assert (result.exit_code, rows[0]["status"]) == (3, "not_attempted")
@@ -99,12 +99,14 @@ def test_a_run_behind_a_refusing_proxy_says_so_without_the_password(cli: Command
         "http://anna:se#cret@127.0.0.1:3128",
         "http://127.0.0.1:port",
         "socks5://127.0.0.1:1",
+        "http://anna:se#cret@127.0.0.1:99999",
+        "http://anna:se#cret@[127.0.0.1:3128",
         "http://",
         "http://a\udcff:80",
     ],
 )
 def test_an_invalid_proxy_url_is_reported_but_not_shown(cli: CommandLine, proxy: str) -> None:
-    cli.use_account("https://127.0.0.1:9/api/v3")
+    cli.use_account("https://api.example.com/api/v3")
     cli.monkeypatch.setenv("https_proxy", proxy)
     result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]))
     output = result.stdout + result.stderr
@@ -116,9 +118,62 @@ def test_an_invalid_proxy_url_is_reported_but_not_shown(cli: CommandLine, proxy:
 async def test_a_proxy_url_may_omit_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(lambda request: [b"HTTP/1.1 204 No Content\r\n\r\n"]) as server:
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
-        async with Api("http://127.0.0.1:9/api/v3", Pace(None), token="t") as api:
+        async with Api("http://api.example.com/api/v3", Pace(None), token="t") as api:
             assert await api.delete("7")
-    assert server.requests[0].request_line == "DELETE http://127.0.0.1:9/api/v3/monitors/7"
+    assert server.requests[0].request_line == "DELETE http://api.example.com/api/v3/monitors/7"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_requests_to_this_machine_never_go_through_a_proxy(
+    host: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain HTTP is allowed for this machine, and a proxy would get the password unencrypted."""
+    with raw_server(lambda request: [b"HTTP/1.1 204 No Content\r\n\r\n"]) as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{proxy.port}")
+        async with Api(f"{scheme}://{host}:9/api/v3", Pace(None), token="t") as api:
+            with pytest.raises(ApiError):
+                await api.create("email-imap", b"{}", ready)
+    assert proxy.requests == []
+
+
+def test_the_sandbox_works_behind_a_proxy(cli: CommandLine) -> None:
+    with raw_server(lambda request: [b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"]) as proxy:
+        for name in ("http_proxy", "https_proxy"):
+            cli.monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        result, rows = cli.run(cli.write_csv("rows.csv", [imap("a")]), "--sandbox")
+    assert (result.exit_code, rows[0]["status"]) == (0, "created")
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://anna:s3cret-pw@api.example.com/api/v3",
+        "https://anna:s3cret-pw@[api.example.com",
+        "https://anna:s3cr#et-pw@api.example.com",
+        "http://anna:s3cret-pw@127.0.0.1:99999",
+        "anna:s3cret-pw@api.example.com",
+        "ftp://anna:s3cret-pw@api.example.com",
+        "https://api.example.com/?token=s3cret-pw",
+        "https://api.example.com/\n?token=s3cret-pw",
+    ],
+)
+def test_a_secret_in_the_base_url_is_not_shown(cli: CommandLine, base_url: str) -> None:
+    cli.use_account(base_url)
+    result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]), "--json")
+    assert result.exit_code == 2
+    assert "ALERTSITE_BASE_URL" in result.stderr
+    assert "s3cr" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("base_url", ["https://api.example.com:99999/x", "https://api.example.com:abc", "https://[::1"])
+def test_an_invalid_address_is_refused_before_anything_is_read(cli: CommandLine, base_url: str) -> None:
+    cli.use_account(base_url)
+    result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]))
+    assert result.exit_code == 2
+    assert f"ALERTSITE_BASE_URL is '{base_url}'; a URL such as https://api" in result.stderr
+    assert not (cli.folder / "output").exists()
 
 
 async def test_a_password_that_is_echoed_later_is_hidden_too() -> None:

@@ -19,10 +19,12 @@ from typing import Any
 import openpyxl
 import pytest
 
+from bulkload.readers import isolated
 from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.runs import Store
 from tests.support.command_line import CommandLine, api_request, imap
+from tests.support.hostile_workbooks import endless
 from tests.support.waiting import TIMEOUT, wait_until
 
 DAY = 86_400.0  # seconds
@@ -376,6 +378,23 @@ def test_a_file_that_kills_the_process_while_it_is_read_is_moved_to_failed(cli: 
     assert cli("inbox", "box").exit_code == 2
     assert inside(cli) == {"done": ["good-results.xlsx", GOOD], "failed": ["crash-why.txt", "crash.csv"]}
     assert names(sandbox) == ["b"]
+
+
+def test_a_hostile_workbook_is_rejected_in_one_visit_and_the_files_around_it_are_run(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    cli.monkeypatch.setattr(isolated, "LIMIT_RATES", isolated.LIMIT_RATES._replace(seconds=1, seconds_per_megabyte=0))
+    for name, monitor in (("a", "first"), ("z", "last")):
+        drop(cli, f"{name}.csv", [monitor])
+    endless(cli.folder / "box")
+    assert cli("inbox", "box").exit_code == 2
+    assert inside(cli) == {
+        "done": ["a-results.xlsx", "a.csv", "z-results.xlsx", "z.csv"],
+        "failed": ["endless-why.txt", "endless.xlsx"],
+    }
+    assert names(sandbox) == ["first", "last"]
+    (why,) = (cli.folder / "box").rglob("endless-why.txt")
+    assert "more than 1 seconds of processor time" in why.read_text("utf-8")
 
 
 # ── locking ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -93,7 +93,7 @@ def test_icinga(text: str, outcome: tuple[int, int, int], tmp_path: Path) -> Non
 
 def test_an_invalid_value_of_icinga_is_named_by_its_own_variable(tmp_path: Path) -> None:
     (item,) = convert(tmp_path, icinga("smtp", variables={"smtp_port": ["25"]})).skipped_objects
-    assert item.reason == "The smtp_port is a list; text is required."
+    assert item.reason.startswith("The smtp_port is a list; ")
 
 
 def test_a_type_that_one_of_two_merged_checks_tells_is_not_inferred(tmp_path: Path) -> None:

@@ -85,3 +85,22 @@ def test_an_invalid_csv_raises_only_input_errors(body: str, tmp_path: Path) -> N
         return
     for item in items:
         assert_usable(item)
+
+
+@pytest.mark.parametrize(
+    ("end", "is_error"),
+    [
+        ('Port,mx,mx.example.com,"300","25"', False),
+        ("Port,mx,mx.example.com,300,25\n", False),
+        ("Port,mx,mx.example.com,300\n", False),
+        ("Port,mx,mx.example.com", True),
+        ("Port,mx,mx.exa", True),
+        ('Port,mx,mx.example.com,"300","2', True),
+    ],
+)
+def test_a_row_in_whose_middle_the_csv_ends_is_an_error(end: str, is_error: bool, tmp_path: Path) -> None:
+    header = "Type,Friendly Name,URL/IP,Interval,Port,Sub Type"[: None if "\n" in end or is_error else -9]
+    (tmp_path / "x.csv").write_text(f"{header}\nPort,first,mx1.example.com,300,25\n{end}")
+    first, last = read_folder(tmp_path)
+    assert isinstance(first, Check)
+    assert ("truncated file" in getattr(last, "reason", "")) == is_error

@@ -21,7 +21,9 @@ def problems(header: tuple[str, ...], **options: object) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("spelling", ["hostname", "Host Name", "HOST-NAME", " host_name ", "Hostname *", "ｈｏｓｔ"])
+@pytest.mark.parametrize(
+    "spelling", ["hostname", "Host Name", "HOST-NAME", " host_name ", "Hostname *", "ｈｏｓｔ", "\ufeffhost\u200bname"]
+)
 def test_case_spaces_hyphens_and_underscores_are_ignored(spelling: str) -> None:
     assert map_header(("type", "name", spelling, "plan")).fields[2] == "hostname"
 

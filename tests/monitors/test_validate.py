@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bulkload.errors import UsageError
-from bulkload.model import Issue, RawRow, Status
+from bulkload.model import Issue, NumberText, RawRow, Status
 from bulkload.monitors.config import MonitorConfig
 from bulkload.monitors.fields import FIELDS, MODES
 from bulkload.monitors.header import map_header
@@ -404,6 +404,10 @@ def test_an_e_mail_address_is_sent_in_ascii_if_possible() -> None:
     [
         ({"port": "110"}, "port.other_type"),
         ({"type": "smtp", "port": "993"}, "port.other_type"),
+        ({"type": "smtp", "port": "25465"}, "port.joined"),
+        ({"locations": "10,2"}, "locations.joined"),
+        ({"name": "a\ufeff"}, "name.invisible"),
+        ({"name": "a\u3164b"}, "name.invisible"),
         ({"name": "a\u200bb"}, "name.invisible"),
         ({"name": "a\u202eb"}, "name.invisible"),
         ({"name": "M\ufffdnchen"}, "name.damaged"),
@@ -419,6 +423,195 @@ def test_a_valid_but_unusual_value_is_a_warning(cells: dict[str, str], code: str
     result = check(SERVER, **cells)
     assert isinstance(result, Valid)
     assert [(warning.code, warning.severity) for warning in result.warnings] == [(code, "warning")]
+
+
+def test_an_invisible_character_in_a_name_is_named() -> None:
+    result = check(SERVER, name="a\u200bb\u202e")
+    assert isinstance(result, Valid)
+    assert result.config.name == "a\u200bb\u202e"
+    assert "(U+200B ZERO WIDTH SPACE, U+202E RIGHT-TO-LEFT OVERRIDE)" in result.warnings[0].message
+
+
+@pytest.mark.parametrize("name", ["☎\ufe0f mail", "1\ufe0f\u20e3 mail", "Münchner Mail"])
+def test_the_style_of_an_emoji_is_part_of_a_name(name: str) -> None:
+    result = check(SERVER, name=name)
+    assert isinstance(result, Valid)
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "stray", ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u200e", "\u202a", "\u2066"]
+)
+def test_invisible_characters_change_nothing_in_hosts_numbers_and_options(stray: str) -> None:
+    cells = {
+        "type": "imaps",
+        "hostname": "mx1.example.com:993",
+        "port": "993",
+        "billing_plancode": "UBM - A/A",
+        "interval": "15",
+        "enabled": "no",
+        "mode": "Global Verify",
+        "locations": "10;20",
+        "ipv4": "192.0.2.1",
+        "custom_properties": "28=74",
+        "monitor_id": "12",
+    }
+    stray_cells = {name: f"{stray}{text[:1]}{stray}{text[1:]}{stray}" for name, text in cells.items()}
+    result, expected = check(SERVER, **stray_cells), check(SERVER, **cells)
+    assert isinstance(result, Valid), result.issues
+    assert isinstance(expected, Valid)
+    assert (result.config, result.monitor_id) == (expected.config, "12")
+    assert body(SERVER, {"interval": f"{stray}15"}) == body(SERVER, {"interval": "15"})
+    assert codes(SERVER, name=stray) == ["name.missing"]
+
+
+def test_joiners_that_an_international_host_name_needs_stay() -> None:
+    assert body(SERVER, hostname="\u200bنامه\u200cای.example.com")["hostname"] == "xn--mgba3gch31f060k.example.com"
+    assert body(SERVER, hostname="نامهای.example.com")["hostname"] != "xn--mgba3gch31f060k.example.com"
+
+
+@pytest.mark.parametrize("field", ["monitor_id", "home_location"])
+@pytest.mark.parametrize(
+    ("text", "reason"), [("0", "range"), ("0.0", "range"), ("00", "range"), ("007", "zeros"), ("07.0", "zeros")]
+)
+def test_an_id_does_not_begin_with_0(field: str, text: str, reason: str) -> None:
+    assert codes(SERVER, **{field: text}) == [f"{field}.{reason}"]
+    if field == "monitor_id":
+        result = check({**SERVER, **dict.fromkeys(RESULT_COLUMNS, "")}, monitor_id=text)
+        assert isinstance(result, Invalid)
+        assert ([issue.code for issue in result.issues], result.monitor_id) == ([f"monitor_id.{reason}"], text)
+
+
+@pytest.mark.parametrize(
+    ("number", "typed", "severity"),
+    [
+        ("1020", "10;20", "error"),
+        ("102030", "10;20;30", "error"),
+        ("110120", "110;120", "error"),
+        ("10273", "10;273", "warning"),  # private locations have such numbers
+        ("10110", "10;110", "warning"),
+        ("1020110", "10;20;110", "warning"),
+    ],
+)
+def test_a_number_that_may_be_a_list_of_locations_is_doubtful(number: str, typed: str, severity: str) -> None:
+    result = check(SERVER, locations=NumberText(number))
+    [issue] = result.issues if isinstance(result, Invalid) else result.warnings
+    assert (issue.code, issue.severity, issue.value) == ("locations.joined", severity, number)
+    assert f"such as {typed}." in issue.message
+
+
+@pytest.mark.parametrize(
+    "text", ["1020", "20", "10273", "10;2", "10,20", "110,120", "20,30,4", NumberText("2000"), NumberText("1002")]
+)
+def test_other_locations_are_not_doubted(text: str) -> None:
+    result = check(SERVER, locations=text)
+    assert isinstance(result, Valid)
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1020", ["locations.joined"]), ("10273", []), ("10;20", [])])
+def test_a_list_refused_as_a_number_is_still_doubtful_in_the_results(text: str, expected: list[str]) -> None:
+    result = check(SERVER, locations=text, run_id="r")
+    assert isinstance(result, Valid)
+    assert [warning.code for warning in result.warnings] == expected
+
+
+SHORT = ("type", "name", "hostname", "billing_plancode", "interval", "enabled", "my own")
+
+
+@pytest.mark.parametrize(
+    ("cells", "defaults", "expected"),
+    [
+        (("imap", "a", "a.example.com", "UBM - A/A", "15", "no"), {}, []),
+        (("imap", "a", "a.example.com", "UBM - A/A"), {}, []),
+        (("imap", "a", "a.example.com", "UBM - A/A", "x"), {}, ["interval.number"]),
+        (("imap", "a", "a.example.com"), {"billing_plancode": "UBM - A/A"}, []),
+        (("imap", "a", "a.example.com"), {}, ["row.short", "billing_plancode.missing"]),
+        (("imap", "a"), {"billing_plancode": "UBM - A/A"}, ["row.short", "hostname.missing"]),
+        (("imap", "", "a.example.com", "UBM - A/A"), {}, ["name.missing"]),
+    ],
+)
+def test_a_row_may_end_early_if_what_it_leaves_out_can_be_empty(
+    cells: tuple[str, ...], defaults: dict[str, str], expected: list[str]
+) -> None:
+    validator = Validator(map_header(SHORT, given=defaults, ignore_unknown=True), defaults=defaults)
+    filled = cells + ("",) * (len(SHORT) - len(cells))
+    result = validator.check(RawRow(number=2, cells=filled, ends_at=len(cells)))
+    assert [issue.code for issue in result.issues] == expected if isinstance(result, Invalid) else not expected
+
+
+@pytest.mark.parametrize("ends_at", range(4, 4 + len(RESULT_COLUMNS) + 1))
+def test_a_row_of_a_results_file_does_not_end_within_the_results(ends_at: int) -> None:
+    """A row that a person added to a results file has none of them."""
+    row = {**SERVER, **dict.fromkeys(RESULT_COLUMNS, "")}
+    validator = Validator(map_header(tuple(row)))
+    result = validator.check(
+        RawRow(number=2, cells=tuple(row.values()), ends_at=ends_at if ends_at < len(row) else None)
+    )
+    assert isinstance(result, Valid) == (ends_at in (4, len(row)))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "cells", "expected"),
+    [
+        ({}, {"type": "smtp", "hostname": "mx1.example.com:993"}, [("port.other_type", "hostname")]),
+        ({}, {"type": "smtp", "hostname": "mx1.example.com:993", "port": ""}, [("port.other_type", "hostname")]),
+        ({"port": "993"}, {"type": "smtp"}, [("port.other_type", "type")]),
+        ({"locations": "10"}, {"mode": "SLA"}, [("mode.locations", "mode")]),
+        ({"mode": "SLA"}, {"locations": "10"}, [("mode.locations", "locations")]),
+        ({"mode": "SLA", "locations": "10"}, {}, []),
+        ({"mode": "Primary"}, {"rotate_locations": "yes"}, [("rotate_locations.mode", "rotate_locations")]),
+    ],
+)
+def test_a_warning_stands_at_the_cell_that_it_is_about(
+    defaults: dict[str, str], cells: dict[str, str], expected: list[tuple[str, str]]
+) -> None:
+    result = check(SERVER, defaults, **cells)
+    assert isinstance(result, Valid)
+    assert [(warning.code, warning.column) for warning in result.warnings] == expected
+
+
+SAMPLES = {
+    "type": st.sampled_from(["imap", "imaps", "smtp", "pop", "round-trip", "ftp"]),
+    "hostname": st.sampled_from(
+        ["mx1.example.com", "mx1.example.com:993", "imaps://mx1.example.com", "192.168.1.1", "8.8.8.8:25", "a b", ""]
+    ),
+    "port": st.sampled_from(["143", "993", "25", "0", "x"]),
+    "interval": st.sampled_from(["1", "15"]),
+    "timeout": st.sampled_from(["30", "300"]),
+    "mode": st.sampled_from(["SLA", "Primary"]),
+    "locations": st.sampled_from(["10", "10;20"]),
+    "home_location": st.sampled_from(["10", "30"]),
+    "monitor_location_count": st.sampled_from(["1", "2"]),
+    "rotate_locations": st.sampled_from(["yes", "no"]),
+    "resolve_dns": st.sampled_from(["yes", "no"]),
+    "ipv4": st.sampled_from(["8.8.8.8", "192.0.2.1"]),
+    "billing_plancode": st.sampled_from(["UBM - A/A", "UBM-A/A"]),
+    "smtp_hostname": st.sampled_from(["smtp.local:465"]),
+}
+OPTIONAL = sorted(FIELDS.keys() - {"type", "name", "hostname", "billing_plancode"})
+
+
+@settings(max_examples=300)
+@given(
+    cells=st.fixed_dictionaries({}, optional=SAMPLES),
+    defaults=st.fixed_dictionaries({}, optional={name: SAMPLES[name] for name in SAMPLES if name != "smtp_hostname"}),
+    empty=st.sets(st.sampled_from(OPTIONAL)),
+)
+def test_an_empty_column_changes_nothing(cells: dict[str, str], defaults: dict[str, str], empty: set[str]) -> None:
+    def found(**more: str) -> list[tuple[str | None, ...]]:
+        result = check(SERVER, defaults, **cells, **more)
+        issues = result.issues if isinstance(result, Invalid) else result.warnings
+        # what is missing stands in no cell
+        missing = [issue.message for issue in issues if issue.code.endswith(".missing")]
+        placed = sorted((i.code, i.severity, str(i.column), i.message) for i in issues if i.message not in missing)
+        return [*placed, *(("missing", message) for message in sorted(missing))]
+
+    try:
+        without = found()
+    except UsageError:
+        assume(False)
+    assert found(**dict.fromkeys(empty - cells.keys(), "")) == without
 
 
 @pytest.mark.parametrize(

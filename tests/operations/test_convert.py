@@ -100,6 +100,15 @@ def test_no_cell_of_a_csv_file_starts_a_formula(tmp_path: Path) -> None:
         assert all(not cell.startswith(("=", "+", "-", "@")) for row in csv.reader(stream) for cell in row)
 
 
+def test_cells_of_a_csv_file_that_look_like_formulas_are_read_back_unchanged(tmp_path: Path) -> None:
+    source, out = tmp_path / "hosts.cfg", tmp_path / "out.csv"
+    source.write_text('192.0.2.1 mx.example.com # smtp NAME:"=1+1" COMMENT:"at night; -1"\n')
+    convert([source], out)
+    with open_source(source, is_header=is_header) as direct, open_source(out, is_header=is_header) as converted:
+        assert [*direct.header, "run_id"] == [*converted.header]
+        assert [row.cells for row in direct.rows] == [row.cells[:-1] for row in converted.rows]
+
+
 @pytest.mark.parametrize("out", ["out.txt", "out"])
 def test_an_output_of_another_kind_is_refused(tmp_path: Path, out: str) -> None:
     with pytest.raises(UsageError, match=r"allowed are \.xlsx and \.csv"):

@@ -10,7 +10,7 @@ from functools import cache
 from tests.support.paths import ROOT
 
 PACKAGE = ROOT / "bulkload"
-SHARED = {"errors", "model", "clock", "protocols"}  # every part but the sandbox may import these
+SHARED = {"errors", "model", "clock", "protocols", "text_encodings"}  # every part but the sandbox may import these
 BELOW = {"stages", "readers", "migration", "reports", "store", "alertsite", "monitors", "files", "sandbox", "settings"}
 MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     "__init__": set(),
@@ -32,6 +32,7 @@ ONLY = {  # (part, imported part) → the only modules that it may import
 }
 LIBRARY_USERS = {  # library → the only modules that may import it
     "aiohttp": {"alertsite", "inbox/notify", "sandbox"},
+    "charset_normalizer": {"readers/encoding_candidates"},
     "click": {"cli"},
     "defusedxml": {"migration/documents"},
     "email_validator": {"monitors/values"},

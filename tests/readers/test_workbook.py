@@ -28,6 +28,9 @@ ROWS = (
 )
 
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+
 def is_header(cells: Sequence[str]) -> bool:
     return {"type", "name", "hostname"} <= {cell.lower() for cell in cells}
 

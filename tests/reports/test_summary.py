@@ -67,6 +67,7 @@ def test_the_json_object_has_the_documented_keys() -> None:
         "requests": {"sent": 1047, "throttled": 2, "retried": 0},
         "exit_code": 1,
         "stopped": None,
+        "read_as": {"encoding": "UTF-8"},
     }
     assert run_json(run(stopped="The login is refused."))["stopped"] == "The login is refused."
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import openpyxl
 import pytest
 
 from bulkload.errors import ExitCode
-from bulkload.model import Issue, RawRow, State, Status
+from bulkload.model import Input, Issue, RawRow, State, Status
 from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Valid, Validator
+from bulkload.settings import Options
 from bulkload.stages import duplicates, row_templates
-from bulkload.stages.intake import _bad, _checked, _good
+from bulkload.stages.intake import _bad, _checked, _good, open_input
 from bulkload.store.row_records import NewRow
 from tests.support.command_line import CommandLine, imap
 from tests.support.stores import new_row
@@ -183,3 +187,104 @@ def test_a_check_says_the_same_whether_or_not_it_writes_results(cli: CommandLine
         assert plain.pop(own) != marked.pop(own)
     assert plain == marked
     assert not list(cli.folder.glob("**/*.sqlite3"))
+
+
+def checked(columns: str, *rows: str, path: Path, settings: Options | None = None) -> tuple[list[NewRow], str]:
+    """The rows of a CSV file, and the notes about it."""
+    file = path / "hosts.csv"
+    file.write_text("\n".join((columns, *rows, "")), encoding="utf-8")
+    with open_input(Input.at(file), settings or Options()) as opened:
+        found = list(opened.rows)
+        return found, opened.details.get("notes", "")
+
+
+COLUMNS = "type,name,hostname,billing_plancode,note,enabled,interval"
+WHOLE = "imap,{0},{0}.example.com,UBM - A/A,x,no,15"
+EARLY = "imap,{0},{0}.example.com,UBM - A/A"
+
+
+@pytest.mark.parametrize("whole", [0, 16])
+def test_rows_without_the_delimiters_of_empty_cells_at_the_end_are_whole(tmp_path: Path, whole: int) -> None:
+    """Excel writes as many cells as the longest of 16 rows has."""
+    texts = [(WHOLE if n < whole else EARLY).format(f"m{n}") for n in range(40)]
+    rows, _ = checked(COLUMNS, *texts, path=tmp_path)
+    assert {row.state for row in rows} == {State.PENDING}
+    assert [row.source_row for row in rows] == list(range(2, 42))
+    assert [len(row.cells) for row in rows] == [7] * 40
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        ("part,no,15",),
+        ("", "part,no,15"),
+        ("second", "third,no,15"),
+        (",FALSE",),
+        ("FALSE",),
+        ("no",),
+    ],
+)
+def test_a_row_that_a_line_break_divides_is_not_taken_for_a_whole_one(tmp_path: Path, rest: tuple[str, ...]) -> None:
+    rows, notes = checked(COLUMNS, WHOLE.format("a"), EARLY.format("b") + ",first", *rest, path=tmp_path)
+    assert [row.state for row in rows[:2]] == [State.PENDING, Status.INVALID]
+    assert [issue.code for issue in rows[1].issues] == ["row.split"]
+    assert (rows[1].key, rows[1].body) == (None, None)
+    assert {row.state for row in rows[2:]} == {Status.INVALID}
+    assert notes == ""
+
+
+@pytest.mark.parametrize(
+    ("next_row", "state"),
+    [
+        ("imap,c,c.example.com,UBM - A/A,x,maybe,15", Status.INVALID),  # too long for a rest
+        ("imap,c,c.example.com,UBM - A/A,x,maybe", Status.INVALID),
+        ("imap," + "x" * 256 + ",c.example.com,UBM - A/A", Status.INVALID),
+        (EARLY.format("c"), State.PENDING),
+        (EARLY.format("b"), Status.DUPLICATE),
+    ],
+)
+def test_a_short_row_above_a_row_of_its_own_is_whole(tmp_path: Path, next_row: str, state: str) -> None:
+    rows, _ = checked(COLUMNS, EARLY.format("b"), next_row, path=tmp_path)
+    assert [row.state for row in rows] == [State.PENDING, state]
+
+
+def test_rows_of_only_0_and_false_are_blank_and_counted(cli: CommandLine) -> None:
+    zeros = ["0,0,0,0,0,0,0", ",,,,,FALSE,", ",,,,,false,0.00", ",,,0,,\u200b,", "", ",,,,,FALSE,"]
+    bad = [",,,0,,TRUE,", ",,x,0,,FALSE,"]
+    rows = [WHOLE.format("a"), *zeros, *bad, WHOLE.format("b"), ",,,,,,0"]
+    Path("hosts.csv").write_text("\n".join((COLUMNS, *rows, "")), encoding="utf-8")
+    note = "6 rows that hold only 0 or FALSE were skipped: rows 3–6, 8, 12."
+    assert note in (result := cli("check", "hosts.csv")).stderr
+    assert result.exit_code == ExitCode.ROWS_LEFT
+    assert note in cli("check", "hosts.csv", "--results", "marked.csv").stderr
+    assert [row["source_row"] for row in cli.read_results("marked.csv")] == ["2", "9", "10", "11"]
+    cli("run", "hosts.csv", "--sandbox", "--results", "page.html")
+    assert note in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_a_file_of_only_zero_rows_says_why_it_has_no_rows(cli: CommandLine) -> None:
+    Path("hosts.csv").write_text(f"{COLUMNS}\n,,,,,FALSE,\n", encoding="utf-8")
+    result = cli("check", "hosts.csv")
+    assert (result.exit_code, "1 row that holds only 0 or FALSE was skipped: row 2." in result.stderr) == (0, True)
+
+
+def test_a_row_named_0_is_a_row(tmp_path: Path) -> None:
+    defaults = {"type": "imap", "hostname": "a.example.com", "billing_plancode": "UBM - A/A"}
+    rows, notes = checked("name,enabled", "0,FALSE", path=tmp_path, settings=Options(set=defaults))
+    assert [row.state for row in rows] == [State.PENDING]
+    assert notes == ""
+
+
+def test_a_list_that_a_workbook_holds_as_a_number_is_refused_beside_one_that_is_text(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["type", "name", "hostname", "billing_plancode", "Ort"])
+    for number, locations in enumerate(["1020", "1020", "1020", 1020, 20, 10273, 2000]):
+        sheet.append(["imap", f"m{number}", f"m{number}.example.com", "UBM - A/A", locations])
+    sheet["E5"].number_format = "#,##0"
+    book.save(tmp_path / "hosts.xlsx")
+    with open_input(Input.at(tmp_path / "hosts.xlsx"), Options(map={"Ort": "locations"})) as opened:
+        rows = list(opened.rows)
+    assert [row.source_row for row in rows if row.state is Status.INVALID] == [5]
+    assert [(row.source_row, issue.severity) for row in rows for issue in row.issues] == [(5, "error"), (7, "warning")]
+    assert json.loads(rows[4].body or "")["locations"] == [{"id": 20}]

@@ -9,6 +9,7 @@ from contextlib import closing
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from bulkload import clock
 from bulkload.errors import ExitCode, Locked, StoreError, TooManyErrors, UsageError
-from bulkload.model import Issue, State, Status
+from bulkload.model import Issue, State, Status, errors_of
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.database import STORE_NAME
 from bulkload.store.row_records import NewRow, RowChange
@@ -61,6 +62,30 @@ def test_all_details_of_a_row_are_kept_for_the_report(tmp_path: Path) -> None:
         (row,) = store.report_rows(begin_run(store, store.account_id(*ACCOUNT), [bad]))
         assert row.issues == (issue,)
         assert (row.error, row.error_columns, row.status) == ("E.", ("Port",), Status.INVALID)
+
+
+def test_invalid_rows_take_little_space_and_lose_no_word(tmp_path: Path) -> None:
+    """Each can have kilobytes of text about its cells, and a file can have millions of them."""
+    text = "A sentence about a cell that says what was found, what is allowed, and what to do now. " * 4
+    issues = tuple(
+        Issue(code=f"c{n}", message=f"{n}: {text}", column=f"C{n}", severity="warning" if n == 2 else "error")
+        for n in range(5)
+    )
+    rows = [NewRow(2 + n, ("x",), Status.INVALID, issues=issues, **_errors_of(issues)) for n in range(1_000)]
+    with Store(tmp_path) as store:
+        store.lock()
+        run = begin_run(store, store.account_id(*ACCOUNT), rows)
+        stored = list(store.report_rows(run))
+        pages, page_size = (store.db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    assert [(row.error, row.error_columns, row.issues) for row in stored] == [
+        (row.error, row.error_columns, row.issues) for row in rows
+    ]
+    assert pages * page_size < 1_000_000  # without compression, 1,000 rows of 4 kB
+
+
+def _errors_of(issues: tuple[Issue, ...]) -> dict[str, Any]:
+    error, error_columns = errors_of(issues)
+    return {"error": error, "error_columns": error_columns}
 
 
 def test_a_failed_transaction_writes_nothing(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def _run_program(options: ProcessOptions, ready: Connection) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if options.on_start is not None:
         options.on_start()
-    from bulkload.cli.main import entry
+    from bulkload.__main__ import entry
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until the program sets its own
     try:

@@ -1,4 +1,4 @@
-"""Reads the endpoints of Gatus from `config.yaml` or from all files of a configuration folder."""
+"""Reads the endpoints of Gatus from `config.yaml`, also as JSON, or from all files of a configuration folder."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ DEFAULT_TIMEOUT = 10.0  # seconds
 
 # Checked before the file is parsed: most text is not YAML, and docker-compose.yml also has services.
 _LISTS = ("endpoints", "services", "external-endpoints", "suites")
-_LIST = re.compile(r"^(?:endpoints|services|external-endpoints|suites)[ \t]*:", re.MULTILINE)
-_ENTRY = re.compile(r"^[ \t]+(?:-[ \t]+)?(?:conditions|token)[ \t]*:", re.MULTILINE)
+_LIST = re.compile(r"^[\"']?(?:endpoints|services|external-endpoints|suites)[\"']?[ \t]*:", re.MULTILINE)
+_ENTRY = re.compile(r"^(?:[ \t]+|[ \t]*-[ \t]+)[\"']?(?:conditions|token)[\"']?[ \t]*:", re.MULTILINE)
 
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _INVERTED_CONDITION = re.compile(r"\[CONNECTED\]\s*(?:==\s*false|!=\s*true)", re.IGNORECASE)
@@ -113,18 +113,18 @@ FORMAT = ListingFormat(
 
 
 def recognises(document: Document) -> bool:
-    """Whether the document is YAML, or JSON, with endpoints that have conditions."""
-    if document.format == "json":
-        return any(_is_endpoint(entry) for entry in _entries(document.json()))
-    if document.format != "text" or not (_LIST.search(document.head) and _ENTRY.search(document.head)):
+    """Whether the document is YAML or JSON with endpoints that have conditions."""
+    head = document.head
+    is_block_yaml = document.format == "text" and bool(_LIST.search(head) and _ENTRY.search(head))
+    if not (is_block_yaml or document.format == "json" or ("conditions" in head and document.is_flow_yaml)):
         return False
-    return any(_is_endpoint(entry) for entry in _entries(document.yaml()))
+    return any(_is_endpoint(entry) for entry in _entries(document.json_or_yaml()))
 
 
 def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
     """Yield a check or a skipped object for every endpoint, external endpoint and suite."""
     for document in documents:
-        content = document.json() if document.format == "json" else document.yaml()
+        content = document.json_or_yaml()
         if not any(isinstance(lookup(part, key), list) for part in _parts(content) for key in _LISTS):
             raise InputError(f"{document.name} contains no list of {TITLE} endpoints ('endpoints').")
         yield from translate_items(FORMAT, [(document, list(_entries(content)))])

@@ -15,6 +15,7 @@ from bulkload.errors import InputError
 from bulkload.migration import mail_names
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
+from bulkload.migration.pages import incomplete_lists, page_of
 from bulkload.migration.parsing import UnreadableValue, as_labels, as_port, as_seconds, as_text, lookup
 
 NAME = "icinga2"
@@ -111,6 +112,13 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
                 reason="The check of the host itself tests a mail port, and only services become rows; add one for it.",
                 error=True,
             )
+    pages = [
+        page_of(document.name, response, [(document.name, index, number) for number in range(len(_items(response)))])
+        for document in documents
+        if document.format == "json"
+        for index, response in enumerate(_responses(document))
+    ]
+    yield from incomplete_lists(pages, "object")
 
 
 def _tests_mail(host: object, custom_commands: Mapping[str, object]) -> bool:
@@ -127,7 +135,17 @@ def _name(value: object) -> str:
 
 
 def _results(document: Document) -> list[object]:
-    results = lookup(document.json(), "results")
+    return [item for response in _responses(document) for item in _items(response)]
+
+
+def _responses(document: Document) -> list[object]:
+    """The responses in a file, which may be several in a list."""
+    content = document.json()
+    return content if isinstance(content, list) else [content]
+
+
+def _items(response: object) -> list[object]:
+    results = lookup(response, "results")
     return results if isinstance(results, list) else []
 
 
@@ -159,21 +177,19 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
     variables = {**defaults, **_variables(lookup(item, "joins.host.vars")), **_variables(attrs.get("vars"))}
     host_name = as_text(attrs.get("host_name"), "host_name")
     prefix = command.prefix
-    port_field = f"{prefix}_port"
-    port = as_port(_expand(variables.get(port_field), port_field, variables, item), port_field) or command.port
+    port = as_port(_value(f"{prefix}_port", variables, item), f"{prefix}_port") or command.port
     if command.type is None and is_other_port(port):
         return SkippedObject(origin=origin, reason=f"Port {port} is not a port of IMAP, POP3 or SMTP.")
-    hostname = _expand(
-        variables.get(f"{prefix}_address") or lookup(item, "joins.host.address") or lookup(item, "joins.host.address6"),
-        "address",
-        variables,
-        item,
-    )
+    if variables.get(f"{prefix}_address") in (None, ""):
+        address = lookup(item, "joins.host.address", "joins.host.address6")
+        hostname = _expand(address, "address of the host", variables, item)
+    else:
+        hostname = _expand(variables[f"{prefix}_address"], f"{prefix}_address", variables, item)
     if not hostname:
         if lookup(item, "joins.host") is None:
             raise UnreadableValue("The response has no host addresses; request it with ?joins=host.")
         raise UnreadableValue(f"The host {host_name} has no address.")
-    timeout = as_seconds(variables.get(f"{prefix}_timeout"), f"{prefix}_timeout", unit=1)
+    timeout = as_seconds(_value(f"{prefix}_timeout", variables, item), f"{prefix}_timeout", unit=1)
     description = as_text(attrs.get("display_name") or attrs.get("name"), "name")
     interval = as_seconds(attrs.get("check_interval"), "check_interval", unit=1)
     return Check(
@@ -224,8 +240,16 @@ def _variables(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+def _value(name: str, variables: Mapping[str, object], item: object) -> object:
+    """Return a variable; the macros in a text are replaced."""
+    value = variables.get(name)
+    _refuse_function(value, name)
+    return _expand(value, name, variables, item) if isinstance(value, str) else value
+
+
 def _expand(value: object, field_name: str, variables: Mapping[str, object], item: object) -> str:
     """Replace the macros in a text. Raises `UnreadableValue` for a macro without a value."""
+    _refuse_function(value, field_name)
     text = as_text(value, field_name)
     for name in dict.fromkeys(_MACRO.findall(text)):
         key = name.removeprefix("host.vars.").removeprefix("service.vars.").removeprefix("vars.")
@@ -235,6 +259,13 @@ def _expand(value: object, field_name: str, variables: Mapping[str, object], ite
         if replacement is None:
             replacement = lookup(item, f"joins.host.{name.removeprefix('host.')}")
         if not isinstance(replacement, str | int | float) or isinstance(replacement, bool):
-            raise UnreadableValue(f"The macro ${name}$ has no value.")
+            raise UnreadableValue(f"The macro ${name}$ in the {field_name} has no value.")
         text = text.replace(f"${name}$", as_text(replacement, name))
     return text
+
+
+def _refuse_function(value: object, field_name: str) -> None:
+    if lookup(value, "type") == "Function":
+        raise UnreadableValue(
+            f"The {field_name} is a function, which only Icinga itself can evaluate; replace it with its value."
+        )

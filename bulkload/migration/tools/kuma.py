@@ -44,9 +44,10 @@ _TLS: Mapping[str, Tls] = {"secure": "implicit", "starttls": "starttls", "nostar
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
     try:
         interval = as_seconds(lookup(item, "interval"), "interval", unit=1)
+        timeout = as_seconds(lookup(item, "timeout"), "timeout", unit=1)
     except UnreadableValue:
-        return (item,)  # reported later, where all intervals are parsed
-    if as_seconds(lookup(item, "timeout"), "timeout", unit=1) is None and interval is not None:
+        return (item,)  # reported later, where all intervals and timeouts are parsed
+    if timeout is None and interval is not None:
         return ({**item, "timeout": interval * DEFAULT_TIMEOUT, "timeout_by_default": True},)
     return (item,)
 
@@ -120,7 +121,7 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         else:
             raise InputError(f"{document.name} is neither a backup (JSON) nor a database of {TITLE}.")
         if isinstance(content, Mapping) and isinstance(monitors := lookup(content, "monitorList"), list):
-            content = {"monitorList": _with_groups(monitors)}
+            content = {**content, "monitorList": _with_groups(monitors)}
         yield from translate_items(FORMAT, [(document, content)])
 
 
@@ -132,7 +133,7 @@ def _normalise(content: object) -> object:
         return content
     if "monitorList" in content:
         monitors = content["monitorList"]
-        return {"monitorList": list(monitors.values()) if isinstance(monitors, Mapping) else monitors}
+        return {**content, "monitorList": list(monitors.values()) if isinstance(monitors, Mapping) else monitors}
     if any(is_object(FORMAT, entry) for entry in content.values()):
         return {"monitorList": list(content.values())}
     return content

@@ -42,6 +42,8 @@ _CSV_COLUMNS = {
 
 def _adapt(item: SourceObject) -> Iterable[SourceObject]:
     """Replace type numbers by names, and the type "port" by the protocol of its sub-type."""
+    if lookup(item, "is_cut_off"):
+        raise UnreadableValue("The file ends in the middle of this row (truncated file?).")
     type_text = as_text(lookup(item, "type"), "type").lower()
     type_name = _TYPES.get(type_text, type_text)
     if type_name == "port":
@@ -106,15 +108,19 @@ def _csv_items(document: Document) -> list[object]:
     if delimiter is None:
         raise InputError(f"{document.name} is neither JSON nor a CSV with the columns of {TITLE}.")
     reader = csv.reader(document.text.split("\n"), delimiter=delimiter)
-    items: list[object] = []
+    items: list[SourceObject] = []
     try:
         names = [_CSV_COLUMNS.get(column.strip().lower(), "") for column in next(reader)]
+        cells: list[str] = []
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 items.append(_csv_item(dict(zip(names, cells, strict=False))))
+        is_open = len(cells) < len(names) or document.text.count('"') % 2  # a cell is missing, or a quote
+        if items and is_open and not document.text.endswith("\n"):
+            items[-1] = {**items[-1], "is_cut_off": True}
     except csv.Error as error:
         raise InputError(f"{document.name} line {reader.line_num} cannot be read as CSV: {error}.") from error
-    return items
+    return list(items)
 
 
 def _csv_item(cells: dict[str, str]) -> SourceObject:

@@ -1,7 +1,7 @@
 """Reads probe jobs of Prometheus with the blackbox exporter, with their targets and modules.
 
 These files are read together: prometheus.yml (jobs), file_sd lists (targets), blackbox.yml (modules), and Probe
-resources of the Prometheus operator. Each target of a job becomes a check.
+resources of the Prometheus operator; all of them as YAML or JSON. Each target of a job becomes a check.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TypeGuard
 from bulkload.migration.checks import Check, SkippedObject
 from bulkload.migration.documents import Document, referenced_documents
 from bulkload.migration.durations import prometheus_seconds
+from bulkload.migration.pages import incomplete_lists, page_of
 from bulkload.migration.parsing import SourceObject, UnreadableValue, as_address, lookup
 from bulkload.migration.tools.prometheus.modules import Module, module_named
 from bulkload.migration.tools.prometheus.relabel import relabel
@@ -24,12 +25,13 @@ TITLE = "Prometheus blackbox exporter"
 DEFAULT_INTERVAL = 60.0  # seconds
 DEFAULT_TIMEOUT = 10.0  # seconds
 
-_JOBS = re.compile(r"^scrape_config(?:s|_files)\s*:", re.MULTILINE)
-_MODULES = re.compile(r"^modules\s*:", re.MULTILINE)
+_JOBS = re.compile(r"^[\"']?scrape_config(?:s|_files)[\"']?\s*:", re.MULTILINE)
+_MODULES = re.compile(r"^[\"']?modules[\"']?\s*:", re.MULTILINE)
 _PROBER = re.compile(r"^[ \t]+[\"']?prober[\"']?\s*:", re.MULTILINE)
 _LIST = re.compile(r"^-\s+(?:targets|labels)\s*:", re.MULTILINE)
 _TARGETS = re.compile(r"^[ \t-]+targets\s*:", re.MULTILINE)
-_PROBE = re.compile(r"^kind\s*:\s*[\"']?Probe\b", re.MULTILINE)
+_PROBE = re.compile(r"^[ \t]*(?:-[ \t]+)?kind\s*:\s*[\"']?Probe\b", re.MULTILINE)
+_FLOW_WORD = re.compile(r"\b(?:scrape_config(?:s|_files)|prober|targets|Probe)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +49,9 @@ class _Job:
 
 def recognises(document: Document) -> bool:
     """Whether the document contains jobs, modules with a prober, a list of targets, or a Probe resource."""
-    if document.format == "json":  # JSON is YAML, too
-        root = document.json()
-        modules = _mapping(lookup(root, "modules")).values()
-        return (
-            _is_list(root)
-            or isinstance(lookup(root, "scrape_configs"), list)
-            or any(lookup(module, "prober") for module in modules)
-            or any(True for _ in _resources(root))
-        )
     head = document.head
+    if document.format == "json" or (_FLOW_WORD.search(head) and document.is_flow_yaml):
+        return _is_configuration(document.json_or_yaml())
     return document.format == "text" and bool(
         _JOBS.search(head)
         or (_MODULES.search(head) and _PROBER.search(head))
@@ -94,6 +89,11 @@ def translate(documents: Sequence[Document]) -> Iterator[Check | SkippedObject]:
         for resource in _resources(root):
             job_count += 1
             yield from _translate_resource(document, resource, modules)
+    pages = [
+        page_of(document.name, root, [(document.name, index) for index in range(len(_items(lookup(root, "items"))))])
+        for document, root in roots.items()
+    ]
+    yield from incomplete_lists(pages, "resource")
     for document, root in roots.items():
         if _is_list(root) and str(document.path.resolve()) not in used_lists:
             yield from _translate_list(document, root, modules, has_jobs=job_count > 0)
@@ -264,7 +264,17 @@ def _module_changes(module: Module, name: str) -> tuple[str, ...]:
 
 
 def _root(document: Document) -> object:
-    return document.json() if document.format == "json" else document.yaml()
+    return document.json_or_yaml()
+
+
+def _is_configuration(root: object) -> bool:
+    modules = _mapping(lookup(root, "modules")).values()
+    return (
+        _is_list(root)
+        or any(isinstance(lookup(root, key), list) for key in ("scrape_configs", "scrape_config_files"))
+        or any(lookup(module, "prober") is not None for module in modules)
+        or any(True for _ in _resources(root))
+    )
 
 
 def _is_list(root: object) -> TypeGuard[list[object]]:

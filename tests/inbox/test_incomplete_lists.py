@@ -1,0 +1,88 @@
+"""A file that has only some pages of a list creates its rows, needs attention, and never causes a deletion."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from bulkload.sandbox.server import Sandbox
+from tests.support.command_line import CommandLine
+
+WITH_PLAN = ("--set", "billing_plancode=UBM - A/A", "--prune", "--prune-limit", "100%")
+
+
+@pytest.fixture
+def cli(cli: CommandLine) -> CommandLine:
+    cli.monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (cli.folder / "box").mkdir()
+    return cli
+
+
+def drop(cli: CommandLine, name: str, monitors: Iterable[str], total: int | None = None, *, age: float = 0) -> None:
+    """Put a list of UptimeRobot into the inbox that says it has `total` monitors."""
+    objects = [
+        {"id": name, "friendly_name": name, "url": f"{name}.example.com", "type": 4, "sub_type": 4, "interval": 300}
+        for name in monitors
+    ]
+    pagination = {"offset": 0, "limit": 50, "total": len(objects) if total is None else total}
+    path = cli.folder / "box" / name
+    path.write_text(json.dumps({"stat": "ok", "pagination": pagination, "monitors": objects}), "utf-8")
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+def night(cli: CommandLine) -> tuple[int, dict[str, Any]]:
+    result = cli("inbox", "box", *WITH_PLAN, "--json")
+    return result.exit_code, {file["name"]: file for file in result.json["files"]}
+
+
+def names(sandbox: Sandbox) -> str:
+    return "".join(sorted(str(monitor["name"]) for monitor in sandbox.monitors()))
+
+
+def test_the_first_page_of_every_night_deletes_nothing(cli: CommandLine, sandbox: Sandbox) -> None:
+    """The newest monitors come first, so every new one pushes an old one to the second page."""
+    drop(cli, "list.json", "abc")
+    assert night(cli)[0] == 0
+    drop(cli, "list.json", "ced", total=5)
+    code, files = night(cli)
+    assert (code, files["list.json"]["counts"]) == (1, {"created": 2, "exists": 1})
+    assert (files["list.json"]["fate"], files["list.json"]["gone"], files["list.json"]["deleted"]) == ("failed", 0, 0)
+    assert "list is not complete (3 of 5 monitors), so 2 are missing" in files["list.json"]["problem"]
+    assert "Nothing was deleted" in files["list.json"]["problem"]
+    assert names(sandbox) == "abcde"
+    drop(cli, "list.json", "ace")
+    code, files = night(cli)
+    assert (code, files["list.json"]["gone"], files["list.json"]["deleted"]) == (0, 2, 2)
+    assert names(sandbox) == "ace"
+
+
+def test_another_file_does_not_delete_what_may_be_on_a_missing_page(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "mail.json", "abc", age=90)
+    drop(cli, "web.json", "cz", age=80)
+    assert night(cli)[0] == 0
+    drop(cli, "mail.json", "ab", age=70)
+    drop(cli, "web.json", "z", total=2, age=60)
+    code, files = night(cli)
+    assert (code, files["mail.json"]["gone"], files["mail.json"]["deleted"], names(sandbox)) == (1, 1, 0, "abcz")
+    drop(cli, "mail.json", "ab", age=50)
+    drop(cli, "web.json", "z", age=40)
+    code, files = night(cli)
+    assert (code, files["mail.json"]["deleted"], names(sandbox)) == (0, 1, "abz")
+
+
+def test_all_pages_as_one_array_are_the_whole_list(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "list.json", "abc")
+    night(cli)
+    pages = []
+    for offset, name in enumerate("ab"):
+        drop(cli, "list.json", name)
+        page = json.loads((cli.folder / "box" / "list.json").read_text("utf-8"))
+        pages.append(page | {"pagination": {"offset": offset, "limit": 1, "total": 2}})
+    (cli.folder / "box" / "list.json").write_text(json.dumps(pages), "utf-8")
+    code, files = night(cli)
+    assert (code, files["list.json"]["deleted"], names(sandbox)) == (0, 1, "ab")
