@@ -214,7 +214,7 @@ class _LineReader:
 
 def _malformed_record(number: int, line: str, delimiter: str, encoding: Encoding) -> Record:
     """Split a malformed row into cells as well as possible, and add an issue."""
-    text = line.rstrip("\r\n").replace("\0", "\ufffd")
+    text = line.rstrip("\r\n")
     try:
         cells = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:

@@ -240,6 +240,12 @@ def test_a_nul_character_is_an_issue_of_its_cell(tmp_path: Path) -> None:
     assert rows[1].cells == ("pop", "c", "h")
 
 
+def test_a_malformed_row_with_nul_in_a_doubtful_encoding_has_an_issue_for_each(tmp_path: Path) -> None:
+    path = written(tmp_path, b'type,name,hostname\nimap,"B\xfc\0ro"x,mail.example.com\n')
+    _, rows = read(path)
+    assert {"row.quote", "cell.nul"} < {issue.code for issue in rows[0].issues}
+
+
 @pytest.mark.parametrize("run_id", ["run_id", "bulkload_run_id"])
 def test_cells_are_restored_in_a_results_file_only(tmp_path: Path, run_id: str) -> None:
     results = f"type,name,hostname,'=mine,{run_id}\nimap,'-5,'=h,'plain,r1\n"
