@@ -41,7 +41,7 @@ def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
                     and (code := _error_code(record_type, data)) is not None
                 ):
                     row, column = struct.unpack_from("<HH", data)
-                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"), "error")
 
 
 def _error_code(record_type: int, data: bytes) -> int | None:

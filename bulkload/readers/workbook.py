@@ -12,22 +12,24 @@ import itertools
 import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bulkload.errors import InputError
 from bulkload.model import Issue, Source
+from bulkload.monitors.header import column_letters
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers import biff, sheet_scan, zip_package
+from bulkload.readers import biff, excel_package, open_document, repair, sheet_scan, sheet_xml, zip_package
+from bulkload.readers.excel_package import ExcelPackage
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
     import zipfile
 
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineSheet, CalamineWorkbook
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
 EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
@@ -83,47 +85,89 @@ class _Workbook:
 
     path: Path
     format: str
-    calamine: CalamineWorkbook
+    calamine: CalamineWorkbook | None  # None for an Excel package that calamine refuses
     visible: tuple[str, ...]
     hidden: tuple[str, ...]
-    package: zipfile.ZipFile | None  # None for xls
-    parts: Mapping[str, str]  # of an Excel package, by the name of the worksheet
+    package: zipfile.ZipFile | None = None  # None for xls
+    excel: ExcelPackage | None = None  # None for xls and ods
+    parts: Mapping[str, str] = field(default_factory=dict)  # of an Excel package, by the name of the worksheet
+    survey: WorksheetSurvey | None = None  # of all worksheets, for ods
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Workbook]:
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum, load_workbook
-
     with ExitStack() as stack:
-        package: zipfile.ZipFile | None = None
-        file_format, parts = "xls", dict[str, str]()
         with path.open("rb") as file:
             is_package = file.read(len(_ZIP)) == _ZIP
-        if is_package:
-            package = stack.enter_context(zip_package.open_package(path))
-            with zip_package.translate_damage():
-                file_format = zip_package.workbook_format(package)
-                zip_package.check_size(package, path)
-                parts = {} if file_format == "ods" else zip_package.worksheet_parts(package, file_format)
-                _verify_shared_parts(package)
-        else:
+        if not is_package:
             _reject_foreign_ole(path)
-        # calamine trusts the suffix of a path; for an open file, it checks the content
-        suffix_matches = path.suffix.lower() == f".{file_format}"
-        with _translate_errors():
-            calamine = stack.enter_context(
-                load_workbook(path if suffix_matches else stack.enter_context(path.open("rb")))
-            )
-            worksheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
-        yield _Workbook(
-            path=path,
-            format=file_format,
-            calamine=calamine,
-            visible=tuple(each.name for each in worksheets if each.visible == SheetVisibleEnum.Visible),
-            hidden=tuple(each.name for each in worksheets if each.visible != SheetVisibleEnum.Visible),
-            package=package,
-            parts=parts,
-        )
+            yield _from_calamine(_load(stack, path, "xls"), path, "xls")
+            return
+        package = stack.enter_context(zip_package.open_package(path))
+        with zip_package.translate_damage():
+            zip_package.check_size(package, path)
+            if zip_package.is_open_document(package):
+                part = None
+            elif (part := excel_package.find_workbook_part(package)) is None:
+                zip_package.reject_other_archive(package)
+            _verify_shared_parts(package)
+            if part is not None:
+                excel = excel_package.read_excel_package(package, part)
+        yield _open_open_document(stack, path, package) if part is None else _open_excel(stack, path, package, excel)
+
+
+def _open_open_document(stack: ExitStack, path: Path, package: zipfile.ZipFile) -> _Workbook:
+    """Open an OpenDocument spreadsheet; calamine reads all worksheets at once, if need be from a repaired copy."""
+    survey = open_document.survey_open_document(zip_package.read_blocks(package, _CONTENT))
+    try:
+        calamine = _load(stack, path, "ods") if survey.is_usual else None
+    except _RefusedError as refusal:
+        if refusal.is_final:
+            raise
+        calamine, survey = None, survey._replace(may_have_unread_cells=True)
+    if calamine is None:
+        calamine = _load(stack, stack.enter_context(repair.repaired_open_document(package, _CONTENT)), "ods")
+    return replace(_from_calamine(calamine, path, "ods"), package=package, survey=survey)
+
+
+def _open_excel(stack: ExitStack, path: Path, package: zipfile.ZipFile, excel: ExcelPackage) -> _Workbook:
+    calamine = None
+    if excel.has_usual_names:
+        with suppress(_RefusedError):
+            calamine = _load(stack, path, excel.format)
+    return _Workbook(
+        path=path,
+        format=excel.format,
+        calamine=calamine,
+        visible=tuple(each.name for each in excel.worksheets if each.is_visible),
+        hidden=tuple(each.name for each in excel.worksheets if not each.is_visible),
+        package=package,
+        excel=excel,
+        parts={each.name: each.part for each in excel.worksheets if each.part is not None},
+    )
+
+
+def _load(stack: ExitStack, source: Path | IO[bytes], file_format: str) -> CalamineWorkbook:
+    from python_calamine import load_workbook
+
+    # calamine trusts the suffix of a path; for an open file, it checks the content
+    if isinstance(source, Path) and source.suffix.lower() != f".{file_format}":
+        source = stack.enter_context(source.open("rb"))
+    with _translate_errors():
+        return stack.enter_context(load_workbook(source))
+
+
+def _from_calamine(calamine: CalamineWorkbook, path: Path, file_format: str) -> _Workbook:
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    worksheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+    return _Workbook(
+        path=path,
+        format=file_format,
+        calamine=calamine,
+        visible=tuple(each.name for each in worksheets if each.visible == SheetVisibleEnum.Visible),
+        hidden=tuple(each.name for each in worksheets if each.visible != SheetVisibleEnum.Visible),
+    )
 
 
 def _verify_shared_parts(package: zipfile.ZipFile) -> None:
@@ -141,24 +185,33 @@ def _reject_foreign_ole(path: Path) -> None:
                 raise InputError(f"it is {description}.")
 
 
+class _RefusedError(InputError):
+    """calamine refuses a workbook; unless the refusal is final, a repaired copy may be read."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+
+
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Translate calamine's exceptions, and its panics on damaged files, into `InputError`."""
+    """Translate calamine's exceptions, and its panics on damaged files, into `_RefusedError`."""
     from python_calamine import CalamineError, PasswordError
 
     try:
         yield
     except PasswordError as error:
-        raise InputError("the workbook is protected by a password; save it without one.") from error
+        message = "the workbook is protected by a password; save it without one."
+        raise _RefusedError(message, is_final=True) from error
     except CalamineError as error:
         if "Cell limit" in str(error):
-            raise InputError(f"a worksheet spans too many cells ({error}).") from error
-        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
+            raise _RefusedError(f"a worksheet spans too many cells ({error}).", is_final=True) from error
+        raise _RefusedError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
     except BaseException as error:
         # A panic in Rust code is not an Exception, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
-        raise InputError("the workbook is damaged; save or send it again.") from error
+        raise _RefusedError("the workbook is damaged; save or send it again.") from error
 
 
 def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsHeader) -> tuple[str, Table]:
@@ -255,11 +308,10 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
     """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
     survey = _survey(workbook, name)
     _reject_too_large(name, survey)
-    with _translate_errors():
-        worksheet = workbook.calamine.get_sheet_by_name(name)
+    worksheet, is_repaired = _load_worksheet(workbook, name, survey)
     start = worksheet.start
     first_column = start[1] if start else 0
-    unread_cells = _unread_cells(workbook, name) if survey.may_have_unread_cells else ()
+    unread_cells = _unread_cells(workbook, name) if survey.may_have_unread_cells or is_repaired else ()
     unread_rows = itertools.groupby(unread_cells, key=lambda cell: cell.row)
     unread = next(unread_rows, None)
     index = -1
@@ -267,16 +319,42 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
         # calamine's rows start at the first row of the worksheet, but at the first column with content
         for index, values in enumerate(worksheet.iter_rows()):
             texts, findings = _cell_texts(values)
-            if unread and unread[0] == index:
+            while unread and unread[0] <= index:
+                if unread[0] < index:
+                    raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
                 _fill_unread(texts, findings, unread[1], first_column)
                 unread = next(unread_rows, None)
             yield Record(index + 1, texts, findings)
     while unread:  # rows that have no other content
-        texts, findings = [], []
-        if unread[0] > index:
-            _fill_unread(texts, findings, unread[1], first_column)
-            yield Record(unread[0] + 1, texts, findings)
+        if unread[0] <= index:
+            raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
+        texts, findings, index = [], [], unread[0]
+        _fill_unread(texts, findings, unread[1], first_column)
+        yield Record(index + 1, texts, findings)
         unread = next(unread_rows, None)
+
+
+def _load_worksheet(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> tuple[CalamineSheet, bool]:
+    """Load a worksheet, and tell whether it was read from a repaired copy because calamine reads it wrongly."""
+    if workbook.calamine is not None and (survey.is_usual or workbook.excel is None):
+        try:
+            with _translate_errors():
+                return workbook.calamine.get_sheet_by_name(name), False
+        except _RefusedError as refusal:
+            if refusal.is_final or workbook.excel is None:
+                raise
+    if workbook.package is None or workbook.excel is None:
+        raise InputError("the workbook is damaged; save or send it again.")
+    with ExitStack() as stack:
+
+        def check_size(cells: int) -> None:
+            _reject_too_large(name, WorksheetSurvey(cells, False))
+
+        part = workbook.parts[name]
+        copy = repair.repaired_worksheet(workbook.package, workbook.excel, part, check_size=check_size)
+        calamine = _load(stack, stack.enter_context(copy), workbook.format)
+        with _translate_errors():
+            return calamine.get_sheet_by_name(repair.WORKSHEET_NAME), True
 
 
 def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
@@ -290,47 +368,56 @@ def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
 def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_CELLS) -> WorksheetSurvey:
     if workbook.package is None:
         return WorksheetSurvey(0, True)  # an xls worksheet has at most 65,536 rows of 256 cells, so a scan is cheap
-    if workbook.format == "ods":
-        return sheet_scan.survey_open_document(zip_package.read_blocks(workbook.package, _CONTENT))
+    if workbook.survey is not None:
+        return workbook.survey
     if name not in workbook.parts:
         raise InputError(f"the workbook is damaged: the worksheet {name!r} is missing.")
     part = workbook.parts[name]
     if workbook.format == "xlsb":
         return sheet_scan.survey_binary(zip_package.read_blocks(workbook.package, part))
-    survey = sheet_scan.survey_xml(zip_package.read_blocks(workbook.package, part))
+    survey = sheet_xml.survey_xml(zip_package.read_blocks(workbook.package, part))
     if survey.cells > max_cells:
-        survey = survey._replace(cells=sheet_scan.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
+        survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
     return survey
 
 
 def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
     if workbook.package is None:
-        return biff.unread_cells_xls(workbook.path, workbook.calamine.sheet_names.index(name))
+        names = workbook.calamine.sheet_names if workbook.calamine else []
+        return biff.unread_cells_xls(workbook.path, names.index(name))
     if workbook.format == "ods":
-        return sheet_scan.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
+        return open_document.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
     blocks = zip_package.read_blocks(workbook.package, workbook.parts[name])
-    return sheet_scan.unread_cells_binary(blocks) if workbook.format == "xlsb" else sheet_scan.unread_cells_xml(blocks)
+    return sheet_scan.unread_cells_binary(blocks) if workbook.format == "xlsb" else sheet_xml.unread_cells_xml(blocks)
 
 
 def _fill_unread(
     texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], first_column: int
 ) -> None:
-    """Add the unread cells of one row to its texts, and an issue for each."""
+    """Add the unread cells of one row to its texts, and an issue for each whose value is not known."""
     for cell in cells:
         index = cell.column - first_column
-        if not 0 <= index < MAX_COLUMNS:
+        if index >= MAX_COLUMNS:
+            continue
+        if index < 0:
+            place = column_letters(cell.column)
+            message = f"The row has content to the left of the first column, in column {place}, that cannot be read."
+            findings.append((None, Issue(code="cell.unreadable", message=message, value=cell.text)))
             continue
         texts.extend([""] * (index + 1 - len(texts)))
-        texts[index] = texts[index] or cell.error
-        if cell.error:
-            message = f"The cell shows the error {cell.error}; a value is required."
-            findings.append((index, Issue(code="cell.error", message=message, value=cell.error)))
-        else:
+        texts[index] = texts[index] or cell.text
+        if cell.problem == "error":
+            message = f"The cell shows the error {cell.text}; a value is required."
+            findings.append((index, Issue(code="cell.error", message=message, value=cell.text)))
+        elif cell.problem == "formula":
             message = (
                 "The formula in this cell has no stored value; open and save the file in a spreadsheet program, "
                 "or enter the value itself."
             )
             findings.append((index, Issue(code="cell.formula", message=message)))
+        elif cell.problem == "unreadable":
+            message = "The cell is stored in a form that cannot be read; enter the value again."
+            findings.append((index, Issue(code="cell.unreadable", message=message, value=cell.text)))
 
 
 def _cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:

@@ -1,0 +1,312 @@
+"""Read the worksheets of xlsx packages exactly, for the cells that calamine reads as empty, wrongly or not at all.
+
+In: the blocks of a worksheet's part. Out: its survey; its unread cells; or the worksheet written again in the plain way
+that calamine reads. The survey is fast: a pattern recognises cells in the forms that spreadsheet programs write, and
+calamine reads exactly those. Whatever the pattern does not recognise (a value inside CDATA or around a comment, a cell
+without a reference, other elements inside a cell) makes the worksheet unusual, and it is parsed and written again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+from xml.sax.saxutils import escape, quoteattr
+
+from bulkload.errors import InputError
+from bulkload.monitors.header import column_letters
+from bulkload.readers.sheet_scan import (
+    MAX_CELL_TEXT,
+    MAX_ROWS,
+    Problem,
+    UnreadCell,
+    WorksheetSurvey,
+    feed,
+    reject_impossible_position,
+    reject_long_text,
+    xml_parser,
+)
+
+_REFERENCE_START = rb' r="[A-Z]{1,3}+[1-9][0-9]{0,6}+"'
+_ATTRIBUTES = rb'(?: (?:s|cm|vm|ph)="[0-9]{1,9}+")*+'
+_FORMULA = rb"<f(?:>[^<]*+</f>| [^<>]*+(?:(?<=/)>|(?<!/)>[^<]*+</f>)|/>)"
+_EMPTY_VALUE = rb"(?:<v></v>|<v ?/>)"
+# The ways of writing a cell that calamine reads right, the most frequent ones first
+_USUAL_FORMS = (
+    rb' t="s"' + _ATTRIBUTES + rb"><v>[0-9]++</v></c>",
+    rb'(?: t="n")?+' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9.Ee+-]++</v></c>",
+    rb'(?: t="[a-zA-Z]++")?+' + _ATTRIBUTES + rb"(?: ?/>|></c>)",
+    rb' t="inlineStr"' + _ATTRIBUTES + rb"><is>(?:[^<]++|<(?!/is>|[!?]))*+</is></c>",
+    rb' t="str"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb')?+(?:<v(?: xml:space="preserve")?+>[^<]*+</v>|<v ?/>)</c>',
+    rb' t="b"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[01]</v></c>",
+    rb' t="d"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9][0-9TZ:.+-]*+</v></c>",
+    rb'(?: t="(?:n|s|b|d)")?+' + _ATTRIBUTES + rb">" + _EMPTY_VALUE + rb"</c>",
+)
+# The ways of writing an error, or a formula without a stored value; calamine reads them as empty
+_UNREAD_FORMS = (
+    rb' t="e"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>#[^<&]{1,20}+</v></c>",
+    rb'(?: t="(?:n|s|b|d)")?+' + _ATTRIBUTES + rb">" + _FORMULA + _EMPTY_VALUE + rb"?+</c>",
+    rb' t="(?:str|inlineStr)"' + _ATTRIBUTES + rb">" + _FORMULA + rb"</c>",
+)
+
+
+def _other_cell(forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Return a pattern that finds the first cell in none of these forms."""
+    return re.compile(rb"<c(?![A-Za-z])(?!" + _REFERENCE_START + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
+
+
+_NOT_USUAL = _other_cell(_USUAL_FORMS)
+_NOT_KNOWN = _other_cell(_USUAL_FORMS + _UNREAD_FORMS)
+_UNUSUAL_START = re.compile(
+    rb'(?!(?:\xef\xbb\xbf)?\s*<)|.{0,200}?\sencoding=(?!["\']utf-8["\'])', re.DOTALL | re.IGNORECASE
+)
+_UNUSUAL_ELSEWHERE = re.compile(rb':c[\s/>]|<row r="[0-9]{8}')  # a tag with a prefix, an impossible row
+_LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
+_ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row numbers can have
+_FAR_REFERENCE = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or row 99,999
+_COLUMN = re.compile(rb' r="([A-Z]{1,4})')
+_HIGH_ROW = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
+
+_REFERENCE = re.compile(r"([A-Z]+)([0-9]+)")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"[0-9][0-9TZ:.+-]*")
+_SWITCHES = {"0": "0", "1": "1", "false": "0", "true": "1"}
+_SPACE = " \t\r\n"
+_NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
+class _Cell(NamedTuple):
+    row: int  # counted from 0
+    column: int  # counted from 0
+    style: str
+    kind: str  # the type that the value is written with again
+    text: str
+    problem: Problem | None
+
+
+def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
+    """Survey a worksheet; `cells` is an upper bound if the worksheet is usual."""
+    columns = {b"Z"}
+    rows, tail, other_cell, is_usual, is_complete = 0, b"", _NOT_USUAL, True, False
+    for number, block in enumerate(blocks):
+        if is_complete or not is_usual:
+            continue  # reading to the end proves the checksum of the part
+        text = tail + block
+        if _FAR_REFERENCE.search(text):
+            columns.update(_COLUMN.findall(text))
+            if high_rows := _HIGH_ROW.findall(text):
+                rows = max(rows, *map(int, high_rows))
+        is_complete = b"</sheetData" in text
+        # the cell that the end of the block splits is searched with the next block
+        cut = len(text) if is_complete else max(text.rfind(b"<c"), text.rfind(b"</row>"), len(text) - _LONGEST_SPLIT)
+        if other_cell is _NOT_USUAL and _NOT_USUAL.search(text, 0, cut):
+            other_cell = _NOT_KNOWN
+        is_usual = not (
+            (number == 0 and _UNUSUAL_START.match(text))
+            or b"<!" in text
+            or (other_cell is _NOT_KNOWN and _NOT_KNOWN.search(text, 0, cut))
+            or _UNUSUAL_ELSEWHERE.search(text)
+        )
+        tail = text[max(cut, 0) :]
+    width = max(_column_index(letters.decode()) + 1 for letters in columns)
+    return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), other_cell is not _NOT_USUAL, is_usual and is_complete)
+
+
+def count_cells_xml(blocks: Iterable[bytes]) -> int:
+    """Count the cells of the rectangle around the content of a worksheet."""
+    return write_plain_worksheet(blocks, lambda text: None)
+
+
+def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
+    """Yield the cells that hold an error, a formula without a stored value, or content that cannot be read."""
+    for cells in _read_cells(blocks):
+        for cell in cells:
+            if cell.problem:
+                yield UnreadCell(cell.row, cell.column, cell.text, cell.problem)
+
+
+def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], object]) -> int:
+    """Write the worksheet again in the plain way; return the number of cells of the rectangle around its content.
+
+    Unread cells are left out. Merged areas are kept.
+    """
+    top, left, bottom, right, row = 1 << 30, 1 << 30, -1, -1, -1
+    merged: list[str] = []
+    write(f'<?xml version="1.0" encoding="UTF-8"?>\n<worksheet xmlns="{_NAMESPACE}"><sheetData>'.encode())
+    for cells in _read_cells(blocks, merged):
+        lines = []
+        for cell in cells:
+            if cell.problem:
+                continue
+            if cell.row != row:
+                lines.append(f'{"</row>" if row >= 0 else ""}<row r="{cell.row + 1}">')
+                row = cell.row
+            top, left = min(top, cell.row), min(left, cell.column)
+            bottom, right = max(bottom, cell.row), max(right, cell.column)
+            lines.append(_written(cell))
+        write("".join(lines).encode())
+    areas = "".join(f"<mergeCell ref={quoteattr(area)}/>" for area in merged)
+    write(f"{'</row>' if row >= 0 else ''}</sheetData><mergeCells>{areas}</mergeCells></worksheet>".encode())
+    return max(0, bottom - top + 1) * max(0, right - left + 1)
+
+
+def _written(cell: _Cell) -> str:
+    start = f'<c r="{column_letters(cell.column)}{cell.row + 1}"' + (f' s="{cell.style}"' if cell.style else "")
+    text = escape(cell.text, {"\r": "&#13;"})
+    if cell.kind == "inlineStr":
+        return f'{start} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+    return f'{start} t="{cell.kind}"><v>{text}</v></c>'
+
+
+class _CellParser:
+    """The functions that the XML parser calls for a worksheet; `cells` collects its cells."""
+
+    def __init__(self, merged: list[str]) -> None:
+        self.cells: list[_Cell] = []
+        self._merged = merged
+        self._row, self._column = -1, -1
+        self._depth = 0  # of elements inside a cell, 0 outside
+        self._child = ""  # the element of the cell that the parser is in
+        self._phonetic_depth = 0  # of a reading aid for Chinese or Japanese text, which is not content
+        self._is_trimmed = False
+        self._target: list[str] | None = None  # where text goes
+        self._length = 0
+        self._attributes: dict[str, str] = {}
+        self._has_formula = False
+        self._value: list[str] | None = None
+        self._inline: list[str] | None = None
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(":")[2]
+        if not self._depth:
+            if name == "c":
+                self._start_cell(attributes)
+            elif name == "row":
+                self._row, self._column = _row_index(attributes.get("r", ""), self._row + 1), -1
+            elif name == "mergeCell" and len(self._merged) < MAX_ROWS:
+                self._merged.append(attributes.get("ref", ""))
+            return
+        self._depth += 1
+        if self._depth == 2:
+            self._child = name
+            if name == "f":
+                self._has_formula = True
+            elif name == "v":
+                self._value = self._target = []
+            elif name in ("is", "t") and self._inline is None:
+                self._inline = []
+        if name == "rPh" and not self._phonetic_depth:
+            self._phonetic_depth = self._depth
+        if name == "t" and self._child in ("is", "t") and not self._phonetic_depth:
+            self._target = []
+            self._is_trimmed = attributes.get("xml:space") != "preserve"
+
+    def end(self, tag: str) -> None:
+        if not self._depth:
+            return
+        name = tag.rpartition(":")[2]
+        if name == "t" and self._target is not None and self._child in ("is", "t") and self._inline is not None:
+            text = "".join(self._target)
+            self._inline.append(text.strip(_SPACE) if self._is_trimmed else text)
+            self._target = None
+        elif name == "v" and self._depth == 2:
+            self._target = None
+        if self._depth == self._phonetic_depth:
+            self._phonetic_depth = 0
+        self._depth -= 1
+        if not self._depth:
+            self._end_cell()
+
+    def text(self, data: str) -> None:
+        if self._target is not None:
+            self._target.append(data)
+            self._length += len(data)
+            if self._length > MAX_CELL_TEXT:
+                reject_long_text()
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        self._depth, self._child, self._phonetic_depth, self._length = 1, "", 0, 0
+        self._attributes, self._has_formula, self._value, self._inline, self._target = (
+            attributes,
+            False,
+            None,
+            None,
+            None,
+        )
+        reference = attributes.get("r", "").replace("$", "").strip(_SPACE).upper()
+        if (match := _REFERENCE.fullmatch(reference)) and match[2].strip("0"):
+            self._row, self._column = _row_index(match[2], 0), _column_index(match[1])
+        else:  # without a usable reference, the cell follows the one before it
+            self._row, self._column = max(self._row, 0), self._column + 1
+        reject_impossible_position(self._row, self._column)
+
+    def _end_cell(self) -> None:
+        value = None if self._value is None else "".join(self._value)
+        inline = None if self._inline is None else "".join(self._inline)
+        cell_type = self._attributes.get("t")
+        if (content := _content(cell_type, value, inline, has_formula=self._has_formula)) is not None:
+            style = self._attributes.get("s", "")
+            style = style if style.isascii() and style.isdigit() else ""
+            self.cells.append(_Cell(self._row, self._column, style, *content))
+
+
+def _read_cells(blocks: Iterable[bytes], merged: list[str] | None = None) -> Iterator[list[_Cell]]:
+    """Yield the cells with content, block by block; `merged` receives the merged areas."""
+    handlers = _CellParser([] if merged is None else merged)
+    parser = xml_parser(handlers.start, handlers.end, handlers.text)
+    for block in blocks:
+        feed(parser, block)
+        yield handlers.cells
+        handlers.cells = []
+    feed(parser, b"", is_last=True)
+    yield handlers.cells
+
+
+def _content(
+    cell_type: str | None, value: str | None, inline: str | None, *, has_formula: bool
+) -> tuple[str, str, Problem | None] | None:
+    """Return the type, text and problem of a cell; None if it is empty."""
+    trimmed = (value or "").strip(_SPACE)
+    if cell_type == "e":
+        return "e", trimmed or "#ERROR!", "error"
+    if cell_type == "str" and value is not None and not inline:
+        return ("str", value, None) if value else None
+    if cell_type == "inlineStr" and not inline and trimmed:
+        return "str", value or "", None
+    if inline and (cell_type in ("inlineStr", "str") or not trimmed):
+        return "inlineStr", inline, None
+    if not trimmed and inline is not None:
+        return None
+    if not trimmed:
+        return ("n", "", "formula") if has_formula else None
+    if cell_type in (None, "n") and _NUMBER.fullmatch(trimmed):
+        return "n", trimmed, None
+    if cell_type is None:
+        return "str", value or "", None
+    if cell_type == "b" and (switch := _SWITCHES.get(trimmed.lower())):
+        return "b", switch, None
+    if (cell_type == "s" and trimmed.isascii() and trimmed.isdigit()) or (
+        cell_type == "d" and _DATE.fullmatch(trimmed)
+    ):
+        return cell_type, trimmed, None
+    return "str", trimmed, "unreadable"
+
+
+def _row_index(number: str, default: int) -> int:
+    """Return the index of a row with this number, or the default without a usable number."""
+    number = number.strip(_SPACE).lstrip("0")
+    if not (number.isascii() and number.isdigit()):
+        return default
+    if len(number) > len(str(MAX_ROWS)):
+        raise InputError(
+            f"the workbook is damaged: it has a row number of {len(number):,} digits; save or send it again."
+        )
+    reject_impossible_position(int(number) - 1, 0)
+    return int(number) - 1
+
+
+def _column_index(letters: str) -> int:
+    index = 0
+    for letter in letters[:5]:  # more letters are beyond the last column anyway
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
