@@ -27,15 +27,18 @@ from bulkload.readers.sheet_scan import (
     xml_parser,
 )
 
-_REFERENCE_START = rb' r="[A-Z]{1,3}+[1-9][0-9]{0,6}+"'
+_ANY_REFERENCE = rb' r="[A-Z]{1,3}+[1-9][0-9]{0,6}+"'
+_NEAR_REFERENCE = rb' r="[A-Z][1-9][0-9]{0,4}+"'  # up to column Z and row 99,999
 _ATTRIBUTES = rb'(?: (?:s|cm|vm|ph)="[0-9]{1,9}+")*+'
 _FORMULA = rb"<f(?:>[^<]*+</f>| [^<>]*+(?:(?<=/)>|(?<!/)>[^<]*+</f>)|/>)"
 _EMPTY_VALUE = rb"(?:<v></v>|<v ?/>)"
 # The ways of writing a cell that calamine reads right, the most frequent ones first
 _USUAL_FORMS = (
     rb' t="s"' + _ATTRIBUTES + rb"><v>[0-9]++</v></c>",
-    rb'(?: t="n")?+' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9.Ee+-]++</v></c>",
+    rb"><v>[0-9.Ee+-]++</v></c>",
+    rb' t="inlineStr"><is><t>[^<]*+</t></is></c>',
     rb'(?: t="[a-zA-Z]++")?+' + _ATTRIBUTES + rb"(?: ?/>|></c>)",
+    rb'(?: t="n")?+' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9.Ee+-]++</v></c>",
     rb' t="inlineStr"' + _ATTRIBUTES + rb"><is>(?:[^<]++|<(?!/is>|[!?]))*+</is></c>",
     rb' t="str"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb')?+(?:<v(?: xml:space="preserve")?+>[^<]*+</v>|<v ?/>)</c>',
     rb' t="b"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[01]</v></c>",
@@ -50,17 +53,20 @@ _UNREAD_FORMS = (
 )
 
 
-def _other_cell(forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
+def _other_cell(reference: bytes, forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
     """Return a pattern that finds the first cell in none of these forms."""
-    return re.compile(rb"<c(?![A-Za-z])(?!" + _REFERENCE_START + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
+    return re.compile(rb"<c(?![A-Za-z])(?!" + reference + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
 
 
-_NOT_USUAL = _other_cell(_USUAL_FORMS)
-_NOT_KNOWN = _other_cell(_USUAL_FORMS + _UNREAD_FORMS)
+_NOT_FREQUENT = _other_cell(_NEAR_REFERENCE, _USUAL_FORMS[:4])  # a first look that most worksheets pass
+_NOT_USUAL = _other_cell(_ANY_REFERENCE, _USUAL_FORMS)
+_NOT_KNOWN = _other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS)
 _UNUSUAL_START = re.compile(
     rb'(?!(?:\xef\xbb\xbf)?\s*<)|.{0,200}?\sencoding=(?!["\']utf-8["\'])', re.DOTALL | re.IGNORECASE
 )
-_UNUSUAL_ELSEWHERE = re.compile(rb':c[\s/>]|<row r="[0-9]{8}')  # a tag with a prefix, an impossible row
+# Outside of plain cells: a comment or CDATA, a tag with a prefix, an impossible row. Three patterns are faster than one.
+_UNUSUAL_ELSEWHERE = (re.compile(rb"<!"), re.compile(rb":c[\s/>]"), re.compile(rb'<row r="[0-9]{8}'))
+_END = re.compile(rb"</sheetData")
 _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
 _ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row numbers can have
 _FAR_REFERENCE = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or row 99,999
@@ -92,21 +98,19 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
         if is_complete or not is_usual:
             continue  # reading to the end proves the checksum of the part
         text = tail + block
-        if _FAR_REFERENCE.search(text):
-            columns.update(_COLUMN.findall(text))
-            if high_rows := _HIGH_ROW.findall(text):
-                rows = max(rows, *map(int, high_rows))
-        is_complete = b"</sheetData" in text
+        is_complete = _END.search(text) is not None
         # the cell that the end of the block splits is searched with the next block
         cut = len(text) if is_complete else max(text.rfind(b"<c"), text.rfind(b"</row>"), len(text) - _LONGEST_SPLIT)
-        if other_cell is _NOT_USUAL and _NOT_USUAL.search(text, 0, cut):
-            other_cell = _NOT_KNOWN
-        is_usual = not (
-            (number == 0 and _UNUSUAL_START.match(text))
-            or b"<!" in text
-            or (other_cell is _NOT_KNOWN and _NOT_KNOWN.search(text, 0, cut))
-            or _UNUSUAL_ELSEWHERE.search(text)
-        )
+        if _NOT_FREQUENT.search(text, 0, cut):
+            if _FAR_REFERENCE.search(text, 0, cut):
+                columns.update(_COLUMN.findall(text, 0, cut))
+                if high_rows := _HIGH_ROW.findall(text, 0, cut):
+                    rows = max(rows, *map(int, high_rows))
+            if other_cell is _NOT_USUAL and _NOT_USUAL.search(text, 0, cut):
+                other_cell = _NOT_KNOWN
+            is_usual = other_cell is _NOT_USUAL or not _NOT_KNOWN.search(text, 0, cut)
+        if number == 0 and _UNUSUAL_START.match(text) or any(each.search(text) for each in _UNUSUAL_ELSEWHERE):
+            is_usual = False
         tail = text[max(cut, 0) :]
     width = max(_column_index(letters.decode()) + 1 for letters in columns)
     return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), other_cell is not _NOT_USUAL, is_usual and is_complete)
