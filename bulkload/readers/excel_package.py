@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from bulkload.errors import InputError
@@ -111,8 +110,7 @@ def _relations(package: zipfile.ZipFile, names: Mapping[str, str], part: str, fo
         kind = element.get("Type", "").rpartition("/")[2]
         target = element.get("Target", "").replace("\\", "/")
         path = posixpath.normpath(posixpath.join(folder, target)).lstrip("/")
-        found = names.get(_folded(path)) or names.get(_folded(unquote(path)))
-        relations[element.get("Id", "")] = _Relation(kind, found)
+        relations[element.get("Id", "")] = _Relation(kind, names.get(_folded(path)))
     return relations
 
 

@@ -1,7 +1,7 @@
-"""Read the content of OpenDocument spreadsheets exactly, for the cells that calamine reads as empty, wrongly or not at all.
+"""Read OpenDocument spreadsheets exactly, for the cells that calamine reads as empty, wrongly or not at all.
 
-In: the blocks of the part `content.xml`. Out: its survey; its unread cells; or the content written again in the plain way
-that calamine reads. As for xlsx, a pattern recognises cells in the forms that spreadsheet programs write.
+In: the blocks of the part `content.xml`. Out: its survey; its unread cells; or the content written again in the plain
+way that calamine reads. As for xlsx, a pattern recognises cells in the forms that spreadsheet programs write.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from bulkload.errors import InputError
 from bulkload.readers.sheet_scan import (
@@ -18,6 +18,7 @@ from bulkload.readers.sheet_scan import (
     Problem,
     UnreadCell,
     WorksheetSurvey,
+    escape_xml,
     feed,
     reject_impossible_position,
     reject_long_text,
@@ -25,26 +26,28 @@ from bulkload.readers.sheet_scan import (
 )
 from bulkload.readers.table import MAX_COLUMNS
 
+_CELL = rb"<table:(?:covered-)?table-cell(?![a-z-])"
+_CELL_END = rb"</table:(?:covered-)?table-cell>"
+_TAG_END = rb"[^<>]*+(?:(?<=/)>|(?<!/)>"  # of an empty element, or of a start tag whose content follows
 _ANNOTATION = rb"<office:annotation(?:[^<]++|<(?!/office:annotation>))*+</office:annotation>"
 _PARAGRAPH_TEXT = rb"(?:[^<]++|</?text:(?:span|a|s)(?=[ />])[^<>]*+>)*+"
-_PARAGRAPH = (
-    rb"<text:p(?:/>| [^<>]*+(?:(?<=/)>|(?<!/)>" + _PARAGRAPH_TEXT + rb"</text:p>)|>" + _PARAGRAPH_TEXT + rb"</text:p>)"
+_PARAGRAPH = rb"<text:p(?:(?=[ />])" + _TAG_END + _PARAGRAPH_TEXT + rb"</text:p>))"
+# The ways of writing a cell that calamine reads right: those of most cells, without errors; then all, with the value as
+# an attribute, as text, or without a value
+_FREQUENT_FORMS = (
+    rb'(?: table:style-name="[^"<>]*+")?+(?: table:number-columns-repeated="[0-9]++")?+(?:/>| office:value-type="(?:'
+    rb'string"(?: calcext:value-type="string")?+><text:p>(?!#|Err:)[^<]*+</text:p></table:table-cell>'
+    rb'|float" office:value="[0-9.Ee+-]++"(?: calcext:value-type="float")?+><text:p>(?!#|Err:)))'
 )
-_END = rb"</table:(?:covered-)?table-cell>"
-# The ways of writing a cell that calamine reads right: with its value as an attribute, as text, or empty
-_NOT_USUAL = re.compile(
-    rb"<table:(?:covered-)?table-cell(?![a-z-])(?!"
-    rb'[^<>]*? office:(?:value="[0-9.Ee+-]++"|boolean-value="(?:true|false)"|(?:date|time)-value="|string-value="[^"])'
-    rb'|[^<>]*? office:string-value=""(?:[^<>]*? calcext:value-type="error"'
-    rb"|[^<>]*+(?:(?<=/)>|(?<!/)>(?:<text:p/>|<text:p></text:p>)*+" + _END + rb"))"
-    rb'|[^<>]*? office:value-type="string"[^<>]*+(?:(?<=/)>|(?<!/)>(?:'
-    + _PARAGRAPH
-    + rb"|"
-    + _ANNOTATION
-    + rb")*+"
-    + _END
-    + rb")"
-    rb"|(?![^<>]*? (?:office:|table:formula))[^<>]*+(?:(?<=/)>|(?<!/)>(?:" + _ANNOTATION + rb")*+" + _END + rb"))"
+_USUAL_FORMS = b"|".join(
+    (
+        rb'[^<>]*? office:(?:value="[0-9.Ee+-]++"|boolean-value="(?:true|false)"|(?:date|time)-value=")',
+        rb'[^<>]*? office:string-value="(?:[^"]|"[^<>]*? calcext:value-type="error")',
+        rb'[^<>]*? office:string-value=""' + _TAG_END + rb"(?:<text:p/>|<text:p></text:p>)*+" + _CELL_END + rb")",
+        rb'(?![^<>]*? office:string-value=)[^<>]*? office:value-type="string"'
+        + (_TAG_END + rb"(?:" + _PARAGRAPH + rb"|" + _ANNOTATION + rb")*+" + _CELL_END + rb")"),
+        rb"(?![^<>]*? (?:office:|table:formula))" + _TAG_END + rb"(?:" + _ANNOTATION + rb")*+" + _CELL_END + rb")",
+    )
 )
 _UNUSUAL_START = re.compile(
     rb'(?!(?:\xef\xbb\xbf)?\s*<)|.{0,200}?\sencoding=(?!["\']utf-8["\'])', re.DOTALL | re.IGNORECASE
@@ -54,6 +57,7 @@ _USUAL_PREFIXES = (
     b'xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"',
     b'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"',
 )
+_DECLARATION = re.compile(rb"<!")  # a comment or CDATA
 _SAFE_CUTS = (b"<table:table-cell", b"<table:covered-table-cell", b"</table:table-row>")
 _ERROR_MARKERS = (b'value-type="error"', b">#", b">Err:")
 _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
@@ -73,6 +77,12 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SWITCHES = {"true": "true", "1": "true", "false": "false", "0": "false"}
 _SPACE = " \t\r\n"
 _MAX_REPEATED_DIGITS = 7
+
+
+@cache
+def _other_cell(forms: bytes) -> re.Pattern[bytes]:
+    """Return a pattern that finds the first cell in none of these forms."""
+    return re.compile(_CELL + rb"(?!" + forms + rb")")
 
 
 class _Cell(NamedTuple):
@@ -110,12 +120,13 @@ def survey_open_document(blocks: Iterable[bytes]) -> WorksheetSurvey:
     for number, block in enumerate(blocks):
         text = tail + block
         missing = {prefix for prefix in missing if prefix not in text}
-        may_have_unread_cells = may_have_unread_cells or any(marker in text for marker in _ERROR_MARKERS)
         # the cell that the end of the block splits is searched with the next block
         cut = max(*map(text.rfind, _SAFE_CUTS), len(text) - _LONGEST_SPLIT)
-        is_usual = is_usual and not (
-            (number == 0 and _UNUSUAL_START.match(text)) or b"<!" in text or _NOT_USUAL.search(text, 0, cut)
-        )
+        if _other_cell(_FREQUENT_FORMS).search(text, 0, cut):
+            may_have_unread_cells = may_have_unread_cells or any(marker in text for marker in _ERROR_MARKERS)
+            is_usual = is_usual and not _other_cell(_USUAL_FORMS).search(text, 0, cut)
+        if (number == 0 and _UNUSUAL_START.match(text)) or _DECLARATION.search(text):
+            is_usual = False
         tail = text[max(cut, 0) :]
     return WorksheetSurvey(0, may_have_unread_cells or not is_usual or bool(missing), is_usual and not missing)
 
@@ -144,11 +155,11 @@ def write_plain_content(blocks: Iterable[bytes], write: Callable[[bytes], object
     is_inside = False
     for item in _read_items(blocks):
         if isinstance(item, _Style):
-            properties = f"<style:table-properties table:display={quoteattr(item.display)}/>"
-            write(f"<style:style style:name={quoteattr(item.name)}>{properties}</style:style>".encode())
+            properties = f'<style:table-properties table:display="{escape_xml(item.display)}"/>'
+            write(f'<style:style style:name="{escape_xml(item.name)}">{properties}</style:style>'.encode())
         elif isinstance(item, _Worksheet):
             end, is_inside = "</table:table>" if is_inside else "", True
-            attributes = f"table:name={quoteattr(item.name)} table:style-name={quoteattr(item.style)}"
+            attributes = f'table:name="{escape_xml(item.name)}" table:style-name="{escape_xml(item.style)}"'
             write(f"{end}<table:table {attributes}>".encode())
         else:
             cells = "".join(map(_written, item.cells))
@@ -161,9 +172,9 @@ def _written(cell: _Cell) -> str:
     if not cell.kind or cell.problem:
         return f"{start}/>"
     if cell.kind == "string":
-        text = escape(cell.text, {"\r": "&#13;"})
+        text = escape_xml(cell.text)
         return f'{start} office:value-type="string"><text:p>{text}</text:p></table:table-cell>'
-    return f"{start} office:{cell.kind}={quoteattr(cell.text)}/>"
+    return f'{start} office:{cell.kind}="{escape_xml(cell.text)}"/>'
 
 
 class _ContentParser:

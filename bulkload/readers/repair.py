@@ -1,8 +1,8 @@
 """Write a repaired copy of a workbook whose parts or cells calamine does not read, although spreadsheet programs do.
 
 In: the package of the workbook. Out: a temporary file with the usual names of parts and cells in the plain way, for
-calamine to read instead. The copy is written block by block, so that its size in memory does not depend on the workbook,
-and it disappears with the process.
+calamine to read instead. The copy is written block by block, so that the memory needed does not depend on the workbook;
+it disappears with the process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
-from xml.sax.saxutils import quoteattr
 
 from bulkload.readers import open_document, sheet_xml
 from bulkload.readers.zip_package import read_blocks
@@ -106,7 +105,7 @@ def _content_types(suffix: str) -> str:
 
 def _relations(relations: Iterable[tuple[str, str, str]]) -> str:
     elements = "".join(
-        f'<Relationship Id="{relation_id}" Type="{_OFFICE}/{kind}" Target={quoteattr(target)}/>'
+        f'<Relationship Id="{relation_id}" Type="{_OFFICE}/{kind}" Target="{target}"/>'
         for relation_id, kind, target in relations
     )
     return f'<Relationships xmlns="{_PACKAGE}/relationships">{elements}</Relationships>'

@@ -40,6 +40,8 @@ _SHORT_BLANK_RECORD, _SHORT_ERROR_RECORD = 12, 14
 _RICH_TEXT_RECORD = 62
 _UNREAD_RECORDS = frozenset({*_ERROR_RECORDS, *_SHORT_CELL_RECORDS, _RICH_TEXT_RECORD}) - {_SHORT_BLANK_RECORD}
 
+_XML_ESCAPES = {ord(character): f"&#{ord(character)};" for character in '&<>"\t\n\r'}
+
 Problem = Literal["error", "formula", "unreadable"]
 
 
@@ -106,6 +108,11 @@ def reject_impossible_position(row: int, column: int) -> None:
 def reject_long_text() -> None:
     """Raise `InputError` for a cell with more text than any spreadsheet program stores."""
     raise InputError(f"the workbook is damaged: a cell has more than {MAX_CELL_TEXT:,} characters.")
+
+
+def escape_xml(text: str) -> str:
+    """Escape text so that it can be the content of an element or the value of an attribute."""
+    return text.translate(_XML_ESCAPES)
 
 
 def xml_parser(start: object, end: object, text: object, *, namespaces: bool = False) -> expat.XMLParserType:

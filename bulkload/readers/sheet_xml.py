@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from bulkload.errors import InputError
 from bulkload.monitors.header import column_letters
@@ -21,6 +21,7 @@ from bulkload.readers.sheet_scan import (
     Problem,
     UnreadCell,
     WorksheetSurvey,
+    escape_xml,
     feed,
     reject_impossible_position,
     reject_long_text,
@@ -32,12 +33,15 @@ _NEAR_REFERENCE = rb' r="[A-Z][1-9][0-9]{0,4}+"'  # up to column Z and row 99,99
 _ATTRIBUTES = rb'(?: (?:s|cm|vm|ph)="[0-9]{1,9}+")*+'
 _FORMULA = rb"<f(?:>[^<]*+</f>| [^<>]*+(?:(?<=/)>|(?<!/)>[^<]*+</f>)|/>)"
 _EMPTY_VALUE = rb"(?:<v></v>|<v ?/>)"
-# The ways of writing a cell that calamine reads right, the most frequent ones first
-_USUAL_FORMS = (
+# The ways of writing a cell that calamine reads right: those of most cells, then all
+_FREQUENT_FORMS = (
     rb' t="s"' + _ATTRIBUTES + rb"><v>[0-9]++</v></c>",
     rb"><v>[0-9.Ee+-]++</v></c>",
     rb' t="inlineStr"><is><t>[^<]*+</t></is></c>',
     rb'(?: t="[a-zA-Z]++")?+' + _ATTRIBUTES + rb"(?: ?/>|></c>)",
+)
+_USUAL_FORMS = (
+    *_FREQUENT_FORMS,
     rb'(?: t="n")?+' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9.Ee+-]++</v></c>",
     rb' t="inlineStr"' + _ATTRIBUTES + rb"><is>(?:[^<]++|<(?!/is>|[!?]))*+</is></c>",
     rb' t="str"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb')?+(?:<v(?: xml:space="preserve")?+>[^<]*+</v>|<v ?/>)</c>',
@@ -53,18 +57,10 @@ _UNREAD_FORMS = (
 )
 
 
-def _other_cell(reference: bytes, forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Return a pattern that finds the first cell in none of these forms."""
-    return re.compile(rb"<c(?![A-Za-z])(?!" + reference + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
-
-
-_NOT_FREQUENT = _other_cell(_NEAR_REFERENCE, _USUAL_FORMS[:4])  # a first look that most worksheets pass
-_NOT_USUAL = _other_cell(_ANY_REFERENCE, _USUAL_FORMS)
-_NOT_KNOWN = _other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS)
 _UNUSUAL_START = re.compile(
     rb'(?!(?:\xef\xbb\xbf)?\s*<)|.{0,200}?\sencoding=(?!["\']utf-8["\'])', re.DOTALL | re.IGNORECASE
 )
-# Outside of plain cells: a comment or CDATA, a tag with a prefix, an impossible row. Three patterns are faster than one.
+# A comment or CDATA, a cell's tag with a prefix, an impossible row; three patterns are faster than one
 _UNUSUAL_ELSEWHERE = (re.compile(rb"<!"), re.compile(rb":c[\s/>]"), re.compile(rb'<row r="[0-9]{8}'))
 _END = re.compile(rb"</sheetData")
 _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
@@ -81,6 +77,12 @@ _SPACE = " \t\r\n"
 _NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
+@cache
+def _other_cell(reference: bytes, forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Return a pattern that finds the first cell in none of these forms."""
+    return re.compile(rb"<c(?![A-Za-z])(?!" + reference + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
+
+
 class _Cell(NamedTuple):
     row: int  # counted from 0
     column: int  # counted from 0
@@ -92,8 +94,9 @@ class _Cell(NamedTuple):
 
 def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
     """Survey a worksheet; `cells` is an upper bound if the worksheet is usual."""
-    columns = {b"Z"}
-    rows, tail, other_cell, is_usual, is_complete = 0, b"", _NOT_USUAL, True, False
+    columns, rows, tail = {b"Z"}, 0, b""
+    may_have_unread_cells, is_usual, is_complete = False, True, False
+    not_frequent = _other_cell(_NEAR_REFERENCE, _FREQUENT_FORMS)
     for number, block in enumerate(blocks):
         if is_complete or not is_usual:
             continue  # reading to the end proves the checksum of the part
@@ -101,19 +104,20 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
         is_complete = _END.search(text) is not None
         # the cell that the end of the block splits is searched with the next block
         cut = len(text) if is_complete else max(text.rfind(b"<c"), text.rfind(b"</row>"), len(text) - _LONGEST_SPLIT)
-        if _NOT_FREQUENT.search(text, 0, cut):
+        if not_frequent.search(text, 0, cut):
             if _FAR_REFERENCE.search(text, 0, cut):
                 columns.update(_COLUMN.findall(text, 0, cut))
                 if high_rows := _HIGH_ROW.findall(text, 0, cut):
                     rows = max(rows, *map(int, high_rows))
-            if other_cell is _NOT_USUAL and _NOT_USUAL.search(text, 0, cut):
-                other_cell = _NOT_KNOWN
-            is_usual = other_cell is _NOT_USUAL or not _NOT_KNOWN.search(text, 0, cut)
-        if number == 0 and _UNUSUAL_START.match(text) or any(each.search(text) for each in _UNUSUAL_ELSEWHERE):
+            if not may_have_unread_cells:
+                may_have_unread_cells = _other_cell(_ANY_REFERENCE, _USUAL_FORMS).search(text, 0, cut) is not None
+            if may_have_unread_cells:
+                is_usual = not _other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS).search(text, 0, cut)
+        if (number == 0 and _UNUSUAL_START.match(text)) or any(each.search(text) for each in _UNUSUAL_ELSEWHERE):
             is_usual = False
         tail = text[max(cut, 0) :]
     width = max(_column_index(letters.decode()) + 1 for letters in columns)
-    return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), other_cell is not _NOT_USUAL, is_usual and is_complete)
+    return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells, is_usual and is_complete)
 
 
 def count_cells_xml(blocks: Iterable[bytes]) -> int:
@@ -149,14 +153,14 @@ def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], obje
             bottom, right = max(bottom, cell.row), max(right, cell.column)
             lines.append(_written(cell))
         write("".join(lines).encode())
-    areas = "".join(f"<mergeCell ref={quoteattr(area)}/>" for area in merged)
+    areas = "".join(f'<mergeCell ref="{escape_xml(area)}"/>' for area in merged)
     write(f"{'</row>' if row >= 0 else ''}</sheetData><mergeCells>{areas}</mergeCells></worksheet>".encode())
     return max(0, bottom - top + 1) * max(0, right - left + 1)
 
 
 def _written(cell: _Cell) -> str:
     start = f'<c r="{column_letters(cell.column)}{cell.row + 1}"' + (f' s="{cell.style}"' if cell.style else "")
-    text = escape(cell.text, {"\r": "&#13;"})
+    text = escape_xml(cell.text)
     if cell.kind == "inlineStr":
         return f'{start} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
     return f'{start} t="{cell.kind}"><v>{text}</v></c>'

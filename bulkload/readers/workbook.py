@@ -21,8 +21,7 @@ from bulkload.errors import InputError
 from bulkload.model import Issue, Source
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.result_columns import results_prefix
-from bulkload.readers import biff, excel_package, open_document, repair, sheet_scan, sheet_xml, zip_package
-from bulkload.readers.excel_package import ExcelPackage
+from bulkload.readers import biff, sheet_scan, zip_package
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
 from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     import zipfile
 
     from python_calamine import CalamineSheet, CalamineWorkbook
+
+    from bulkload.readers.excel_package import ExcelPackage
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
 EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
@@ -96,6 +97,8 @@ class _Workbook:
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Workbook]:
+    from bulkload.readers import excel_package
+
     with ExitStack() as stack:
         with path.open("rb") as file:
             is_package = file.read(len(_ZIP)) == _ZIP
@@ -118,6 +121,8 @@ def _open(path: Path) -> Iterator[_Workbook]:
 
 def _open_open_document(stack: ExitStack, path: Path, package: zipfile.ZipFile) -> _Workbook:
     """Open an OpenDocument spreadsheet; calamine reads all worksheets at once, if need be from a repaired copy."""
+    from bulkload.readers import open_document, repair
+
     survey = open_document.survey_open_document(zip_package.read_blocks(package, _CONTENT))
     try:
         calamine = _load(stack, path, "ods") if survey.is_usual else None
@@ -336,6 +341,8 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
 
 def _load_worksheet(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> tuple[CalamineSheet, bool]:
     """Load a worksheet, and tell whether it was read from a repaired copy because calamine reads it wrongly."""
+    from bulkload.readers import repair
+
     if workbook.calamine is not None and (survey.is_usual or workbook.excel is None):
         try:
             with _translate_errors():
@@ -366,6 +373,8 @@ def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
 
 
 def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_CELLS) -> WorksheetSurvey:
+    from bulkload.readers import sheet_xml
+
     if workbook.package is None:
         return WorksheetSurvey(0, True)  # an xls worksheet has at most 65,536 rows of 256 cells, so a scan is cheap
     if workbook.survey is not None:
@@ -382,6 +391,8 @@ def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_C
 
 
 def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
+    from bulkload.readers import open_document, sheet_xml
+
     if workbook.package is None:
         names = workbook.calamine.sheet_names if workbook.calamine else []
         return biff.unread_cells_xls(workbook.path, names.index(name))

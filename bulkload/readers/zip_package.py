@@ -1,7 +1,7 @@
 """Inspect the zip package of a workbook before it is decompressed.
 
-In: a path. Out: the open package and the bytes of its parts; or an `InputError` for a package that is not a workbook, is
-damaged, or would expand to more than is allowed.
+In: a path. Out: the open package and the bytes of its parts; or an `InputError` for a package that is not a workbook,
+is damaged, or would expand to more than is allowed.
 """
 
 from __future__ import annotations
