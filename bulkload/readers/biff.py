@@ -1,4 +1,4 @@
-"""Find the error cells of an xls workbook, which calamine reads as empty.
+"""Find the cells of an xls workbook that hold something, but that calamine reads as empty.
 
 In: a path and the index of a worksheet. Out: a stream of `UnreadCell`. An xls file is an OLE document: its sectors are
 chained by a table, and one of its streams holds the records of all worksheets.
@@ -12,36 +12,67 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.readers.sheet_scan import BINARY_ERRORS, UnreadCell
+from bulkload.readers.sheet_scan import BINARY_ERRORS, Problem, UnreadCell
 from bulkload.readers.zip_package import translate_damage
 
 _END_OF_CHAIN = 0xFFFFFFFA  # values from here on are not sector numbers
+_BEGIN, _END = 0x809, 0x0A  # of the workbook's records and of each worksheet; a chart in a worksheet has its own
 _BOUND_SHEET = 0x85
-_FORMULA = 0x06
+_STRINGS, _STRING_CELL = 0xFC, 0xFD
+_FORMULA, _FORMULA_TEXT = 0x06, 0x207
+_BETWEEN_FORMULA_AND_TEXT = frozenset({0x221, 0x236, 0x4BC})  # an array, a data table, a shared formula
 _BOOLEAN_OR_ERROR = 0x205
+_OLD_CELLS = frozenset({0x02, 0x03, 0x04, 0x05, 0x206, 0x406})  # of versions before Excel 5
 _DIRECTORY_ENTRY = 128  # bytes
 
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
-    """Yield the error cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    """Yield the unread cells of a worksheet; the index counts from 0 in the order of the workbook."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with translate_damage():
             blocks = _workbook_stream(content)
         offsets: list[int] = []
-        is_inside = False
+        strings, depth, is_inside = 0, 0, False
+        without_text: UnreadCell | None = None  # a formula whose text the next record should hold
         for position, record_type, data in _records(blocks):
             if position in offsets:
-                is_inside = offsets.index(position) == worksheet_index
+                is_inside, depth = offsets.index(position) == worksheet_index, 0
+            if without_text and record_type not in _BETWEEN_FORMULA_AND_TEXT:
+                if record_type != _FORMULA_TEXT:
+                    yield without_text
+                without_text = None
             with translate_damage():
-                if record_type == _BOUND_SHEET:
+                if record_type in (_BEGIN, _END):
+                    depth += 1 if record_type == _BEGIN else -1
+                elif record_type == _BOUND_SHEET:
                     offsets.append(struct.unpack_from("<I", data)[0])
-                elif (
-                    is_inside
-                    and record_type in (_FORMULA, _BOOLEAN_OR_ERROR)
-                    and (code := _error_code(record_type, data)) is not None
-                ):
-                    row, column = struct.unpack_from("<HH", data)
-                    yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"), "error")
+                elif record_type == _STRINGS:
+                    strings = struct.unpack_from("<I", data, 4)[0]
+                elif is_inside and depth == 1 and (cell := _unread_cell(record_type, data, strings)):
+                    if record_type == _FORMULA and cell.problem == "formula":
+                        without_text = cell
+                    else:
+                        yield cell
+
+
+def _unread_cell(record_type: int, data: bytes, strings: int) -> UnreadCell | None:
+    """Return the cell of a record if calamine reads it as empty, or may: a formula whose result is text."""
+    text = ""
+    problem: Problem = "unreadable"
+    if record_type == _STRING_CELL:
+        if struct.unpack_from("<I", data, 6)[0] < strings:
+            return None
+    elif record_type in (_FORMULA, _BOOLEAN_OR_ERROR):
+        if (code := _error_code(record_type, data)) is not None:
+            text, problem = BINARY_ERRORS.get(code, "#ERROR!"), "error"
+        elif record_type == _FORMULA and data[6:7] == b"\x00" and data[12:14] == b"\xff\xff":
+            problem = "formula"
+        else:
+            return None
+    elif record_type not in _OLD_CELLS:
+        return None
+    row, column = struct.unpack_from("<HH", data)
+    return UnreadCell(row, column, text, problem)
 
 
 def _error_code(record_type: int, data: bytes) -> int | None:
@@ -80,14 +111,14 @@ def _workbook_stream(content: mmap.mmap) -> Iterator[bytes]:
     for block in sectors(directory):
         for entry in range(0, len(block), _DIRECTORY_ENTRY):
             name = block[entry : entry + 64].decode("utf-16-le", "replace").rstrip("\0")
-            streams[name] = struct.unpack_from("<II", block, entry + 116)
+            streams[name.lower()] = struct.unpack_from("<II", block, entry + 116)
     # a file written for both Excel 5 and later versions has two streams
-    first, length = streams.get("Workbook") or streams.get("Book") or (_END_OF_CHAIN, 0)
+    first, length = streams.get("workbook") or streams.get("book") or (_END_OF_CHAIN, 0)
     if not length:
         raise InputError("it is an OLE document, but not a workbook.")
     if length >= smallest_regular:
         return sectors(first)
-    small = b"".join(sectors(streams["Root Entry"][0]))
+    small = b"".join(sectors(streams["root entry"][0]))
     small_chain = _chain(first, _sector_numbers(b"".join(sectors(small_table))))
     return (small[sector * small_size : (sector + 1) * small_size] for sector in small_chain)
 

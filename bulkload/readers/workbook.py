@@ -395,7 +395,7 @@ def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
 
     if workbook.package is None:
         names = workbook.calamine.sheet_names if workbook.calamine else []
-        return biff.unread_cells_xls(workbook.path, names.index(name))
+        return iter(sorted(biff.unread_cells_xls(workbook.path, names.index(name)), key=lambda cell: cell.row))
     if workbook.format == "ods":
         return open_document.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
     blocks = zip_package.read_blocks(workbook.package, workbook.parts[name])
@@ -459,15 +459,21 @@ def _exact_text(value: Value) -> str:
 
 
 def _is_inexact(value: Value) -> bool:
-    return isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM
+    return isinstance(value, (float, int)) and not -EXACT_FROM < _shown_number(value) < EXACT_FROM
+
+
+def _shown_number(value: float) -> float:
+    """Round to the 15 digits that spreadsheet programs show: 29.999999999999996 is shown as 30."""
+    return float(f"{value:.15g}") if isinstance(value, float) else value
 
 
 def _cell_text(value: Value) -> str:
     """Return a value as a person would type it."""
     if isinstance(value, float):
-        if value.is_integer() and not _is_inexact(value):
-            return str(int(value))
-        return repr(value).removesuffix(".0").upper()
+        shown = _shown_number(value)
+        if shown.is_integer() and not _is_inexact(value):
+            return str(int(shown))
+        return repr(shown).removesuffix(".0").upper()
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime.timedelta):
