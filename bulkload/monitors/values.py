@@ -43,7 +43,7 @@ _UNIT_SECONDS = {"interval": 60, "timeout": 1}
 # 1.000 can also mean a thousand, so it is not read as 1
 _WHOLE = re.compile(r"(?![0-9]{1,3}\.000$)([0-9]{1,18})(?:\.0{1,18})?")
 # More digits than a person types or a spreadsheet program shows: a number as a program stores it
-_BINARY_FRACTION = re.compile(r"(?=[0-9.]{17,25}$)[0-9]{1,15}\.[0-9]+")
+_BINARY_FRACTION = re.compile(r"(?=[0-9.]{17,25}$)[0-9]{1,9}\.[0-9]+")
 _UNIT = re.compile(r"([0-9]{1,9})\s*([A-Za-z]{1,9})\.?")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'’\s][0-9]{3})+")
 _DECIMAL = re.compile(r"[0-9]+[.,][0-9]+")

@@ -32,7 +32,10 @@ _OTHER_SPREADSHEETS = (
         "an XML spreadsheet of Excel 2003",
     ),
     (re.compile(rb"\s*<\?xml.*?<office:document\s", re.DOTALL), "a flat XML file of OpenDocument"),
-    (re.compile(rb"\s*<(?:!doctype\s+html|html|head|body|table|meta)\b", re.IGNORECASE), "an HTML page, perhaps one to sign in"),
+    (
+        re.compile(rb"\s*<(?:!doctype\s+html|html|head|body|table|meta)\b", re.IGNORECASE),
+        "an HTML page, perhaps one to sign in",
+    ),
 )
 # Files that only point to a document
 _SHORTCUTS = (

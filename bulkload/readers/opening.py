@@ -1,8 +1,8 @@
 """Open an input file as a source of rows.
 
 In: a path. Out: a `Source` whose rows are a stream of text cells. Each spreadsheet format recognises its files by
-content, never by name; exactly one must match. A new format is one more line in `SPREADSHEET_FORMATS`. The
-configuration of another monitoring tool, a file or a folder, is an input too; its readers are in `migration.tools`.
+content, never by name. A new format is one more line in `SPREADSHEET_FORMATS`. The configuration of another monitoring
+tool, a file or a folder, is an input too; its readers are in `migration.tools`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SpreadsheetFormat(NamedTuple):
     open: Opener
 
 
-SPREADSHEET_FORMATS = (
+SPREADSHEET_FORMATS = (  # workbooks first: an uncompressed package begins almost like text
     SpreadsheetFormat(workbook.recognises, workbook.open_workbook),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
@@ -94,10 +94,10 @@ def _format_of(path: Path) -> SpreadsheetFormat:
         raise InputError("the file is empty (0 bytes); a header and rows below it are required.")
     if description := describe_foreign_file(head):
         raise InputError(f"it is {description}. {_ALLOWED}.")
-    matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
-    if len(matches) != 1:
-        raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
-    return matches[0]
+    for spreadsheet_format in SPREADSHEET_FORMATS:
+        if spreadsheet_format.recognises(path, head):
+            return spreadsheet_format
+    raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
 
 
 def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:

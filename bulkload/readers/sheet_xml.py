@@ -115,6 +115,8 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
                 is_usual = not _other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS).search(text, 0, cut)
         if (number == 0 and _UNUSUAL_START.match(text)) or any(each.search(text) for each in _UNUSUAL_ELSEWHERE):
             is_usual = False
+        if rows > MAX_ROWS:
+            is_usual = False
         tail = text[max(cut, 0) :]
     width = max(_column_index(letters.decode()) + 1 for letters in columns)
     return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells, is_usual and is_complete)
@@ -277,7 +279,7 @@ def _content(
     trimmed = (value or "").strip(_SPACE)
     if cell_type == "e":
         return "e", trimmed or "#ERROR!", "error"
-    if cell_type == "str" and value is not None and not inline:
+    if cell_type == "str" and (value or (value is not None and not inline)):
         return ("str", value, None) if value else None
     if cell_type == "inlineStr" and not inline and trimmed:
         return "str", value or "", None
