@@ -11,12 +11,13 @@ import re
 _BOM = b"\xef\xbb\xbf"
 _SAVE_AS_XLSX = "open it in a spreadsheet program and save it as .xlsx"
 _DOWNLOAD = "open the link and download the spreadsheet as .xlsx"
-_HEADER_LINES = rb"\s*(?:[A-Za-z-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?"  # of an e-mail message or a web archive
+# The first lines of an e-mail message or a web archive
+_HEADER_LINES = rb"(?:From [^\n]*\n|\s*)(?:[A-Za-z0-9-]+:[ \t][^\n]*\n(?:[ \t][^\n]*\n)*)*?"
 
 # Spreadsheets in formats that are not read
 _OTHER_SPREADSHEETS = (
     (
-        re.compile(_HEADER_LINES + rb"MIME-Version:.*?multipart/related", re.DOTALL | re.IGNORECASE),
+        re.compile(_HEADER_LINES + rb"MIME-Version:[ \t].*?multipart/related", re.DOTALL | re.IGNORECASE),
         "an MHT web archive",
     ),
     # a CSV file may also begin with "ID;P", but its next line does not begin with a SYLK record
@@ -47,7 +48,7 @@ _SHORTCUTS = (
 )
 _OTHER_FILES = (
     (
-        re.compile(_HEADER_LINES + rb"(?:MIME-Version|Message-ID|Received|Return-Path):", re.IGNORECASE),
+        re.compile(_HEADER_LINES + rb"(?:MIME-Version|Message-ID|Received|Return-Path):[ \t]", re.IGNORECASE),
         "an e-mail message",
     ),
     (re.compile(rb"BEGIN:V(?:CALENDAR|CARD)\b"), "a calendar or address card"),

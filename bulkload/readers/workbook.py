@@ -44,6 +44,8 @@ _FOREIGN_OLE = (
     ("WordDocument", "a Word document, not a workbook"),
     ("PowerPoint Document", "a PowerPoint presentation, not a workbook"),
     ("__substg1.0_", "an Outlook message, not a workbook"),
+    ("VisioDocument", "a Visio drawing, not a workbook"),
+    ("NativeContent_MAIN", "a Quattro Pro workbook; open it in a spreadsheet program and save it as .xlsx"),
 )
 _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches
