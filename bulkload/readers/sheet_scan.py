@@ -134,6 +134,14 @@ def feed(parser: expat.XMLParserType, block: bytes, *, is_last: bool = False) ->
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 
+def column_index(letters: str) -> int:
+    """Return the index of a column, counted from 0."""
+    index = 0
+    for letter in letters[:5]:  # more letters are beyond the last column anyway
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
+
+
 def _reject_doctype(*declaration: object) -> None:
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 

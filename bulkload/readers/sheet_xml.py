@@ -1,16 +1,13 @@
 """Read the worksheets of xlsx packages exactly, for the cells that calamine reads as empty, wrongly or not at all.
 
-In: the blocks of a worksheet's part. Out: its survey; its unread cells; or the worksheet written again in the plain way
-that calamine reads. The survey is fast: a pattern recognises cells in the forms that spreadsheet programs write, and
-calamine reads exactly those. Whatever the pattern does not recognise (a value inside CDATA or around a comment, a cell
-without a reference, other elements inside a cell) makes the worksheet unusual, and it is parsed and written again.
+In: the blocks of a worksheet's part. Out: its unread cells; or the worksheet written again in the plain way that
+calamine reads. This takes several times as long as calamine; `sheet_patterns` finds out whether it is needed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from typing import NamedTuple
 
 from bulkload.errors import InputError
@@ -20,54 +17,13 @@ from bulkload.readers.sheet_scan import (
     MAX_ROWS,
     Problem,
     UnreadCell,
-    WorksheetSurvey,
+    column_index,
     escape_xml,
     feed,
     reject_impossible_position,
     reject_long_text,
     xml_parser,
 )
-
-_ANY_REFERENCE = rb' r="[A-Z]{1,3}+[1-9][0-9]{0,6}+"'
-_NEAR_REFERENCE = rb' r="[A-Z][1-9][0-9]{0,4}+"'  # up to column Z and row 99,999
-_ATTRIBUTES = rb'(?: (?:s|cm|vm|ph)="[0-9]{1,9}+")*+'
-_FORMULA = rb"<f(?:>[^<]*+</f>| [^<>]*+(?:(?<=/)>|(?<!/)>[^<]*+</f>)|/>)"
-_EMPTY_VALUE = rb"(?:<v></v>|<v ?/>)"
-# The ways of writing a cell that calamine reads right: those of most cells, then all
-_FREQUENT_FORMS = (
-    rb' t="s"' + _ATTRIBUTES + rb"><v>[0-9]++</v></c>",
-    rb"><v>[0-9.Ee+-]++</v></c>",
-    rb' t="inlineStr"><is><t>[^<]*+</t></is></c>',
-    rb'(?: t="[a-zA-Z]++")?+' + _ATTRIBUTES + rb"(?: ?/>|></c>)",
-)
-_USUAL_FORMS = (
-    *_FREQUENT_FORMS,
-    rb'(?: t="n")?+' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9.Ee+-]++</v></c>",
-    rb' t="inlineStr"' + _ATTRIBUTES + rb"><is>(?:[^<]++|<(?!/is>|[!?]))*+</is></c>",
-    rb' t="str"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb')?+(?:<v(?: xml:space="preserve")?+>[^<]*+</v>|<v ?/>)</c>',
-    rb' t="b"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[01]</v></c>",
-    rb' t="d"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>[0-9][0-9TZ:.+-]*+</v></c>",
-    rb'(?: t="(?:n|s|b|d)")?+' + _ATTRIBUTES + rb">" + _EMPTY_VALUE + rb"</c>",
-)
-# The ways of writing an error, or a formula without a stored value; calamine reads them as empty
-_UNREAD_FORMS = (
-    rb' t="e"' + _ATTRIBUTES + rb">(?:" + _FORMULA + rb")?+<v>#[^<&]{1,20}+</v></c>",
-    rb'(?: t="(?:n|s|b|d)")?+' + _ATTRIBUTES + rb">" + _FORMULA + _EMPTY_VALUE + rb"?+</c>",
-    rb' t="(?:str|inlineStr)"' + _ATTRIBUTES + rb">" + _FORMULA + rb"</c>",
-)
-
-
-_UNUSUAL_START = re.compile(
-    rb'(?!(?:\xef\xbb\xbf)?\s*<)|.{0,200}?\sencoding=(?!["\']utf-8["\'])', re.DOTALL | re.IGNORECASE
-)
-# A comment or CDATA, a cell's tag with a prefix, an impossible row; three patterns are faster than one
-_UNUSUAL_ELSEWHERE = (re.compile(rb"<!"), re.compile(rb":c[\s/>]"), re.compile(rb'<row r="[0-9]{8}'))
-_END = re.compile(rb"</sheetData")
-_LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
-_ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row numbers can have
-_FAR_REFERENCE = re.compile(rb' r="(?:[A-Z]{2}|[A-Z]\d{6})')  # beyond column Z or row 99,999
-_COLUMN = re.compile(rb' r="([A-Z]{1,4})')
-_HIGH_ROW = re.compile(rb' r="[A-Z]{1,4}(\d{6,9})')
 
 _REFERENCE = re.compile(r"([A-Z]+)([0-9]+)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -77,12 +33,6 @@ _SPACE = " \t\r\n"
 _NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-@cache
-def _other_cell(reference: bytes, forms: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Return a pattern that finds the first cell in none of these forms."""
-    return re.compile(rb"<c(?![A-Za-z])(?!" + reference + _ATTRIBUTES + rb"(?:" + rb"|".join(forms) + rb"))")
-
-
 class _Cell(NamedTuple):
     row: int  # counted from 0
     column: int  # counted from 0
@@ -90,36 +40,6 @@ class _Cell(NamedTuple):
     kind: str  # the type that the value is written with again
     text: str
     problem: Problem | None
-
-
-def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
-    """Survey a worksheet; `cells` is an upper bound if the worksheet is usual."""
-    columns, rows, tail = {b"Z"}, 0, b""
-    may_have_unread_cells, is_usual, is_complete = False, True, False
-    not_frequent = _other_cell(_NEAR_REFERENCE, _FREQUENT_FORMS)
-    for number, block in enumerate(blocks):
-        if is_complete or not is_usual:
-            continue  # reading to the end proves the checksum of the part
-        text = tail + block
-        is_complete = _END.search(text) is not None
-        # the cell that the end of the block splits is searched with the next block
-        cut = len(text) if is_complete else max(text.rfind(b"<c"), text.rfind(b"</row>"), len(text) - _LONGEST_SPLIT)
-        if not_frequent.search(text, 0, cut):
-            if _FAR_REFERENCE.search(text, 0, cut):
-                columns.update(_COLUMN.findall(text, 0, cut))
-                if high_rows := _HIGH_ROW.findall(text, 0, cut):
-                    rows = max(rows, *map(int, high_rows))
-            if not may_have_unread_cells:
-                may_have_unread_cells = _other_cell(_ANY_REFERENCE, _USUAL_FORMS).search(text, 0, cut) is not None
-            if may_have_unread_cells:
-                is_usual = not _other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS).search(text, 0, cut)
-        if (number == 0 and _UNUSUAL_START.match(text)) or any(each.search(text) for each in _UNUSUAL_ELSEWHERE):
-            is_usual = False
-        if rows > MAX_ROWS:
-            is_usual = False
-        tail = text[max(cut, 0) :]
-    width = max(_column_index(letters.decode()) + 1 for letters in columns)
-    return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells, is_usual and is_complete)
 
 
 def count_cells_xml(blocks: Iterable[bytes]) -> int:
@@ -245,7 +165,7 @@ class _CellParser:
         )
         reference = attributes.get("r", "").replace("$", "").strip(_SPACE).upper()
         if (match := _REFERENCE.fullmatch(reference)) and match[2].strip("0"):
-            self._row, self._column = _row_index(match[2], 0), _column_index(match[1])
+            self._row, self._column = _row_index(match[2], 0), column_index(match[1])
         else:  # without a usable reference, the cell follows the one before it
             self._row, self._column = max(self._row, 0), self._column + 1
         reject_impossible_position(self._row, self._column)
@@ -313,10 +233,3 @@ def _row_index(number: str, default: int) -> int:
         )
     reject_impossible_position(int(number) - 1, 0)
     return int(number) - 1
-
-
-def _column_index(letters: str) -> int:
-    index = 0
-    for letter in letters[:5]:  # more letters are beyond the last column anyway
-        index = index * 26 + ord(letter) - ord("A") + 1
-    return index - 1

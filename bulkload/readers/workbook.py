@@ -316,9 +316,11 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
     survey = _survey(workbook, name)
     _reject_too_large(name, survey)
     worksheet, is_repaired = _load_worksheet(workbook, name, survey)
+    if is_repaired:  # whatever calamine did not read may be anywhere
+        survey = survey._replace(may_have_unread_cells=True, is_usual=False)
     start = worksheet.start
     first_column = start[1] if start else 0
-    unread_cells = _unread_cells(workbook, name) if survey.may_have_unread_cells or is_repaired else ()
+    unread_cells = _unread_cells(workbook, name, survey) if survey.may_have_unread_cells else ()
     unread_rows = itertools.groupby(unread_cells, key=lambda cell: cell.row)
     unread = next(unread_rows, None)
     index = -1
@@ -375,7 +377,7 @@ def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
 
 
 def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_CELLS) -> WorksheetSurvey:
-    from bulkload.readers import sheet_xml
+    from bulkload.readers import sheet_patterns, sheet_xml
 
     if workbook.package is None:
         return WorksheetSurvey(0, True)  # an xls worksheet has at most 65,536 rows of 256 cells, so a scan is cheap
@@ -386,14 +388,14 @@ def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_C
     part = workbook.parts[name]
     if workbook.format == "xlsb":
         return sheet_scan.survey_binary(zip_package.read_blocks(workbook.package, part))
-    survey = sheet_xml.survey_xml(zip_package.read_blocks(workbook.package, part))
+    survey = sheet_patterns.survey_xml(zip_package.read_blocks(workbook.package, part))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
     return survey
 
 
-def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
-    from bulkload.readers import open_document, sheet_xml
+def _unread_cells(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> Iterator[UnreadCell]:
+    from bulkload.readers import open_document, sheet_patterns, sheet_xml
 
     if workbook.package is None:
         names = workbook.calamine.sheet_names if workbook.calamine else []
@@ -401,7 +403,9 @@ def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
     if workbook.format == "ods":
         return open_document.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
     blocks = zip_package.read_blocks(workbook.package, workbook.parts[name])
-    return sheet_scan.unread_cells_binary(blocks) if workbook.format == "xlsb" else sheet_xml.unread_cells_xml(blocks)
+    if workbook.format == "xlsb":
+        return sheet_scan.unread_cells_binary(blocks)
+    return sheet_patterns.unread_cells_usual(blocks) if survey.is_usual else sheet_xml.unread_cells_xml(blocks)
 
 
 def _fill_unread(

@@ -12,7 +12,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
 from bulkload.errors import InputError
-from bulkload.readers import open_document, sheet_scan, sheet_xml, zip_package
+from bulkload.readers import open_document, sheet_patterns, sheet_scan, sheet_xml, zip_package
 from tests.readers.test_workbook import DATA, codes, read, record, repacked, save_xlsb, saved, table, wide
 
 SHEET = "xl/worksheets/sheet1.xml"
@@ -94,6 +94,7 @@ def test_a_value_is_read_however_its_cell_is_written(tmp_path: Path, cell: str, 
         ('<c r="D2" t="b"><v>maybe</v></c>', "cell.unreadable"),
         ('<c r="D2" t="s"><v>one</v></c>', "cell.unreadable"),
         ('<c r="D2" t="n"><v>seven</v></c>', "cell.unreadable"),
+        ('<c r="D2" t="n"><v>1.2.3</v></c>', "cell.unreadable"),
         ('<c r="D2" t="other"><v>7</v></c>', "cell.unreadable"),
     ],
 )
@@ -259,7 +260,21 @@ def test_a_word_document_whose_parts_have_other_names_is_named(tmp_path: Path) -
         read(path)
 
 
-@pytest.mark.parametrize("program", ["xlsxwriter", "openpyxl", "LibreOffice", "formulas"])
+def with_prefix(content: bytes) -> bytes:
+    """Write the prefix x: before every tag, as programs based on the OpenXML SDK do."""
+    content = content.replace(b"</", b"</x:").replace(b"<", b"<x:").replace(b"<x:/x:", b"</x:")
+    return content.replace(b"<x:?", b"<?").replace(b" xmlns=", b" xmlns:x=")
+
+
+def test_unread_cells_are_found_whatever_the_prefix_of_tags(tmp_path: Path) -> None:
+    path = with_cell(tmp_path, '<c r="D2" s="1" t="e"><f>A1</f><v>#N/A</v></c>')
+    for change in (lambda content: content, with_prefix, lambda content: content.replace(b"<c ", b"<!-- --><c ")):
+        changed = repacked(path, lambda part, content: change(content) if part == SHEET else content, "again.xlsx")  # noqa: B023
+        _, rows = read(changed)
+        assert (rows[0].cells, codes(rows[0])) == (("imap", "a", "h", "#N/A"), [("cell.error", "port")])
+
+
+@pytest.mark.parametrize("program", ["xlsxwriter", "openpyxl", "LibreOffice", "strings in place", "OpenXML SDK"])
 def test_worksheets_of_common_programs_need_no_repair(tmp_path: Path, program: str) -> None:
     """A worksheet that looks unusual is read twice more; only unusual ones may cost that."""
 
@@ -283,9 +298,11 @@ def test_worksheets_of_common_programs_need_no_repair(tmp_path: Path, program: s
     elif program == "LibreOffice":
         path = DATA / "errors.xlsx"
     else:
-        path = saved(tmp_path, fill, constant_memory=program == "formulas")
+        path = saved(tmp_path, fill, constant_memory=program == "strings in place")
+    if program == "OpenXML SDK":
+        path = repacked(path, lambda part, content: with_prefix(content) if part == SHEET else content)
     with zip_package.open_package(path) as package:
-        survey = sheet_xml.survey_xml(zip_package.read_blocks(package, SHEET))
+        survey = sheet_patterns.survey_xml(zip_package.read_blocks(package, SHEET))
     assert survey.is_usual
     assert survey.may_have_unread_cells
 
