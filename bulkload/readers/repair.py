@@ -19,6 +19,7 @@ from bulkload.readers.zip_package import read_blocks
 
 if TYPE_CHECKING:
     from bulkload.readers.excel_package import ExcelPackage
+    from bulkload.readers.sheet_scan import WorksheetSurvey
 
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
 WORKSHEET_NAME = "Sheet1"  # of the only worksheet in the copy of an Excel package
@@ -31,9 +32,9 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @contextmanager
 def repaired_worksheet(
-    package: zipfile.ZipFile, parts: ExcelPackage, part: str, *, check_size: Callable[[int], None]
+    package: zipfile.ZipFile, parts: ExcelPackage, part: str, *, check: Callable[[WorksheetSurvey], None]
 ) -> Iterator[IO[bytes]]:
-    """Write a copy of an Excel package with one worksheet; `check_size` receives the cells of its rectangle."""
+    """Write a copy of an Excel package with one worksheet; `check` receives what was found in it."""
     is_binary = parts.format == "xlsb"
     suffix = "bin" if is_binary else "xml"
     copied = (("styles", parts.styles), ("sharedStrings", parts.strings))
@@ -51,8 +52,8 @@ def repaired_worksheet(
             _copy_part(package, part, copy, f"xl/worksheets/sheet1.{suffix}")
         else:
             with copy.open(f"xl/worksheets/sheet1.{suffix}", "w", force_zip64=True) as stream:
-                cells = sheet_xml.write_plain_worksheet(read_blocks(package, part), stream.write)
-            check_size(cells)
+                survey = sheet_xml.write_plain_worksheet(read_blocks(package, part), stream.write)
+            check(survey)
         copy.close()
         file.seek(0)
         yield file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from bulkload.errors import InputError
@@ -17,6 +18,7 @@ from bulkload.readers.sheet_scan import (
     MAX_ROWS,
     Problem,
     UnreadCell,
+    WorksheetSurvey,
     column_index,
     escape_xml,
     feed,
@@ -33,6 +35,9 @@ _SPACE = " \t\r\n"
 _NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
+_letters = lru_cache(maxsize=1_000)(column_letters)
+
+
 class _Cell(NamedTuple):
     row: int  # counted from 0
     column: int  # counted from 0
@@ -44,7 +49,7 @@ class _Cell(NamedTuple):
 
 def count_cells_xml(blocks: Iterable[bytes]) -> int:
     """Count the cells of the rectangle around the content of a worksheet."""
-    return write_plain_worksheet(blocks, lambda text: None)
+    return write_plain_worksheet(blocks, lambda text: None).cells
 
 
 def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
@@ -55,18 +60,17 @@ def unread_cells_xml(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
                 yield UnreadCell(cell.row, cell.column, cell.text, cell.problem)
 
 
-def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], object]) -> int:
-    """Write the worksheet again in the plain way; return the number of cells of the rectangle around its content.
-
-    Unread cells are left out. Merged areas are kept.
-    """
+def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], object]) -> WorksheetSurvey:
+    """Write the worksheet again in the plain way, with its merged areas but without its unread cells."""
     top, left, bottom, right, row = 1 << 30, 1 << 30, -1, -1, -1
+    has_unread_cells = False
     merged: list[str] = []
     write(f'<?xml version="1.0" encoding="UTF-8"?>\n<worksheet xmlns="{_NAMESPACE}"><sheetData>'.encode())
     for cells in _read_cells(blocks, merged):
         lines = []
         for cell in cells:
             if cell.problem:
+                has_unread_cells = True
                 continue
             if cell.row != row:
                 lines.append(f'{"</row>" if row >= 0 else ""}<row r="{cell.row + 1}">')
@@ -77,11 +81,12 @@ def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], obje
         write("".join(lines).encode())
     areas = "".join(f'<mergeCell ref="{escape_xml(area)}"/>' for area in merged)
     write(f"{'</row>' if row >= 0 else ''}</sheetData><mergeCells>{areas}</mergeCells></worksheet>".encode())
-    return max(0, bottom - top + 1) * max(0, right - left + 1)
+    cells_around = max(0, bottom - top + 1) * max(0, right - left + 1)
+    return WorksheetSurvey(cells_around, has_unread_cells, is_usual=False)
 
 
 def _written(cell: _Cell) -> str:
-    start = f'<c r="{column_letters(cell.column)}{cell.row + 1}"' + (f' s="{cell.style}"' if cell.style else "")
+    start = f'<c r="{_letters(cell.column)}{cell.row + 1}"' + (f' s="{cell.style}"' if cell.style else "")
     text = escape_xml(cell.text)
     if cell.kind == "inlineStr":
         return f'{start} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
@@ -163,8 +168,11 @@ class _CellParser:
             None,
             None,
         )
-        reference = attributes.get("r", "").replace("$", "").strip(_SPACE).upper()
-        if (match := _REFERENCE.fullmatch(reference)) and match[2].strip("0"):
+        reference = attributes.get("r", "")
+        match = _REFERENCE.fullmatch(reference) or _REFERENCE.fullmatch(
+            reference.replace("$", "").strip(_SPACE).upper()
+        )
+        if match and match[2].strip("0"):
             self._row, self._column = _row_index(match[2], 0), column_index(match[1])
         else:  # without a usable reference, the cell follows the one before it
             self._row, self._column = max(self._row, 0), self._column + 1

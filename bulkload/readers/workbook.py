@@ -315,9 +315,7 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
     """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
     survey = _survey(workbook, name)
     _reject_too_large(name, survey)
-    worksheet, is_repaired = _load_worksheet(workbook, name, survey)
-    if is_repaired:  # whatever calamine did not read may be anywhere
-        survey = survey._replace(may_have_unread_cells=True, is_usual=False)
+    worksheet, survey = _load_worksheet(workbook, name, survey)
     start = worksheet.start
     first_column = start[1] if start else 0
     unread_cells = _unread_cells(workbook, name, survey) if survey.may_have_unread_cells else ()
@@ -343,29 +341,30 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
         unread = next(unread_rows, None)
 
 
-def _load_worksheet(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> tuple[CalamineSheet, bool]:
-    """Load a worksheet, and tell whether it was read from a repaired copy because calamine reads it wrongly."""
+def _load_worksheet(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> tuple[CalamineSheet, WorksheetSurvey]:
+    """Load a worksheet, from a repaired copy if calamine refuses it or would misread it; return what is then known."""
     from bulkload.readers import repair
 
     if workbook.calamine is not None and (survey.is_usual or workbook.excel is None):
         try:
             with _translate_errors():
-                return workbook.calamine.get_sheet_by_name(name), False
+                return workbook.calamine.get_sheet_by_name(name), survey
         except _RefusedError as refusal:
             if refusal.is_final or workbook.excel is None:
                 raise
     if workbook.package is None or workbook.excel is None:
         raise InputError("the workbook is damaged; save or send it again.")
+    surveys: list[WorksheetSurvey] = []
+
+    def check(survey: WorksheetSurvey) -> None:
+        _reject_too_large(name, survey)
+        surveys.append(survey)
+
     with ExitStack() as stack:
-
-        def check_size(cells: int) -> None:
-            _reject_too_large(name, WorksheetSurvey(cells, False))
-
-        part = workbook.parts[name]
-        copy = repair.repaired_worksheet(workbook.package, workbook.excel, part, check_size=check_size)
+        copy = repair.repaired_worksheet(workbook.package, workbook.excel, workbook.parts[name], check=check)
         calamine = _load(stack, stack.enter_context(copy), workbook.format)
         with _translate_errors():
-            return calamine.get_sheet_by_name(repair.WORKSHEET_NAME), True
+            return calamine.get_sheet_by_name(repair.WORKSHEET_NAME), surveys[0] if surveys else survey
 
 
 def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
