@@ -28,31 +28,42 @@ _DIRECTORY_ENTRY = 128  # bytes
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
     """Yield the unread cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    strings = 0
+    without_text: UnreadCell | None = None  # a formula whose text the next record should hold
+    for record_type, data in worksheet_records(path, worksheet_index):
+        if without_text and record_type not in _BETWEEN_FORMULA_AND_TEXT:
+            if record_type != _FORMULA_TEXT:
+                yield without_text
+            without_text = None
+        with translate_damage():
+            if record_type == _STRINGS:
+                strings = struct.unpack_from("<I", data, 4)[0]
+            elif cell := _unread_cell(record_type, data, strings):
+                if record_type == _FORMULA and cell.problem == "formula":
+                    without_text = cell
+                else:
+                    yield cell
+
+
+def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and data of each record of a worksheet, without its charts, and of the record with all strings."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with translate_damage():
             blocks = _workbook_stream(content)
         offsets: list[int] = []
-        strings, depth, is_inside = 0, 0, False
-        without_text: UnreadCell | None = None  # a formula whose text the next record should hold
+        depth, is_inside = 0, False
         for position, record_type, data in _records(blocks):
             if position in offsets:
                 is_inside, depth = offsets.index(position) == worksheet_index, 0
-            if without_text and record_type not in _BETWEEN_FORMULA_AND_TEXT:
-                if record_type != _FORMULA_TEXT:
-                    yield without_text
-                without_text = None
-            with translate_damage():
-                if record_type in (_BEGIN, _END):
-                    depth += 1 if record_type == _BEGIN else -1
-                elif record_type == _BOUND_SHEET:
+            if record_type == _BEGIN:
+                depth += 1
+            if record_type == _BOUND_SHEET:
+                with translate_damage():
                     offsets.append(struct.unpack_from("<I", data)[0])
-                elif record_type == _STRINGS:
-                    strings = struct.unpack_from("<I", data, 4)[0]
-                elif is_inside and depth == 1 and (cell := _unread_cell(record_type, data, strings)):
-                    if record_type == _FORMULA and cell.problem == "formula":
-                        without_text = cell
-                    else:
-                        yield cell
+            elif record_type == _STRINGS or (is_inside and depth == 1):
+                yield record_type, data
+            if record_type == _END:
+                depth -= 1
 
 
 def _unread_cell(record_type: int, data: bytes, strings: int) -> UnreadCell | None:

@@ -86,19 +86,21 @@ def read_excel_package(package: zipfile.ZipFile, workbook: str) -> ExcelPackage:
         relation = relations.get(relation_id, _Relation("worksheet", None))
         if relation.kind == "worksheet":
             worksheets.append(Worksheet(name, relation.part, is_visible))
+
+    def part_of_kind(kind: str) -> str | None:
+        """Return the part of this kind; without a relationship, calamine finds it by its usual name."""
+        related = [each.part for each in relations.values() if each.kind == kind and each.part is not None]
+        return related[0] if related else names.get(f"xl/{kind}.{'bin' if is_binary else 'xml'}".lower())
+
     has_macros = any(each.kind == "vbaProject" for each in relations.values()) or "xl/vbaproject.bin" in names
     return ExcelPackage(
         format="xlsb" if is_binary else "xlsm" if has_macros else "xlsx",
         workbook=workbook,
         worksheets=tuple(worksheets),
-        styles=_part_of_kind("styles", relations),
-        strings=_part_of_kind("sharedStrings", relations),
+        styles=part_of_kind("styles"),
+        strings=part_of_kind("sharedStrings"),
         has_1904_dates=has_1904_dates,
     )
-
-
-def _part_of_kind(kind: str, relations: Mapping[str, _Relation]) -> str | None:
-    return next((each.part for each in relations.values() if each.kind == kind and each.part is not None), None)
 
 
 def _relations(package: zipfile.ZipFile, names: Mapping[str, str], part: str, folder: str) -> dict[str, _Relation]:

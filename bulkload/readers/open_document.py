@@ -32,6 +32,7 @@ _TAG_END = rb"[^<>]*+(?:(?<=/)>|(?<!/)>"  # of an empty element, or of a start t
 _ANNOTATION = rb"<office:annotation(?:[^<]++|<(?!/office:annotation>))*+</office:annotation>"
 _PARAGRAPH_TEXT = rb"(?:[^<]++|</?text:(?:span|a|s)(?=[ />])[^<>]*+>)*+"
 _PARAGRAPH = rb"<text:p(?:(?=[ />])" + _TAG_END + _PARAGRAPH_TEXT + rb"</text:p>))"
+_NOT_TEXT = rb'(?![^<>]*? office:value-type="string")'
 # The ways of writing a cell that calamine reads right: those of most cells, without errors; then all, with the value as
 # an attribute, as text, or without a value
 _FREQUENT_FORMS = (
@@ -41,10 +42,10 @@ _FREQUENT_FORMS = (
 )
 _USUAL_FORMS = b"|".join(
     (
-        rb'[^<>]*? office:(?:value="[0-9.Ee+-]++"|boolean-value="(?:true|false)"|(?:date|time)-value=")',
+        _NOT_TEXT + rb'[^<>]*? office:(?:value="[0-9.Ee+-]++"|boolean-value="(?:true|false)"|(?:date|time)-value=")',
         rb'[^<>]*? office:string-value="(?:[^"]|"[^<>]*? calcext:value-type="error")',
         rb'[^<>]*? office:string-value=""' + _TAG_END + rb"(?:<text:p/>|<text:p></text:p>)*+" + _CELL_END + rb")",
-        rb'(?![^<>]*? office:string-value=)[^<>]*? office:value-type="string"'
+        rb'(?![^<>]*? office:(?:[a-z]+-)?value=)[^<>]*? office:value-type="string"'
         + (_TAG_END + rb"(?:" + _PARAGRAPH + rb"|" + _ANNOTATION + rb")*+" + _CELL_END + rb")"),
         rb"(?![^<>]*? (?:office:|table:formula))" + _TAG_END + rb"(?:" + _ANNOTATION + rb")*+" + _CELL_END + rb")",
     )
@@ -284,7 +285,7 @@ def _content(attributes: dict[str, str], shown: str) -> tuple[str, str, Problem 
     if (value := attributes.get(f"{_OFFICE} boolean-value")) is not None:
         switch = _SWITCHES.get(value.strip(_SPACE).lower())
         return ("boolean-value", switch, None) if switch else ("string", value, "unreadable")
-    text = attributes.get(f"{_OFFICE} string-value") or shown
+    text = attributes.get(f"{_OFFICE} string-value") or shown or number or ""
     if text:
         return "string", text, None
     return ("string", "", "formula") if has_formula and value_type is None else ("", "", None)

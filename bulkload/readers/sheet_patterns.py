@@ -26,7 +26,7 @@ _FREQUENT_FORMS = (
     rf' t="s"{_ATTRIBUTES}><~v>[0-9]++</~v></~c>',
     r"><~v>[0-9.Ee+-]++</~v></~c>",
     r' t="inlineStr"><~is><~t>[^<]*+</~t></~is></~c>',
-    rf'(?: t="[a-zA-Z]++")?+{_ATTRIBUTES}(?: ?/>|></~c>)',
+    rf'(?: t="(?!e")[a-zA-Z]++")?+{_ATTRIBUTES}(?: ?/>|></~c>)',
 )
 _USUAL_FORMS = (
     *_FREQUENT_FORMS,

@@ -62,10 +62,10 @@ class UnreadCell(NamedTuple):
     problem: Problem | None  # None: `text` is the value
 
 
-def survey_binary(blocks: Iterable[bytes]) -> WorksheetSurvey:
-    """Survey a worksheet of an xlsb package."""
+def survey_binary(records: Iterable[tuple[int, bytes]]) -> WorksheetSurvey:
+    """Survey a worksheet of an xlsb package from its records."""
     row, width, may_have_unread_cells = 0, 0, False
-    for record_type, data in binary_records(blocks):
+    for record_type, data in records:
         if record_type == _ROW_RECORD:
             row = max(row, _number(data))
         elif record_type in _CELL_RECORDS:
@@ -122,7 +122,7 @@ def xml_parser(start: object, end: object, text: object, *, namespaces: bool = F
     parser.StartElementHandler = start  # type: ignore[assignment]
     parser.EndElementHandler = end  # type: ignore[assignment]
     parser.CharacterDataHandler = text  # type: ignore[assignment]
-    parser.StartDoctypeDeclHandler = _reject_doctype
+    parser.StartDoctypeDeclHandler = reject_doctype
     return parser
 
 
@@ -130,7 +130,7 @@ def feed(parser: expat.XMLParserType, block: bytes, *, is_last: bool = False) ->
     """Parse a block; raises `InputError` if it is not XML."""
     try:
         parser.Parse(block, is_last)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
         raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
 
 
@@ -142,7 +142,8 @@ def column_index(letters: str) -> int:
     return index - 1
 
 
-def _reject_doctype(*declaration: object) -> None:
+def reject_doctype(*declaration: object) -> None:
+    """Handle a document type declaration, which could declare entities."""
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 
 

@@ -28,6 +28,7 @@ from bulkload.readers.sheet_scan import (
 )
 
 _REFERENCE = re.compile(r"([A-Z]+)([0-9]+)")
+_AREA = re.compile(r"[A-Z]{1,3}[1-9][0-9]{0,6}:[A-Z]{1,3}[1-9][0-9]{0,6}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9][0-9TZ:.+-]*")
 _SWITCHES = {"0": "0", "1": "1", "false": "0", "true": "1"}
@@ -79,7 +80,7 @@ def write_plain_worksheet(blocks: Iterable[bytes], write: Callable[[bytes], obje
             bottom, right = max(bottom, cell.row), max(right, cell.column)
             lines.append(_written(cell))
         write("".join(lines).encode())
-    areas = "".join(f'<mergeCell ref="{escape_xml(area)}"/>' for area in merged)
+    areas = "".join(f'<mergeCell ref="{area}"/>' for area in merged)
     write(f"{'</row>' if row >= 0 else ''}</sheetData><mergeCells>{areas}</mergeCells></worksheet>".encode())
     cells_around = max(0, bottom - top + 1) * max(0, right - left + 1)
     return WorksheetSurvey(cells_around, has_unread_cells, is_usual=False)
@@ -118,8 +119,8 @@ class _CellParser:
                 self._start_cell(attributes)
             elif name == "row":
                 self._row, self._column = _row_index(attributes.get("r", ""), self._row + 1), -1
-            elif name == "mergeCell" and len(self._merged) < MAX_ROWS:
-                self._merged.append(attributes.get("ref", ""))
+            elif name == "mergeCell" and len(self._merged) < MAX_ROWS and _AREA.fullmatch(attributes.get("ref", "")):
+                self._merged.append(attributes["ref"])
             return
         self._depth += 1
         if self._depth == 2:

@@ -7,23 +7,21 @@ where the used range starts and which cells hold errors. Macros are never run.
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bulkload.errors import InputError
-from bulkload.model import Issue, Source
-from bulkload.monitors.header import column_letters
+from bulkload.model import Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_scan, zip_package
+from bulkload.readers.cell_texts import cell_texts, fill_unread
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
-from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, find_table, raw_rows
+from bulkload.readers.table import IsHeader, Record, Table, find_table, raw_rows
 
 if TYPE_CHECKING:
     import zipfile
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from bulkload.readers.excel_package import ExcelPackage
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
-EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
 _ZIP = b"PK"
 _CONTENT = "content.xml"  # the part of an OpenDocument package that holds its worksheets
@@ -51,8 +48,6 @@ _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches
 _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
 _SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands when it opens a workbook
-
-Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -225,7 +220,7 @@ def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsH
     """Return the requested worksheet, else the first visible one with the required columns, else with content."""
     fallback: tuple[str, Table] | None = None
     for name in workbook.visible if requested is None else (_worksheet_name(workbook, requested),):
-        table = find_table(_records(workbook, name), is_header)
+        table = _find_table(workbook, name, is_header)
         if table is None:
             continue
         if table.recognised:
@@ -245,7 +240,7 @@ def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHead
     for name in workbook.visible[workbook.visible.index(read[0]) + 1 :][:_MAX_LISTED]:
         with suppress(InputError):
             if name not in read and _survey(workbook, name, max_cells=_MAX_PREVIEW_CELLS).cells <= _MAX_PREVIEW_CELLS:
-                table = find_table(_records(workbook, name), is_header)
+                table = _find_table(workbook, name, is_header)
                 if table is not None and table.recognised:
                     matches.append(name)
     return matches
@@ -302,7 +297,7 @@ def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]
         last = record.number
         yield record
     for name in continuations:
-        below = find_table(_records(workbook, name), lambda cells: tuple(cells) == table.header)
+        below = _find_table(workbook, name, lambda cells: tuple(cells) == table.header)
         if below is None or not below.recognised:
             raise InputError(f"the worksheet {name!r} does not have the columns of the worksheets before it.")
         offset = last - below.header_number
@@ -311,11 +306,16 @@ def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]
             yield record._replace(number=last)
 
 
-def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
-    """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
+def _find_table(workbook: _Workbook, name: str, is_header: IsHeader) -> Table | None:
+    """Return the table of a worksheet; None if the worksheet is empty."""
     survey = _survey(workbook, name)
     _reject_too_large(name, survey)
     worksheet, survey = _load_worksheet(workbook, name, survey)
+    return find_table(_records(workbook, name, worksheet, survey), is_header)
+
+
+def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: WorksheetSurvey) -> Iterator[Record]:
+    """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
     start = worksheet.start
     first_column = start[1] if start else 0
     unread_cells = _unread_cells(workbook, name, survey) if survey.may_have_unread_cells else ()
@@ -325,18 +325,18 @@ def _records(workbook: _Workbook, name: str) -> Iterator[Record]:
     if start:
         # calamine's rows start at the first row of the worksheet, but at the first column with content
         for index, values in enumerate(worksheet.iter_rows()):
-            texts, findings = _cell_texts(values)
+            texts, findings = cell_texts(values)
             while unread and unread[0] <= index:
                 if unread[0] < index:
                     raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
-                _fill_unread(texts, findings, unread[1], first_column)
+                fill_unread(texts, findings, unread[1], first_column)
                 unread = next(unread_rows, None)
             yield Record(index + 1, texts, findings)
     while unread:  # rows that have no other content
         if unread[0] <= index:
             raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
         texts, findings, index = [], [], unread[0]
-        _fill_unread(texts, findings, unread[1], first_column)
+        fill_unread(texts, findings, unread[1], first_column)
         yield Record(index + 1, texts, findings)
         unread = next(unread_rows, None)
 
@@ -386,7 +386,7 @@ def _survey(workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_C
         raise InputError(f"the workbook is damaged: the worksheet {name!r} is missing.")
     part = workbook.parts[name]
     if workbook.format == "xlsb":
-        return sheet_scan.survey_binary(zip_package.read_blocks(workbook.package, part))
+        return sheet_scan.survey_binary(zip_package.binary_records(zip_package.read_blocks(workbook.package, part)))
     survey = sheet_patterns.survey_xml(zip_package.read_blocks(workbook.package, part))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
@@ -405,85 +405,3 @@ def _unread_cells(workbook: _Workbook, name: str, survey: WorksheetSurvey) -> It
     if workbook.format == "xlsb":
         return sheet_scan.unread_cells_binary(blocks)
     return sheet_patterns.unread_cells_usual(blocks) if survey.is_usual else sheet_xml.unread_cells_xml(blocks)
-
-
-def _fill_unread(
-    texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], first_column: int
-) -> None:
-    """Add the unread cells of one row to its texts, and an issue for each whose value is not known."""
-    for cell in cells:
-        index = cell.column - first_column
-        if index >= MAX_COLUMNS:
-            continue
-        if index < 0:
-            place = column_letters(cell.column)
-            message = f"The row has content to the left of the first column, in column {place}, that cannot be read."
-            findings.append((None, Issue(code="cell.unreadable", message=message, value=cell.text)))
-            continue
-        texts.extend([""] * (index + 1 - len(texts)))
-        texts[index] = texts[index] or cell.text
-        if cell.problem == "error":
-            message = f"The cell shows the error {cell.text}; a value is required."
-            findings.append((index, Issue(code="cell.error", message=message, value=cell.text)))
-        elif cell.problem == "formula":
-            message = (
-                "The formula in this cell has no stored value; open and save the file in a spreadsheet program, "
-                "or enter the value itself."
-            )
-            findings.append((index, Issue(code="cell.formula", message=message)))
-        elif cell.problem == "unreadable":
-            message = "The cell is stored in a form that cannot be read; enter the value again."
-            findings.append((index, Issue(code="cell.unreadable", message=message, value=cell.text)))
-
-
-def _cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
-    try:
-        return [value if type(value) is str else _exact_text(value) for value in values], []
-    except _InexactNumber:
-        texts = list(map(_cell_text, values))
-    findings: list[tuple[int | None, Issue]] = []
-    for index, (value, text) in enumerate(zip(values, texts, strict=True)):
-        if _is_inexact(value):
-            message = (
-                f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
-                "format the cell as text and enter it again."
-            )
-            findings.append((index, Issue(code="cell.precision", message=message, value=text)))
-    return texts, findings
-
-
-class _InexactNumber(Exception):
-    """A row has a number that may have lost digits."""
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _exact_text(value: Value) -> str:
-    if _is_inexact(value):
-        raise _InexactNumber
-    return _cell_text(value)
-
-
-def _is_inexact(value: Value) -> bool:
-    return isinstance(value, (float, int)) and not -EXACT_FROM < _shown_number(value) < EXACT_FROM
-
-
-def _shown_number(value: float) -> float:
-    """Round to the 15 digits that spreadsheet programs show: 29.999999999999996 is shown as 30."""
-    return float(f"{value:.15g}") if isinstance(value, float) else value
-
-
-def _cell_text(value: Value) -> str:
-    """Return a value as a person would type it."""
-    if isinstance(value, float):
-        shown = _shown_number(value)
-        if shown.is_integer() and not _is_inexact(value):
-            return str(int(shown))
-        return repr(shown).removesuffix(".0").upper()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime.timedelta):
-        minutes, seconds = divmod(int(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
-        return value.isoformat()
-    return str(value)

@@ -67,7 +67,7 @@ def translate_damage() -> Iterator[None]:
         struct.error,
         ElementTree.ParseError,
         EOFError,
-        KeyError,
+        LookupError,  # a missing part, an unknown encoding
         ValueError,
     ) as error:
         raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error

@@ -89,6 +89,7 @@ def test_a_value_is_read_however_its_cell_is_written(tmp_path: Path, cell: str, 
         ('<c r="D2"><f>A1</f><v><!-- none --></v></c>', "cell.formula"),
         ('<c r="D2"><f t="shared" si="0"/></c>', "cell.formula"),
         ('<c r="D2" t="e"><v>#N/A</v></c>', "cell.error"),
+        ('<c r="D2" t="e"/>', "cell.error"),
         ('<c r="D2" t="e"><v><![CDATA[#N/A]]></v></c>', "cell.error"),
         ('<c r="D2" t="e"><f>A1</f><v>#SPILL!</v></c>', "cell.error"),
         ('<c r="D2" t="b"><v>maybe</v></c>', "cell.unreadable"),
@@ -225,6 +226,34 @@ def test_targets_of_relationships_may_be_written_in_several_ways(tmp_path: Path,
     assert read(renamed(path, {}, target))[1] == read(path)[1]
 
 
+@pytest.mark.parametrize("name", ["{}", "/{}"])
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_parts_may_be_packed_under_names_of_several_forms(tmp_path: Path, name: str, separator: str) -> None:
+    path = saved(tmp_path, lambda book: table(book.add_worksheet()))
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "packed.xlsx", "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(name.format(part).replace("/", separator), old.read(part))
+    assert read(tmp_path / "packed.xlsx")[1] == read(path)[1]
+
+
+def test_strings_are_found_without_a_relationship(tmp_path: Path) -> None:
+    def change(part: str, content: bytes) -> bytes:
+        kind = b"relationships/sharedStrings"
+        return content.replace(kind, b"relationships/other").replace(b"<sheetData>", b"<sheetData><!-- -->")
+
+    path = saved(tmp_path, lambda book: table(book.add_worksheet()))
+    assert read(repacked(path, change))[1] == read(path)[1]
+
+
+def test_a_repaired_worksheet_keeps_its_merged_areas() -> None:
+    worksheet = (
+        b'<worksheet><sheetData/><mergeCells><mergeCell ref="A1:B2"/><mergeCell ref="?"/></mergeCells></worksheet>'
+    )
+    written: list[bytes] = []
+    sheet_xml.write_plain_worksheet([worksheet], written.append)
+    assert b'<mergeCells><mergeCell ref="A1:B2"/></mergeCells>' in b"".join(written)
+
+
 def test_a_worksheet_of_another_kind_does_not_prevent_reading(tmp_path: Path) -> None:
     """Workbooks may have sheets with macros of Excel 4, which are not worksheets."""
 
@@ -324,6 +353,8 @@ OPEN_DOCUMENT_CELLS = [
     (STRING + "><draw:frame><text:p>caption</text:p></draw:frame><text:p>no</text:p>", "no", None),
     ('office:value-type="boolean" office:boolean-value="false"><text:p>FALSE</text:p>', "false", None),
     ('office:value-type="boolean" office:boolean-value="0">', "false", None),
+    (STRING + ' office:boolean-value="1"><text:p>TRUE</text:p>', "true", None),
+    (STRING + ' office:value="7"><text:p>no</text:p>', "no", None),
     ('office:value-type="boolean" office:boolean-value="perhaps">', "perhaps", "cell.unreadable"),
     ('office:value-type="date" office:date-value="2025-03-01"><text:p>1 March</text:p>', "2025-03-01", None),
     ('table:formula="of:=[.A1]" ' + STRING + "><text:p/>", "", None),
