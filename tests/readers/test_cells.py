@@ -544,6 +544,20 @@ def test_an_unread_cell_to_the_left_of_the_table_is_an_issue(tmp_path: Path) -> 
     assert "column A" in rows[0].issues[0].message
 
 
+def test_a_header_cell_whose_formula_has_no_value_is_rejected(tmp_path: Path) -> None:
+    """Its column would count as one without a name, and what is in it would not be sent."""
+    book = openpyxl.Workbook()
+    worksheet = book.active
+    assert worksheet is not None
+    worksheet.append(["type", "name", "hostname", '="ena"&"bled"', "port"])
+    worksheet.append(["imap", "a", "h", "no", 993])
+    book.save(tmp_path / "hosts.xlsx")
+    with pytest.raises(
+        InputError, match=r"^hosts\.xlsx: The header in row 1, column D: The formula in this cell has no"
+    ):
+        read(tmp_path / "hosts.xlsx")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
