@@ -7,7 +7,7 @@ import os
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -143,11 +143,16 @@ def saved(path: Path, fill: Callable[[xlsxwriter.Workbook], None], name: str = "
     return path / name
 
 
-def repacked(path: Path, change: Callable[[str, bytes], bytes], name: str = "changed.xlsx") -> Path:
+def repacked(
+    path: Path,
+    change: Callable[[str, bytes], bytes],
+    name: str = "changed.xlsx",
+    rename: Mapping[str, str] | None = None,
+) -> Path:
     """Write a copy of a package with changed parts, as another program might write it."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name(name), "w", zipfile.ZIP_DEFLATED) as new:
         for part in old.namelist():
-            new.writestr(part, change(part, old.read(part)))
+            new.writestr((rename or {}).get(part, part), change(part, old.read(part)))
     return path.with_name(name)
 
 
