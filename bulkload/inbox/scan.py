@@ -136,7 +136,7 @@ def is_candidate(name: str) -> bool:
         name.startswith(_HIDDEN)
         or lower.endswith(_UNFINISHED)
         or lower in _FOLDER_FILES
-        or name == SETTINGS_FILE
+        or name in (SETTINGS_FILE, WORKING, DONE, FAILED)
         or _AUTOSAVED.fullmatch(name)
     )
 
