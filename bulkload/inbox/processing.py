@@ -191,9 +191,11 @@ class FileProcessor:
         except Exception as error:
             self._arrivals.end_reading(arrival)
             log.debug("the traceback", exc_info=True)
-            raise InputError(
-                f"{arrival.name}: reading it failed because of a bug in bulkload: {type(error).__name__}: {error}."
-            ) from error
+            if isinstance(error, MemoryError):
+                problem = "there is not enough memory to read it; split the file"
+            else:
+                problem = f"reading it failed because of a bug in bulkload: {type(error).__name__}: {error}"
+            raise InputError(f"{arrival.name}: {problem}.") from error
         self._arrivals.end_reading(arrival)
         return context
 
