@@ -188,6 +188,29 @@ def test_a_file_that_is_open_in_a_spreadsheet_program_is_left_with_a_word(cli: C
     assert names(sandbox) == ["a"]
 
 
+def test_a_file_beside_an_old_lock_file_is_run_with_a_word_and_prunes_nothing(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    """A program that crashed has left it; but what is saved may not be what its owner wants to keep."""
+    drop(cli, "mail.xlsx", ["a", "b"])
+    cli("inbox", "box")
+    drop(cli, "mail.xlsx", ["a"])
+    lock = cli.folder / "box" / ".~lock.mail.xlsx#"
+    lock.write_text("lock")
+    os.utime(lock, (time.time() - 3 * DAY,) * 2)
+    result = cli("inbox", "box")
+    assert result.exit_code == 0
+    assert "Its lock file .~lock.mail.xlsx# is older than 2 days, so it was taken as closed; delete" in result.stderr
+    drop(cli, "mail.xlsx", ["a"])
+    result = cli("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
+    assert "but the lock file .~lock.mail.xlsx# says that the file is open in a spreadsheet program" in result.stderr
+    lock.unlink()
+    drop(cli, "mail.xlsx", ["a"])
+    assert cli("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
 def test_files_that_arrive_during_a_visit_are_taken_too(cli: CommandLine, sandbox: Sandbox) -> None:
     sandbox.set_faults(Faults(rules=(Rule(fault="slow", seconds=0.4),)))
     drop(cli, "first.csv", ["a"])
@@ -528,6 +551,42 @@ def test_nothing_is_pruned_while_a_row_is_invalid(cli: CommandLine, sandbox: San
     assert (code, file["deleted"]) == (1, 0)
     assert "invalid" in file["problem"]
     assert len(names(sandbox)) == 12
+
+
+@pytest.mark.parametrize(
+    ("row", "doubt"),
+    [
+        (imap("a", hostname="a.example.com"), "1 of its rows is duplicate and may refer to them"),
+        (imap("x", hostname="x.example.com"), "1 of its rows is rejected and may refer to them"),
+    ],
+)
+def test_nothing_is_pruned_while_a_row_is_not_done(
+    cli: CommandLine, sandbox: Sandbox, row: dict[str, object], doubt: str
+) -> None:
+    """A copied row that was not changed, or a monitor whose new name was refused, must not delete the old one."""
+    night(cli, list("ab"))
+    sandbox.set_faults(Faults(rules=(Rule(fault="plan-full", names=("x",)),)))
+    code, file = night(cli, ["a", row], "--prune", "--prune-limit", "100%")
+    assert (code, file["deleted"], names(sandbox)) == (1, 0, ["a", "b"])
+    assert doubt in file["problem"]
+
+
+def test_nothing_is_pruned_after_a_run_that_stopped(cli: CommandLine, sandbox: Sandbox) -> None:
+    night(cli, list("ab"))
+    sandbox.set_faults(Faults(rules=(Rule(fault="plan-full"),)))
+    code, file = night(cli, list("axyz"), "--prune", "--prune-limit", "100%", "--max-errors", "1")
+    assert (code, file["deleted"], names(sandbox)) == (4, 0, ["a", "b"])
+    assert "but its run was stopped; nothing was deleted" in file["problem"]
+
+
+def test_only_the_newest_version_of_a_file_prunes(cli: CommandLine, sandbox: Sandbox) -> None:
+    """Its invalid row may be the one that the older version lacks."""
+    night(cli, list("ab"))
+    now = time.time()
+    os.utime(drop(cli, "mail-2026-11-01.csv", ["a"]), (now - 100, now - 100))
+    drop(cli, "mail-2026-11-02.csv", ["a", imap("b", port="0")])
+    result = cli("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
 
 
 def test_a_row_that_moved_to_another_file_keeps_its_monitor(cli: CommandLine, sandbox: Sandbox) -> None:
