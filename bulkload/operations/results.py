@@ -23,7 +23,7 @@ from bulkload.store.runs import Run, Store
 RESULTS_SETTING = "results"  # of a run in the store
 _PATH_SEPARATOR = "\n"  # in that setting
 _SUFFIX = "-results.xlsx"
-_MAX_STEM = MAX_NAME - len(_SUFFIX) - 8  # bytes; leaves room for a number
+_MAX_STEM = MAX_NAME - len(_SUFFIX)  # bytes
 _MAX_RESERVED = 1 << 26  # bytes
 
 
@@ -53,9 +53,8 @@ def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]
     results = []
     for path in paths:
         stem = path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "-")
-        stem = shorten(stem, _MAX_STEM)
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        name = next(name for name in names if name.casefold() not in taken)
+        name = next(short for name in names if (short := shorten(name, _MAX_STEM)).casefold() not in taken)
         taken.add(name.casefold())
         results.append([options.output / f"{name}{_SUFFIX}"])
     return results

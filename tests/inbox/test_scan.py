@@ -82,6 +82,14 @@ def test_any_other_file_is_taken_whatever_its_suffix(tmp_path: Path, name: str) 
     assert find_waiting(tmp_path, 60).ready == (path,)
 
 
+def test_files_that_the_last_visit_could_not_take_are_no_reason_for_another(tmp_path: Path) -> None:
+    put(tmp_path, "theirs.csv")
+    assert has_candidates(tmp_path)
+    assert not has_candidates(tmp_path, {"theirs.csv"})
+    put(tmp_path, "new.csv")
+    assert has_candidates(tmp_path, {"theirs.csv"})
+
+
 def test_files_are_ordered_by_age_and_then_by_name(tmp_path: Path) -> None:
     ages = {"b.csv": 5000, "c.csv": 9000, "a.csv": 5000, "d.csv": 4000}
     now = time.time()
