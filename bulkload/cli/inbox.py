@@ -111,8 +111,10 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
         ping_start()
         result = Visit(folder=folder, started=started, problem=str(error), is_stopped=True, exit_code=error.exit_code)
     except (Exception, KeyboardInterrupt) as error:
-        problem = "Interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}."
-        _report(Visit(folder=folder, started=started, problem=problem, exit_code=ExitCode.ROWS_LEFT), options)
+        problem, exit_code = f"{type(error).__name__}: {error}.", ExitCode.ROWS_LEFT
+        if isinstance(error, KeyboardInterrupt):
+            problem, exit_code = "Interrupted.", ExitCode.INTERRUPTED
+        _report(Visit(folder=folder, started=started, problem=problem, exit_code=exit_code), options)
         raise
     shown = result if last is None or result.locks != last.locks else replace(result, locks={})  # said once is enough
     _report(shown, options)

@@ -21,7 +21,7 @@ SUBFOLDER_LABELS = {"done": "done", "failed": "failed", "working": "to be resume
 def summary_line(visit: Visit) -> str:
     """Summarise the visit in one line; files that need attention come first."""
     files = sorted(visit.files, key=lambda file: -file.exit_code)
-    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code][:MAX_NAMED]
+    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code or file.problem][:MAX_NAMED]
     sentences = [visit.problem] if visit.problem else []
     if len(named) < len(files):
         sizes = Counter(str(file.subfolder) for file in files)

@@ -35,7 +35,8 @@ _DRAFTS = ".bulkload-*"  # folders of half-written results that a killed process
 
 def move_to_working(folder: Path, arrivals: Arrivals, path: Path, state: FileState) -> Arrival | None:
     """Move a waiting file to `working`; None if it is no longer in this state, or no longer exists."""
-    if state.is_regular and state_of(path) != state:
+    now = state_of(path)
+    if now is not None and state.is_regular and now.has_changed_since(state):
         return None
     with _moving(path):
         (folder / WORKING).mkdir(exist_ok=True)

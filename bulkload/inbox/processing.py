@@ -155,7 +155,8 @@ class FileProcessor:
         try:
             context = self._read_state(arrival, path, state)
         except InputError as error:
-            if state is not None and state.is_regular and state_of(path) != state:
+            now = state_of(path)
+            if state is not None and now is not None and now.is_regular and now.has_changed_since(state):
                 self._filing.report_trouble(arrival.name, "working", path, CHANGED, ExitCode.ROWS_LEFT)
             else:
                 self._filing.reject(arrival, str(error))
@@ -176,15 +177,10 @@ class FileProcessor:
             raise InputError(
                 f"{arrival.name}: a link, a pipe or a device is not read; put a regular file into the folder."
             )
-        earlier = self._arrivals.start_reading(arrival, str(state))
-        if earlier.was_killed or earlier.count >= MAX_READINGS:
-            ended = "was killed" if earlier.was_killed else f"ended {earlier.count} times"
-            raise InputError(
-                f"{arrival.name}: the process {ended} while reading it, for example because it needed more memory than"
-                " there is, so it is not read again. If there was another reason, put it into the folder again."
-            )
         try:
-            context = self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
+            earlier = self._arrivals.start_reading(arrival, str(state))
+            was_fatal = earlier.was_killed or earlier.count >= MAX_READINGS
+            context = None if was_fatal else self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
         except (BulkloadError, KeyboardInterrupt):
             self._arrivals.end_reading(arrival)
             raise
@@ -196,6 +192,12 @@ class FileProcessor:
             else:
                 problem = f"reading it failed because of a bug in bulkload: {type(error).__name__}: {error}"
             raise InputError(f"{arrival.name}: {problem}.") from error
+        if context is None:
+            ended = "was killed" if earlier.was_killed else f"ended {earlier.count} times"
+            raise InputError(
+                f"{arrival.name}: the process {ended} while reading it, for example because it needed more memory than"
+                " there is, so it is not read again. If there was another reason, put it into the folder again."
+            )
         self._arrivals.end_reading(arrival)
         return context
 
@@ -203,7 +205,7 @@ class FileProcessor:
         """True if a file in `working` was written or replaced since it was read."""
         content = self._arrivals.content_of(arrival)
         state = state_of(working_path(self._folder, arrival))
-        return content is not None and state is not None and str(state) != content
+        return content is not None and state is not None and state.has_changed_since(FileState.from_text(content))
 
     def _restart(self, arrival: Arrival, outcome: Outcome) -> None:
         """Have the next call read a file again, because it changed after it was read."""

@@ -30,9 +30,9 @@ MAX_EMPTY = 3600.0  # seconds; a file that is empty for longer counts as complet
 MAX_STEM = 180  # bytes; leaves room for the suffixes of companion files
 STALE_LOCK = 2 * 86_400.0  # seconds; a program that crashed has left an older lock file
 
-_UNFINISHED = (
+_SET_ASIDE = (  # endings of names that programs give to unfinished files, and to former versions
     *(".part", ".partial", ".crdownload", ".opdownload", ".download", ".filepart", ".aria2", ".!ut", ".!qb"),
-    *(".tmp", ".temp", ".swp", ".lock", "~"),
+    *(".tmp", ".temp", ".swp", ".lock", ".bak", ".old", ".orig", ".xlk", "~"),
 )
 _OWN_FILES = (STORE_NAME, "sandbox.sqlite3")  # also with the suffixes that SQLite appends
 _FOLDER_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})  # in lower case
@@ -62,6 +62,10 @@ class FileState:
         """The state of a regular file in the store."""
         size, modified, inode = map(int, text.split("|"))
         return cls(size, modified, inode)
+
+    def has_changed_since(self, earlier: FileState) -> bool:
+        """True if it has other content; some network file systems give an unchanged file another inode."""
+        return (self.size, self.modified) != (earlier.size, earlier.modified)
 
     def was_written_since(self, earlier: FileState) -> bool:
         """True if the same file was written, rather than replaced, or given an earlier time."""
@@ -114,11 +118,14 @@ def find_waiting(folder: Path, unchanged_for: float) -> WaitingFiles:
 
 
 def is_settled(path: Path, unchanged_for: float) -> bool:
-    """True if a file outside of the folder of waiting files is not being written; waits as `find_waiting` does."""
+    """True if a file in a subfolder is not being written; waits as `find_waiting` does."""
     first = state_of(path)
-    if first is not None and not 0 <= unchanged_for <= time.time() - first.modified / 1e9:
+    if first is None:
+        return True
+    if not 0 <= unchanged_for <= time.time() - first.modified / 1e9:
         time.sleep(unchanged_for)
-    return state_of(path) == first and not open_for_writing([path])
+    second = state_of(path)
+    return second is not None and not second.has_changed_since(first) and not open_for_writing([path])
 
 
 def state_of(path: Path) -> FileState | None:
@@ -134,7 +141,7 @@ def is_candidate(name: str) -> bool:
     lower = name.lower()
     return not (
         name.startswith(_HIDDEN)
-        or lower.endswith(_UNFINISHED)
+        or lower.endswith(_SET_ASIDE)
         or lower in _FOLDER_FILES
         or name in (SETTINGS_FILE, WORKING, DONE, FAILED)
         or _AUTOSAVED.fullmatch(name)

@@ -61,6 +61,8 @@ def put(folder: Path, name: str, text: str = "x", age: float = 3600 * 24) -> Pat
         "Icon\r",
         "mail.csv.opdownload",
         "mail.csv.aria2",
+        "mail.csv.bak",
+        "Backup of mail.xlk",
         "#mail.csv#",
         "working",
         "done",
