@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,14 +74,16 @@ def _check_metrics(path: Path | None, folder: Path) -> None:
     """Raise `UsageError` for a metrics file that can never be written, or that would be taken as an input."""
     if path is None:
         return
-    from bulkload.files.atomic import is_special
     from bulkload.inbox.scan import is_candidate
 
-    if is_special(path):
-        raise UsageError(f"--metrics {path} is a pipe or a device; name a file that ends in .prom.")
-    if path.is_dir():
-        raise UsageError(f"--metrics {path} is a folder; name a file in it that ends in .prom.")
-    if path.parent.resolve() == folder.resolve() and is_candidate(path.name):
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # there is no file yet; a folder that is missing is created
+        mode = stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        noun = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+        raise UsageError(f"--metrics {path} is a {noun}; name a file that ends in .prom.")
+    if is_candidate(path.name) and os.path.realpath(path.parent) == os.path.realpath(folder):
         raise UsageError(f"--metrics {path} is in the inbox, which would run it as an input; choose another folder.")
 
 
@@ -123,23 +127,24 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
 
 def _report(result: Visit, options: Options) -> None:
     """Report the result in each way that was asked for. If one fails, the others are not affected."""
-    from bulkload.inbox.messages import summary_line, visit_json
-    from bulkload.inbox.notify import ping, post_json
-
     if options.metrics is not None:
         with _logged("metrics"):
             from bulkload.inbox.metrics import write_metrics
 
             write_metrics(options.metrics, result)
-    if not result.is_idle:
-        if result.exit_code or not options.quiet:
-            print_message(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
-        with _logged("webhook"):
-            post_json(options.webhook, visit_json(result))
-    if options.json_:
-        click.echo(json.dumps(visit_json(result)))
-    with _logged("ping"):
-        ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
+    if options.json_ or not result.is_idle or options.ping is not None:
+        from bulkload.inbox.messages import summary_line, visit_json
+        from bulkload.inbox.notify import ping, post_json
+
+        if not result.is_idle:
+            if result.exit_code or not options.quiet:
+                print_message(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
+            with _logged("webhook"):
+                post_json(options.webhook, visit_json(result))
+        if options.json_:
+            click.echo(json.dumps(visit_json(result)))
+        with _logged("ping"):
+            ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ In: the path of the file. Out: the path of a draft, which replaces the file only
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -73,9 +74,14 @@ def _errors(path: Path, advice: str = "") -> Iterator[None]:
 def _reserve(file: int, size: int) -> None:
     """Raise `OSError` if the disk is full."""
     if sys.platform == "linux":
-        os.posix_fallocate(file, 0, size)
-    else:
-        os.write(file, bytes(LEAST_FREE))
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
+                raise
+        else:
+            return
+    os.write(file, bytes(LEAST_FREE))
 
 
 def _check_replaceable(target: Path) -> None:

@@ -87,9 +87,13 @@ class FileProcessor:
             f"Its lock file {lock} is older than {days}, so it was taken as closed; delete the lock file."
         )
 
-    def process(self, arrival: Arrival) -> bool:
-        """Process one file as far as possible; True if the visit has to stop, because other files would stop too."""
+    def process(self, arrival: Arrival, *, is_new: bool = False) -> bool:
+        """Process one file as far as possible; True if the visit has to stop, because other files would stop too.
+
+        `is_new`: it waited until now, and nobody was writing it.
+        """
         run = self._arrivals.run_of(arrival)
+        was_stopped = run is not None and run.exit_code == ExitCode.STOPPED
         if run is not None and not run.read_whole:
             self._store.forget(run)
             run = None
@@ -103,7 +107,7 @@ class FileProcessor:
             self._store.forget(run)
             run = None
         if run is None:
-            context = self._read(arrival)
+            context = self._read(arrival, is_new)
             if context is None:
                 return False
         elif self._can_resume(arrival, run):
@@ -117,7 +121,7 @@ class FileProcessor:
             self._filing.keep(arrival, outcome)
         else:
             self._end(arrival, context.run, outcome)
-        return outcome.exit_code in RESUMABLE
+        return outcome.exit_code in RESUMABLE and not self._is_own_trouble(context.run, outcome, was_stopped)
 
     def prune_and_move(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
         """Delete the monitors that are no longer in a file, and move it to its destination."""
@@ -141,7 +145,7 @@ class FileProcessor:
         """True if a file has been retried for as long as the options allow."""
         return time.time() - arrival.arrived > self._options.retry_for * SECONDS_PER_DAY
 
-    def _read(self, arrival: Arrival) -> RunContext | None:
+    def _read(self, arrival: Arrival, is_new: bool) -> RunContext | None:
         """Read a file; None if it is not to be carried out now, which is reported."""
         path = working_path(self._folder, arrival)
         state = state_of(path)
@@ -149,7 +153,7 @@ class FileProcessor:
             self._arrivals.delete(arrival)
             self._filing.report_trouble(arrival.name, "working", path, "it was removed before it was read.")
             return None
-        if state is not None and state.is_regular and not is_settled(path, self._options.unchanged_for):
+        if not is_new and state is not None and not is_settled(path, self._options.unchanged_for):
             self.incomplete.add(arrival.name)
             return None
         try:
@@ -270,6 +274,16 @@ class FileProcessor:
     def _has_rows_to_retry(info: RunInfo) -> bool:
         """True if a later call sends rows again; not if the user's own limits stopped the run."""
         return not info.stopped and any(status.next_step == "run again" for status in info.counts)
+
+    def _is_own_trouble(self, run: Run, outcome: Outcome, was_stopped: bool) -> bool:
+        """True if what stopped a run may be its own rows: other files are tried, and stop the visit if they stop too.
+
+        A store that can be used, or an API that answered until rows were sent, and stopped the run the last time too.
+        """
+        if outcome.exit_code == ExitCode.USAGE:
+            self._store.check_writable()
+            return True
+        return outcome.exit_code == ExitCode.STOPPED and was_stopped and self._arrivals.has_sent(run)
 
     def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
         """Move a file to its destination, or put it on the list of those to prune first."""

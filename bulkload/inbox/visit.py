@@ -159,16 +159,16 @@ class _VisitRunner:
                 continue
             if path in waiting.stale_locks:
                 self._processor.note_stale_lock(arrival, waiting.stale_locks[path])
-            self._process_all([arrival])
+            self._process_all([arrival], is_new=True)
             if self._is_stopped:
                 return
 
-    def _process_all(self, arrivals: Iterable[Arrival]) -> None:
+    def _process_all(self, arrivals: Iterable[Arrival], *, is_new: bool = False) -> None:
         """Process files until one stops the visit."""
         for arrival in arrivals:
             if self._is_stopped:
                 return
-            self._is_stopped = bool(self._attempt(arrival, partial(self._processor.process, arrival)))
+            self._is_stopped = bool(self._attempt(arrival, partial(self._processor.process, arrival, is_new=is_new)))
 
     def _attempt(self, arrival: Arrival, work: Callable[[], bool | None]) -> bool | None:
         """Do some work on a file. An error that is not one of the settings or the store is reported as the file's."""

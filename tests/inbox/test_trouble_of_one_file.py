@@ -176,6 +176,28 @@ def test_a_file_on_which_the_process_is_killed_while_sending_is_resumed_and_in_t
     assert names(sandbox) == ["a", "b"]
 
 
+# ── rows that the API cannot take ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_that_stops_its_run_every_night_holds_the_others_back_only_once(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    """In the first night, it looks as if the API were down; in the second, the other files show that it is not."""
+    poison = [f"p{number}" for number in range(60)]
+    put_first(drop(cli, "poison.csv", poison))
+    drop(cli, "good.csv", ["a"])
+    sandbox.set_faults(Faults(rules=(Rule(fault="error-before", names=tuple(poison)),)))
+    assert cli("inbox", "box").exit_code == 3
+    assert names(sandbox) == []
+    result = cli("inbox", "box")
+    assert (result.exit_code, names(sandbox)) == (3, ["a"])
+    assert "poison.csv will be resumed" in result.stderr
+    sandbox.set_faults(Faults())
+    cli.monkeypatch.setenv("BULKLOAD_SETTLE_AFTER", "0")
+    assert cli("inbox", "box").exit_code == 0
+    assert len(names(sandbox)) == len(set(names(sandbox))) == 61
+
+
 # ── files that cannot be moved ────────────────────────────────────────────────────────────────────────────
 
 
