@@ -66,10 +66,14 @@ def open_source(
     the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
     tool's private hosts.
     """
-    if tool is not None or _is_configuration(path):
+    with _os_errors(path):
+        is_configuration = tool is not None or _is_configuration(path)
+    if is_configuration:
         from bulkload.migration.rules import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
+        with _os_errors(path):
+            source = configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
+        yield source
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
@@ -131,10 +135,18 @@ def _rows_naming_file(source: Source) -> Iterator[RawRow]:
 @contextmanager
 def _errors_naming_file(path: Path) -> Iterator[None]:
     """Prefix an `InputError` with the file's name, and translate errors of the operating system into one."""
+    with _os_errors(path):
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from error.__cause__
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    """Translate errors of the operating system into an `InputError` that names the file."""
     try:
         yield
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error.__cause__
     except FileNotFoundError as error:
         raise InputError(f"{path}: file not found.") from error
     except OSError as error:

@@ -69,6 +69,7 @@ def open_workbook(
             rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
             details=details,
             notes=_notes(workbook, name, table, continuations),
+            not_whole=_not_whole(workbook, (name, *continuations)),
             header_doubts=header_doubts(table.findings, len(table.header)),
         )
 
@@ -152,6 +153,11 @@ def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence
     if workbook.file.format == "xlsm":
         notes.append("The workbook has macros, which are never run.")
     return tuple(notes)
+
+
+def _not_whole(workbook: _Workbook, names: Sequence[str]) -> str:
+    left_out = workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in names)
+    return "its hidden rows were left out" if left_out else ""
 
 
 def _continuations(workbook: _Workbook, name: str, table: Table) -> list[str]:
