@@ -30,6 +30,12 @@ def is_later(at: str, than: str) -> bool:
     return _difference(than, at) > 0
 
 
+def is_same_boot(a: str, b: str) -> bool:
+    """True if the machine has not been restarted between two moments; False if that is not known."""
+    boot = a.partition("|")[0]
+    return bool(boot) and boot == b.partition("|")[0]
+
+
 def utc(wall: float) -> str:
     """A wall clock time, in seconds since 1970, as ISO 8601 in UTC with seconds."""
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

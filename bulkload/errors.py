@@ -5,6 +5,7 @@
   x InputError                  a file cannot be read in its format                           exit 2
   x StoreError                  the run store cannot be read or written                       exit 2
     + LockLost                  this run no longer holds the store's lock                     exit 5
+  x MoveError                   a file of an inbox cannot be moved                            exit 2
   x Locked                      another run holds the store's lock                            exit 5
   x RunStopped                  the state of the account or the API makes continuing useless  exit 3
     + LoginRefused              user name, password or token is refused
@@ -92,6 +93,12 @@ class LockLost(StoreError):
     def __init__(self, message: str, *, taken_over: bool = False) -> None:
         super().__init__(message)
         self.taken_over = taken_over  # another run has written its name into the store
+
+
+class MoveError(BulkloadError):
+    """A file of an inbox cannot be moved, or a file beside it cannot be written."""
+
+    exit_code = ExitCode.USAGE
 
 
 class Locked(BulkloadError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+NOT_WHOLE = "not whole"  # in `RunInfo.details`: why the file may have more rows than were read
 ACCOUNT_ISSUE = "account."  # prefix of the codes of warnings that compare a row with the account
 
 
@@ -166,6 +167,7 @@ class Source:
     rows: Iterator[RawRow]
     details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
+    not_whole: str = ""  # why there are more rows than `rows`, as part of a sentence
     translated: Translated | None = None  # None: no other tool's configuration
     header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
 
@@ -207,6 +209,13 @@ class RunInfo:
     requests: Mapping[str, int] = field(default_factory=dict)  # sent, throttled, retried
     stopped: str = ""  # why the run stopped early, if it did
     translated: Translated | None = None  # None: the input is no other tool's configuration
+
+    @property
+    def not_whole(self) -> str:
+        """Why the file may have more rows than were read, as part of a sentence; empty if it has not."""
+        if self.translated is not None and self.translated.missing:
+            return "it does not have the whole list"
+        return self.details.get(NOT_WHOLE, "")
 
     @property
     def rows(self) -> int:

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -100,12 +100,8 @@ def _encoding(value: object) -> object:
 def _base_url(value: object) -> object:
     """Accept an HTTPS URL without credentials; plain HTTP only to this machine."""
     text = str(value).strip().rstrip("/")
-    try:
-        parts = urlsplit(text)
-        is_url = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
-    except ValueError:  # of brackets or a port
-        is_url = False
-    if not is_url or parts.hostname is None:
+    parts = _split_url(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable():
         raise ValueError(f"a URL such as {BASE_URL} is allowed")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("a URL without user name, password, query or fragment is allowed")
@@ -116,10 +112,22 @@ def _base_url(value: object) -> object:
 
 def _url(value: object) -> object:
     text = str(value).strip()
-    parts = urlsplit(text)
+    parts = _split_url(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or not text.isprintable() or " " in text:
         raise ValueError("a URL that begins with https:// or http:// is allowed")
     return text
+
+
+def _split_url(text: str) -> SplitResult:
+    """Split a URL. Raises `ValueError` without showing it if its host or port is one that no request can use."""
+    try:
+        parts = urlsplit(text)
+        is_valid = parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValueError("a URL with a valid host and a port from 1 to 65535, or no port, is allowed")
+    return parts
 
 
 def _days(value: object) -> object:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +62,33 @@ def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
     account, options = load_settings(config, cli_options)
     if "output" not in options.model_fields_set:
         options = options.model_copy(update={"output": folder})
+    _check_metrics(options.metrics, folder)
     if not options.watch:
-        return _visit(folder, account, options)
+        return _visit(folder, account, options).exit_code
     from bulkload.inbox.watch import watch
 
-    return watch(folder, lambda: _visit(folder, account, options))
+    return watch(folder, lambda last: _visit(folder, account, options, last))
 
 
-def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
-    """Visit once and report the result."""
+def _check_metrics(path: Path | None, folder: Path) -> None:
+    """Raise `UsageError` for a metrics file that can never be written, or that would be taken as an input."""
+    if path is None:
+        return
+    from bulkload.inbox.scan import is_candidate
+
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # there is no file yet; a folder that is missing is created
+        mode = stat.S_IFREG
+    if not stat.S_ISREG(mode):
+        noun = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+        raise UsageError(f"--metrics {path} is a {noun}; name a file that ends in .prom.")
+    if is_candidate(path.name) and os.path.realpath(path.parent) == os.path.realpath(folder):
+        raise UsageError(f"--metrics {path} is in the inbox, which would run it as an input; choose another folder.")
+
+
+def _visit(folder: Path, account: Account, options: Options, last: Visit | None = None) -> Visit:
+    """Visit once and report the result, whatever happens; `last` is the result of the last visit of this process."""
     from bulkload.inbox.records import Visit
     from bulkload.inbox.scan import is_untouched
 
@@ -75,10 +98,11 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
 
             ping(options.ping, "start")
 
+    started = time.time()
     try:
         if is_untouched(folder, options.output):
             ping_start()
-            result = Visit(folder=folder, started=time.time())
+            result = Visit(folder=folder, started=started)
         else:
             from bulkload.inbox.visit import visit
 
@@ -86,19 +110,28 @@ def _visit(folder: Path, account: Account, options: Options) -> ExitCode:
                 result = visit(folder, account, options, on_start, ping_start)
     except Locked as error:
         log.info("%s", error)  # only logged: the process that holds the lock reports the files
-        return ExitCode.LOCKED
+        return Visit(folder=folder, started=started, exit_code=ExitCode.LOCKED)
     except UsageError as error:  # the folder does not exist or cannot be read
         ping_start()
-        result = Visit(folder=folder, started=time.time(), problem=str(error), exit_code=error.exit_code)
-    _report(result, options)
-    return result.exit_code
+        result = Visit(folder=folder, started=started, problem=str(error), is_stopped=True, exit_code=error.exit_code)
+    except (Exception, KeyboardInterrupt) as error:
+        problem, exit_code = f"{type(error).__name__}: {error}.", ExitCode.ROWS_LEFT
+        if isinstance(error, KeyboardInterrupt):
+            problem, exit_code = "Interrupted.", ExitCode.INTERRUPTED
+        _report(Visit(folder=folder, started=started, problem=problem, exit_code=exit_code), options)
+        raise
+    shown = result if last is None or result.locks != last.locks else replace(result, locks={})  # said once is enough
+    _report(shown, options)
+    return result
 
 
 def _report(result: Visit, options: Options) -> None:
+    """Report the result in each way that was asked for. If one fails, the others are not affected."""
     if options.metrics is not None:
-        from bulkload.inbox.metrics import write_metrics
+        with _logged("metrics"):
+            from bulkload.inbox.metrics import write_metrics
 
-        write_metrics(options.metrics, result)
+            write_metrics(options.metrics, result)
     if options.json_ or not result.is_idle or options.ping is not None:
         from bulkload.inbox.messages import summary_line, visit_json
         from bulkload.inbox.notify import ping, post_json
@@ -106,7 +139,18 @@ def _report(result: Visit, options: Options) -> None:
         if not result.is_idle:
             if result.exit_code or not options.quiet:
                 print_message(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
-            post_json(options.webhook, visit_json(result))
+            with _logged("webhook"):
+                post_json(options.webhook, visit_json(result))
         if options.json_:
             click.echo(json.dumps(visit_json(result)))
-        ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
+        with _logged("ping"):
+            ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
+
+
+@contextmanager
+def _logged(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        log.warning("the %s failed because of a bug in bulkload", name)
+        log.debug("the traceback", exc_info=True)

@@ -82,7 +82,9 @@ def print_outcome(
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
         print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
-        how = [text for name, text in info.details.items() if name != "notes"]
+        from bulkload.model import NOT_WHOLE
+
+        how = [text for name, text in info.details.items() if name not in ("notes", NOT_WHOLE)]
         print_note(f"{info.input}, read as {', '.join(how)}")
         if notes := info.details.get("notes"):
             print_note(f"Note: {notes}")

@@ -49,7 +49,7 @@ class Interrupts:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signal_number = number
-        raise KeyboardInterrupt  # libraries catch every `Exception` that passes through them
+        raise KeyboardInterrupt(number)  # libraries catch every `Exception` that passes through them
 
     def _dropped(self, unraisable: Any) -> None:
         """Handle an exception that cannot be raised where it occurred."""

@@ -8,6 +8,7 @@
 In: a folder. Out: a `Visit` with the outcome of each file. May import: operations, reports, settings, files,
 `stages.listing`, store, readers.
 
-`visit` has the order of the steps, `scan`, `moves` and `filing` handle the files, and `store.arrivals` records them.
-The next call finishes the step that an interrupted call left.
+`visit` has the order of the files and keeps trouble of one from the others, `processing` has the steps of one file,
+`scan`, `open_files`, `moves`, `late_writes` and `filing` handle the files, and `store.arrivals` records them. The next
+call finishes the step that an interrupted call left.
 """

@@ -30,10 +30,9 @@ _COLUMNS = ("type", "name", "hostname", "port", "monitor_id", "made_here", "dele
 def record_dropped(store: Store, dropped: DroppedMonitors, arrival: Arrival, run: Run, listing: Listing) -> None:
     """Store the monitors of the account that were in earlier versions of the file and are not in this one.
 
-    If pages of the file are missing, none are stored: any of them may be on those pages.
+    If a part of the file is missing, none are stored: any of them may be in that part.
     """
-    translated = store.info(run).translated
-    if translated is not None and translated.missing:
+    if store.info(run).not_whole:
         dropped.replace(run, ())
         return
     dropped.replace(run, _find(dropped, arrival, run, listing))

@@ -6,6 +6,8 @@ and a `FileOutcome`.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ class Filing:
 
     def __init__(self, folder: Path, store: Store, arrivals: Arrivals, dropped: DroppedMonitors) -> None:
         self.outcomes: list[FileOutcome] = []
+        self.notes: defaultdict[int, list[str]] = defaultdict(list)  # arrival → what else to say about the file
         self._folder = folder
         self._store = store
         self._arrivals = arrivals
@@ -41,16 +44,46 @@ class Filing:
         path = move_to_destination(self._folder, self._arrivals, arrival, subfolder)
         self._report(arrival, outcome, subfolder, path, problem=problem, deleted=deleted)
 
-    def keep(self, arrival: Arrival, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
+    def keep(
+        self,
+        arrival: Arrival,
+        outcome: Outcome,
+        *,
+        problem: str = "",
+        deleted: int = 0,
+        least_exit_code: ExitCode = ExitCode.DONE,
+    ) -> None:
         """Leave a file where it is, to be resumed by the next call."""
         path = working_path(self._folder, arrival)
+        outcome = replace(outcome, exit_code=max(outcome.exit_code, least_exit_code))
         self._report(arrival, outcome, "working", path, problem=problem, deleted=deleted)
+
+    def report_trouble(
+        self,
+        name: str,
+        subfolder: Subfolder,
+        path: Path,
+        problem: str,
+        exit_code: ExitCode = ExitCode.USAGE,
+        run: Run | None = None,
+    ) -> None:
+        """Report a file that stays where it is, because something is wrong with it or it changed."""
+        self.outcomes.append(
+            FileOutcome(
+                name=name,
+                subfolder=subfolder,
+                path=path,
+                exit_code=max(exit_code, ExitCode.ROWS_LEFT),
+                info=None if run is None else self._store.info(run),
+                problem=problem,
+            )
+        )
 
     def reject(self, arrival: Arrival, problem: str) -> None:
         """Move a file that cannot be read to `failed`, with the reason in a text file."""
         write_reason(self._folder, arrival, problem)
         path = move_to_destination(self._folder, self._arrivals, arrival, "failed")
-        self._report_unreadable(arrival, "failed", path, problem)
+        self.report_trouble(arrival.name, "failed", path, problem)
 
     def finish(self, arrival: Arrival, run: Run | None) -> None:
         """Finish a move that was interrupted."""
@@ -60,9 +93,8 @@ class Filing:
         subfolder: Subfolder = "done" if str(arrival.destination).startswith(DONE) else "failed"
         if run is None:
             reason = path.with_name(path.stem + REASON_SUFFIX)
-            self._report_unreadable(
-                arrival, subfolder, path, f"{arrival.name}: it could not be read; see {reason.name}."
-            )
+            problem = f"{arrival.name}: it could not be read; see {reason.name}."
+            self.report_trouble(arrival.name, subfolder, path, problem)
             return
         results = path.with_name(path.stem + RESULTS_SUFFIX)
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
@@ -93,13 +125,12 @@ class Filing:
                 exit_code=exit_code,
                 info=outcome.info,
                 results=path.with_name(path.stem + RESULTS_SUFFIX),
-                problem=" ".join(filter(None, (outcome.info.stopped, untranslated(outcome.info), problem))),
+                problem=" ".join(
+                    filter(
+                        None, (outcome.info.stopped, untranslated(outcome.info), problem, *self.notes[arrival.number])
+                    )
+                ),
                 dropped=self._dropped.count(run),
                 deleted=deleted,
             )
-        )
-
-    def _report_unreadable(self, arrival: Arrival, subfolder: Subfolder, path: Path, problem: str) -> None:
-        self.outcomes.append(
-            FileOutcome(name=arrival.name, subfolder=subfolder, path=path, exit_code=ExitCode.USAGE, problem=problem)
         )

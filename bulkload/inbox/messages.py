@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
 from bulkload.files.printable import one_line
 from bulkload.inbox.records import FileOutcome, Visit
@@ -14,20 +15,25 @@ from bulkload.model import Status
 from bulkload.reports.summary import run_json, status_counts
 
 MAX_NAMED = 3  # files that the line names one by one
+SUBFOLDER_LABELS = {"done": "done", "failed": "failed", "working": "to be resumed", "waiting": "not taken"}
 
 
 def summary_line(visit: Visit) -> str:
     """Summarise the visit in one line; files that need attention come first."""
     files = sorted(visit.files, key=lambda file: -file.exit_code)
-    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code][:MAX_NAMED]
+    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code or file.problem][:MAX_NAMED]
     sentences = [visit.problem] if visit.problem else []
     if len(named) < len(files):
         sizes = Counter(str(file.subfolder) for file in files)
-        groups = ", ".join(f"{sizes[name]:,} {label}" for name, label in _SUBFOLDER_LABELS.items() if sizes[name])
+        groups = ", ".join(f"{sizes[name]:,} {label}" for name, label in SUBFOLDER_LABELS.items() if sizes[name])
         sentences.append(f"{len(files):,} files: {groups}; {_counts_text(rows_by_status(visit))}.")
     sentences += [_sentence(visit, file) for file in named]
+    sentences += [
+        f"{name} is open in a spreadsheet program (its lock file is {lock}), so it is left for the next call."
+        for name, lock in islice(visit.locks.items(), MAX_NAMED)
+    ]
     sentences += [f"{name} has been incomplete for too long." for name in visit.overdue[:MAX_NAMED]]
-    if waiting := len(set(visit.incomplete) - set(visit.overdue)):
+    if waiting := len({*visit.incomplete} - {*visit.overdue} - {*list(visit.locks)[:MAX_NAMED]}):
         sentences.append(f"{waiting:,} {'file is' if waiting == 1 else 'files are'} still being written.")
     return one_line(" ".join(sentences)) or "Nothing to do."
 
@@ -39,6 +45,7 @@ def visit_json(visit: Visit) -> dict[str, object]:
         "folder": str(visit.folder),
         "files": [_file_json(file) for file in visit.files],
         "still_being_written": list(visit.incomplete),
+        "lock_files": dict(visit.locks),
         "counts": {status.value: n for status, n in counts.items()},
         "rows": sum(counts.values()),
         "seconds": round(visit.seconds, 3),
@@ -58,14 +65,12 @@ def rows_by_status(visit: Visit) -> dict[Status, int]:
     return {status: counts[status] for status in Status if counts[status]}
 
 
-_SUBFOLDER_LABELS = {"done": "done", "failed": "failed", "working": "to be resumed"}
-
-
 def _sentence(visit: Visit, file: FileOutcome) -> str:
     if file.info is None:
         first, *more = file.problem.removeprefix(f"{file.name}: ").splitlines()
         location = f"; see {file.path.parent.relative_to(visit.folder)}" if more else ""
-        return f"{file.name} failed: {first.rstrip('.:')}{location}."
+        verb = {"done": "", "failed": " failed"}.get(file.subfolder, " was not run")
+        return f"{file.name}{verb}: {first.rstrip('.:')}{location}."
     rows = "; ".join([_counts_text(dict(status_counts(file.info))), *_dropped_text(file)])
     if file.subfolder == "working":
         sentence = f"{file.name} will be resumed: {rows}."

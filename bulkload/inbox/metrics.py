@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bulkload.errors import ExitCode
-from bulkload.inbox.messages import rows_by_status
+from bulkload.errors import ExitCode, StoreError
+from bulkload.files.atomic import atomic_write
+from bulkload.inbox.messages import SUBFOLDER_LABELS, rows_by_status
 from bulkload.inbox.records import Visit
 from bulkload.model import Status
 
@@ -26,12 +27,13 @@ def write_metrics(path: Path, visit: Visit) -> None:
     """Write the metrics file; log a warning if it cannot be written."""
     if path.suffix != ".prom":
         log.warning("the metrics file %s does not end in .prom, so node_exporter does not read it", path)
+    last_success = visit.started + visit.seconds if visit.exit_code is ExitCode.DONE else _last_success(path)
+    content = generate_latest(_registry(visit, last_success))
     try:
-        last_success = visit.started + visit.seconds if visit.exit_code is ExitCode.DONE else _last_success(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_to_textfile(str(path), _registry(visit, last_success))
-    except OSError as error:
-        log.warning("the metrics file %s cannot be written: %s", path, error.strerror)
+        with atomic_write(path) as draft:
+            draft.write_bytes(content)
+    except StoreError as error:
+        log.warning("the metrics file %s", error)
 
 
 def _registry(visit: Visit, last_success: float | None) -> CollectorRegistry:
@@ -46,7 +48,7 @@ def _registry(visit: Visit, last_success: float | None) -> CollectorRegistry:
         if " " not in status:  # statuses with a space occur only in plans
             rows.labels(status.value).set(counts.get(status, 0))
     files = gauge("files", "Files of the last call, by the subfolder they are in now.", "fate")
-    for subfolder in ("done", "failed", "working"):
+    for subfolder in SUBFOLDER_LABELS:
         files.labels(subfolder).set(sum(file.subfolder == subfolder for file in visit.files))
     requests = gauge("requests", "Requests of the last call, by kind.", "kind")
     for kind in ("sent", "throttled", "retried"):
@@ -69,6 +71,6 @@ def _last_success(path: Path) -> float | None:
             for sample in family.samples:
                 if sample.name == LAST_SUCCESS:
                     return float(sample.value)
-    except (FileNotFoundError, ValueError):  # there is no file yet, or it is not a metrics file
-        pass
+    except Exception:  # there is no file yet, it cannot be read, or its content is something else
+        log.debug("no time of the last success in %s", path)
     return None

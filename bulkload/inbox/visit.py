@@ -1,46 +1,41 @@
 """One visit to the folder: unfinished files, then waiting files, then monitors to prune.
 
 In: a folder, an account, options. Out: a `Visit` with the outcome of each file. Unfinished files come first and waiting
-files in the order of their arrival, so that the account ends up as if each file had been run when it arrived. If the
-account or the API stops a run, the visit stops too, and files that still wait stay where they are.
+files in the order of their arrival, so that the account ends up as if each file had been run when it arrived. Trouble
+of one file is reported, and the visit goes on. If the account, the API or the store stops a run, the visit stops too,
+and files that still wait stay where they are.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import logging
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, InputError, Locked
+from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked, LockLost, MoveError, UsageError
 from bulkload.inbox.filing import Filing
-from bulkload.inbox.moves import move_to_working, recover_unrecorded, working_path
-from bulkload.inbox.records import Visit
+from bulkload.inbox.late_writes import take_back_written
+from bulkload.inbox.moves import move_to_destination, move_to_working, recover_unrecorded, working_path
+from bulkload.inbox.processing import FileProcessor
+from bulkload.inbox.records import Subfolder, Visit
 from bulkload.inbox.retention import delete_old
-from bulkload.inbox.scan import RESULTS_SUFFIX, find_waiting, is_regular_file
-from bulkload.model import Input
+from bulkload.inbox.scan import WaitingFiles, find_waiting, safe_name
 from bulkload.settings import Account, Options
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrival, Arrivals
 from bulkload.store.dropped import DroppedMonitors
-from bulkload.store.runs import Run, Store
+from bulkload.store.runs import Store
 
 if TYPE_CHECKING:
-    from bulkload.model import RunInfo
-    from bulkload.operations.outcome import Outcome
     from bulkload.operations.pipeline import OnStart
-    from bulkload.stages.context import RunContext
 
-MAX_READINGS = 3  # times that reading a file may start without ending, before the file counts as unreadable
-RESUMABLE = (  # exit codes of runs that the next call resumes
-    ExitCode.USAGE,
-    ExitCode.STOPPED,
-    ExitCode.LOCKED,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-)
+MAX_SENDINGS = 2  # times that the process may be killed while it sends a file's rows, before other files go first
+
+log = logging.getLogger(__name__)
 
 
 def visit(
@@ -48,7 +43,8 @@ def visit(
 ) -> Visit:
     """Run all files that are ready; `on_locked` is called once the store is locked.
 
-    Raises `Locked` if another process has locked it.
+    Whatever ends the visit early is in its result, also a signal or a bug. Raises `Locked` if another process has
+    locked the store.
     """
     started, begun = time.time(), time.monotonic()
     result = Visit(folder=folder, started=started)
@@ -62,10 +58,21 @@ def visit(
     except Locked:
         raise
     except BulkloadError as error:
-        result = replace(result, problem=str(error), exit_code=error.exit_code)
+        result = replace(result, problem=str(error), exit_code=error.exit_code, is_stopped=True)
+    except KeyboardInterrupt as signal:
+        interrupted = Interrupted(ExitCode.after(*signal.args) if signal.args else ExitCode.INTERRUPTED)
+        result = replace(result, problem=str(interrupted), exit_code=interrupted.exit_code, is_stopped=True)
+    except Exception as error:
+        log.debug("the traceback", exc_info=True)
+        result = replace(result, problem=describe_bug(error), exit_code=ExitCode.ROWS_LEFT, is_stopped=True)
     if runner is not None:
         result = runner.add_outcomes(result)
     return replace(result, seconds=time.monotonic() - begun)
+
+
+def describe_bug(error: Exception) -> str:
+    """A sentence about an unexpected exception."""
+    return f"This is a bug in bulkload: {type(error).__name__}: {error}."
 
 
 class _VisitRunner:
@@ -74,34 +81,30 @@ class _VisitRunner:
     def __init__(self, folder: Path, store: Store, account: Account, options: Options, on_start: OnStart) -> None:
         self._folder = folder
         self._store = store
-        self._account = account
         self._options = options
-        self._on_start = on_start
         self._arrivals = Arrivals(store, folder)
-        self._dropped = DroppedMonitors(store, self._arrivals.folder)
-        self._filing = Filing(folder, store, self._arrivals, self._dropped)
-        self._cached_account_id: int | None = None  # None: not needed yet
-        self._to_prune: list[tuple[Arrival, Run, Outcome]] = []
+        dropped = DroppedMonitors(store, self._arrivals.folder)
+        self._filing = Filing(folder, store, self._arrivals, dropped)
+        self._processor = FileProcessor(
+            folder, store, self._arrivals, self._filing, dropped, account, options, on_start
+        )
+        self._left: set[Path] = set()  # waiting files that could not be taken
+        self._changed: set[Path] = set()  # waiting files that changed when they were to be taken
         self._incomplete: dict[str, float] = {}  # file still being written → since when, in seconds since 1970
-        self._requests: Counter[str] = Counter()
+        self._locks: dict[str, str] = {}  # file that is open in a spreadsheet program → its lock file
+        self._is_stopped = False
 
     def run(self) -> None:
         """Resume unfinished files, run waiting files, prune, and delete what is old."""
-        is_stopped = self._resume_unfinished()
-        while not is_stopped:
-            waiting = find_waiting(self._folder, self._options.unchanged_for)
-            self._incomplete = self._arrivals.record_incomplete(waiting.incomplete)
-            if not waiting.ready:
-                break
-            for path in waiting.ready:
-                self._account_id()  # before a file is moved: without credentials, every file stays where it is
-                arrival = move_to_working(self._folder, self._arrivals, path)
-                if arrival is not None and self._process(arrival):
-                    is_stopped = True
-                    break
-        if not is_stopped:
-            for arrival, run, outcome in self._to_prune:
-                self._prune_and_move(arrival, run, outcome)
+        try:
+            self._process_files()
+            while not self._is_stopped and self._processor.to_prune:
+                arrival, run, outcome = self._processor.to_prune.pop(0)
+                self._attempt(arrival, partial(self._processor.prune_and_move, arrival, run, outcome))
+        finally:
+            with contextlib.suppress(BulkloadError):
+                for arrival, _, outcome in self._processor.to_prune:
+                    self._filing.keep(arrival, outcome)
         delete_old(self._folder, self._store, self._arrivals, self._options.keep)
 
     def add_outcomes(self, result: Visit) -> Visit:
@@ -115,160 +118,82 @@ class _VisitRunner:
             result,
             files=tuple(self._filing.outcomes),
             incomplete=tuple(self._incomplete),
+            locks=self._locks,
             overdue=tuple(overdue),
+            is_stopped=result.is_stopped or self._is_stopped,
             exit_code=max(exit_codes),
-            requests=dict(self._requests),
+            requests=dict(self._processor.requests),
         )
 
-    def _resume_unfinished(self) -> bool:
-        """Process files that an earlier call took; True if the visit has to stop."""
-        recover_unrecorded(self._folder, self._arrivals)
-        return any(self._process(arrival) for arrival in self._arrivals.unfinished())
+    def _process_files(self) -> None:
+        written = take_back_written(self._folder, self._arrivals, self._filing, self._options.unchanged_for)
+        recover_unrecorded(self._folder, self._arrivals, self._report_unrecorded)
+        unfinished = self._arrivals.unfinished()
+        postponed = [each for each in unfinished if self._arrivals.unended_sendings(each) >= MAX_SENDINGS]
+        self._process_all(each for each in unfinished if each not in postponed)
+        while not self._is_stopped and (waiting := self._find_waiting(written)).ready:
+            self._take(waiting)
+        self._process_all(postponed)
 
-    def _process(self, arrival: Arrival) -> bool:
-        """Process one file as far as possible; True if the visit has to stop, because other files would stop too."""
-        run = self._arrivals.run_of(arrival)
-        if run is not None and not run.read_whole:
-            self._store.forget(run)
-            run = None
-        if arrival.destination is not None:
-            self._filing.finish(arrival, run)
-            return False
-        if run is not None and self._must_restart(arrival, run):
-            self._store.forget(run)
-            run = None
-        if run is None:
-            if not os.path.lexists(working_path(self._folder, arrival)):
-                self._arrivals.delete(arrival)
-                return False
+    def _find_waiting(self, written: set[str]) -> WaitingFiles:
+        """Find the waiting files that have not been tried, and record those that are still being written."""
+        waiting = find_waiting(self._folder, self._options.unchanged_for)
+        self._locks = dict(waiting.locks)
+        changed = (safe_name(path.name) for path in self._changed if path in waiting.ready)
+        names = {*waiting.incomplete, *changed, *written, *self._processor.incomplete}
+        self._incomplete = self._arrivals.record_incomplete(sorted(names))
+        return replace(waiting, ready=tuple(path for path in waiting.ready if path not in self._left | self._changed))
+
+    def _take(self, waiting: WaitingFiles) -> None:
+        """Take the files that are ready, and process them."""
+        for path in waiting.ready:
+            self._processor.account_id()  # before a file is moved: without credentials, every file stays where it is
             try:
-                context = self._read(arrival)
-            except InputError as error:
-                self._filing.reject(arrival, str(error))
-                return False
-        elif self._can_resume(arrival, run):
-            context = self._begin(run)
-            self._store.reopen(run)
-        else:
-            self._end(arrival, run, self._write_results(arrival, run))
-            return False
-        outcome = self._carry_out(arrival, context)
-        if self._will_be_resumed(arrival, outcome):
-            self._filing.keep(arrival, outcome)
-        else:
-            self._end(arrival, context.run, outcome)
-        return outcome.exit_code in RESUMABLE
+                arrival = move_to_working(self._folder, self._arrivals, path, waiting.states[path])
+            except MoveError as error:
+                self._left.add(path)
+                self._filing.report_trouble(safe_name(path.name), "waiting", path, str(error))
+                continue
+            if arrival is None:
+                self._changed.add(path)
+                continue
+            if path in waiting.stale_locks:
+                self._processor.note_stale_lock(arrival, waiting.stale_locks[path])
+            self._process_all([arrival], is_new=True)
+            if self._is_stopped:
+                return
 
-    def _read(self, arrival: Arrival) -> RunContext:
-        path = working_path(self._folder, arrival)
-        if not is_regular_file(path):
-            raise InputError(
-                f"{arrival.name}: a link, a pipe or a device is not read; put a regular file into the folder."
-            )
-        if self._arrivals.start_reading(arrival) >= MAX_READINGS:
-            raise InputError(
-                f"{arrival.name}: the process ended {MAX_READINGS} times while reading it, so it is not read again."
-            )
+    def _process_all(self, arrivals: Iterable[Arrival], *, is_new: bool = False) -> None:
+        """Process files until one stops the visit."""
+        for arrival in arrivals:
+            if self._is_stopped:
+                return
+            self._is_stopped = bool(self._attempt(arrival, partial(self._processor.process, arrival, is_new=is_new)))
+
+    def _attempt(self, arrival: Arrival, work: Callable[[], bool | None]) -> bool | None:
+        """Do some work on a file. An error that is not one of the settings or the store is reported as the file's."""
         try:
-            context = self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
-        except (BulkloadError, KeyboardInterrupt):
-            self._arrivals.end_reading(arrival)
+            return work()
+        except (Locked, LockLost, UsageError):
             raise
-        self._arrivals.end_reading(arrival)
-        return context
+        except BulkloadError as error:
+            problem, exit_code = str(error), error.exit_code
+        except Exception as error:
+            log.debug("the traceback", exc_info=True)
+            problem, exit_code = describe_bug(error), ExitCode.ROWS_LEFT
+        self._store.check_writable()
+        self._report_trouble(arrival, problem, exit_code)
+        return None
 
-    def _carry_out(self, arrival: Arrival, context: RunContext) -> Outcome:
-        from bulkload.inbox.dropped_report import record_dropped
-        from bulkload.operations.pipeline import carry_out
+    def _report_trouble(self, arrival: Arrival, problem: str, exit_code: ExitCode) -> None:
+        """Report what is wrong with a file, which the next call tries again unless it has been tried for too long."""
+        subfolder: Subfolder = "working"
+        path, run = working_path(self._folder, arrival), self._arrivals.run_of(arrival)
+        if self._processor.is_too_old(arrival) and arrival.destination is None:
+            with contextlib.suppress(BulkloadError):
+                path = move_to_destination(self._folder, self._arrivals, arrival, "failed")
+                subfolder = "failed"
+        self._filing.report_trouble(arrival.name, subfolder, path, problem, exit_code, run)
 
-        before = self._store.info(context.run).requests
-        outcome = carry_out(
-            context,
-            [working_path(self._folder, arrival, RESULTS_SUFFIX)],
-            self._on_start,
-            lambda listing: record_dropped(self._store, self._dropped, arrival, context.run, listing),
-        )
-        self._requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
-        return outcome
-
-    def _write_results(self, arrival: Arrival, run: Run) -> Outcome:
-        from bulkload.operations.results import write_results
-
-        exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        return write_results(self._store, run, [working_path(self._folder, arrival, RESULTS_SUFFIX)], exit_code)
-
-    def _must_restart(self, arrival: Arrival, run: Run) -> bool:
-        """True if a run for another account sent nothing, as with a wrong address or user: the file is run again."""
-        return (
-            run.account_id != self._account_id()
-            and not self._arrivals.has_sent(run)
-            and not self._arrivals.is_superseded(arrival)
-        )
-
-    def _can_resume(self, arrival: Arrival, run: Run) -> bool:
-        """True if another session can continue a run that was read."""
-        if run.account_id != self._account_id() or self._arrivals.is_superseded(arrival):
-            return False
-        if run.exit_code is None or run.exit_code in RESUMABLE:
-            return True
-        return run.exit_code == ExitCode.ROWS_LEFT and self._has_rows_to_retry(self._store.info(run))
-
-    def _will_be_resumed(self, arrival: Arrival, outcome: Outcome) -> bool:
-        """True if a later call resumes a file."""
-        if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-            return True
-        if time.time() - arrival.arrived > self._options.retry_for * SECONDS_PER_DAY:
-            return False
-        if outcome.exit_code in RESUMABLE:
-            return True
-        return (
-            outcome.exit_code == ExitCode.ROWS_LEFT
-            and self._has_rows_to_retry(outcome.info)
-            and not self._arrivals.is_superseded(arrival)
-        )
-
-    @staticmethod
-    def _has_rows_to_retry(info: RunInfo) -> bool:
-        """True if a later call sends rows again; not if the user's own limits stopped the run."""
-        return not info.stopped and any(status.next_step == "run again" for status in info.counts)
-
-    def _end(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        """Move a file to its destination, or put it on the list of those to prune first."""
-        if self._options.prune and outcome.exit_code not in RESUMABLE and self._dropped.count(run, "ours"):
-            self._to_prune.append((arrival, run, outcome))
-            return
-        if run.account_id == self._account_id():
-            translated = outcome.info.translated
-            is_partial = self._options.prune and translated is not None and translated.missing
-            problem = "Nothing was deleted, since the file does not have the whole list." if is_partial else ""
-            self._filing.move(arrival, run, outcome, problem=problem)
-            return
-        problem = (
-            f"It was started as {run.username} at {run.base_url}, which is not the account of this call; nothing more"
-            " was sent."
-        )
-        outcome = replace(outcome, info=replace(outcome.info, stopped=""))  # not the reason why it ends now
-        self._filing.move(arrival, run, outcome, problem=problem)
-
-    def _prune_and_move(self, arrival: Arrival, run: Run, outcome: Outcome) -> None:
-        from bulkload.operations.prune import prune
-
-        pruned = prune(self._begin(run), self._dropped, arrival)
-        self._requests.update(pruned.requests)
-        outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
-        if pruned.exit_code in RESUMABLE:
-            self._filing.keep(arrival, outcome, problem=pruned.problem, deleted=pruned.deleted)
-        else:
-            self._filing.move(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
-
-    def _account_id(self) -> int:
-        if self._cached_account_id is None:
-            from bulkload.operations.pipeline import account_id_of
-
-            self._cached_account_id = account_id_of(self._store, self._account, self._options)
-        return self._cached_account_id
-
-    def _begin(self, source: Input | Run) -> RunContext:
-        from bulkload.operations.pipeline import begin
-
-        return begin(self._store, source, self._account, self._options)
+    def _report_unrecorded(self, path: Path, error: MoveError) -> None:
+        self._filing.report_trouble(safe_name(path.name), "working", path, str(error))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bulkload.errors import ExitCode, Interrupted
+from bulkload.inbox.records import Visit
 from bulkload.inbox.scan import has_candidates, is_candidate
 
 EVENT_TIMEOUT = 1.0  # seconds to wait for an event before the time is checked
@@ -21,22 +22,25 @@ RETRY_INTERVAL = 900.0  # seconds until unfinished files are resumed, also after
 log = logging.getLogger(__name__)
 
 
-def watch(folder: Path, visit: Callable[[], ExitCode]) -> ExitCode:
-    """Visit the folder until a signal arrives.
+def watch(folder: Path, visit: Callable[[Visit | None], Visit]) -> ExitCode:
+    """Visit the folder until a signal arrives; `visit` gets the result of the last visit.
 
     Returns `DONE` after a signal between visits; a signal during a visit ends it with its own exit code.
     """
     has_candidates(folder)  # raises `UsageError` if there is no such folder
     due = 0.0  # when the next visit is due even without a file, on the monotonic clock
-    was_stopped = False
+    last: Visit | None = None
     try:
         for _ in _checks(folder):
-            if time.monotonic() < due and (was_stopped or not has_candidates(folder)):
+            if (
+                last is not None
+                and time.monotonic() < due
+                and (last.is_stopped or not has_candidates(folder, last.left))
+            ):
                 continue
-            exit_code = visit()
-            if exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-                return exit_code
-            was_stopped = exit_code in (ExitCode.USAGE, ExitCode.STOPPED)
+            last = visit(last)
+            if last.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                return last.exit_code
             due = time.monotonic() + RETRY_INTERVAL
     except (Interrupted, KeyboardInterrupt):
         log.info("stopped by a signal")

@@ -43,6 +43,8 @@ _UNIT_SECONDS = {"interval": 60, "timeout": 1}
 
 # 1.000 can also mean a thousand, so it is not read as 1
 _WHOLE = re.compile(r"(?![0-9]{1,3}\.000$)([0-9]{1,18})(?:\.0{1,18})?")
+# More digits than a person types or a spreadsheet program shows: a number as a program stores it
+_BINARY_FRACTION = re.compile(r"(?=[0-9.]{17,25}$)[0-9]{1,9}\.[0-9]+")
 _UNIT = re.compile(r"([0-9]{1,9})\s*([A-Za-z]{1,9})\.?")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,.'’\s][0-9]{3})+")
 _DECIMAL = re.compile(r"[0-9]+[.,][0-9]+")
@@ -79,10 +81,9 @@ def show(text: str) -> str:
 @lru_cache(maxsize=4096)
 def whole_number(field: str, text: str) -> int:
     """Read a whole number in ASCII digits; 993.0 is 993."""
-    match = _WHOLE.fullmatch(text)
-    if match is None:
+    if (number := _whole_number(text)) is None:
         _raise_number_error(field, text)
-    return int(match[1])
+    return number
 
 
 @lru_cache(maxsize=4096)
@@ -127,10 +128,10 @@ def locations(text: str) -> tuple[int, ...]:
     rule = FIELDS["locations"].rule
     location_ids = []
     for part in _parts(text):
-        match = _WHOLE.fullmatch(part)
-        if match is None or match[1].startswith("0"):
+        number = _whole_number(part)
+        if number is None or part.startswith("0"):
             raise CellError("number", rule)
-        location_ids.append(int(match[1]))
+        location_ids.append(number)
     if len(set(location_ids)) < len(location_ids):
         raise CellError("repeated", "list each location only once")
     return tuple(location_ids)
@@ -221,6 +222,15 @@ def json_or_text(text: str) -> object:
         return json.loads(text, parse_constant=_not_json, parse_float=_finite)
     except ValueError:
         return text
+
+
+def _whole_number(text: str) -> int | None:
+    """Return a whole number; 29.999999999999996 is 30, which is how a spreadsheet program shows its stored value."""
+    if match := _WHOLE.fullmatch(text):
+        return int(match[1])
+    if _BINARY_FRACTION.fullmatch(text) and (rounded := float(f"{float(text):.15g}")).is_integer():
+        return int(rounded)
+    return None
 
 
 def _raise_number_error(field: str, text: str) -> NoReturn:

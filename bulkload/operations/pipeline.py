@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
 from bulkload.model import Input, State, Status
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.results import results_of, results_setting, write_results
+from bulkload.operations.results import check_results_writable, results_of, results_setting, write_results
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
 from bulkload.stages.intake import read_into
@@ -49,6 +49,7 @@ OnListing = Callable[["Listing"], None]  # gets the list of monitors that the pl
 
 def run_file(source: Input, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
     """Create one monitor per row of a file, and write the results."""
+    check_results_writable(results, source.path)
     with locked_store(options) as store:
         return carry_out(begin(store, source, account, options, results=results), results, on_start)
 
@@ -140,7 +141,11 @@ def carry_out(
     on_start: OnStart,
     on_listing: OnListing = lambda listing: None,
 ) -> Outcome:
-    """Carry out all stages after reading, as far as possible, and write the results."""
+    """Carry out all stages after reading, as far as possible, and write the results.
+
+    Raises `StoreError` before anything is sent if the results cannot be written.
+    """
+    check_results_writable(results)
     store, run = context.store, context.run
     session, verified = _send(context, on_start, on_listing)
     exit_code = exit_code_of(store.info(run), session.stopped)

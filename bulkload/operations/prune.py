@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bulkload.errors import ExitCode, Forbidden, RunStopped
-from bulkload.model import Status
+from bulkload.model import RunInfo, Status
 from bulkload.operations.removal import Removal, RemovalResult, remove_unless_edited
 from bulkload.operations.session import run_session
 from bulkload.stages.context import RunContext
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from bulkload.monitors.display_profile import DisplayProfile
     from bulkload.operations.session import StopRequest
 
+LOCK_DETAIL = "lock file"  # in the report of a run: the file may have been open in a spreadsheet program
+DOUBTFUL_STATUSES = (  # of rows that may refer to a monitor that no row is matched to
+    *(Status.INVALID, Status.DUPLICATE, Status.REJECTED),
+    *(Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED),
+)
 MAX_PROBLEMS = 3  # problems that are listed one by one
 
 
@@ -52,14 +57,8 @@ def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> Pr
         return PruneResult()
     subject = "monitor is" if len(to_delete) == 1 else "monitors are"
     summary = f"{len(to_delete):,} {subject} no longer in {arrival.name}"
-    if invalid := store.counts(run).get(Status.INVALID, 0):
-        rows = "1 of its rows is invalid" if invalid == 1 else f"{invalid:,} of its rows are invalid"
-        return _refused(f"{summary}, but {rows} and may refer to them; nothing was deleted.")
-    translated = store.info(run).translated
-    if translated is not None and translated.missing:
-        return _refused(f"{summary}, but it is not the whole list; nothing was deleted.")
-    if translated is not None and translated.errors:
-        return _refused(f"{summary}, but objects that could not be translated may refer to them; nothing was deleted.")
+    if doubt := _doubt(store.info(run)):
+        return _refused(f"{summary}, but {doubt}; nothing was deleted.")
     allowed = _allowed(options.prune_limit, created := dropped.count_created(arrival, run))
     if len(to_delete) > allowed:
         return _refused(
@@ -67,6 +66,23 @@ def prune(context: RunContext, dropped: DroppedMonitors, arrival: Arrival) -> Pr
             " deleted. To delete them, raise --prune-limit."
         )
     return _delete(context, dropped, arrival, to_delete)
+
+
+def _doubt(info: RunInfo) -> str:
+    """Why the current version of the file may not be complete, as part of a sentence; empty if it is."""
+    if info.stopped:
+        return "its run was stopped"
+    for status in DOUBTFUL_STATUSES:
+        if count := info.counts.get(status, 0):
+            rows = "1 of its rows is" if count == 1 else f"{count:,} of its rows are"
+            return f"{rows} {status.replace('_', ' ')} and may refer to them"
+    if info.not_whole:
+        return info.not_whole
+    if info.translated is not None and info.translated.errors:
+        return "objects that could not be translated may refer to them"
+    if LOCK_DETAIL in info.details:
+        return f"the lock file {info.details[LOCK_DETAIL]} says that the file is open in a spreadsheet program"
+    return ""
 
 
 def _refused(problem: str) -> PruneResult:

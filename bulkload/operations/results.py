@@ -5,6 +5,7 @@ In: the input files and options, or a run in the store. Out: the files, which re
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from bulkload.errors import ExitCode, StoreError, UsageError
+from bulkload.files.atomic import check_writable
+from bulkload.files.names import MAX_NAME, shorten
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.reports import formats
 from bulkload.settings import Options
@@ -19,6 +22,9 @@ from bulkload.store.runs import Run, Store
 
 RESULTS_SETTING = "results"  # of a run in the store
 _PATH_SEPARATOR = "\n"  # in that setting
+_SUFFIX = "-results.xlsx"
+_MAX_STEM = MAX_NAME - len(_SUFFIX)  # bytes
+_MAX_RESERVED = 1 << 26  # bytes
 
 
 def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
@@ -48,9 +54,9 @@ def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]
     for path in paths:
         stem = path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "-")
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        name = next(name for name in names if name.casefold() not in taken)
+        name = next(short for name in names if (short := shorten(name, _MAX_STEM)).casefold() not in taken)
         taken.add(name.casefold())
-        results.append([options.output / f"{name}-results.xlsx"])
+        results.append([options.output / f"{name}{_SUFFIX}"])
     return results
 
 
@@ -60,6 +66,18 @@ def check_results(paths: Sequence[Path], options: Options) -> None:
         formats.check_format(results)
         if any(results.resolve() == path.resolve() for path in paths):
             raise UsageError(f"--results {results} would replace the input; choose another name.")
+
+
+def check_results_writable(results: Sequence[Path], source: Path | None = None) -> None:
+    """Raise `StoreError` if a results file could not be written, before anything is sent.
+
+    How large it becomes is not known yet; it is at least as large as the input.
+    """
+    size = 0
+    with contextlib.suppress(OSError):  # a missing input is reported when it is read
+        size = min(source.stat().st_size, _MAX_RESERVED) if source is not None else 0
+    for path in results:
+        check_writable(path, size=size)
 
 
 def write_results(

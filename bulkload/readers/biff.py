@@ -1,4 +1,4 @@
-"""Inspect an xls workbook: whether calamine can follow its sectors, its error cells, and text without a code page.
+"""Inspect an xls workbook: circles of sectors, cells that calamine reads as empty, text without a code page.
 
 In: a path, and the index of a worksheet. Out: an `InputError`; a stream of `UnreadCell`; the encoding of doubtful text.
 An xls file is an OLE document: its sectors are chained by a table, and one of its streams holds the records of all
@@ -14,46 +14,62 @@ from pathlib import Path
 
 from bulkload.errors import InputError
 from bulkload.readers.encoding import Encoding, code_page_encoding
-from bulkload.readers.sheet_scan import BINARY_ERRORS, UnreadCell
+from bulkload.readers.sheet_scan import BINARY_ERRORS, Problem, UnreadCell
 from bulkload.readers.zip_package import translate_damage
 
 _END_OF_CHAIN = 0xFFFFFFFA  # values from here on are not sector numbers
+_BEGIN, _END = 0x809, 0x0A  # of the workbook's records and of each worksheet; a chart in a worksheet has its own
 _BOUND_SHEET = 0x85
-_FORMULA = 0x06
+_STRINGS, _STRING_CELL = 0xFC, 0xFD
+_FORMULA, _FORMULA_TEXT = 0x06, 0x207
+_BETWEEN_FORMULA_AND_TEXT = frozenset({0x221, 0x236, 0x4BC})  # an array, a data table, a shared formula
 _BOOLEAN_OR_ERROR = 0x205
-_BEGIN, _END, _CODE_PAGE = 0x809, 0x0A, 0x42
+_CODE_PAGE = 0x42
 _EXCEL_97 = 0x600  # from this version on, text is Unicode
 _TEXT_AT = {0x204: 8, 0xD6: 8, 0x207: 2}  # type of a record with the text of a cell → where its text begins
+_OLD_CELLS = frozenset({0x02, 0x03, 0x04, 0x05, 0x206, 0x406})  # of versions before Excel 5
 _DIRECTORY_ENTRY = 128  # bytes
 _CIRCLE = "the workbook is damaged: a chain of its sectors is a circle; save or send it again."
 
 
 def unread_cells_xls(path: Path, worksheet_index: int) -> Iterator[UnreadCell]:
-    """Yield the error cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    """Yield the unread cells of a worksheet; the index counts from 0 in the order of the workbook."""
+    strings = 0
+    without_text: UnreadCell | None = None  # a formula whose text the next record should hold
     for record_type, data in worksheet_records(path, worksheet_index):
-        if record_type not in (_FORMULA, _BOOLEAN_OR_ERROR):
-            continue
+        if without_text and record_type not in _BETWEEN_FORMULA_AND_TEXT:
+            if record_type != _FORMULA_TEXT:
+                yield without_text
+            without_text = None
         with translate_damage():
-            if (code := _error_code(record_type, data)) is not None:
-                row, column = struct.unpack_from("<HH", data)
-                yield UnreadCell(row, column, BINARY_ERRORS.get(code, "#ERROR!"))
+            if record_type == _STRINGS:
+                strings = struct.unpack_from("<I", data, 4)[0]
+            elif cell := _unread_cell(record_type, data, strings):
+                if record_type == _FORMULA and cell.problem == "formula":
+                    without_text = cell
+                else:
+                    yield cell
 
 
 def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the type and data of each record of a worksheet."""
+    """Yield the type and data of each record of a worksheet, without its charts, and of the record with all strings."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         with translate_damage():
             blocks = _workbook_stream(content)
         offsets: list[int] = []
-        is_inside = False
+        depth, is_inside = 0, False
         for position, record_type, data in _records(blocks):
             if position in offsets:
-                is_inside = offsets.index(position) == worksheet_index
+                is_inside, depth = offsets.index(position) == worksheet_index, 0
+            if record_type == _BEGIN:
+                depth += 1
             if record_type == _BOUND_SHEET:
                 with translate_damage():
                     offsets.append(struct.unpack_from("<I", data)[0])
-            elif is_inside:
+            elif record_type == _STRINGS or (is_inside and depth == 1):
                 yield record_type, data
+            if record_type == _END:
+                depth -= 1
 
 
 def reject_circles(path: Path) -> None:
@@ -110,6 +126,26 @@ def _non_ascii_texts(content: mmap.mmap) -> Iterator[bytes]:
             yield text
 
 
+def _unread_cell(record_type: int, data: bytes, strings: int) -> UnreadCell | None:
+    """Return the cell of a record if calamine reads it as empty, or may: a formula whose result is text."""
+    text = ""
+    problem: Problem = "unreadable"
+    if record_type == _STRING_CELL:
+        if struct.unpack_from("<I", data, 6)[0] < strings:
+            return None
+    elif record_type in (_FORMULA, _BOOLEAN_OR_ERROR):
+        if (code := _error_code(record_type, data)) is not None:
+            text, problem = BINARY_ERRORS.get(code, "#ERROR!"), "error"
+        elif record_type == _FORMULA and data[6:7] == b"\x00" and data[12:14] == b"\xff\xff":
+            problem = "formula"
+        else:
+            return None
+    elif record_type not in _OLD_CELLS:
+        return None
+    row, column = struct.unpack_from("<HH", data)
+    return UnreadCell(row, column, text, problem)
+
+
 def _error_code(record_type: int, data: bytes) -> int | None:
     if record_type == _BOOLEAN_OR_ERROR:
         return data[6] if data[7:8] == b"\x01" else None
@@ -159,15 +195,15 @@ class _Document:
 def _workbook_stream(content: mmap.mmap) -> Iterator[bytes]:
     """Return the sectors of the stream that holds the worksheets."""
     document = _Document(content)
-    streams = {name: (first, length) for name, first, length in document.entries()}
+    streams = {name.lower(): (first, length) for name, first, length in document.entries()}
     # a file written for both Excel 5 and later versions has two streams
-    first, length = streams.get("Workbook") or streams.get("Book") or (_END_OF_CHAIN, 0)
+    first, length = streams.get("workbook") or streams.get("book") or (_END_OF_CHAIN, 0)
     if not length:
         raise InputError("it is an OLE document, but not a workbook.")
     if length >= document.smallest_regular:
         return document.sectors(first)
     size = document.small_size
-    small = b"".join(document.sectors(streams["Root Entry"][0]))
+    small = b"".join(document.sectors(streams["root entry"][0]))
     small_chain = _chain(first, _sector_numbers(b"".join(document.sectors(document.small_table))))
     return (small[sector * size : (sector + 1) * size] for sector in small_chain)
 

@@ -1,13 +1,12 @@
 """Open an input file as a source of rows.
 
 In: a path. Out: a `Source` whose rows are a stream of text cells. Each spreadsheet format recognises its files by
-content, never by name; exactly one must match. A new format is one more line in `SPREADSHEET_FORMATS`. The
-configuration of another monitoring tool, a file or a folder, is an input too; its readers are in `migration.tools`.
+content, never by name. A new format is one more line in `SPREADSHEET_FORMATS`. The configuration of another monitoring
+tool, a file or a folder, is an input too; its readers are in `migration.tools`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import NamedTuple, Protocol
 from bulkload.errors import InputError, reading
 from bulkload.model import RawRow, Source
 from bulkload.readers import delimited, isolated
+from bulkload.readers.foreign_files import describe_foreign_file
 from bulkload.readers.table import IsHeader
 
 HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
@@ -24,25 +24,7 @@ HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
 _TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".tab"})
 _ALLOWED = "Allowed are .csv, .tsv, .txt, .xlsx, .xlsm, .xls, .xlsb and .ods"
 
-# Files sent by mistake, recognised by their first bytes so that the message can name them
-_FOREIGN_SIGNATURES = (
-    (re.compile(rb"%PDF-"), "a PDF document"),
-    (re.compile(rb"\s*<(!doctype\s+html|html|head|body|table)\b", re.IGNORECASE), "an HTML page"),
-    (re.compile(rb"\s*<\?xml.*?(<\?mso-application|urn:schemas-microsoft-com:office:spreadsheet)", re.DOTALL),
-     "an XML spreadsheet of Excel 2003"),
-    (re.compile(rb"\s*<(\?xml\b|!DOCTYPE\b)", re.IGNORECASE), "an XML document"),
-    (re.compile(rb"HTTP/[0-9.]+ [0-9]{3}\b"), "an HTTP response with its header (use curl without -i)"),
-    (re.compile(rb"\{\\rtf"), "a rich text document"),
-    (re.compile(rb"\x1f\x8b"), "a gzip archive"),
-    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),
-    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
-    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8"), "a picture"),
-    (re.compile(rb"SQLite format 3\x00"), "an SQLite database"),
-    (re.compile(rb"PAR1"), "a Parquet file"),
-    (re.compile(rb"\x09[\x00\x02\x04]\x04\x00|\x09\x00\x06\x00"), "an Excel workbook of version 4 or older"),
-)  # fmt: skip
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip archives and the compound files of old Excel
-_BOM = b"\xef\xbb\xbf"
 
 
 class Opener(Protocol):
@@ -60,7 +42,7 @@ class SpreadsheetFormat(NamedTuple):
     open: Opener
 
 
-SPREADSHEET_FORMATS = (
+SPREADSHEET_FORMATS = (  # workbooks first: an uncompressed package begins almost like text
     SpreadsheetFormat(isolated.recognises, isolated.open_workbook),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
@@ -84,12 +66,14 @@ def open_source(
     the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
     tool's private hosts.
     """
-    with reading(path.name):
+    with _os_errors(path):
         is_configuration = tool is not None or _is_configuration(path)
     if is_configuration:
         from bulkload.migration.rules import Rules, configuration_source
 
-        yield configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
+        with _os_errors(path):
+            source = configuration_source([path], tool=tool, rules=Rules(skip_private=skip_private), encoding=encoding)
+        yield source
         return
     with ExitStack() as stack:
         with _errors_naming_file(path):
@@ -121,16 +105,16 @@ def _format_of(path: Path, encoding: str | None) -> SpreadsheetFormat:
         head = file.read(HEAD_BYTES)
     if not head:
         raise InputError("the file is empty (0 bytes); a header and rows below it are required.")
-    for pattern, description in _FOREIGN_SIGNATURES:
-        if pattern.match(head.removeprefix(_BOM)):
-            raise InputError(f"it is {description}, not a spreadsheet. {_ALLOWED}.")
-    matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, head)]
-    if not matches and encoding is not None:  # text in UTF-16 or EBCDIC looks like binary data until it is decoded
-        text = head.decode(encoding, "ignore").encode("utf-8", "replace")
-        matches = [each for each in SPREADSHEET_FORMATS if each.recognises(path, text)]
-    if not matches:
-        raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
-    return matches[0]  # an uncompressed package of plain text can look like text, too
+    if description := describe_foreign_file(head):
+        raise InputError(f"it is {description}. {_ALLOWED}.")
+    heads = [head]
+    if encoding is not None:  # text in UTF-16 or EBCDIC looks like binary data until it is decoded
+        heads.append(head.decode(encoding, "ignore").encode("utf-8", "replace"))
+    for first_bytes in heads:
+        for spreadsheet_format in SPREADSHEET_FORMATS:
+            if spreadsheet_format.recognises(path, first_bytes):
+                return spreadsheet_format
+    raise InputError(f"it is neither text nor a workbook. {_ALLOWED}.")
 
 
 def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:
@@ -150,12 +134,20 @@ def _rows_naming_file(source: Source) -> Iterator[RawRow]:
 
 @contextmanager
 def _errors_naming_file(path: Path) -> Iterator[None]:
-    """Name the file in every error: of a reader, of the operating system, and in one that no reader expects."""
-    with reading(path.name):
+    """Prefix an `InputError` with the file's name, and translate errors of the operating system into one."""
+    with _os_errors(path):
         try:
             yield
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from error.__cause__
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    """Translate errors of the operating system, and those that no reader expects, into one that names the file."""
+    with reading(path.name):
+        try:
+            yield
         except FileNotFoundError as error:
             raise InputError(f"{path}: file not found.") from error
         except OSError as error:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from xml.parsers import expat
 
 from bulkload.errors import InputError
+from bulkload.readers.sheet_scan import column_index, feed, reject_doctype
 from bulkload.readers.zip_package import translate_damage
 
 MAX_ROWS = 1 << 20  # of a worksheet; a row further down cannot have content
@@ -54,6 +55,7 @@ class _Sign(NamedTuple):
 
 
 XML_SIGNS = (
+    _Sign(b"mergeCell", re.compile(rb"mergeCell\s")),
     _Sign(b"hidden", re.compile(rb"""hidden\s*=\s*["']\s*[1tT]""")),
     _Sign(b"ht", re.compile(rb"ht" + _ZERO)),
     _Sign(b"width", re.compile(rb"width" + _ZERO), above=b"sheetData"),
@@ -67,7 +69,8 @@ OPEN_DOCUMENT_SIGNS = (
 )
 _TRUE = ("1", "true")
 _VALUE_TAGS = frozenset({"v", "t", "f", "is"})
-_ROW_TAGS = frozenset({"row", "col", "filterColumn", "sheetPr", *_VALUE_TAGS})
+_ROW_TAGS = frozenset({"row", "col", "filterColumn", "sheetPr", "mergeCell", *_VALUE_TAGS})
+_AREA = re.compile(r"\$?([A-Z]{1,3})\$?([1-9][0-9]{0,6}):\$?([A-Z]{1,3})\$?([1-9][0-9]{0,6})")
 
 _ZERO_LENGTH = re.compile(r"0*\.?0*(?:cm|mm|in|pt|pc|px)?")
 
@@ -107,7 +110,7 @@ class LayoutSigns:
 
 
 def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
-    """Return what is hidden in a worksheet of an xlsx package; calamine reports its merged cells."""
+    """Return the layout of a worksheet of an xlsx package."""
     layout = LayoutCollector()
     row, is_hidden = -1, False
 
@@ -123,6 +126,10 @@ def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
         elif tag == "col":
             if _is_true(attributes.get("hidden")) or is_zero(attributes.get("width")):
                 layout.hide_columns(number(attributes.get("min"), 0) - 1, number(attributes.get("max"), 0) - 1)
+        elif tag == "mergeCell":
+            if match := _AREA.fullmatch(attributes.get("ref", "").strip().upper()):
+                (left, right), (top, bottom) = map(column_index, match.group(1, 3)), map(int, match.group(2, 4))
+                layout.merge(Area(top - 1, left, bottom - 1, right))
         elif tag == "filterColumn":
             layout.is_filtered = True
         elif tag == "sheetPr":
@@ -207,16 +214,9 @@ def parse(
     parser = expat.ParserCreate(namespace_separator=separator)
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.StartDoctypeDeclHandler = _reject_doctype
+    parser.StartDoctypeDeclHandler = reject_doctype
     for block in blocks:
-        try:
-            parser.Parse(block, False)
-        except expat.ExpatError as error:
-            raise InputError(f"the workbook is damaged ({error}); save or send it again.") from error
-
-
-def _reject_doctype(*declaration: object) -> None:
-    raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
+        feed(parser, block)
 
 
 class LayoutCollector:

@@ -53,6 +53,7 @@ def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
     for record in itertools.islice((r for r in stream if has_content(r)), HEADER_SEARCH_ROWS):
         header = clean_header(record.cells)
         if is_header(header):
+            _reject_unread_header_cell(record)
             skipped = tuple(r.number for r in above)
             return _table(record, header, recognised=True, skipped=skipped, records=stream)
         above.append(record)
@@ -107,6 +108,13 @@ def _table(
         records=records,
         findings=record.findings,
     )
+
+
+def _reject_unread_header_cell(record: Record) -> None:
+    """Raise `InputError` for a header cell that holds something unknown: its column would count as nameless."""
+    for index, issue in record.findings:
+        if index is not None and not record.cells[index].strip():
+            raise InputError(f"The header in row {record.number}, column {column_letters(index)}: {issue.message}")
 
 
 def _fit_to_width(record: Record, header: tuple[str, ...], *, ragged: bool) -> RawRow:

@@ -7,55 +7,41 @@ where the used range starts and which cells hold errors. Macros are never run.
 
 from __future__ import annotations
 
-import datetime
 import itertools
-import mmap
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.parsers import expat
 
 from bulkload.errors import InputError
-from bulkload.model import Issue, NumberText, Source
+from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
+from bulkload.readers.cell_texts import cell_texts, fill_unread
 from bulkload.readers.encoding import Encoding, encoding_issue, header_doubts
 from bulkload.readers.layout_reader import LayoutReader, hidden_rows_notes
 from bulkload.readers.open_document_layout import layout_open_document
 from bulkload.readers.sheet_layout import Area, SheetLayout
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
-from bulkload.readers.table import MAX_COLUMNS, IsHeader, Record, Table, raw_rows
+from bulkload.readers.table import IsHeader, Record, Table, raw_rows
+from bulkload.readers.workbook_file import (
+    CONTENT,
+    RefusedError,
+    WorkbookFile,
+    load,
+    open_workbook_file,
+    translate_errors,
+)
 
 if TYPE_CHECKING:
-    import zipfile
-
-    from python_calamine import CalamineSheet, CalamineWorkbook
+    from python_calamine import CalamineSheet
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
-_GROUPED_FROM = 1000  # typed with a comma, digits may have become a number with thousands separators
-EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
-_ZIP = b"PK"
-_CONTENT = "content.xml"  # the part of an OpenDocument package that holds its worksheets
-# OLE documents that cannot be read, recognised by the name of a stream that only they have
-_FOREIGN_OLE = (
-    ("EncryptedPackage", "a workbook protected by a password; save it without one"),
-    ("WordDocument", "a Word document, not a workbook"),
-    ("PowerPoint Document", "a PowerPoint presentation, not a workbook"),
-    ("__substg1.0_", "an Outlook message, not a workbook"),
-)
 _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches
 _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
-_SHARED_PARTS = ("sharedstrings", "styles", "content")  # what calamine expands when it opens a workbook
-_TEXT_COUNT = re.compile(rb"""<(?:\w+:)?sst\s[^>]*?\buniqueCount\s*=\s*["'](\d{1,20})""")
-
-Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
 @contextmanager
@@ -65,12 +51,12 @@ def open_workbook(
     """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
-    with _open(path, skip_hidden=skip_hidden) as workbook:
-        if workbook.package is None:
-            workbook = replace(workbook, text_encoding=biff.text_encoding(path, encoding))
+    with open_workbook_file(path) as file:
+        text_encoding = biff.text_encoding(path, encoding) if file.package is None else None
+        workbook = _Workbook(file=file, skip_hidden=skip_hidden, text_encoding=text_encoding)
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
-        details = {"sheet": name} if len(workbook.visible) + len(workbook.hidden) > 1 else {}
+        details = {"sheet": name} if len(file.visible) + len(file.hidden) > 1 else {}
         if workbook.text_encoding is not None:
             details["encoding"] = workbook.text_encoding.label
         if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
@@ -78,126 +64,31 @@ def open_workbook(
         yield Source(
             path=path,
             name=path.name,
-            format=workbook.format,
+            format=file.format,
             header=table.header,
             rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
             details=details,
             notes=_notes(workbook, name, table, continuations),
+            not_whole=_not_whole(workbook, (name, *continuations)),
             header_doubts=header_doubts(table.findings, len(table.header)),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Workbook:
-    """An open workbook: as calamine reads it, and its zip package if it has one."""
+    """An open workbook, how to read it, and what is known of its worksheets, by name."""
 
-    path: Path
-    format: str
-    calamine: CalamineWorkbook
-    visible: tuple[str, ...]
-    hidden: tuple[str, ...]
-    package: zipfile.ZipFile | None  # None for xls
-    parts: Mapping[str, str]  # of an Excel package, by the name of the worksheet
+    file: WorkbookFile
     skip_hidden: bool  # rows and columns
-    text_encoding: Encoding | None = None  # of an old xls workbook that names no code page
-    surveys: dict[str, tuple[WorksheetSurvey, SheetLayout]] = field(default_factory=dict)  # by worksheet
-    layout_readers: dict[str, LayoutReader] = field(default_factory=dict)  # by worksheet, once its table was searched
-
-
-@contextmanager
-def _open(path: Path, *, skip_hidden: bool) -> Iterator[_Workbook]:
-    from python_calamine import SheetTypeEnum, SheetVisibleEnum, load_workbook
-
-    with ExitStack() as stack:
-        package: zipfile.ZipFile | None = None
-        file_format, parts = "xls", dict[str, str]()
-        with path.open("rb") as file:
-            is_package = file.read(len(_ZIP)) == _ZIP
-        if is_package:
-            package = stack.enter_context(zip_package.open_package(path))
-            with zip_package.translate_damage():
-                file_format = zip_package.workbook_format(package)
-                zip_package.check_size(package, path)
-                parts = {} if file_format == "ods" else zip_package.worksheet_parts(package, file_format)
-                _verify_shared_parts(package)
-        else:
-            _reject_foreign_ole(path)
-            biff.reject_circles(path)
-        # calamine trusts the suffix of a path, which has to be Unicode; for an open file, it checks the content
-        by_path = path.suffix.lower() == f".{file_format}" and os.fsencode(path) == str(path).encode(errors="replace")
-        with _translate_errors():
-            calamine = stack.enter_context(load_workbook(path if by_path else stack.enter_context(path.open("rb"))))
-            worksheets = [each for each in calamine.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
-        yield _Workbook(
-            path=path,
-            format=file_format,
-            calamine=calamine,
-            visible=tuple(each.name for each in worksheets if each.visible == SheetVisibleEnum.Visible),
-            hidden=tuple(each.name for each in worksheets if each.visible != SheetVisibleEnum.Visible),
-            package=package,
-            parts=parts,
-            skip_hidden=skip_hidden,
-        )
-
-
-def _verify_shared_parts(package: zipfile.ZipFile) -> None:
-    """Read the shared parts once, so that what calamine would trust is rejected before it opens the workbook."""
-    for part in package.namelist():
-        if part.lower().rpartition("/")[2].startswith(_SHARED_PARTS):
-            blocks = zip_package.read_blocks(package, part)
-            if part == _CONTENT:
-                _verify_complete(blocks)
-                continue
-            declared = _TEXT_COUNT.search(next(blocks, b""))
-            if declared and int(declared[1]) > sheet_scan.MAX_CELLS:
-                raise InputError(f"the workbook is damaged: its part {part} declares {int(declared[1]):,} texts.")
-            for _ in blocks:  # a false size is rejected
-                pass
-
-
-def _verify_complete(blocks: Iterable[bytes]) -> None:
-    """Reject an XML document that ends inside of an element, where calamine would search for the end for ever."""
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype
-    try:
-        for block in blocks:
-            parser.Parse(block, False)
-        parser.Parse(b"", True)
-    except (expat.ExpatError, LookupError) as error:  # LookupError: an unknown encoding
-        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
-
-
-def _reject_foreign_ole(path: Path) -> None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for stream, description in _FOREIGN_OLE:
-            if content.find(stream.encode("utf-16-le")) >= 0:
-                raise InputError(f"it is {description}.")
-
-
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Translate calamine's exceptions, and its panics on damaged files, into `InputError`."""
-    from python_calamine import CalamineError, PasswordError
-
-    try:
-        yield
-    except PasswordError as error:
-        raise InputError("the workbook is protected by a password; save it without one.") from error
-    except CalamineError as error:
-        if "Cell limit" in str(error):
-            raise InputError(f"a worksheet spans too many cells ({error}).") from error
-        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
-    except BaseException as error:
-        # A panic in Rust code is not an Exception, and its class cannot be imported.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise InputError("the workbook is damaged; save or send it again.") from error
+    text_encoding: Encoding | None  # of an old xls workbook that names no code page
+    surveys: dict[str, tuple[WorksheetSurvey, SheetLayout]] = field(default_factory=dict)
+    layout_readers: dict[str, LayoutReader] = field(default_factory=dict)  # once the table was searched
 
 
 def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsHeader) -> tuple[str, Table]:
     """Return the requested worksheet, else the first visible one with the required columns, else with content."""
     fallback: tuple[str, Table] | None = None
-    for name in workbook.visible if requested is None else (_worksheet_name(workbook, requested),):
+    for name in workbook.file.visible if requested is None else (_worksheet_name(workbook, requested),):
         table = _find_table(workbook, name, is_header)
         if table is None:
             continue
@@ -206,16 +97,16 @@ def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsH
         fallback = fallback or (name, table)
     if fallback is None:
         problem = "no visible worksheet has content" if requested is None else f"the worksheet {requested!r} is empty"
-        raise InputError(f"{problem}; a header and rows below it are required.{_hidden_sentence(workbook.hidden)}")
+        raise InputError(f"{problem}; a header and rows below it are required.{_hidden_sentence(workbook.file.hidden)}")
     return fallback
 
 
 def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> list[str]:
     """Name the further visible worksheets with the required columns; skip those that are large or cannot be read."""
-    if workbook.path.stat().st_size > _MAX_PREVIEW_BYTES:
+    if workbook.file.path.stat().st_size > _MAX_PREVIEW_BYTES:
         return []
     matches = []
-    for name in workbook.visible[workbook.visible.index(read[0]) + 1 :][:_MAX_LISTED]:
+    for name in workbook.file.visible[workbook.file.visible.index(read[0]) + 1 :][:_MAX_LISTED]:
         if name in read:
             continue
         with suppress(InputError):
@@ -228,7 +119,7 @@ def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHead
 
 
 def _worksheet_name(workbook: _Workbook, requested: str) -> str:
-    names = workbook.visible + workbook.hidden
+    names = workbook.file.visible + workbook.file.hidden
     for name in names:
         if name == requested:
             return name
@@ -248,7 +139,7 @@ def _hidden_sentence(hidden: Sequence[str]) -> str:
 
 def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence[str]) -> tuple[str, ...]:
     notes = []
-    if hidden := [each for each in workbook.hidden if each != name and each not in continuations]:
+    if hidden := [each for each in workbook.file.hidden if each != name and each not in continuations]:
         notes.append(_hidden_sentence(hidden).strip())
     if table.skipped:
         notes.append(f"The header was found in row {table.header_number}; the rows above it were ignored.")
@@ -259,9 +150,14 @@ def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence
     for each in continuations:
         _, layout = _survey(workbook, each)
         notes.extend(hidden_rows_notes(layout, skips=workbook.skip_hidden, worksheet=each))
-    if workbook.format == "xlsm":
+    if workbook.file.format == "xlsm":
         notes.append("The workbook has macros, which are never run.")
     return tuple(notes)
+
+
+def _not_whole(workbook: _Workbook, names: Sequence[str]) -> str:
+    left_out = workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in names)
+    return "its hidden rows were left out" if left_out else ""
 
 
 def _continuations(workbook: _Workbook, name: str, table: Table) -> list[str]:
@@ -272,7 +168,7 @@ def _continuations(workbook: _Workbook, name: str, table: Table) -> list[str]:
     """
     if results_prefix(table.header) is None:
         return []
-    names = set(workbook.visible + workbook.hidden)
+    names = set(workbook.file.visible + workbook.file.hidden)
     return list(itertools.takewhile(names.__contains__, (f"{name} ({number})" for number in itertools.count(2))))
 
 
@@ -292,14 +188,14 @@ def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]
 
 
 def _find_table(workbook: _Workbook, name: str, is_header: IsHeader) -> Table | None:
-    """Return the table of a worksheet as its layout shows it."""
+    """Return the table of a worksheet as its layout shows it; None if the worksheet is empty."""
     survey, layout = _survey(workbook, name)
     _reject_too_large(name, survey)
-    with _translate_errors():
-        worksheet = workbook.calamine.get_sheet_by_name(name)
-        merged = worksheet.merged_cell_ranges  # None for the formats in which calamine does not find them
-    if merged is not None:
-        layout = replace(layout, merged=sheet_layout.in_order(Area(*first, *last) for first, last in merged))
+    worksheet, survey = _load_worksheet(workbook.file, name, survey)
+    if workbook.file.package is None:
+        with translate_errors():
+            areas = (Area(*first, *last) for first, last in worksheet.merged_cell_ranges or ())
+            layout = replace(layout, merged=sheet_layout.in_order(areas))
     first_column = worksheet.start[1] if worksheet.start else 0
     reader = LayoutReader(layout, first_column=first_column, skip_hidden=workbook.skip_hidden)
     workbook.layout_readers[name] = reader
@@ -310,25 +206,28 @@ def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: W
     """Yield the rows of a worksheet, numbered as spreadsheet programs show them, with unread cells filled in."""
     start = worksheet.start
     first_column = start[1] if start else 0
-    unread_cells = _unread_cells(workbook, name) if survey.may_have_unread_cells else ()
+    unread_cells = _unread_cells(workbook.file, name, survey) if survey.may_have_unread_cells else ()
     unread_rows = itertools.groupby(unread_cells, key=lambda cell: cell.row)
     unread = next(unread_rows, None)
     index = -1
     if start:
         # calamine's rows start at the first row of the worksheet, but at the first column with content
         for index, values in enumerate(worksheet.iter_rows()):
-            texts, findings = _cell_texts(values)
+            texts, findings = cell_texts(values)
             if workbook.text_encoding is not None:
                 _decode_again(texts, findings, workbook.text_encoding)
-            if unread and unread[0] == index:
-                _fill_unread(texts, findings, unread[1], first_column)
+            while unread and unread[0] <= index:
+                if unread[0] < index:
+                    raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
+                fill_unread(texts, findings, unread[1], first_column)
                 unread = next(unread_rows, None)
             yield Record(index + 1, texts, findings)
     while unread:  # rows that have no other content
-        texts, findings = [], []
-        if unread[0] > index:
-            _fill_unread(texts, findings, unread[1], first_column)
-            yield Record(unread[0] + 1, texts, findings)
+        if unread[0] <= index:
+            raise InputError(f"the rows of the worksheet {name!r} are not in order; save it again.")
+        texts, findings, index = [], [], unread[0]
+        fill_unread(texts, findings, unread[1], first_column)
+        yield Record(index + 1, texts, findings)
         unread = next(unread_rows, None)
 
 
@@ -338,6 +237,32 @@ def _decode_again(texts: list[str], findings: list[tuple[int | None, Issue]], en
             texts[index], issue = encoding_issue(biff.as_decoded(text, encoding), encoding)
             if issue is not None:
                 findings.append((index, issue))
+
+
+def _load_worksheet(file: WorkbookFile, name: str, survey: WorksheetSurvey) -> tuple[CalamineSheet, WorksheetSurvey]:
+    """Load a worksheet, from a repaired copy if calamine refuses it or would misread it; return what is then known."""
+    from bulkload.readers import repair
+
+    if file.calamine is not None and (survey.is_usual or file.excel is None):
+        try:
+            with translate_errors():
+                return file.calamine.get_sheet_by_name(name), survey
+        except RefusedError as refusal:
+            if refusal.is_final or file.excel is None:
+                raise
+    if file.package is None or file.excel is None:
+        raise InputError("the workbook is damaged; save or send it again.")
+    surveys: list[WorksheetSurvey] = []
+
+    def check(survey: WorksheetSurvey) -> None:
+        _reject_too_large(name, survey)
+        surveys.append(survey)
+
+    with ExitStack() as stack:
+        copy = repair.repaired_worksheet(file.package, file.excel, file.parts[name], check=check)
+        calamine = load(stack, stack.enter_context(copy), file.format)
+        with translate_errors():
+            return calamine.get_sheet_by_name(repair.WORKSHEET_NAME), surveys[0] if surveys else survey
 
 
 def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
@@ -351,112 +276,50 @@ def _reject_too_large(name: str, survey: WorksheetSurvey) -> None:
 def _survey(
     workbook: _Workbook, name: str, *, max_cells: int = sheet_scan.MAX_CELLS
 ) -> tuple[WorksheetSurvey, SheetLayout]:
-    """Survey a worksheet and its layout, in one pass unless something is merged or hidden."""
+    """Survey a worksheet and its layout, in one pass unless something is merged, hidden or unusual."""
     if name not in workbook.surveys:
-        workbook.surveys[name] = _survey_once(workbook, name, max_cells=max_cells)
+        workbook.surveys[name] = _survey_once(workbook.file, name, max_cells=max_cells)
     return workbook.surveys[name]
 
 
-def _survey_once(workbook: _Workbook, name: str, *, max_cells: int) -> tuple[WorksheetSurvey, SheetLayout]:
-    if workbook.package is None:
-        records = biff.worksheet_records(workbook.path, workbook.calamine.sheet_names.index(name))
+def _survey_once(file: WorkbookFile, name: str, *, max_cells: int) -> tuple[WorksheetSurvey, SheetLayout]:
+    if file.package is None:
         # an xls worksheet has at most 65,536 rows of 256 cells, so a scan is cheap
-        return WorksheetSurvey(0, True), sheet_layout.layout_xls(records)
-    is_open_document = workbook.format == "ods"
-    if not is_open_document and name not in workbook.parts:
+        return WorksheetSurvey(0, True), sheet_layout.layout_xls(biff.worksheet_records(file.path, _index(file, name)))
+    if file.survey is not None:
+        blocks = zip_package.read_blocks(file.package, CONTENT)
+        return file.survey, layout_open_document(blocks, name) if file.has_layout else SheetLayout()
+    if name not in file.parts:
         raise InputError(f"the workbook is damaged: the worksheet {name!r} is missing.")
-    part = _CONTENT if is_open_document else workbook.parts[name]
-    blocks = zip_package.read_blocks(workbook.package, part)
-    if workbook.format == "xlsb":
+    package, part = file.package, file.parts[name]
+    blocks = zip_package.read_blocks(package, part)
+    if file.format == "xlsb":
         binary_layout = sheet_layout.BinaryLayout()
         survey = sheet_scan.survey_binary(binary_layout.look_at(zip_package.binary_records(blocks)))
         return survey, binary_layout.complete()
-    signs = sheet_layout.LayoutSigns(sheet_layout.OPEN_DOCUMENT_SIGNS if is_open_document else sheet_layout.XML_SIGNS)
-    blocks = signs.look_at(blocks)
-    survey = sheet_scan.survey_open_document(blocks) if is_open_document else sheet_scan.survey_xml(blocks)
-    for _ in blocks:  # a survey may end early
-        pass
+    from bulkload.readers import sheet_patterns, sheet_xml
+
+    signs = sheet_layout.LayoutSigns(sheet_layout.XML_SIGNS)
+    survey = sheet_patterns.survey_xml(signs.look_at(blocks))
     if survey.cells > max_cells:
-        survey = survey._replace(cells=sheet_scan.count_cells_xml(zip_package.read_blocks(workbook.package, part)))
-    if not signs.found:
+        survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(package, part)))
+    if survey.is_usual and not signs.found:
         return survey, SheetLayout()
-    blocks = zip_package.read_blocks(workbook.package, part)
-    layout = layout_open_document(blocks, name) if is_open_document else sheet_layout.layout_xml(blocks)
-    return survey, layout
+    return survey, sheet_layout.layout_xml(zip_package.read_blocks(package, part))
 
 
-def _unread_cells(workbook: _Workbook, name: str) -> Iterator[UnreadCell]:
-    if workbook.package is None:
-        return biff.unread_cells_xls(workbook.path, workbook.calamine.sheet_names.index(name))
-    if workbook.format == "ods":
-        return sheet_scan.unread_cells_open_document(zip_package.read_blocks(workbook.package, _CONTENT), name)
-    blocks = zip_package.read_blocks(workbook.package, workbook.parts[name])
-    return sheet_scan.unread_cells_binary(blocks) if workbook.format == "xlsb" else sheet_scan.unread_cells_xml(blocks)
+def _index(file: WorkbookFile, name: str) -> int:
+    return file.calamine.sheet_names.index(name) if file.calamine is not None else 0
 
 
-def _fill_unread(
-    texts: list[str], findings: list[tuple[int | None, Issue]], cells: Iterable[UnreadCell], first_column: int
-) -> None:
-    """Add the unread cells of one row to its texts, and an issue for each."""
-    for cell in cells:
-        index = cell.column - first_column
-        if not 0 <= index < MAX_COLUMNS:
-            continue
-        texts.extend([""] * (index + 1 - len(texts)))
-        texts[index] = texts[index] or cell.error
-        if cell.error:
-            message = f"The cell shows the error {cell.error}; a value is required."
-            findings.append((index, Issue(code="cell.error", message=message, value=cell.error)))
-        else:
-            message = (
-                "The formula in this cell has no stored value; open and save the file in a spreadsheet program, "
-                "or enter the value itself."
-            )
-            findings.append((index, Issue(code="cell.formula", message=message)))
+def _unread_cells(file: WorkbookFile, name: str, survey: WorksheetSurvey) -> Iterator[UnreadCell]:
+    from bulkload.readers import open_document, sheet_patterns, sheet_xml
 
-
-def _cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | None, Issue]]]:
-    try:
-        return [value if type(value) is str else _exact_text(value) for value in values], []
-    except _InexactNumber:
-        texts = list(map(_cell_text, values))
-    findings: list[tuple[int | None, Issue]] = []
-    for index, (value, text) in enumerate(zip(values, texts, strict=True)):
-        if _is_inexact(value):
-            message = (
-                f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
-                "format the cell as text and enter it again."
-            )
-            findings.append((index, Issue(code="cell.precision", message=message, value=text)))
-    return texts, findings
-
-
-class _InexactNumber(Exception):
-    """A row has a number that may have lost digits."""
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _exact_text(value: Value) -> str:
-    if _is_inexact(value):
-        raise _InexactNumber
-    return _cell_text(value)
-
-
-def _is_inexact(value: Value) -> bool:
-    return isinstance(value, (float, int)) and not -EXACT_FROM < value < EXACT_FROM
-
-
-def _cell_text(value: Value) -> str:
-    """Return a value as a person would type it."""
-    if isinstance(value, float):
-        if value.is_integer() and not _is_inexact(value):
-            return str(int(value)) if value < _GROUPED_FROM else NumberText(int(value))
-        return repr(value).removesuffix(".0").upper()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime.timedelta):
-        minutes, seconds = divmod(int(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
-        return value.isoformat()
-    return str(value)
+    if file.package is None:
+        return iter(sorted(biff.unread_cells_xls(file.path, _index(file, name)), key=lambda cell: cell.row))
+    if file.format == "ods":
+        return open_document.unread_cells_open_document(zip_package.read_blocks(file.package, CONTENT), name)
+    blocks = zip_package.read_blocks(file.package, file.parts[name])
+    if file.format == "xlsb":
+        return sheet_scan.unread_cells_binary(blocks)
+    return sheet_patterns.unread_cells_usual(blocks) if survey.is_usual else sheet_xml.unread_cells_xml(blocks)

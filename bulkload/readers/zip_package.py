@@ -1,18 +1,18 @@
 """Inspect the zip package of a workbook before it is decompressed.
 
-In: a path. Out: the workbook's format and the parts of its worksheets; or an `InputError` for a package that is not a
-workbook, is damaged, or would expand to more than is allowed.
+In: a path. Out: the open package and the bytes of its parts; or an `InputError` for a package that is not a workbook,
+is damaged, or would expand to more than is allowed.
 """
 
 from __future__ import annotations
 
-import posixpath
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree
 
 from bulkload.errors import InputError
@@ -25,15 +25,21 @@ _MAX_SMALL_PART = 8 << 20  # bytes of a part that only lists other parts
 _BLOCK = 1 << 18  # bytes read at a time
 
 _ODS = b"application/vnd.oasis.opendocument.spreadsheet"
-_RELATION_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_STRICT_RELATION_ID = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
-_BUNDLE_SHEET = 156  # the xlsb record that names a worksheet
+_MANIFEST = "META-INF/manifest.xml"
+_CONTENT_TYPES = "[Content_Types].xml"
+_WIDE_DOCTYPE = "<!DOCTYPE".encode("utf-16-le").strip(b"\0")  # in both byte orders of UTF-16
 # Files sent by mistake, recognised by a part that only they have
 _FOREIGN_PARTS = (
     ("word/document.xml", "a Word document"),
     ("ppt/presentation.xml", "a PowerPoint presentation"),
     ("Index/Document.iwa", "a Numbers or Pages document; export it as Excel or CSV"),
+    ("Index.zip", "a Numbers or Pages document; export it as Excel or CSV"),
     ("META-INF/MANIFEST.MF", "a Java archive"),
+)
+_FOREIGN_CONTENT_TYPES = (  # of the parts of other Office files, which may have any name
+    (b"wordprocessingml", "a Word document"),
+    (b"presentationml", "a PowerPoint presentation"),
+    (b"ms-visio", "a Visio drawing"),
 )
 
 
@@ -67,19 +73,29 @@ def translate_damage() -> Iterator[None]:
         raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
 
 
-def workbook_format(package: zipfile.ZipFile) -> str:
-    """Return xlsx, xlsm, xlsb or ods. Raises `InputError` that names any other type of file."""
-    names = {info.filename for info in package.infolist()}
-    if "mimetype" in names and "content.xml" in names:
-        return _open_document_format(package, names)
-    folded = {name.lower().replace("\\", "/") for name in names}
-    if "[content_types].xml" in folded:
-        if "xl/workbook.bin" in folded:
-            return "xlsb"
-        if "xl/workbook.xml" in folded:
-            return "xlsm" if "xl/vbaproject.bin" in folded else "xlsx"
+def is_open_document(package: zipfile.ZipFile) -> bool:
+    """True for an OpenDocument spreadsheet. Raises `InputError` for other OpenDocument files and protected ones."""
+    names = set(package.namelist())
+    if "content.xml" not in names or not {"mimetype", _MANIFEST} & names:
+        return False
+    manifest = small_part(package, _MANIFEST) if _MANIFEST in names else b""
+    # a package that was unpacked and packed again by hand may have lost the part `mimetype`
+    if _ODS not in (small_part(package, "mimetype") if "mimetype" in names else manifest):
+        raise InputError("it is an OpenDocument file, but not a spreadsheet.")
+    if b"encryption-data" in manifest:
+        raise InputError("the workbook is protected by a password; save it without one.")
+    return True
+
+
+def reject_other_archive(package: zipfile.ZipFile) -> NoReturn:
+    """Raise an `InputError` that names the type of a zip archive that is not a workbook."""
+    names = set(package.namelist())
     for part, description in _FOREIGN_PARTS:
         if part in names:
+            raise InputError(f"it is {description}, not a spreadsheet.")
+    content_types = small_part(package, _CONTENT_TYPES) if _CONTENT_TYPES in names else b""
+    for content_type, description in _FOREIGN_CONTENT_TYPES:
+        if content_type in content_types:
             raise InputError(f"it is {description}, not a spreadsheet.")
     raise InputError("it is a zip archive, not a workbook; unpack it and use the file inside.")
 
@@ -112,69 +128,16 @@ def read_blocks(package: zipfile.ZipFile, part: str) -> Iterator[bytes]:
             yield block
 
 
-def worksheet_parts(package: zipfile.ZipFile, file_format: str) -> dict[str, str]:
-    """Map the name of each worksheet of an Excel package to its part."""
-    by_folded_name = {name.lower().replace("\\", "/"): name for name in package.namelist()}
-    extension = "bin" if file_format == "xlsb" else "xml"
-    workbook = _small_part(package, by_folded_name, f"xl/workbook.{extension}")
-    relations = _small_part(package, by_folded_name, f"xl/_rels/workbook.{extension}.rels")
-    targets = {
-        element.get("Id", ""): _resolve_target(element.get("Target", ""))
-        for element in ElementTree.fromstring(relations)
-    }
-    ids = _binary_worksheet_ids(workbook) if file_format == "xlsb" else _xml_worksheet_ids(workbook)
-    return {
-        name: by_folded_name[targets[relation_id].lower()]
-        for name, relation_id in ids
-        if targets.get(relation_id, "").lower() in by_folded_name
-    }
-
-
-def _open_document_format(package: zipfile.ZipFile, names: set[str]) -> str:
-    if package.getinfo("mimetype").file_size > _BLOCK or not package.read("mimetype").startswith(_ODS):
-        raise InputError("it is an OpenDocument file, but not a spreadsheet.")
-    if "META-INF/manifest.xml" in names:
-        manifest = _small_part(package, {"manifest": "META-INF/manifest.xml"}, "manifest")
-        if b"encryption-data" in manifest:
-            raise InputError("the workbook is protected by a password; save it without one.")
-    return "ods"
-
-
-def _small_part(package: zipfile.ZipFile, names: dict[str, str], part: str) -> bytes:
-    if part not in names:
+def small_part(package: zipfile.ZipFile, part: str) -> bytes:
+    """Return the bytes of a part that only lists other parts."""
+    if part not in package.namelist():
         raise InputError(f"the workbook is damaged: the part {part} is missing.")
-    if package.getinfo(names[part]).file_size > _MAX_SMALL_PART:
+    if package.getinfo(part).file_size > _MAX_SMALL_PART:
         raise InputError(f"the workbook is damaged: the part {part} is larger than {_MAX_SMALL_PART:,} bytes.")
-    content = package.read(names[part])
-    if b"<!DOCTYPE" in content:
+    content = package.read(part)
+    if b"<!DOCTYPE" in content or _WIDE_DOCTYPE in content:
         raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
     return content
-
-
-def _resolve_target(target: str) -> str:
-    target = target.replace("\\", "/")
-    return target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join("xl", target))
-
-
-def _xml_worksheet_ids(workbook: bytes) -> Iterator[tuple[str, str]]:
-    for element in ElementTree.fromstring(workbook).iter():
-        if element.tag.rpartition("}")[2] == "sheet":
-            relation_id = element.get(_RELATION_ID) or element.get(_STRICT_RELATION_ID) or ""
-            yield element.get("name", ""), relation_id
-
-
-def _binary_worksheet_ids(workbook: bytes) -> Iterator[tuple[str, str]]:
-    for record_type, data in binary_records([workbook]):
-        if record_type == _BUNDLE_SHEET:
-            relation_id, end = _binary_text(data, 8)
-            name, _ = _binary_text(data, end)
-            yield name, relation_id
-
-
-def _binary_text(data: bytes, start: int) -> tuple[str, int]:
-    (length,) = struct.unpack_from("<I", data, start)
-    end = start + 4 + 2 * length
-    return data[start + 4 : end].decode("utf-16-le", "replace"), end
 
 
 def binary_records(stream: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

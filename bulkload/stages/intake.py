@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 
 from bulkload.errors import InputError
-from bulkload.model import Input, Issue, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.model import NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
@@ -57,6 +57,8 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
         details = {"format": opened.format, **opened.details}
         if notes := (*opened.notes, *_header_doubts(opened)):
             details["notes"] = " ".join(notes)
+        if opened.not_whole:
+            details[NOT_WHOLE] = opened.not_whole
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set), details))
@@ -77,7 +79,7 @@ def read_into(
     In an inbox a file without a row is an error: it would look as if all rows had been removed from it.
     """
     with open_input(source, options) as opened:
-        notes = opened.details.get("notes")
+        known = dict(opened.details)
         run = store.begin(
             command,
             source.name,
@@ -94,8 +96,8 @@ def read_into(
                 position = store.add(run, position, batch)
             if source.arrival is not None and not position:
                 raise InputError(_why_empty(source.name, opened))
-            if (later := opened.details.get("notes")) is not None and later != notes:
-                store.note_detail(run, "notes", later)
+            for name, detail in opened.details.items() - known.items():  # what the rows have shown
+                store.note_detail(run, name, detail)
         except BaseException:
             store.forget(run)
             raise
@@ -137,10 +139,11 @@ def _why_empty(name: str, opened: OpenedInput) -> str:
 def _checked(
     rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator, details: dict[str, str] | None = None
 ) -> Iterator[NewRow]:
-    """Yield the rows in order; a note about those that are skipped is added to `details`."""
+    """Yield the rows in order; what they show about the file is added to `details`."""
     user_header = tuple(layout.header[index] for index in layout.user_columns)
     templates, zero_rows = RowTemplates(layout), ZeroRows()
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
+    new_row: NewRow | None = None
     short: tuple[NewRow, int] | None = None  # a good row with its width; the next row shows whether it is whole
     for row in rows:
         cells = row.cells if only_user_columns else tuple(row.cells[index] for index in layout.user_columns)
@@ -164,8 +167,12 @@ def _checked(
             yield new_row
     if short is not None:
         yield short[0]
-    if zero_rows.note and details is not None:
+    if details is None:
+        return
+    if zero_rows.note:
         details["notes"] = " ".join(filter(None, (details.get("notes"), zero_rows.note)))
+    if new_row is not None and any(issue.code == "row.end" for issue in new_row.issues):
+        details[NOT_WHOLE] = "it may have been cut off in its last row"
 
 
 def _is_rest(row: RawRow, new_row: NewRow, width_above: int, width: int) -> bool:

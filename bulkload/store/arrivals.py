@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkload import clock
 from bulkload.errors import UsageError
 from bulkload.store.runs import Run, Store
 
@@ -29,6 +30,14 @@ class Arrival:
     working_name: str  # in the subfolder `working`
     arrived: float  # seconds since 1970
     destination: str | None  # its last path, relative to the folder; None: not decided yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierReadings:
+    """The readings of a file that started and did not end, because the process ended."""
+
+    count: int
+    was_killed: bool  # without a restart of the machine since the last one started, as far as that is known
 
 
 class Arrivals:
@@ -60,12 +69,24 @@ class Arrivals:
 
     def add(self, name: str, recurring_name: str, working_name: str) -> Arrival:
         """Record a file that was taken."""
-        now = time.time()
         with self._store.transaction():
-            number = self._db.execute(
-                "INSERT INTO arrivals (folder, name, sheet, working, arrived) VALUES (?, ?, ?, ?, ?)",
-                (self.folder, name, recurring_name, working_name, now),
-            ).lastrowid
+            return self._insert(name, recurring_name, working_name)
+
+    def add_again(self, arrival: Arrival, working_name: str) -> Arrival:
+        """Record that a file changed after it was run, so that it is taken once more, as a new version of itself."""
+        with self._store.transaction():
+            self._db.execute(
+                "UPDATE arrivals SET closed = coalesce(closed, ?), content = NULL WHERE arrival = ?",
+                (time.time(), arrival.number),
+            )
+            return self._insert(arrival.name, arrival.recurring_name, working_name)
+
+    def _insert(self, name: str, recurring_name: str, working_name: str) -> Arrival:
+        now = time.time()
+        number = self._db.execute(
+            "INSERT INTO arrivals (folder, name, sheet, working, arrived) VALUES (?, ?, ?, ?, ?)",
+            (self.folder, name, recurring_name, working_name, now),
+        ).lastrowid
         assert number is not None
         return Arrival(
             number=number,
@@ -81,17 +102,50 @@ class Arrivals:
         with self._store.transaction():
             self._db.execute("DELETE FROM arrivals WHERE arrival = ?", (arrival.number,))
 
-    def start_reading(self, arrival: Arrival) -> int:
-        """Record that reading starts; returns how often it has started before without ending."""
+    def start_reading(self, arrival: Arrival, content: str) -> EarlierReadings:
+        """Record that reading starts, and the state of the file's content; returns how earlier readings ended."""
+        now = clock.moment()
         with self._store.transaction():
-            self._db.execute("UPDATE arrivals SET readings = readings + 1 WHERE arrival = ?", (arrival.number,))
-            row = self._db.execute("SELECT readings - 1 FROM arrivals WHERE arrival = ?", (arrival.number,)).fetchone()
-            return int(row[0])
+            (count, since) = self._db.execute(
+                "SELECT readings, reading FROM arrivals WHERE arrival = ?", (arrival.number,)
+            ).fetchone()
+            self._db.execute(
+                "UPDATE arrivals SET readings = readings + 1, reading = ?, content = ? WHERE arrival = ?",
+                (now, content, arrival.number),
+            )
+        return EarlierReadings(count=count, was_killed=since is not None and clock.is_same_boot(since, now))
 
     def end_reading(self, arrival: Arrival) -> None:
         """Record that reading ended, with or without an error."""
         with self._store.transaction():
-            self._db.execute("UPDATE arrivals SET readings = 0 WHERE arrival = ?", (arrival.number,))
+            self._db.execute("UPDATE arrivals SET readings = 0, reading = NULL WHERE arrival = ?", (arrival.number,))
+
+    def content_of(self, arrival: Arrival) -> str | None:
+        """The state of a file's content when it was last read; None if it was not, or is not to be compared."""
+        with self._store.errors():
+            row = self._db.execute("SELECT content FROM arrivals WHERE arrival = ?", (arrival.number,)).fetchone()
+        return None if row is None else row[0]
+
+    def forget_content(self, arrival: Arrival) -> None:
+        """Do not compare the content of a file any more."""
+        with self._store.transaction():
+            self._db.execute("UPDATE arrivals SET content = NULL WHERE arrival = ?", (arrival.number,))
+
+    def start_sending(self, arrival: Arrival) -> None:
+        """Record that the rows of a file are sent."""
+        with self._store.transaction():
+            self._db.execute("UPDATE arrivals SET sendings = sendings + 1 WHERE arrival = ?", (arrival.number,))
+
+    def end_sending(self, arrival: Arrival) -> None:
+        """Record that sending ended, with or without an error."""
+        with self._store.transaction():
+            self._db.execute("UPDATE arrivals SET sendings = 0 WHERE arrival = ?", (arrival.number,))
+
+    def unended_sendings(self, arrival: Arrival) -> int:
+        """How often in a row sending started and did not end, because the process was killed."""
+        with self._store.errors():
+            row = self._db.execute("SELECT sendings FROM arrivals WHERE arrival = ?", (arrival.number,)).fetchone()
+        return 0 if row is None else int(row[0])
 
     def set_destination(self, arrival: Arrival, destination: str) -> None:
         """Record the destination of a file, before it is moved there."""
@@ -141,6 +195,18 @@ class Arrivals:
                 ((self.folder, name, since) for name, since in since_when.items()),
             )
         return since_when
+
+    def moved_since(self, moment: float) -> list[Arrival]:
+        """Files that reached their destination after a time, in seconds since 1970, and whose content was recorded."""
+        with self._store.errors():
+            return [
+                _arrival(row)
+                for row in self._db.execute(
+                    "SELECT * FROM arrivals WHERE folder = ? AND closed > ? AND place IS NOT NULL"
+                    " AND content IS NOT NULL ORDER BY arrival",
+                    (self.folder, moment),
+                )
+            ]
 
     # ── retention ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -83,6 +83,11 @@ class Database:
             " store still exists, continue with bulkload resume."
         )
 
+    def check_writable(self) -> None:
+        """Raise `StoreError` or `LockLost` if nothing can be written into the locked store."""
+        with self.transaction():
+            self.db.execute("UPDATE owner SET token = token")
+
     def transaction(self, *, allow_lost_lock: bool = False) -> AbstractContextManager[None]:
         """A transaction: everything in the block becomes durable at its end, or nothing does.
 

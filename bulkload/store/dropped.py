@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bulkload.model import NOT_WHOLE
 from bulkload.store.arrivals import Arrival
 from bulkload.store.runs import Run, Store
 
@@ -22,7 +23,7 @@ _EARLIER_RUNS = (
     " AND account = :account AND runs.run < :run"
 )
 _VERSIONS = (
-    "SELECT runs.run, sheet, translated FROM runs JOIN arrivals USING (arrival)"
+    "SELECT runs.run, sheet, translated, details FROM runs JOIN arrivals USING (arrival)"
     " WHERE folder = ? AND account = ? AND read_whole ORDER BY runs.run DESC"
 )
 
@@ -138,19 +139,20 @@ class DroppedMonitors:
     def _latest_runs(self, run: Run) -> list[int]:
         """The runs of the newest version of each file of the folder.
 
-        If the newest version of another file lacks objects of its source, they may be those that an earlier version
-        had: the versions before it count too, back to one that lacks none.
+        If the newest version of another file is not whole, it may lack what an earlier version had: the versions
+        before it count too, back to one that is whole.
         """
         with self._store.errors():
             versions = self._db.execute(_VERSIONS, (self._folder, run.account_id)).fetchall()
-        own_name = next((name for number, name, _ in versions if number == run.number), None)
+        own_name = next((name for number, name, *_ in versions if number == run.number), None)
         latest: list[int] = []
         finished: set[str] = set()
-        for number, name, translated in versions:
+        for number, name, translated, details in versions:
             if name in finished:
                 continue
             latest.append(number)
-            if name == own_name or not translated or not json.loads(translated)["errors"]:
+            is_whole = NOT_WHOLE not in json.loads(details) and not (translated and json.loads(translated)["errors"])
+            if name == own_name or is_whole:
                 finished.add(name)
         return latest
 

@@ -75,6 +75,11 @@ MIGRATIONS = (
         account INTEGER NOT NULL REFERENCES accounts (id), token TEXT NOT NULL, at TEXT NOT NULL, monitor_id TEXT,
         seen INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, token)) WITHOUT ROWID;
     """,  # monitors that doctor --try created and that may still exist
+    """
+    ALTER TABLE arrivals ADD COLUMN reading TEXT;
+    ALTER TABLE arrivals ADD COLUMN content TEXT;
+    ALTER TABLE arrivals ADD COLUMN sendings INTEGER NOT NULL DEFAULT 0
+    """,  # when reading a file started, unless it has ended; the file's state then; how often sending did not end
 )
 
 

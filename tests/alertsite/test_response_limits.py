@@ -189,7 +189,7 @@ async def test_a_compressed_response_is_read(encoding: str) -> None:
 async def test_a_long_compressed_list_is_read() -> None:
     """Monitors that differ in little compress well, which does not make the list an attack."""
     items = [
-        {**imap(f"monitor {n}"), "id": n, "type": "email-imap", "note": "The same for all."} for n in range(50_000)
+        {**imap(f"monitor {n}"), "id": n + 1, "type": "email-imap", "note": "The same for all."} for n in range(50_000)
     ]
     with raw_server(lambda request: compressed(items)) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:

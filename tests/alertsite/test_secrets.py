@@ -172,7 +172,7 @@ def test_an_invalid_address_is_refused_before_anything_is_read(cli: CommandLine,
     cli.use_account(base_url)
     result, _ = cli.run(cli.write_csv("rows.csv", [imap("a")]))
     assert result.exit_code == 2
-    assert f"ALERTSITE_BASE_URL is '{base_url}'; a URL such as https://api" in result.stderr
+    assert f"ALERTSITE_BASE_URL is '{base_url}'; a URL with a valid host and a port from 1" in result.stderr
     assert not (cli.folder / "output").exists()
 
 

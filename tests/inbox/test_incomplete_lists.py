@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import openpyxl
 import pytest
 
 from bulkload.sandbox.server import Sandbox
@@ -86,3 +87,42 @@ def test_all_pages_as_one_array_are_the_whole_list(cli: CommandLine, sandbox: Sa
     (cli.folder / "box" / "list.json").write_text(json.dumps(pages), "utf-8")
     code, files = night(cli)
     assert (code, files["list.json"]["deleted"], names(sandbox)) == (0, 1, "ab")
+
+
+def write_csv(cli: CommandLine, monitors: Iterable[str], *, end: str = "\n") -> None:
+    lines = ["type,hostname,port,name", *(f"imap,{name}.example.com,143,{name}" for name in monitors)]
+    (cli.folder / "box" / "hosts.csv").write_text("\n".join(lines) + end, "utf-8")
+
+
+def test_a_text_file_that_may_have_been_cut_off_deletes_nothing(cli: CommandLine, sandbox: Sandbox) -> None:
+    write_csv(cli, "abc")
+    assert night(cli)[0] == 0
+    write_csv(cli, "ab", end="")
+    _, files = night(cli)
+    assert (files["hosts.csv"]["gone"], names(sandbox)) == (0, "abc")
+    assert "Nothing was deleted, since it may have been cut off in its last row." in files["hosts.csv"]["problem"]
+    write_csv(cli, "ab")
+    _, files = night(cli)
+    assert (files["hosts.csv"]["deleted"], names(sandbox)) == (1, "ab")
+
+
+def test_rows_that_are_left_out_because_they_are_hidden_are_not_gone(cli: CommandLine, sandbox: Sandbox) -> None:
+    """A person who filters the sheet and saves it does not ask to delete the other monitors."""
+
+    def save(*, hidden_row: int | None) -> None:
+        book = openpyxl.Workbook()
+        sheet = book.worksheets[0]
+        for row in (("type", "hostname", "name"), *(("imap", f"{name}.example.com", name) for name in "abc")):
+            sheet.append(row)
+        if hidden_row is not None:
+            sheet.row_dimensions[hidden_row].hidden = True
+        book.save(cli.folder / "box" / "hosts.xlsx")
+
+    cli.monkeypatch.setenv("BULKLOAD_SKIP_HIDDEN", "true")
+    save(hidden_row=None)
+    assert night(cli)[0] == 0
+    save(hidden_row=3)
+    _, files = night(cli)
+    assert (files["hosts.xlsx"]["counts"], files["hosts.xlsx"]["gone"]) == ({"exists": 2}, 0)
+    assert "Nothing was deleted, since its hidden rows were left out." in files["hosts.xlsx"]["problem"]
+    assert names(sandbox) == "abc"

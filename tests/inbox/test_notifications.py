@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -136,6 +137,31 @@ def test_an_invalid_address_is_rejected_and_not_shown(cli: CommandLine, option: 
     assert TOKEN not in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--ping", "--webhook"])
+@pytest.mark.parametrize("port", ["99999", "abc", "0", "-1", "8\u0660", "[::1"])
+def test_an_invalid_port_is_rejected_at_the_start_and_the_address_is_not_shown(
+    cli: CommandLine, listener: Listener, option: str, port: str
+) -> None:
+    cli.write_csv("box/mail.csv", [imap("a")])
+    result = cli("inbox", "box", option, f"http://user:{TOKEN}@127.0.0.1:{port}/{TOKEN}")
+    assert result.exit_code == 2
+    assert "a port from 1 to 65535" in result.stderr
+    assert TOKEN not in result.stderr
+    assert (cli.folder / "box" / "mail.csv").exists()
+
+
+def test_user_and_password_of_an_address_are_sent_and_not_logged(
+    cli: CommandLine, sandbox: Sandbox, listener: Listener
+) -> None:
+    cli.write_csv("box/mail.csv", [imap("a")])
+    address = listener.address.replace("://", f"://me:{TOKEN}@")
+    listener.status = 500
+    result = cli("inbox", "box", "--log-level", "debug", "--ping", f"{address}/x", "--webhook", f"{address}/y")
+    assert (result.exit_code, len(listener.take_requests())) == (0, 3)
+    assert result.stderr.count("was answered with HTTP 500") == 3
+    assert TOKEN not in result.stderr + result.stdout
+
+
 def test_a_redacted_address_has_no_path_user_or_parameters() -> None:
     assert redacted("https://user:word@hc-ping.com:8443/token/x?key=1#f") == "https://hc-ping.com:8443/…"
 
@@ -204,3 +230,36 @@ def test_a_metrics_file_that_cannot_be_written_does_not_fail_the_run(cli: Comman
     result = cli("inbox", "box", "--metrics", "file/bulkload.prom")
     assert result.exit_code == 0
     assert "metrics file file/bulkload.prom cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "folder in a variable", "in the inbox"])
+def test_a_metrics_file_that_can_never_be_written_is_refused_at_the_start(
+    cli: CommandLine, sandbox: Sandbox, kind: str
+) -> None:
+    """Reading a pipe for the time of the last success would never end."""
+    cli.write_csv("box/mail.csv", [imap("a")])
+    path = cli.folder / "bulkload.prom"
+    options = ["--metrics", str(path)]
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    elif kind == "in the inbox":
+        options[1] = "box/bulkload.prom"
+    else:
+        path.mkdir()
+    if kind == "folder in a variable":
+        cli.monkeypatch.setenv("BULKLOAD_METRICS", str(path))
+        options = []
+    result = cli("inbox", "box", *options)
+    assert (result.exit_code, sandbox.monitors()) == (2, [])
+    assert "metrics" in result.stderr
+    assert (cli.folder / "box" / "mail.csv").exists()
+
+
+def test_an_unreadable_metrics_file_is_replaced(cli: CommandLine, sandbox: Sandbox) -> None:
+    path = cli.folder / f"{246 * 'x'}.prom"
+    path.write_bytes(b"\xff\xfe{")
+    cli.write_csv("box/mail.csv", [imap("a", port="0")])
+    assert cli("inbox", "box", "--metrics", path).exit_code == 1
+    assert metrics(path)["exit_code"] == 1

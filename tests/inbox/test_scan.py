@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bulkload.errors import UsageError
 from bulkload.inbox.scan import (
     MAX_STEM,
+    STALE_LOCK,
     WaitingFiles,
     companion_names,
     find_waiting,
@@ -52,6 +53,20 @@ def put(folder: Path, name: str, text: str = "x", age: float = 3600 * 24) -> Pat
         "bulkload.sqlite3.lock",
         "sandbox.sqlite3",
         "bulkload.toml",
+        ".DS_Store",
+        "._mail.csv",
+        "Thumbs.db",
+        "THUMBS.DB",
+        "desktop.ini",
+        "Icon\r",
+        "mail.csv.opdownload",
+        "mail.csv.aria2",
+        "mail.csv.bak",
+        "Backup of mail.xlk",
+        "#mail.csv#",
+        "working",
+        "done",
+        "failed",
     ],
 )
 def test_hidden_unfinished_and_own_files_are_not_taken(tmp_path: Path, name: str) -> None:
@@ -61,10 +76,20 @@ def test_hidden_unfinished_and_own_files_are_not_taken(tmp_path: Path, name: str
     assert not has_candidates(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mail.csv", "kuma.db", "objects.cache", "no-suffix", "partly.xlsx", "~mail.csv"])
+@pytest.mark.parametrize(
+    "name", ["mail.csv", "kuma.db", "objects.cache", "no-suffix", "partly.xlsx", "~mail.csv", "#1.csv", "done.csv"]
+)
 def test_any_other_file_is_taken_whatever_its_suffix(tmp_path: Path, name: str) -> None:
     path = put(tmp_path, name)
     assert find_waiting(tmp_path, 60).ready == (path,)
+
+
+def test_files_that_the_last_visit_could_not_take_are_no_reason_for_another(tmp_path: Path) -> None:
+    put(tmp_path, "theirs.csv")
+    assert has_candidates(tmp_path)
+    assert not has_candidates(tmp_path, {"theirs.csv"})
+    put(tmp_path, "new.csv")
+    assert has_candidates(tmp_path, {"theirs.csv"})
 
 
 def test_files_are_ordered_by_age_and_then_by_name(tmp_path: Path) -> None:
@@ -145,6 +170,37 @@ def test_a_file_that_is_open_in_a_spreadsheet_program_is_left(tmp_path: Path, na
     assert find_waiting(tmp_path, 0).ready == (path,)
 
 
+def test_a_lock_file_of_another_sheet_does_not_hold_a_file_back(tmp_path: Path) -> None:
+    """For long names, a lock file replaces the first two characters of the name."""
+    paths = {put(tmp_path, name) for name in ("dget.xlsx", "budget.xlsx")}
+    put(tmp_path, "~$dget.xlsx", age=60)
+    assert find_waiting(tmp_path, 0).incomplete == ("dget.xlsx",)
+    assert find_waiting(tmp_path, 0).locks == {"dget.xlsx": "~$dget.xlsx"}
+    (tmp_path / "dget.xlsx").unlink()
+    assert find_waiting(tmp_path, 0).incomplete == ("budget.xlsx",)
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize("age", [-3600.0, 0.0, STALE_LOCK - 60])
+def test_a_lock_file_that_is_not_old_holds_a_file_back(tmp_path: Path, age: float) -> None:
+    put(tmp_path, "a.xlsx")
+    put(tmp_path, "~$a.xlsx", age=age)
+    assert find_waiting(tmp_path, 0).incomplete == ("a.xlsx",)
+
+
+def test_an_old_lock_file_does_not_hold_a_file_back(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.xlsx")
+    put(tmp_path, "~$a.xlsx", age=STALE_LOCK + 60)
+    found = find_waiting(tmp_path, 0)
+    assert (found.ready, found.locks, found.stale_locks) == ((path,), {}, {path: "~$a.xlsx"})
+
+
+@pytest.mark.parametrize("length", [240, 248, 255])
+def test_a_name_of_maximum_length_is_ready(tmp_path: Path, length: int) -> None:
+    path = put(tmp_path, f"{(length - 4) * 'x'}.csv")
+    assert find_waiting(tmp_path, 0).ready == (path,)
+
+
 def test_a_missing_folder_and_a_file_in_its_place_have_different_messages(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no folder"):
         find_waiting(tmp_path / "missing", 0)
@@ -194,6 +250,25 @@ def test_a_free_name_is_free_for_the_companion_files_too(
     for existing_name in existing:
         put(tmp_path, existing_name)
     assert free_name(tmp_path, name) == expected
+
+
+def test_shortened_names_are_stable_and_stay_different() -> None:
+    names = [f"{82 * '郵'}{end}.csv" for end in ("a", "b", "便")]
+    clean = [safe_name(name) for name in names]
+    assert len(set(clean)) == 3
+    assert clean == [safe_name(name) for name in names]
+    assert all(name.startswith("郵郵") and name.endswith(".csv") for name in clean)
+
+
+def test_long_names_of_one_recurring_file_differ_only_in_the_date() -> None:
+    first, second = (f"{75 * '郵'}-2026-11-{day}.csv" for day in ("01", "02"))
+    assert recurring_name(first) == recurring_name(second) != recurring_name(first.replace("郵-", "便-"))
+
+
+def test_names_that_are_invalid_in_different_ways_are_different_recurring_files() -> None:
+    first, second = (os.fsdecode(b"m" + byte + b"l.csv") for byte in (b"\xe4", b"\xe5"))
+    assert safe_name(first) == safe_name(second)
+    assert recurring_name(first) != recurring_name(second)
 
 
 def test_a_reserved_name_is_not_free(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def never_finished(simulation: Simulation) -> Expected:
     (simulation.box / "draft.xlsx").write_bytes(b"PK\x03\x04")
     (simulation.box / "~$draft.xlsx").write_bytes(b"x")
     simulation.drop()
-    return Expected(exit_code=simulation.call(), summary="1 file is still being written.")
+    return Expected(exit_code=simulation.call(), summary="draft.xlsx is open in a spreadsheet")
 
 
 def overdue(simulation: Simulation) -> Expected:

@@ -171,7 +171,7 @@ def test_a_file_whose_name_is_not_valid_text_is_run(cli: CommandLine, sandbox: S
     assert inside(cli)["done"] == ["m_il_-results.xlsx", "m_il_.csv"]
 
 
-def test_a_file_that_is_still_being_written_is_left_and_reported(cli: CommandLine, sandbox: Sandbox) -> None:
+def test_a_file_that_is_open_in_a_spreadsheet_program_is_left_with_a_word(cli: CommandLine, sandbox: Sandbox) -> None:
     drop(cli, "open.xlsx", ["a"])
     (cli.folder / "box" / "~$open.xlsx").write_text("lock")
     result = cli("inbox", "box", "--json")
@@ -180,12 +180,36 @@ def test_a_file_that_is_still_being_written_is_left_and_reported(cli: CommandLin
         ["open.xlsx"],
         None,
     )
-    assert result.stderr == ""
+    word = "open.xlsx is open in a spreadsheet program (its lock file is ~$open.xlsx), so it is left for the next call."
+    assert result.stderr == f"bulkload: {word}\n"
     make_older(cli, 4)
     result = cli("inbox", "box")
-    assert (result.exit_code, result.stderr) == (1, "bulkload: open.xlsx has been incomplete for too long.\n")
+    assert (result.exit_code, result.stderr) == (1, f"bulkload: {word} open.xlsx has been incomplete for too long.\n")
     (cli.folder / "box" / "~$open.xlsx").unlink()
     assert cli("inbox", "box").exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
+def test_a_file_beside_an_old_lock_file_is_run_with_a_word_and_prunes_nothing(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    """A program that crashed has left it; but what is saved may not be what its owner wants to keep."""
+    drop(cli, "mail.xlsx", ["a", "b"])
+    cli("inbox", "box")
+    drop(cli, "mail.xlsx", ["a"])
+    lock = cli.folder / "box" / ".~lock.mail.xlsx#"
+    lock.write_text("lock")
+    os.utime(lock, (time.time() - 3 * DAY,) * 2)
+    result = cli("inbox", "box")
+    assert result.exit_code == 0
+    assert "Its lock file .~lock.mail.xlsx# is older than 2 days, so it was taken as closed; delete" in result.stderr
+    drop(cli, "mail.xlsx", ["a"])
+    result = cli("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
+    assert "but the lock file .~lock.mail.xlsx# says that the file is open in a spreadsheet program" in result.stderr
+    lock.unlink()
+    drop(cli, "mail.xlsx", ["a"])
+    assert cli("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
     assert names(sandbox) == ["a"]
 
 
@@ -357,27 +381,6 @@ def test_a_run_with_a_wrong_address_that_sent_nothing_is_restarted(cli: CommandL
     assert cli("inbox", "box").stderr == "bulkload: mail.csv: 2 created.\n"
     assert inside(cli) == {"done": ["mail-results.xlsx", "mail.csv"]}
     assert [run["counts"] for run in cli("runs", "--output", "box", "--json").json] == [{"created": 2}]
-
-
-def test_a_file_that_kills_the_process_while_it_is_read_is_moved_to_failed(cli: CommandLine, sandbox: Sandbox) -> None:
-    """Otherwise it would kill the process every night."""
-    drop(cli, "crash.csv", ["a"])
-    drop(cli, GOOD, ["b"])
-    now = time.time()
-    os.utime(cli.folder / "box" / "crash.csv", (now - 100, now - 100))
-    code = (
-        "import os, sys, bulkload.stages.intake\n"
-        "import bulkload.readers.delimited as reader\n"
-        "bulkload.stages.intake.open_source = lambda *a, **k: os._exit(9)\n"
-        "from bulkload.cli.main import main\n"
-        "sys.exit(main(['inbox', 'box']))\n"
-    )
-    for _ in range(3):
-        assert subprocess.run([sys.executable, "-c", code], timeout=TIMEOUT, check=False).returncode == 9
-    assert inside(cli) == {"waiting": [GOOD], "working": ["crash.csv"]}
-    assert cli("inbox", "box").exit_code == 2
-    assert inside(cli) == {"done": ["good-results.xlsx", GOOD], "failed": ["crash-why.txt", "crash.csv"]}
-    assert names(sandbox) == ["b"]
 
 
 def test_a_hostile_workbook_is_rejected_in_one_visit_and_the_files_around_it_are_run(
@@ -567,6 +570,42 @@ def test_nothing_is_pruned_while_a_row_is_invalid(cli: CommandLine, sandbox: San
     assert (code, file["deleted"]) == (1, 0)
     assert "invalid" in file["problem"]
     assert len(names(sandbox)) == 12
+
+
+@pytest.mark.parametrize(
+    ("row", "doubt"),
+    [
+        (imap("a", hostname="a.example.com"), "1 of its rows is duplicate and may refer to them"),
+        (imap("x", hostname="x.example.com"), "1 of its rows is rejected and may refer to them"),
+    ],
+)
+def test_nothing_is_pruned_while_a_row_is_not_done(
+    cli: CommandLine, sandbox: Sandbox, row: dict[str, object], doubt: str
+) -> None:
+    """A copied row that was not changed, or a monitor whose new name was refused, must not delete the old one."""
+    night(cli, list("ab"))
+    sandbox.set_faults(Faults(rules=(Rule(fault="plan-full", names=("x",)),)))
+    code, file = night(cli, ["a", row], "--prune", "--prune-limit", "100%")
+    assert (code, file["deleted"], names(sandbox)) == (1, 0, ["a", "b"])
+    assert doubt in file["problem"]
+
+
+def test_nothing_is_pruned_after_a_run_that_stopped(cli: CommandLine, sandbox: Sandbox) -> None:
+    night(cli, list("ab"))
+    sandbox.set_faults(Faults(rules=(Rule(fault="plan-full"),)))
+    code, file = night(cli, list("axyz"), "--prune", "--prune-limit", "100%", "--max-errors", "1")
+    assert (code, file["deleted"], names(sandbox)) == (4, 0, ["a", "b"])
+    assert "but its run was stopped; nothing was deleted" in file["problem"]
+
+
+def test_only_the_newest_version_of_a_file_prunes(cli: CommandLine, sandbox: Sandbox) -> None:
+    """Its invalid row may be the one that the older version lacks."""
+    night(cli, list("ab"))
+    now = time.time()
+    os.utime(drop(cli, "mail-2026-11-01.csv", ["a"]), (now - 100, now - 100))
+    drop(cli, "mail-2026-11-02.csv", ["a", imap("b", port="0")])
+    result = cli("inbox", "box", "--prune", "--prune-limit", "100%")
+    assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
 
 
 def test_a_row_that_moved_to_another_file_keeps_its_monitor(cli: CommandLine, sandbox: Sandbox) -> None:

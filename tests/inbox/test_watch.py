@@ -128,6 +128,26 @@ def test_a_file_that_waits_for_the_api_is_retried_automatically(
     assert stderr.endswith("bulkload: a.csv: 1 created.\n")
 
 
+def test_a_file_that_cannot_be_read_does_not_delay_the_next_one(
+    cli: CommandLine, sandbox: Sandbox, listener: Listener
+) -> None:
+    with watching(cli, listener) as process:
+        (cli.folder / "box" / "letter.pdf").write_bytes(b"%PDF-1.7\n")
+        wait_until(lambda: any("letter.pdf failed" in request.body for request in listener.requests), process)
+        cli.write_csv("box/a.csv", [imap("a")])
+        wait_until(lambda: is_reported_done(cli, listener), process)
+        assert terminate(process)[0] == 0
+
+
+def test_a_file_that_is_open_is_reported_once(cli: CommandLine, sandbox: Sandbox, listener: Listener) -> None:
+    cli.write_csv("box/open.xlsx", [imap("z")])
+    (cli.folder / "box" / "~$open.xlsx").write_text("lock")
+    with watching(cli, listener, SHORT_INTERVALS) as process:
+        wait_until(lambda: len(listener.requests) >= 6, process)
+        stderr = terminate(process)[1]
+    assert stderr.count("open.xlsx is open in a spreadsheet program") == 1
+
+
 def test_a_locked_store_is_retried(cli: CommandLine, sandbox: Sandbox, listener: Listener) -> None:
     cli.write_csv("box/a.csv", [imap("a")])
     command = [sys.executable, "-c", SHORT_INTERVALS + PROGRAM, "inbox", "box", "--watch"]

@@ -96,6 +96,13 @@ def test_numbers_within_the_bounds_are_accepted(field: str, low: int, high: int)
         assert codes(SERVER, **{field: str(bad)}) == [f"{field}.range"]
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("29.999999999999996", 30), ("30.000000000000004", 30), ("0.99999999999999989", 1)]
+)
+def test_a_number_is_the_one_that_a_spreadsheet_program_shows_for_it(text: str, number: int) -> None:
+    assert body(SERVER, timeout=text)["timeout"] == number
+
+
 NUMBER_MISTAKES = [
     ("2_5", "number"),
     ("٩٩٣", "digits"),
@@ -114,6 +121,8 @@ NUMBER_MISTAKES = [
     ("1'000", "thousands"),
     ("2.5", "decimal"),
     ("2,5", "decimal"),
+    ("29.9999999999", "decimal"),
+    ("29.4999999999999996", "decimal"),
     ("NaN", "number"),
     ("#N/A", "number"),
 ]

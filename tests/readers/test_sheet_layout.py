@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -326,6 +327,33 @@ def test_repeated_merged_cells_of_an_open_document_take_no_memory(tmp_path: Path
     _, raw_rows = read(pack_ods(tmp_path / "hosts.ods", table))
     assert len(raw_rows) == 1000
     assert {tuple(issues(row)) for row in raw_rows} == {(("cell.merged", "name"), ("cell.merged", "hostname"))}
+
+
+@pytest.mark.parametrize("change", ["CDATA", "extension lists", "other part name"])
+def test_a_worksheet_that_calamine_misreads_keeps_its_merged_and_hidden_cells(tmp_path: Path, change: str) -> None:
+    """calamine gets a plain copy of such a worksheet, which has neither."""
+    cells = [HEADER, host(1, interval="60", enabled="no"), host(2), host(3), host(4)]
+    path = save(tmp_path, "xlsx", cells, merged=["G2:G4"], hidden_rows=[5])
+
+    def write_otherwise(part: str, content: bytes) -> bytes:
+        text = content.decode()
+        if change == "other part name":
+            return text.replace("/sharedStrings.xml", "/texts.xml").replace('"sharedStrings.xml', '"texts.xml').encode()
+        if not part.startswith("xl/worksheets/sheet"):
+            return content
+        if change == "CDATA":
+            return re.sub(r"<v>(\d+)</v>", r"<v><![CDATA[\1]]></v>", text).encode()
+        return text.replace("</v></c>", "</v><extLst/></c>").encode()
+
+    source, rows = read(
+        repacked(
+            path,
+            write_otherwise,
+            rename={"xl/sharedStrings.xml": "xl/texts.xml"} if change == "other part name" else {},
+        )
+    )
+    assert [row.cells[-1] for row in rows] == ["no", "no", "no", ""]
+    assert "Row 5 is hidden" in " ".join(source.notes)
 
 
 @pytest.mark.parametrize("kind", WITH_MERGED_CELLS)

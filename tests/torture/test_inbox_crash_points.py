@@ -63,6 +63,9 @@ def _kill_at(step: int, folder: Path) -> None:
         assert _inputs(box) == {FIRST: 1, SECOND: 1, THIRD: 1, LETTER: 1}, f"step {step}"
         codes = [workspace.run(*CALL).exit_code for _ in range(MAX_CALLS)]
         assert codes[-1] == 0, f"step {step}, killed {killed}: {codes}"
+        if aside := [path for path in box.rglob("*-why.txt") if "process was killed" in path.read_text("utf-8")]:
+            _assert_set_aside(workspace, box, aside, codes, step)
+            return
         names = sorted(str(monitor["name"]) for monitor in workspace.sandbox.monitors())
         # Prune deletes the monitors that the newest version lacks: x and d, but not b.
         assert names == ["a", "b", "c", "y"], f"step {step}: {names}"
@@ -78,6 +81,20 @@ def _kill_at(step: int, folder: Path) -> None:
             assert runs == (3, 3, 1), f"step {step}"
             assert db.execute("SELECT count(*) FROM arrivals WHERE closed IS NULL").fetchone() == (0,)
         db.close()
+
+
+def _assert_set_aside(workspace: Workspace, box: Path, reasons: list[Path], codes: list[int], step: int) -> None:
+    """A file on which the process was killed while reading it is in `failed`, and everything else is done."""
+    (reason,) = reasons
+    (aside,) = (path for path in reason.parent.glob(reason.name.replace("-why.txt", ".*")))
+    assert aside.read_text("utf-8") in (SECOND, THIRD, LETTER), f"step {step}"
+    assert (codes[0], codes[1:]) == (2, [0] * (MAX_CALLS - 1)), f"step {step}: {codes}"
+    assert _inputs(box) == {FIRST: 1, SECOND: 1, THIRD: 1, LETTER: 1}, f"step {step}"
+    assert not list((box / "working").iterdir()), f"step {step}"
+    names = sorted(str(monitor["name"]) for monitor in workspace.sandbox.monitors())
+    # The second version has an invalid row, so it prunes nothing.
+    left = {SECOND: ["a", "b", "c", "y"], THIRD: ["a", "b", "c", "d", "x"], LETTER: ["a", "b", "c", "y"]}
+    assert names == left[aside.read_text("utf-8")], f"step {step}: {names}"
 
 
 def _kill_at_all(steps: Iterable[int], folder: Path) -> None:

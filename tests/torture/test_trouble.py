@@ -11,6 +11,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -198,11 +199,38 @@ def test_a_damaged_or_newer_store_is_reported_and_nothing_is_sent(
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _LosesFolder:
+    """Puts a file in place of a folder when the process begins to plan; before that, it could be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self) -> None:
+        def on_event(event: str, details: tuple[object, ...]) -> None:
+            if event == "import" and details[0] == "bulkload.stages.plan" and self._folder.is_dir():
+                self._folder.rmdir()
+                self._folder.write_text("a file")
+
+        sys.addaudithook(on_event)
+
+
+@pytest.mark.parametrize("results", ["taken/results.csv", "pipe.csv", f"{252 * 'x'}.csv", f"{84 * '結'}.csv"])
+def test_results_that_cannot_be_written_are_reported_before_anything_is_sent(
+    results: str, workspace: Workspace
+) -> None:
+    (workspace.folder / "taken").write_text("a file")
+    os.mkfifo(workspace.folder / "pipe.csv")
+    result = workspace.run("run", "hosts.csv", "--results", "good.jsonl", "--results", results)
+    _assert_error(result, ExitCode.USAGE, f"{results} cannot be written: ")
+    assert workspace.requests == []
+    _assert_finishes(workspace)
+
+
 @pytest.mark.parametrize("suffix", ["xlsx", "csv", "jsonl", "html"])
 def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, workspace: Workspace) -> None:
-    """A parent folder in the path is a file; the run is in the store, and `report` writes its results elsewhere."""
-    (workspace.folder / "taken").write_text("a file")
-    result = workspace.run("run", "hosts.csv", "--results", f"taken/results.{suffix}")
+    """The folder is lost during the run; the run is in the store, and `report` writes its results elsewhere."""
+    lost = _LosesFolder(workspace.folder / "taken")
+    result = workspace.run("run", "hosts.csv", "--results", f"taken/results.{suffix}", on_start=lost)
     _assert_error(result, ExitCode.USAGE, "bulkload report")
     assert len(workspace.sandbox.monitors()) == ROWS
     run_id = json.loads(workspace.run("runs", "--json").stdout)[0]["run_id"]
@@ -211,8 +239,10 @@ def test_results_that_cannot_be_written_do_not_undo_the_run(suffix: str, workspa
 
 
 def test_a_results_file_that_cannot_be_written_does_not_affect_the_others(workspace: Workspace) -> None:
-    (workspace.folder / "taken").write_text("a file")
-    result = workspace.run("run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl")
+    lost = _LosesFolder(workspace.folder / "taken")
+    result = workspace.run(
+        "run", "hosts.csv", "--results", "taken/results.csv", "--results", "good.jsonl", on_start=lost
+    )
     _assert_error(result, ExitCode.USAGE, "taken/results.csv")
     assert (workspace.folder / "good.jsonl").read_text("utf-8").count('"created"') == ROWS
 
