@@ -138,7 +138,10 @@ def test_a_hostile_file_is_an_input_error_and_the_next_file_is_read(
 def test_the_message_names_the_limit_and_says_what_to_do(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InputError, match=r"takes more than 1 seconds of processor time.*save it again as \.xlsx"):
         read(endless(tmp_path))
-    with caplog.at_level(logging.DEBUG, "bulkload"), pytest.raises(InputError, match=r"takes more than 1\.0 GB of memory"):
+    with (
+        caplog.at_level(logging.DEBUG, "bulkload"),
+        pytest.raises(InputError, match=r"takes more than 1\.0 GB of memory"),
+    ):
         read(spread(tmp_path))
     assert "memory allocation of" in caplog.text
 
