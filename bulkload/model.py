@@ -133,8 +133,8 @@ class Translated:
 
     @property
     def objects(self) -> int:
-        """How many objects the source holds; a check of several ports is one for each."""
-        return self.rows + self.skipped + self.errors
+        """How many objects the input holds; a check of several ports is one for each."""
+        return self.rows + self.skipped + self.errors - len(self.missing)
 
     @property
     def good(self) -> bool:

@@ -57,7 +57,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "encoding": click.option(
         "--encoding",
         metavar="NAME",
-        help="Encoding of text files that are not Unicode, such as Windows-1252 (ANSI), MacRoman or GBK.",
+        help="Encoding of text files that are not Unicode, such as Windows-1252, MacRoman or GBK.",
     ),
     "ignore-unknown": _flag("ignore-unknown", "Keep unknown columns in the results, but do not send them."),
     "from": click.option(

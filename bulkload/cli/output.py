@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WIDEST_BAR = 100  # columns
 ARRAY_IN_MEMORY = 1 << 20  # characters of a long JSON array; a longer one goes to a temporary file
 ARRAY_BLOCK = 1 << 16  # characters of it that are printed at once
+SHOWN_DETAILS = ("format", "encoding", "delimiter", "sheet", "other sheets")  # of how an input was read
 ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
@@ -84,10 +85,12 @@ def print_outcome(
     elif not options.quiet:
         from bulkload.model import NOT_WHOLE
 
-        how = [text for name, text in info.details.items() if name not in ("notes", NOT_WHOLE)]
+        how = [text for name, text in info.details.items() if name in SHOWN_DETAILS]
         print_note(f"{info.input}, read as {', '.join(how)}")
         if notes := info.details.get("notes"):
             print_note(f"Note: {notes}")
+        if reason := info.details.get(NOT_WHOLE):
+            print_note(f"Note: The input may not be whole: {reason}.")
         click.echo(summary_table(info, outcome.results))
         if verified:
             print_line(f"Verified: {verified}")

@@ -15,13 +15,15 @@ from bulkload.model import Status
 from bulkload.reports.summary import run_json, status_counts
 
 MAX_NAMED = 3  # files that the line names one by one
+MAX_NAMED_TROUBLED = 10  # the same, if they need attention
 SUBFOLDER_LABELS = {"done": "done", "failed": "failed", "working": "to be resumed", "waiting": "not taken"}
 
 
 def summary_line(visit: Visit) -> str:
     """Summarise the visit in one line; files that need attention come first."""
     files = sorted(visit.files, key=lambda file: -file.exit_code)
-    named = files if len(files) <= MAX_NAMED else [file for file in files if file.exit_code or file.problem][:MAX_NAMED]
+    troubled = [file for file in files if file.exit_code or file.problem][:MAX_NAMED_TROUBLED]
+    named = files if len(files) <= MAX_NAMED else troubled
     sentences = [visit.problem] if visit.problem else []
     if len(named) < len(files):
         sizes = Counter(str(file.subfolder) for file in files)

@@ -12,6 +12,7 @@ from bulkload.model import RunInfo
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.results import default_results, write_results
 from bulkload.settings import Options
+from bulkload.store.arrivals import path_in_inbox
 from bulkload.store.runs import Run, Store
 
 
@@ -25,5 +26,13 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
     """Write the results of a run again, as it stands in the store."""
     with Store(options.output, must_exist=True) as store:
         run = store.run(run_id)
-        results = options.results or default_results([Path(run.input)], options)[0]
+        results = options.results or _default_results(store, run, options)
         return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
+
+
+def _default_results(store: Store, run: Run, options: Options) -> list[Path]:
+    """The results of a file of an inbox are beside the file: in the inbox itself they would be run."""
+    path = path_in_inbox(store, run)
+    if path is None:
+        return default_results([Path(run.input)], options)[0]
+    return default_results([path], options.model_copy(update={"output": options.output / path.parent}))[0]

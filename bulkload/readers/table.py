@@ -152,11 +152,11 @@ def _issues_of_end(cells: Sequence[str], header: Sequence[str]) -> Iterator[Issu
             "it was probably cut off; send the whole file, or complete the row.",
         )
     elif len(cells) == len(header) and cells[-1].strip().casefold() not in _WHOLE_WORDS:
-        shown = f'"{shorten(cells[-1].strip())}"' if has_visible(cells[-1]) else "nothing"
+        is_whole = f'"{shorten(cells[-1].strip())}" is the whole' if has_visible(cells[-1]) else "this is an empty"
         yield Issue(
             code="row.end",
-            message=f"The file ends in this cell without a line end, so it may have been cut off; check that {shown} "
-            "is the whole cell, and that no row is missing below.",
+            message="The file ends in this cell without a line end, so it may have been cut off; check that "
+            f"{is_whole} cell, and that no row is missing below.",
             column=header[-1] or column_letters(len(header) - 1),
             value=cells[-1],
             severity="warning",

@@ -70,7 +70,8 @@ def translate_damage() -> Iterator[None]:
         LookupError,  # a missing part, an unknown encoding
         ValueError,
     ) as error:
-        raise InputError(f"the workbook is damaged or cut off ({error}); save or send it again.") from error
+        reason = "" if isinstance(error, zipfile.BadZipFile) else f" ({error})"
+        raise InputError(f"the workbook is damaged or cut off{reason}; save or send it again.") from error
 
 
 def is_open_document(package: zipfile.ZipFile) -> bool:

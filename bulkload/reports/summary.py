@@ -108,7 +108,7 @@ def untranslated(run: RunInfo) -> str:
         return ""
     name = Path(run.input).name
     sentences = [sentence.removeprefix(f"{name}: ") for sentence in source.missing]
-    errors, objects = source.errors - len(source.missing), source.objects - len(source.missing)
+    errors, objects = source.errors - len(source.missing), source.objects
     if errors:
         sentences.append(f"{errors:,} of the source's {objects:,} objects could not be translated; {_SEE_CONVERT}")
     elif not source.rows and not source.missing:

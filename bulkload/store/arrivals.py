@@ -40,6 +40,16 @@ class EarlierReadings:
     was_killed: bool  # without a restart of the machine since the last one started, as far as that is known
 
 
+def path_in_inbox(store: Store, run: Run) -> Path | None:
+    """Where the file of a run is, relative to its inbox; None if it did not come from an inbox."""
+    with store.errors():
+        row = store.db.execute(
+            "SELECT coalesce(place, 'working/' || working) FROM runs JOIN arrivals USING (arrival) WHERE run = ?",
+            (run.number,),
+        ).fetchone()
+    return None if row is None else Path(row[0])
+
+
 class Arrivals:
     """The files of one folder; the store must be locked."""
 

@@ -804,3 +804,16 @@ def test_the_password_is_not_in_the_logs(cli: CommandLine) -> None:
         result = cli("inbox", "box", "--log-format", "json", "--log-level", "debug")
     assert len(result.stderr.splitlines()) > 2
     assert options.password not in result.stderr
+
+
+# ── results written again ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_results_that_are_written_again_are_no_new_input(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, GOOD, ["a"])
+    assert cli("inbox", "box").exit_code == 0
+    (run,) = cli("runs", "--output", "box", "--json").json
+    result = cli("report", run["run_id"], "--output", "box")
+    assert result.exit_code == 0
+    assert inside(cli) == {"done": ["good-results.xlsx", GOOD]}
+    assert cli("inbox", "box", "--json").json["files"] == []

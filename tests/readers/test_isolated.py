@@ -27,6 +27,7 @@ from tests.support.paths import SAMPLES
 from tests.support.waiting import TIMEOUT, wait_until
 
 STRICT = LimitRates(memory=1 << 30, memory_per_byte=2, seconds=1, seconds_per_megabyte=0)
+_OTHERS: set[int] = set()
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc")
 
 
@@ -36,18 +37,26 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "LIMIT_RATES", STRICT)
 
 
+@pytest.fixture(autouse=True)
+def other_children() -> Iterator[set[int]]:
+    """Processes that other tests have started in this one, such as the servers of multiprocessing."""
+    _OTHERS.update(children(os.getpid()))
+    yield _OTHERS
+    _OTHERS.clear()
+
+
 def read(path: Path, sheet: str | None = None) -> tuple[Source, list[RawRow]]:
     with open_source(path, sheet=sheet, is_header=is_header) as source:
         return source, list(source.rows)
 
 
 def children(parent: int) -> list[int]:
-    """The child processes of a process, zombies included."""
+    """The child processes of a process, zombies included, without those that were there before the test."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             _, _, fields = (folder / "stat").read_text().rpartition(")")
-            if int(fields.split()[1]) == parent:
+            if int(fields.split()[1]) == parent and int(folder.name) not in _OTHERS:
                 found.append(int(folder.name))
     return found
 
