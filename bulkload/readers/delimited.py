@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TextIO
 
 from bulkload.errors import InputError
-from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
-from bulkload.model import Issue, RawRow, Source
+from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
@@ -30,6 +29,7 @@ from bulkload.readers.table import (
     find_table,
     has_content,
     raw_rows,
+    restored_formulas,
 )
 
 MAX_BYTES = 4 << 30  # bytes of a file
@@ -78,7 +78,7 @@ def open_delimited(
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
         if results_prefix(header) is not None:
-            header, rows = clean_header([restore(cell) for cell in header]), _restore_formulas(rows)
+            header, rows = restored_formulas(header, rows)
         yield Source(
             path=path,
             name=path.name,
@@ -99,11 +99,6 @@ def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
     if not skipped:
         return ()
     return (f"The header was found in row {header_number}; the rows above it were ignored.",)
-
-
-def _restore_formulas(rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    for row in rows:
-        yield row._replace(cells=tuple(map(restore, row.cells)))
 
 
 def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:

@@ -8,6 +8,7 @@ parses it.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
@@ -55,7 +56,7 @@ _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
 
 def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
     """Survey a worksheet; `cells` is an upper bound if the worksheet is usual."""
-    columns, rows, may_have_unread_cells = {b"Z"}, 0, False
+    columns, rows, last_row, may_have_unread_cells = {b"Z"}, 0, 0, False
     stream = iter(blocks)
     first = next(stream, b"")
     start = _START.match(first)
@@ -70,6 +71,10 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
             may_have_unread_cells = may_have_unread_cells or patterns.not_usual.search(text, 0, cut) is not None
             if may_have_unread_cells and patterns.not_known.search(text, 0, cut):
                 is_usual = False
+        numbers = [last_row, *map(int, patterns.row_number.findall(text, 0, cut))]
+        if any(map(operator.ge, numbers, numbers[1:])):
+            is_usual = False  # calamine would keep only the last of two rows with the same number
+        last_row = numbers[-1]
         if rows > MAX_ROWS or any(pattern.search(text) for pattern in patterns.unusual_elsewhere):
             is_usual = False
         if not is_usual:
@@ -102,6 +107,7 @@ class _Patterns:
         self._cuts = (f"<{prefix}c".encode(), f"</{prefix}row>".encode())
         self.not_frequent = self._other_cell(_NEAR_REFERENCE, _FREQUENT_FORMS)
         self.end = self._compiled("</~sheetData")
+        self.row_number = self._compiled('<~row(?: [^<>]*?)? r="([0-9]{1,7})"')
         other_prefix = rf"(?<![</]{prefix[:-1]}):c[\s/>]|<c[\s/>]" if prefix else r":c[\s/>]"
         # a comment or CDATA, a cell with another prefix, an impossible row; three patterns are faster than one
         self.unusual_elsewhere = tuple(map(self._compiled, ("<!", other_prefix, '<~row r="[0-9]{8}')))

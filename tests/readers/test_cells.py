@@ -4,7 +4,7 @@ import datetime
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -104,6 +104,42 @@ def test_a_value_is_read_however_its_cell_is_written(tmp_path: Path, cell: str, 
 def test_a_cell_whose_value_is_not_known_is_an_issue(tmp_path: Path, cell: str, code: str) -> None:
     _, rows = read(with_cell(tmp_path, cell))
     assert [codes(row) for row in rows] == [[(code, "port")]]
+
+
+def with_rows(path: Path, *rows: str) -> Path:
+    """Write a workbook whose rows below the header are written in this way."""
+
+    def change(part: str, content: bytes) -> bytes:
+        return content.replace(b"</sheetData>", "".join(rows).encode() + b"</sheetData>") if part == SHEET else content
+
+    header = ("type", "name", "hostname", "port")
+    return repacked(saved(path, lambda book: book.add_worksheet().write_row(0, 0, header)), change)
+
+
+def row_xml(number: int, name: str, *, at: int | None = None) -> str:
+    at = number if at is None else at
+    texts = zip("ABCD", ("imap", name, f"{name}.example.com", "993"), strict=True)
+    cells = "".join(f'<c r="{letter}{at}" t="inlineStr"><is><t>{text}</t></is></c>' for letter, text in texts)
+    return f'<row r="{number}">{cells}</row>'
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (row_xml(2, "a"), row_xml(2, "b")),
+        (row_xml(2, "a"), row_xml(3, "b"), row_xml(2, "c")),
+        (row_xml(2, "a"), row_xml(3, "b"), row_xml(1, "c")),
+    ],
+)
+def test_a_row_that_is_stored_twice_is_not_lost(tmp_path: Path, rows: Sequence[str]) -> None:
+    with pytest.raises(InputError, match=r"stores row \d twice"):
+        read(with_rows(tmp_path, *rows))
+
+
+def test_rows_in_another_order_and_repeated_empty_rows_are_read(tmp_path: Path) -> None:
+    rows = (row_xml(4, "c"), row_xml(2, "a"), '<row r="3" ht="20"/>', row_xml(3, "b"), '<row r="4"/>')
+    _, found = read(with_rows(tmp_path, *rows))
+    assert [(row.number, row.cells[1]) for row in found] == [(2, "a"), (3, "b"), (4, "c")]
 
 
 @pytest.mark.parametrize(
