@@ -41,8 +41,8 @@ MAX_BYTES = 512 << 20  # bytes of a workbook's file
 
 _EXPORT_SHEET, _SUMMARY_SHEET = "monitors", "summary"  # worksheets of an export, and beside those of results
 _FROM_CSV = (
-    "The worksheet comes from results in CSV, because it has no summary beside it; the apostrophes that CSV results have "
-    "in front of =, +, - and @ are removed."
+    "The worksheet comes from results in CSV, because it has no summary beside it; the apostrophes that CSV results "
+    "have in front of =, +, - and @ are removed."
 )
 _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches

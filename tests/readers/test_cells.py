@@ -136,6 +136,20 @@ def test_a_row_that_is_stored_twice_is_not_lost(tmp_path: Path, rows: Sequence[s
         read(with_rows(tmp_path, *rows))
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_part_that_is_packed_twice_must_be_the_same(tmp_path: Path, *, is_same: bool) -> None:
+    path = with_rows(tmp_path, row_xml(2, "a"))
+    with zipfile.ZipFile(path, "a") as package:
+        content = package.read(SHEET)
+        package.writestr(SHEET, content if is_same else content.replace(b">a<", b">b<"))
+    if is_same:
+        assert [row.cells[1] for row in read(path)[1]] == ["a"]
+    else:
+        with pytest.raises(InputError, match=r"sheet1\.xml twice with different content"):
+            read(path)
+
+
 def test_rows_in_another_order_and_repeated_empty_rows_are_read(tmp_path: Path) -> None:
     rows = (row_xml(4, "c"), row_xml(2, "a"), '<row r="3" ht="20"/>', row_xml(3, "b"), '<row r="4"/>')
     _, found = read(with_rows(tmp_path, *rows))

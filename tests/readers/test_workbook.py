@@ -714,3 +714,9 @@ def test_results_in_csv_that_were_saved_as_a_workbook_are_restored(
     texts = ("=mine", "=1+1", "a;-b") if is_restored else ("'=mine", "'=1+1", "a;'-b")
     assert (source.header[3], rows[0].cells[1], rows[0].cells[3]) == texts
     assert any("results in CSV" in note for note in source.notes) is is_restored
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xlsm", ".xltx", ".xltm"])
+def test_a_usual_suffix_has_no_note(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path, lambda book: table(book.add_worksheet()))
+    assert read(path.rename(path.with_suffix(suffix)))[0].notes == ()
