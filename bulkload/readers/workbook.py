@@ -317,7 +317,7 @@ def _survey_once(file: WorkbookFile, name: str, *, max_cells: int) -> tuple[Work
     from bulkload.readers import sheet_patterns, sheet_xml
 
     signs = sheet_layout.LayoutSigns(sheet_layout.XML_SIGNS)
-    survey = sheet_patterns.survey_xml(signs.look_at(blocks))
+    survey = sheet_patterns.survey_xml(signs.look_at(blocks), is_uncalculated=_is_uncalculated(file))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(package, part)))
     if survey.is_usual and not signs.found:
@@ -339,4 +339,10 @@ def _unread_cells(file: WorkbookFile, name: str, survey: WorksheetSurvey) -> Ite
     blocks = zip_package.read_blocks(file.package, file.parts[name])
     if file.format == "xlsb":
         return sheet_scan.unread_cells_binary(blocks)
-    return sheet_patterns.unread_cells_usual(blocks) if survey.is_usual else sheet_xml.unread_cells_xml(blocks)
+    if not survey.is_usual:
+        return sheet_xml.unread_cells_xml(blocks)
+    return sheet_patterns.unread_cells_usual(blocks, is_uncalculated=_is_uncalculated(file))
+
+
+def _is_uncalculated(file: WorkbookFile) -> bool:
+    return file.excel is not None and file.excel.is_uncalculated

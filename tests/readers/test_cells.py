@@ -631,3 +631,26 @@ def test_more_text_than_a_cell_holds_is_damage(tmp_path: Path, monkeypatch: pyte
     assert sheet_scan.MAX_CELL_TEXT > 32_767
     with pytest.raises(InputError, match="a cell has more than"):
         read(with_cell(tmp_path, f'<c r="D2" t="str"><v>{"x" * 101}</v><extLst/></c>'))
+
+
+@pytest.mark.parametrize("formula", ["=TRUE()", '=IF(A2="imap",993,143)', "{=A1}"])
+def test_a_formula_that_was_never_calculated_is_not_zero(tmp_path: Path, formula: str) -> None:
+    """XlsxWriter stores 0 for a formula without a given value, and lets Excel calculate it on opening."""
+
+    def fill(book: xlsxwriter.Workbook) -> None:
+        worksheet = book.add_worksheet()
+        worksheet.write_row(0, 0, ("type", "name", "hostname", "port", "enabled", "note"))
+        worksheet.write_row(1, 0, ("imap", "a", "h", 0))
+        worksheet.write_formula(1, 4, formula)
+        worksheet.write_formula(1, 5, "=1+1", None, 2)
+
+    path = saved(tmp_path, fill)
+    _, rows = read(path)
+    assert [codes(row) for row in rows] == [[("cell.formula", "enabled")]]
+    assert rows[0].cells[3] == "0"
+    assert rows[0].cells[5] == "2"
+
+    def change(part: str, content: bytes) -> bytes:
+        return content.replace(b' fullCalcOnLoad="1"', b"") if part == "xl/workbook.xml" else content
+
+    assert [codes(row) for row in read(repacked(path, change))[1]] == [[]]
