@@ -106,6 +106,8 @@ _NOT_ALLOWED = {
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
 _ALERTSITE_PLAN = "UBM - A/A"
+# with other blanks, or with the dash that word processors make of a hyphen
+_PLAN_WITH_OTHER_MARKS = re.compile(r"\s*U\s*B\s*M\s*[-\u2010-\u2015\u2212]\s*A\s*/\s*A\s*")
 _MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _JOINED_PORTS = {  # typed in a cell, 25,465 becomes one number
     int(f"{first}{second}"): (first, second) for first in _MAIL_PORTS for second in _MAIL_PORTS - {first}
@@ -177,7 +179,7 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
             yield Problem(field, doubt.reason, f"{field} is {show(text)}; {doubt.explanation}.")
     if not config.name.isascii():
         yield from _name_cautions(config.name)
-    if config.billing_plancode != _ALERTSITE_PLAN and re.sub(r"\s", "", config.billing_plancode) == "UBM-A/A":
+    if config.billing_plancode != _ALERTSITE_PLAN and _PLAN_WITH_OTHER_MARKS.fullmatch(config.billing_plancode):
         yield Problem(
             "billing_plancode",
             "spelling",

@@ -86,3 +86,8 @@ def test_rows_like_earlier_ones_are_doubted_as_well(name: str) -> None:
     rows = (RawRow(number=n, cells=tuple({**ROW, "name": text}.values())) for n, text in enumerate(names, start=2))
     checked = list(_checked(rows, layout, Validator(layout)))
     assert [bool(row.issues) for row in checked] == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("plan", ["UBM \u2013 A/A", "UBM-A/A", "UBM\u00a0- A/A", "UBM \u2212 A / A"])
+def test_a_plan_code_with_another_dash_or_blank_has_a_warning(plan: str) -> None:
+    assert codes_of(billing_plancode=plan) == [("billing_plancode.spelling", "warning")]
