@@ -146,7 +146,7 @@ def locations_before(text: str, *, is_number: bool) -> tuple[str, bool] | None:
     if not is_number:
         match = re.fullmatch(r"([1-9][0-9]*),([1-9])", text)
         return (f"{match[1]};{match[2]}0", False) if match else None
-    if (parts := _split_ids(text)) is None:
+    if (parts := _split_ids(text)) is None or len(parts) < 2:  # a single number is no list
         return None
     return ";".join(parts), len({len(part) for part in parts}) == 1  # a private location has a number of 5 digits
 
