@@ -41,7 +41,8 @@ _HEAD = 1 << 16  # characters used to detect the delimiter
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
 _END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
-_SEP_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\\])"?', re.IGNORECASE)
+# Excel may have filled it up with delimiters
+_SEP_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\\])"?\1* *(?=[\r\n]|\Z)', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
 

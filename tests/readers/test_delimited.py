@@ -302,3 +302,16 @@ def test_blanks_before_a_quoted_cell_are_no_text(tmp_path: Path) -> None:
 def test_blanks_before_other_cells_are_kept(tmp_path: Path) -> None:
     _, rows = read(written(tmp_path, 'type,name,hostname\nimap, a,"h, ""x"""\n'))
     assert rows[0].cells == ("imap", " a", 'h, "x"')
+
+
+@pytest.mark.parametrize("line", ["Sep=2024", "sep=, and so on", "SEP=tember"])
+def test_a_title_that_begins_like_a_sep_line_is_a_title(tmp_path: Path, line: str) -> None:
+    source, rows = read(written(tmp_path, f"{line}\ntype,name,hostname\nimap,a,h\n"))
+    assert (source.header, rows[0].cells) == (("type", "name", "hostname"), ("imap", "a", "h"))
+
+
+@pytest.mark.parametrize("line", ["sep=;", "sep=;;;;", '"sep=;";;;', "sep=;  "])
+def test_a_sep_line_may_be_filled_up(tmp_path: Path, line: str) -> None:
+    source, rows = read(written(tmp_path, f"{line}\ntype;name;hostname\nimap;a,b;h\n"))
+    assert (source.details["delimiter"], rows[0].cells) == ("semicolon", ("imap", "a,b", "h"))
+    assert not source.notes
