@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
-from bulkload.monitors.invisible import names_of_invisible
+from bulkload.monitors.invisible import names_of_invisible, names_of_unusual_blanks
+from bulkload.monitors.spoiled_texts import doubt_of
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
 
@@ -105,6 +106,8 @@ _NOT_ALLOWED = {
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
 _ALERTSITE_PLAN = "UBM - A/A"
+# with other blanks, or with the dash that word processors make of a hyphen
+_PLAN_WITH_OTHER_MARKS = re.compile(r"\s*U\s*B\s*M\s*[-\u2010-\u2015\u2212]\s*A\s*/\s*A\s*")
 _MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _JOINED_PORTS = {  # typed in a cell, 25,465 becomes one number
     int(f"{first}{second}"): (first, second) for first in _MAIL_PORTS for second in _MAIL_PORTS - {first}
@@ -171,9 +174,12 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
         yield _private("hostname", config.hostname)
     if config.type == ROUND_TRIP:
         yield from _round_trip_cautions(config)
+    for field, text in (("name", config.name), ("billing_plancode", config.billing_plancode)):
+        if doubt := doubt_of(text):
+            yield Problem(field, doubt.reason, f"{field} is {show(text)}; {doubt.explanation}.")
     if not config.name.isascii():
         yield from _name_cautions(config.name)
-    if config.billing_plancode != _ALERTSITE_PLAN and re.sub(r"\s", "", config.billing_plancode) == "UBM-A/A":
+    if config.billing_plancode != _ALERTSITE_PLAN and _PLAN_WITH_OTHER_MARKS.fullmatch(config.billing_plancode):
         yield Problem(
             "billing_plancode",
             "spelling",
@@ -209,6 +215,8 @@ def _name_cautions(name: str) -> Iterator[Problem]:
         yield Problem("name", "invisible", f"name has {label} ({listed}); names that look the same may differ.")
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
+    if blanks := names_of_unusual_blanks(name):
+        yield Problem("name", "blank", f"name has {blanks[0]}, not a space; names that look the same may differ.")
 
 
 def _short(monitor_type: str) -> str:

@@ -15,6 +15,7 @@ INVISIBLE = (  # for a regular expression, between brackets
 )
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _VISIBLE = re.compile(f"[^\\s{INVISIBLE}]")
+_UNUSUAL_BLANK = re.compile("[\u00a0\u2000-\u200a\u202f\u205f]")  # displayed like a space, and copied from web pages
 _JOINERS = "\u200c\u200d"  # some languages cannot be written without them, so they may be part of a host name
 _INVISIBLE_IN_HOSTS = re.compile(f"(?![{_JOINERS}])[{INVISIBLE}]")
 _EMOJI_STYLE = re.compile("(?<=[^\x00-\x7f])[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)")  # ☎️ and 1️⃣
@@ -40,5 +41,13 @@ def names_of_invisible(text: str) -> list[str]:
     """Name each invisible character of a text once: "U+200B ZERO WIDTH SPACE"."""
     if text.isascii():
         return []
-    found = sorted(set(_INVISIBLE.findall(_EMOJI_STYLE.sub("", text))))
-    return [f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() for character in found]
+    return _named(_INVISIBLE.findall(_EMOJI_STYLE.sub("", text)))
+
+
+def names_of_unusual_blanks(text: str) -> list[str]:
+    """Name each blank of a text that looks like a space and is none: "U+00A0 NO-BREAK SPACE"."""
+    return [] if text.isascii() else _named(_UNUSUAL_BLANK.findall(text))
+
+
+def _named(found: list[str]) -> list[str]:
+    return [f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() for character in sorted(set(found))]

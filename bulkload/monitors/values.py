@@ -16,6 +16,7 @@ from typing import NoReturn
 from bulkload.monitors.fields import FIELDS, MODES
 from bulkload.monitors.invisible import without_invisible
 from bulkload.monitors.result_columns import normalise
+from bulkload.monitors.spoiled_texts import is_error
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
 
 SHOWN_CHARACTERS = 60  # of a value quoted in a message
@@ -145,7 +146,7 @@ def locations_before(text: str, *, is_number: bool) -> tuple[str, bool] | None:
     if not is_number:
         match = re.fullmatch(r"([1-9][0-9]*),([1-9])", text)
         return (f"{match[1]};{match[2]}0", False) if match else None
-    if (parts := _split_ids(text)) is None:
+    if (parts := _split_ids(text)) is None or len(parts) < 2:  # a single number is no list
         return None
     return ";".join(parts), len({len(part) for part in parts}) == 1  # a private location has a number of 5 digits
 
@@ -168,14 +169,14 @@ def line(field: str, text: str) -> str:
     """Read text without control characters."""
     if _CONTROL.search(text):
         raise CellError("control", _control_character_rule(field, text))
-    return text
+    return _not_error(text)
 
 
 def lines(field: str, text: str) -> str:
     """Read text that may contain line breaks and tabs."""
     if _CONTROL_IN_NOTES.search(text):
         raise CellError("control", FIELDS[field].rule)
-    return text
+    return _not_error(text)
 
 
 @lru_cache(maxsize=1024)
@@ -221,7 +222,13 @@ def json_or_text(text: str) -> object:
     try:
         return json.loads(text, parse_constant=_not_json, parse_float=_finite)
     except ValueError:
-        return text
+        return _not_error(text)
+
+
+def _not_error(text: str) -> str:
+    if is_error(text):
+        raise CellError("error", "a spreadsheet program shows this error in place of a value, so enter the value")
+    return text
 
 
 def _whole_number(text: str) -> int | None:

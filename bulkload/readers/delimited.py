@@ -13,13 +13,13 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from bulkload.errors import InputError
-from bulkload.files.formulas import restore
 from bulkload.files.xlsx import CELL_UNITS
-from bulkload.model import Issue, RawRow, Source
+from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
@@ -30,6 +30,7 @@ from bulkload.readers.table import (
     find_table,
     has_content,
     raw_rows,
+    restored_formulas,
 )
 
 MAX_BYTES = 4 << 30  # bytes of a file
@@ -40,7 +41,8 @@ _HEAD = 1 << 16  # characters used to detect the delimiter
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
 _END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
-_SEP_LINE = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
+# Excel may have filled it up with delimiters
+_SEP_LINE = re.compile(r'"?sep=(\\t|[^"\r\n\\])"?\1* *(?=[\r\n]|\Z)', re.IGNORECASE)
 _UNWANTED_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _BINARY_SHARE = 0.02  # of a file's first bytes; with more control characters it is not text
 
@@ -69,16 +71,17 @@ def open_delimited(
     with _open(path, detected) as file:
         head = file.read(_HEAD).lstrip(_MARK)
     separator = _SEP_LINE.match(head)
-    delimiter = separator[1] if separator else _detect_delimiter(head, path.suffix, is_header)
+    delimiter = separator[1].replace("\\t", "\t") if separator else _detect_delimiter(head, path.suffix, is_header)
+    has_blanks = _has_blanks_before_quotes(head, delimiter)
     with _open(path, detected) as file:
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
-        table = find_table(_records(file, delimiter, detected), is_header)
+        table = find_table(_records(file, delimiter, detected, has_blanks=has_blanks), is_header)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
         if results_prefix(header) is not None:
-            header, rows = clean_header([restore(cell) for cell in header]), _restore_formulas(rows)
+            header, rows = restored_formulas(header, rows)
         yield Source(
             path=path,
             name=path.name,
@@ -101,11 +104,6 @@ def _notes(skipped: Sequence[int], header_number: int) -> tuple[str, ...]:
     return (f"The header was found in row {header_number}; the rows above it were ignored.",)
 
 
-def _restore_formulas(rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    for row in rows:
-        yield row._replace(cells=tuple(map(restore, row.cells)))
-
-
 def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
     """Return the delimiter that produces a known header, else the one that produces rows of equal width."""
     if len(head) == _HEAD:
@@ -124,7 +122,8 @@ def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
 def _first_rows(head: str, delimiter: str) -> list[list[str]]:
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
+        has_blanks = _has_blanks_before_quotes(head, delimiter)
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=has_blanks):
             if has_content(Record(0, row)):
                 rows.append(row)
             if len(rows) == HEADER_SEARCH_ROWS:
@@ -134,9 +133,15 @@ def _first_rows(head: str, delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Record]:
+def _has_blanks_before_quotes(head: str, delimiter: str) -> bool:
+    """True for `a, "b"`, where the quotes are meant as quotes though other programs take them for text."""
+    return re.search(rf'(?:^|{re.escape(delimiter)}) +"(?!")', head, re.MULTILINE) is not None
+
+
+def _records(file: TextIO, delimiter: str, encoding: Encoding, *, has_blanks: bool) -> Iterator[Record]:
     lines = _LineReader(file, encoding.suspect)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    new_reader = partial(csv.reader, delimiter=delimiter, strict=True, skipinitialspace=has_blanks)
+    reader = new_reader(lines)
     for number in itertools.count(1):
         lines.start_record(number)
         try:
@@ -145,7 +150,7 @@ def _records(file: TextIO, delimiter: str, encoding: Encoding) -> Iterator[Recor
             # Only the first line certainly belongs to this row. The lines below it are read again as rows of
             # their own; otherwise, one missing quote would consume the rest of the file.
             yield _malformed_record(number, lines.push_back(), delimiter, encoding)
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            reader = new_reader(lines)
             continue
         if cells is None:
             return

@@ -20,6 +20,7 @@ from bulkload.readers.zip_package import binary_records, small_part
 
 _ROOT_RELATIONS = "_rels/.rels"
 _RELATION_ID = re.compile(r"\{http://(?:schemas\.openxmlformats\.org|purl\.oclc\.org)/[^}]*/relationships\}id")
+_CALCULATE_ON_LOAD = re.compile(rb"""<(?:\w+:)?calcPr\s[^>]*\bfullCalcOnLoad\s*=\s*["'](?:1|true)["']""")
 _BUNDLE_SHEET = 156  # the xlsb record that names a worksheet
 _WORKBOOK_PROPERTIES = 153  # the xlsb record whose first bit selects dates from 1904
 
@@ -42,6 +43,7 @@ class ExcelPackage:
     styles: str | None
     strings: str | None
     has_1904_dates: bool
+    is_uncalculated: bool = False  # its formulas are to be calculated when it is opened; until then, they may be 0
 
     @property
     def has_usual_names(self) -> bool:
@@ -81,6 +83,7 @@ def read_excel_package(package: zipfile.ZipFile, workbook: str) -> ExcelPackage:
     content = small_part(package, workbook)
     is_binary = _is_binary(content)
     listed, has_1904_dates = _read_binary_workbook(content) if is_binary else _read_xml_workbook(content)
+    is_uncalculated = not is_binary and _CALCULATE_ON_LOAD.search(content) is not None
     worksheets = []
     for name, relation_id, is_visible in listed:
         relation = relations.get(relation_id, _Relation("worksheet", None))
@@ -100,6 +103,7 @@ def read_excel_package(package: zipfile.ZipFile, workbook: str) -> ExcelPackage:
         styles=part_of_kind("styles"),
         strings=part_of_kind("sharedStrings"),
         has_1904_dates=has_1904_dates,
+        is_uncalculated=is_uncalculated,
     )
 
 

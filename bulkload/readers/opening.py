@@ -22,6 +22,11 @@ from bulkload.readers.table import IsHeader
 HEAD_BYTES = 1 << 12  # bytes that a format may use to recognise a file
 
 _TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".tab"})
+_OTHER_FORMATS = {  # that are usual under a suffix: templates, and workbooks whose macros were removed
+    **dict.fromkeys((".xlsm", ".xltx", ".xltm"), ("xlsx", "xlsm")),
+    ".xlt": ("xls",),
+    ".ots": ("ods",),
+}
 _ALLOWED = "Allowed are .csv, .tsv, .txt, .xlsx, .xlsm, .xls, .xlsb and .ods"
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip archives and the compound files of old Excel
@@ -121,7 +126,7 @@ def _suffix_notes(path: Path, source: Source) -> tuple[str, ...]:
     """Return a note if the suffix of a file does not match its content."""
     suffix = path.suffix.lower()
     is_text = source.format == "csv"
-    expected = suffix in _TEXT_SUFFIXES if is_text else suffix == f".{source.format}"
+    expected = suffix in _TEXT_SUFFIXES if is_text else source.format in (suffix[1:], *_OTHER_FORMATS.get(suffix, ()))
     if expected or not suffix:
         return ()
     return (f"The name ends in {suffix}, but the file was read as {source.format.upper()} because of its content.",)

@@ -8,6 +8,7 @@ parses it.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
@@ -43,6 +44,8 @@ _UNREAD_FORMS = (
     rf'(?: t="[nsbd]")?+{_ATTRIBUTES}>{_FORMULA}{_EMPTY_VALUE}?+</~c>',
     rf' t="(?:str|inlineStr)"{_ATTRIBUTES}>{_FORMULA}</~c>',
 )
+# A formula that some programs write with 0 in place of its value, which they do not calculate
+_ZERO_FORM = rf'(?: t="n")?+{_ATTRIBUTES}>{_FORMULA}<~v>0</~v></~c>'
 
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml\s[^>]*\?>\s*)?<((?:[A-Za-z][\w.-]*:)?)worksheet\b")
 _OTHER_ENCODING = re.compile(rb'\sencoding=(?!["\']utf-8["\'])', re.IGNORECASE)
@@ -53,14 +56,17 @@ _ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row n
 _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
 
 
-def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
-    """Survey a worksheet; `cells` is an upper bound if the worksheet is usual."""
-    columns, rows, may_have_unread_cells = {b"Z"}, 0, False
+def survey_xml(blocks: Iterable[bytes], *, is_uncalculated: bool = False) -> WorksheetSurvey:
+    """Survey a worksheet; `cells` is an upper bound if the worksheet is usual.
+
+    In an uncalculated workbook, the 0 of a formula may stand for a value that was never calculated.
+    """
+    columns, rows, last_row, may_have_unread_cells = {b"Z"}, 0, 0, False
     stream = iter(blocks)
     first = next(stream, b"")
     start = _START.match(first)
     is_usual = start is not None and not _OTHER_ENCODING.search(start[0])
-    patterns = _patterns(start[1].decode() if start else "")
+    patterns = _patterns(start[1].decode() if start else "", is_uncalculated)
     for text, cut in patterns.whole_cells(first, stream):
         if patterns.not_frequent.search(text, 0, cut):
             if _FAR_REFERENCE.search(text, 0, cut):
@@ -70,6 +76,10 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
             may_have_unread_cells = may_have_unread_cells or patterns.not_usual.search(text, 0, cut) is not None
             if may_have_unread_cells and patterns.not_known.search(text, 0, cut):
                 is_usual = False
+        numbers = [last_row, *map(int, patterns.row_number.findall(text, 0, cut))]
+        if any(map(operator.ge, numbers, numbers[1:])):
+            is_usual = False  # calamine would keep only the last of two rows with the same number
+        last_row = numbers[-1]
         if rows > MAX_ROWS or any(pattern.search(text) for pattern in patterns.unusual_elsewhere):
             is_usual = False
         if not is_usual:
@@ -81,12 +91,12 @@ def survey_xml(blocks: Iterable[bytes]) -> WorksheetSurvey:
     return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells, is_usual and is_complete)
 
 
-def unread_cells_usual(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
+def unread_cells_usual(blocks: Iterable[bytes], *, is_uncalculated: bool = False) -> Iterator[UnreadCell]:
     """Yield the errors, and the formulas without a stored value, of a usual worksheet."""
     stream = iter(blocks)
     first = next(stream, b"")
     start = _START.match(first)
-    patterns = _patterns(start[1].decode() if start else "")
+    patterns = _patterns(start[1].decode() if start else "", is_uncalculated)
     for text, cut in patterns.whole_cells(first, stream):
         for cell in patterns.unread.finditer(text, 0, cut):
             error = (cell[3] or b"").decode("utf-8", "replace")
@@ -97,27 +107,33 @@ def unread_cells_usual(blocks: Iterable[bytes]) -> Iterator[UnreadCell]:
 class _Patterns:
     """The patterns for worksheets whose tags have this prefix; the rarer ones are compiled when they are needed."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, is_uncalculated: bool) -> None:
         self._prefix = prefix
+        self._usual: tuple[str, ...] = _USUAL_FORMS
+        self._unread: tuple[str, ...] = _UNREAD_FORMS
+        if is_uncalculated:
+            self._usual = tuple(f"(?!{_ZERO_FORM}){form}" for form in _USUAL_FORMS)
+            self._unread = (*_UNREAD_FORMS, _ZERO_FORM)
         self._cuts = (f"<{prefix}c".encode(), f"</{prefix}row>".encode())
         self.not_frequent = self._other_cell(_NEAR_REFERENCE, _FREQUENT_FORMS)
         self.end = self._compiled("</~sheetData")
+        self.row_number = self._compiled('<~row(?: [^<>]*?)? r="([0-9]{1,7})"')
         other_prefix = rf"(?<![</]{prefix[:-1]}):c[\s/>]|<c[\s/>]" if prefix else r":c[\s/>]"
         # a comment or CDATA, a cell with another prefix, an impossible row; three patterns are faster than one
         self.unusual_elsewhere = tuple(map(self._compiled, ("<!", other_prefix, '<~row r="[0-9]{8}')))
 
     @cached_property
     def not_usual(self) -> re.Pattern[bytes]:
-        return self._other_cell(_ANY_REFERENCE, _USUAL_FORMS)
+        return self._other_cell(_ANY_REFERENCE, self._usual)
 
     @cached_property
     def not_known(self) -> re.Pattern[bytes]:
-        return self._other_cell(_ANY_REFERENCE, _USUAL_FORMS + _UNREAD_FORMS)
+        return self._other_cell(_ANY_REFERENCE, self._usual + self._unread)
 
     @cached_property
     def unread(self) -> re.Pattern[bytes]:
         """An unread cell: its column, its row, and its error unless it is a formula."""
-        return self._compiled(rf'<~c r="([A-Z]++)([0-9]++)"{_ATTRIBUTES}(?:{"|".join(_UNREAD_FORMS)})')
+        return self._compiled(rf'<~c r="([A-Z]++)([0-9]++)"{_ATTRIBUTES}(?:{"|".join(self._unread)})')
 
     def whole_cells(self, first: bytes, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
         """Yield the worksheet up to the end of its cells, in parts with the place where the last whole cell ends."""

@@ -101,6 +101,8 @@ class _CellParser:
         self.cells: list[_Cell] = []
         self._merged = merged
         self._row, self._column = -1, -1
+        self._rows_with_content = bytearray(MAX_ROWS // 8 + 1)  # a bit for each
+        self._stored_row = -1  # the last of them, of the current element
         self._depth = 0  # of elements inside a cell, 0 outside
         self._child = ""  # the element of the cell that the parser is in
         self._phonetic_depth = 0  # of a reading aid for Chinese or Japanese text, which is not content
@@ -119,6 +121,7 @@ class _CellParser:
                 self._start_cell(attributes)
             elif name == "row":
                 self._row, self._column = _row_index(attributes.get("r", ""), self._row + 1), -1
+                self._stored_row = -1
             elif name == "mergeCell" and len(self._merged) < MAX_ROWS and _AREA.fullmatch(attributes.get("ref", "")):
                 self._merged.append(attributes["ref"])
             return
@@ -186,7 +189,20 @@ class _CellParser:
         if (content := _content(cell_type, value, inline, has_formula=self._has_formula)) is not None:
             style = self._attributes.get("s", "")
             style = style if style.isascii() and style.isdigit() else ""
+            if self._row != self._stored_row:
+                self._store_row()
             self.cells.append(_Cell(self._row, self._column, style, *content))
+
+    def _store_row(self) -> None:
+        """Note that the current row has content. Raises `InputError` if an earlier element has that row as well."""
+        self._stored_row = self._row
+        place, bit = self._row >> 3, 1 << (self._row & 7)
+        if self._rows_with_content[place] & bit:
+            raise InputError(
+                f"the worksheet stores row {self._row + 1:,} twice, and spreadsheet programs show only one of them; "
+                "correct the program that wrote the file, or give the rows different numbers."
+            )
+        self._rows_with_content[place] |= bit
 
 
 def _read_cells(blocks: Iterable[bytes], merged: list[str] | None = None) -> Iterator[list[_Cell]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bulkload.errors import InputError
+from bulkload.files.formulas import restore
 from bulkload.model import Issue, RawRow
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.invisible import has_visible, without_invisible
@@ -88,6 +89,12 @@ def raw_rows(table: Table, *, ragged: bool) -> Iterator[RawRow]:
                 yield RawRow(number=record.number, cells=tuple(cells))
         elif has_content(record):
             yield _fit_to_width(record, header, ragged=ragged)
+
+
+def restored_formulas(header: Sequence[str], rows: Iterator[RawRow]) -> tuple[tuple[str, ...], Iterator[RawRow]]:
+    """Remove the apostrophes that CSV results have in front of texts that look like formulas."""
+    restored = (row._replace(cells=tuple(map(restore, row.cells))) for row in rows)
+    return clean_header([restore(cell) for cell in header]), restored
 
 
 def shorten(text: str) -> str:

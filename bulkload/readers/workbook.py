@@ -24,7 +24,7 @@ from bulkload.readers.layout_reader import LayoutReader, hidden_rows_notes
 from bulkload.readers.open_document_layout import layout_open_document
 from bulkload.readers.sheet_layout import Area, SheetLayout
 from bulkload.readers.sheet_scan import UnreadCell, WorksheetSurvey
-from bulkload.readers.table import IsHeader, Record, Table, raw_rows
+from bulkload.readers.table import IsHeader, Record, Table, raw_rows, restored_formulas
 from bulkload.readers.workbook_file import (
     CONTENT,
     RefusedError,
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 512 << 20  # bytes of a workbook's file
 
+_EXPORT_SHEET, _SUMMARY_SHEET = "monitors", "summary"  # worksheets of an export, and beside those of results
+_FROM_CSV = (
+    "The worksheet comes from results in CSV, because it has no summary beside it; the apostrophes that CSV results "
+    "have in front of =, +, - and @ are removed."
+)
 _MAX_LISTED = 20  # names of worksheets that a message lists
 # The largest workbook and worksheet that are read only to report that a further worksheet matches
 _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
@@ -61,14 +66,19 @@ def open_workbook(
             details["encoding"] = workbook.text_encoding.label
         if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
             details["other sheets"] = f"also matching: {', '.join(matches)}"
+        header, notes = table.header, _notes(workbook, name, table, continuations)
+        rows = raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False)
+        if _comes_from_csv(workbook, name, table, continuations):
+            header, rows = restored_formulas(header, rows)
+            notes += (_FROM_CSV,)
         yield Source(
             path=path,
             name=path.name,
             format=file.format,
-            header=table.header,
-            rows=raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False),
+            header=header,
+            rows=rows,
             details=details,
-            notes=_notes(workbook, name, table, continuations),
+            notes=notes,
             not_whole=_not_whole(workbook, (name, *continuations)),
             header_doubts=header_doubts(table.findings, len(table.header)),
         )
@@ -158,6 +168,13 @@ def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence
 def _not_whole(workbook: _Workbook, names: Sequence[str]) -> str:
     left_out = workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in names)
     return "its hidden rows were left out" if left_out else ""
+
+
+def _comes_from_csv(workbook: _Workbook, name: str, table: Table, continuations: Sequence[str]) -> bool:
+    """True if a spreadsheet program made this workbook of results in CSV, whose cells may have apostrophes added."""
+    if results_prefix(table.header) is None or name == _EXPORT_SHEET or continuations:
+        return False
+    return _SUMMARY_SHEET not in workbook.file.visible + workbook.file.hidden
 
 
 def _continuations(workbook: _Workbook, name: str, table: Table) -> list[str]:
@@ -300,7 +317,7 @@ def _survey_once(file: WorkbookFile, name: str, *, max_cells: int) -> tuple[Work
     from bulkload.readers import sheet_patterns, sheet_xml
 
     signs = sheet_layout.LayoutSigns(sheet_layout.XML_SIGNS)
-    survey = sheet_patterns.survey_xml(signs.look_at(blocks))
+    survey = sheet_patterns.survey_xml(signs.look_at(blocks), is_uncalculated=_is_uncalculated(file))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(package, part)))
     if survey.is_usual and not signs.found:
@@ -322,4 +339,10 @@ def _unread_cells(file: WorkbookFile, name: str, survey: WorksheetSurvey) -> Ite
     blocks = zip_package.read_blocks(file.package, file.parts[name])
     if file.format == "xlsb":
         return sheet_scan.unread_cells_binary(blocks)
-    return sheet_patterns.unread_cells_usual(blocks) if survey.is_usual else sheet_xml.unread_cells_xml(blocks)
+    if not survey.is_usual:
+        return sheet_xml.unread_cells_xml(blocks)
+    return sheet_patterns.unread_cells_usual(blocks, is_uncalculated=_is_uncalculated(file))
+
+
+def _is_uncalculated(file: WorkbookFile) -> bool:
+    return file.excel is not None and file.excel.is_uncalculated

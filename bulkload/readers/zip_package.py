@@ -50,7 +50,20 @@ def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
         with translate_damage():
             package = zipfile.ZipFile(file)
         with package:
+            _reject_two_versions(package)
             yield package
+
+
+def _reject_two_versions(package: zipfile.ZipFile) -> None:
+    """Raise `InputError` if the package has a part twice with different content, because either may be meant."""
+    checksums: dict[str, tuple[int, int]] = {}
+    for part in package.infolist():
+        checksum = (part.CRC, part.file_size)
+        if checksums.setdefault(part.filename, checksum) != checksum:
+            raise InputError(
+                f"the workbook is damaged: it has the part {part.filename} twice with different content; "
+                "open it in a spreadsheet program, check it, and save it again."
+            )
 
 
 @contextmanager

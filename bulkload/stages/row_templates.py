@@ -17,6 +17,7 @@ from bulkload.model import NumberText, RawRow, State
 from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
 from bulkload.monitors.header import ColumnMapping
 from bulkload.monitors.hosts import is_plain_public_name
+from bulkload.monitors.spoiled_texts import doubt_of, is_error
 from bulkload.monitors.validate import Valid
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import to_json
@@ -27,7 +28,8 @@ _OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it
 
 def _plain(longest: int) -> Callable[[str], object]:
     """ASCII that JSON needs not escape, without spaces around it."""
-    return re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
+    matches = re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
+    return lambda text: matches(text) and not (is_error(text) or doubt_of(text))
 
 
 _IS_PLAIN: dict[str, Callable[[str], object]] = {

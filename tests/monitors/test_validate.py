@@ -518,7 +518,9 @@ def test_other_locations_are_not_doubted(text: str) -> None:
     assert result.warnings == ()
 
 
-@pytest.mark.parametrize(("text", "expected"), [("1020", ["locations.joined"]), ("10273", []), ("10;20", [])])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1020", ["locations.joined"]), ("10273", []), ("10", []), ("100", []), ("10;20", [])]
+)
 def test_a_list_refused_as_a_number_is_still_doubtful_in_the_results(text: str, expected: list[str]) -> None:
     result = check(SERVER, locations=text, run_id="r")
     assert isinstance(result, Valid)

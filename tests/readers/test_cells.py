@@ -4,7 +4,7 @@ import datetime
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -104,6 +104,56 @@ def test_a_value_is_read_however_its_cell_is_written(tmp_path: Path, cell: str, 
 def test_a_cell_whose_value_is_not_known_is_an_issue(tmp_path: Path, cell: str, code: str) -> None:
     _, rows = read(with_cell(tmp_path, cell))
     assert [codes(row) for row in rows] == [[(code, "port")]]
+
+
+def with_rows(path: Path, *rows: str) -> Path:
+    """Write a workbook whose rows below the header are written in this way."""
+
+    def change(part: str, content: bytes) -> bytes:
+        return content.replace(b"</sheetData>", "".join(rows).encode() + b"</sheetData>") if part == SHEET else content
+
+    header = ("type", "name", "hostname", "port")
+    return repacked(saved(path, lambda book: book.add_worksheet().write_row(0, 0, header)), change)
+
+
+def row_xml(number: int, name: str, *, at: int | None = None) -> str:
+    at = number if at is None else at
+    texts = zip("ABCD", ("imap", name, f"{name}.example.com", "993"), strict=True)
+    cells = "".join(f'<c r="{letter}{at}" t="inlineStr"><is><t>{text}</t></is></c>' for letter, text in texts)
+    return f'<row r="{number}">{cells}</row>'
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (row_xml(2, "a"), row_xml(2, "b")),
+        (row_xml(2, "a"), row_xml(3, "b"), row_xml(2, "c")),
+        (row_xml(2, "a"), row_xml(3, "b"), row_xml(1, "c")),
+    ],
+)
+def test_a_row_that_is_stored_twice_is_not_lost(tmp_path: Path, rows: Sequence[str]) -> None:
+    with pytest.raises(InputError, match=r"stores row \d twice"):
+        read(with_rows(tmp_path, *rows))
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_part_that_is_packed_twice_must_be_the_same(tmp_path: Path, *, is_same: bool) -> None:
+    path = with_rows(tmp_path, row_xml(2, "a"))
+    with zipfile.ZipFile(path, "a") as package:
+        content = package.read(SHEET)
+        package.writestr(SHEET, content if is_same else content.replace(b">a<", b">b<"))
+    if is_same:
+        assert [row.cells[1] for row in read(path)[1]] == ["a"]
+    else:
+        with pytest.raises(InputError, match=r"sheet1\.xml twice with different content"):
+            read(path)
+
+
+def test_rows_in_another_order_and_repeated_empty_rows_are_read(tmp_path: Path) -> None:
+    rows = (row_xml(4, "c"), row_xml(2, "a"), '<row r="3" ht="20"/>', row_xml(3, "b"), '<row r="4"/>')
+    _, found = read(with_rows(tmp_path, *rows))
+    assert [(row.number, row.cells[1]) for row in found] == [(2, "a"), (3, "b"), (4, "c")]
 
 
 @pytest.mark.parametrize(
@@ -581,3 +631,26 @@ def test_more_text_than_a_cell_holds_is_damage(tmp_path: Path, monkeypatch: pyte
     assert sheet_scan.MAX_CELL_TEXT > 32_767
     with pytest.raises(InputError, match="a cell has more than"):
         read(with_cell(tmp_path, f'<c r="D2" t="str"><v>{"x" * 101}</v><extLst/></c>'))
+
+
+@pytest.mark.parametrize("formula", ["=TRUE()", '=IF(A2="imap",993,143)', "{=A1}"])
+def test_a_formula_that_was_never_calculated_is_not_zero(tmp_path: Path, formula: str) -> None:
+    """XlsxWriter stores 0 for a formula without a given value, and lets Excel calculate it on opening."""
+
+    def fill(book: xlsxwriter.Workbook) -> None:
+        worksheet = book.add_worksheet()
+        worksheet.write_row(0, 0, ("type", "name", "hostname", "port", "enabled", "note"))
+        worksheet.write_row(1, 0, ("imap", "a", "h", 0))
+        worksheet.write_formula(1, 4, formula)
+        worksheet.write_formula(1, 5, "=1+1", None, 2)
+
+    path = saved(tmp_path, fill)
+    _, rows = read(path)
+    assert [codes(row) for row in rows] == [[("cell.formula", "enabled")]]
+    assert rows[0].cells[3] == "0"
+    assert rows[0].cells[5] == "2"
+
+    def change(part: str, content: bytes) -> bytes:
+        return content.replace(b' fullCalcOnLoad="1"', b"") if part == "xl/workbook.xml" else content
+
+    assert [codes(row) for row in read(repacked(path, change))[1]] == [[]]

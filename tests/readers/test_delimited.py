@@ -66,6 +66,7 @@ VARIATIONS: dict[str, bytes] = {
     "title lines": b"Mail hosts,,,,\r\nas of May\r\n\r\n" + PLAIN.encode(),
     "title with other delimiters": b"a;b;c;d;e;f;g\r\n" + PLAIN.encode(),
     "sep line": b"sep=|\r\n" + as_csv((HEADER, *ROWS), "|").encode(),
+    "sep line with a tab in writing": b"sep=\\t\r\n" + as_csv((HEADER, *ROWS), "\t").encode(),
     "quoted sep line": b'"sep=;"\r\n' + as_csv((HEADER, *ROWS), ";").encode(),
     "sep line after a mark": "\ufeffSEP=\t\n".encode() + as_csv((HEADER, *ROWS), "\t", "\n").encode(),
     "sep line in UTF-16": ("sep=;\r\n" + as_csv((HEADER, *ROWS), ";")).encode("utf-16"),
@@ -295,3 +296,28 @@ def test_the_assumed_encoding_and_delimiter_are_shown(tmp_path: Path) -> None:
     source, _ = read(written(tmp_path, as_csv((HEADER, *ROWS), ";").encode("cp1252")))
     assert source.details == {"encoding": "Windows-1252 (assumed)", "delimiter": "semicolon"}
     assert (source.format, source.name) == ("csv", "hosts.csv")
+
+
+def test_blanks_before_a_quoted_cell_are_no_text(tmp_path: Path) -> None:
+    text = 'type, name, hostname\nimap, "a, b", h\npop,  "5"" c",h\nsmtp, 5" d, h\npop,"e, ""f""",h\n'
+    _, rows = read(written(tmp_path, text))
+    assert [row.cells[1] for row in rows] == ["a, b", '5" c', '5" d', 'e, "f"']
+    assert not any(row.issues for row in rows)
+
+
+def test_blanks_before_other_cells_are_kept(tmp_path: Path) -> None:
+    _, rows = read(written(tmp_path, 'type,name,hostname\nimap, a,"h, ""x"""\n'))
+    assert rows[0].cells == ("imap", " a", 'h, "x"')
+
+
+@pytest.mark.parametrize("line", ["Sep=2024", "sep=, and so on", "SEP=tember"])
+def test_a_title_that_begins_like_a_sep_line_is_a_title(tmp_path: Path, line: str) -> None:
+    source, rows = read(written(tmp_path, f"{line}\ntype,name,hostname\nimap,a,h\n"))
+    assert (source.header, rows[0].cells) == (("type", "name", "hostname"), ("imap", "a", "h"))
+
+
+@pytest.mark.parametrize("line", ["sep=;", "sep=;;;;", '"sep=;";;;', "sep=;  "])
+def test_a_sep_line_may_be_filled_up(tmp_path: Path, line: str) -> None:
+    source, rows = read(written(tmp_path, f"{line}\ntype;name;hostname\nimap;a,b;h\n"))
+    assert (source.details["delimiter"], rows[0].cells) == ("semicolon", ("imap", "a,b", "h"))
+    assert not source.notes

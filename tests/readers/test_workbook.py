@@ -704,3 +704,36 @@ def test_a_survey_finds_markers_and_references_split_between_blocks() -> None:
     assert whole.is_usual
     for cut in range(len(b"<worksheet>"), len(worksheet)):
         assert sheet_patterns.survey_xml([worksheet[:cut], worksheet[cut:]]) == whole
+
+
+@pytest.mark.parametrize(
+    ("names", "is_restored"),
+    [
+        (("hosts-results",), True),
+        (("results",), True),
+        (("results", "summary"), False),
+        (("results", "results (2)"), False),
+        (("monitors",), False),
+    ],
+)
+def test_results_in_csv_that_were_saved_as_a_workbook_are_restored(
+    tmp_path: Path, names: Sequence[str], is_restored: bool
+) -> None:
+    """A spreadsheet program takes the apostrophe of a CSV cell for text; in our own workbooks it is the user's."""
+    book = openpyxl.Workbook()
+    for name in names:
+        worksheet = book.create_sheet(name)
+        worksheet.append(("type", "name", "hostname", "'=mine", "run_id"))
+        worksheet.append(("imap", "'=1+1", "mx.example.com", "a;'-b", "r1"))
+    del book["Sheet"]
+    book.save(tmp_path / "saved.xlsx")
+    source, rows = read(tmp_path / "saved.xlsx")
+    texts = ("=mine", "=1+1", "a;-b") if is_restored else ("'=mine", "'=1+1", "a;'-b")
+    assert (source.header[3], rows[0].cells[1], rows[0].cells[3]) == texts
+    assert any("results in CSV" in note for note in source.notes) is is_restored
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xlsm", ".xltx", ".xltm"])
+def test_a_usual_suffix_has_no_note(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path, lambda book: table(book.add_worksheet()))
+    assert read(path.rename(path.with_suffix(suffix)))[0].notes == ()
