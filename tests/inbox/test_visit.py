@@ -424,6 +424,9 @@ def test_a_second_call_exits_5_silently_and_a_killed_process_leaves_no_lock(cli:
     with locked(cli) as holder:
         result = cli("inbox", "box")
         assert (result.exit_code, result.stdout, result.stderr) == (5, "", "")
+        as_json = cli("inbox", "box", "--json")
+        assert (as_json.exit_code, as_json.json["exit_code"], as_json.json["files"]) == (5, 5, [])
+        assert "Another run is using" in as_json.json["problem"]
         assert inside(cli) == {"waiting": [GOOD]}
         holder.kill()
         holder.wait(TIMEOUT)
