@@ -20,7 +20,7 @@ RESEND_AFTER = 0.01  # seconds
 
 
 class Interrupts:
-    """A context in which SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
+    """A context in which the `stop_signals` raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
 
     At the end, the former handlers are restored; if the process ends then (`last`), signals are ignored instead.
     """

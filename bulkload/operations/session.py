@@ -1,8 +1,8 @@
 """Connect to the account, do some work, and stop on request.
 
 In: work to be done with the API client. Out: why it stopped early, its duration and its requests. The first signal
-(Ctrl-C, SIGTERM, or SIGHUP from a terminal that is closed) requests the work to stop, so that requests in flight finish;
-the second cancels it. No state is lost, because all of it is in the store.
+(Ctrl-C, SIGTERM, or SIGHUP of a closed terminal) requests the work to stop, so that requests in flight finish; the
+second cancels it. No state is lost, because all of it is in the store.
 """
 
 from __future__ import annotations
