@@ -106,6 +106,19 @@ def test_a_progress_bar_still_moves_on_a_terminal(tmp_path: Path) -> None:
     assert b"\x1b[2J" not in shown
 
 
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["check hosts.csv", "run hosts.csv --sandbox", "undo last"])
+def test_a_stream_that_is_closed_from_the_start_stops_nothing(tmp_path: Path, redirection: str, command: str) -> None:
+    row = imap("a")
+    (tmp_path / "hosts.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", "utf-8")
+    program = f"{sys.executable} -m bulkload {command} {redirection}"
+    environment = {**os.environ, **FAST_SETTINGS}
+    result = subprocess.run(["sh", "-c", program], cwd=tmp_path, env=environment, check=False)
+    assert result.returncode == (2 if command == "undo last" else 0)
+    if command.startswith("run "):
+        assert (tmp_path / "output" / "hosts-results.xlsx").is_file()
+
+
 def test_ctrl_c_during_the_imports_shows_no_traceback(tmp_path: Path) -> None:
     """A module that is imported early sends the signal, so that it always arrives at that moment."""
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", "utf-8")
