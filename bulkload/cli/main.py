@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
 
@@ -48,6 +48,7 @@ def run_process() -> int:
     _open_closed_streams()
     stdout, stderr = DurableStream(sys.stdout), DurableStream(sys.stderr)
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
+    sys.unraisablehook = _log_dropped
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
     try:
         exit_code = main(sys.argv[1:], last=True)
@@ -57,6 +58,12 @@ def run_process() -> int:
         print_message(f"Cannot write to stdout: {stdout.failure.strerror}. Everything else was done.")
         exit_code = max(exit_code, ExitCode.USAGE)  # a closed pipe is not an error: its reader has seen enough
     return exit_code
+
+
+def _log_dropped(unraisable: Any) -> None:
+    """Log an exception in a destructor: of a file that a library left open, for example, on a disk that is full."""
+    error = unraisable.exc_value
+    logging.getLogger("bulkload").debug("%s was ignored", type(error).__name__, exc_info=error)
 
 
 def _open_closed_streams() -> None:

@@ -106,6 +106,31 @@ def test_a_progress_bar_still_moves_on_a_terminal(tmp_path: Path) -> None:
     assert b"\x1b[2J" not in shown
 
 
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_an_error_in_a_destructor_is_a_matter_of_the_debug_log(tmp_path: Path, level: str) -> None:
+    """As when a library closes its file again on a disk that is full."""
+    code = """
+import bulkload.operations.history as history
+from bulkload.__main__ import entry
+
+class File:
+    def __del__(self):
+        raise OSError("no space left")
+
+history.list_runs = lambda *_: [None for _ in [File()][:0]]
+entry()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, "runs", "--log-level", level],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("no space left" in result.stderr) is (level == "debug")
+    assert ("Traceback" in result.stderr) is (level == "debug")
+
+
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("command", ["check hosts.csv", "run hosts.csv --sandbox", "undo last"])
 def test_a_stream_that_is_closed_from_the_start_stops_nothing(tmp_path: Path, redirection: str, command: str) -> None:
