@@ -171,6 +171,17 @@ def test_a_file_whose_name_is_not_valid_text_is_run(cli: CommandLine, sandbox: S
     assert inside(cli)["done"] == ["m_il_-results.xlsx", "m_il_.csv"]
 
 
+def test_a_file_whose_name_the_locale_cannot_spell_is_run(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "Почта.csv", ["a"])
+    drop(cli, GOOD, ["b"])
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "bulkload", "inbox", "box", "--json"]
+    result = subprocess.run(command, env=os.environ | ascii_only, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert {file["name"] for file in json.loads(result.stdout)["files"]} == {"_____.csv", GOOD}
+    assert names(sandbox) == ["a", "b"]
+
+
 def test_a_file_that_is_open_in_a_spreadsheet_program_is_left_with_a_word(cli: CommandLine, sandbox: Sandbox) -> None:
     drop(cli, "open.xlsx", ["a"])
     (cli.folder / "box" / "~$open.xlsx").write_text("lock")
