@@ -213,6 +213,19 @@ def recurring_name(name: str) -> str:
     return stem + path.suffix if dates and stem else path.name
 
 
+def has_earlier_date(name: str, other: str) -> bool:
+    """True if both names have a date, and the first one's is earlier, as far as both are given."""
+    date, other_date = _date_digits(name), _date_digits(other)
+    length = min(len(date), len(other_date))
+    return date[:length] < other_date[:length]
+
+
+def _date_digits(name: str) -> str:
+    """The digits of the date in a name, and of its time; none if the order of day and month is not certain."""
+    match = _DATE.search(name)
+    return "" if match is None or match["dot"] else re.sub(r"\+.*|\D", "", match[0])
+
+
 def _scan(folder: Path) -> dict[str, FileState]:
     """All files of a folder, by name."""
     states = {}

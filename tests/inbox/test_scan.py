@@ -20,6 +20,7 @@ from bulkload.inbox.scan import (
     find_waiting,
     free_name,
     has_candidates,
+    has_earlier_date,
     is_candidate,
     recurring_name,
     safe_name,
@@ -249,6 +250,23 @@ def test_a_missing_folder_and_a_file_in_its_place_have_different_messages(tmp_pa
 def test_the_name_of_a_recurring_file_leaves_out_the_date_and_nothing_else(name: str, expected: str) -> None:
     """Two different files must not share a name, or monitors of one would count as no longer in the other."""
     assert recurring_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "expected"),
+    [
+        ("mail-2026-11-21.csv", "mail-20261122.csv", True),
+        ("mail-2026-11-22.csv", "mail-2026-11-22.csv", False),
+        ("mail-2026-11-22.csv", "mail-2026-11-21.csv", False),
+        ("mail-2026-11-22.csv", "mail-2026-11-22T0215.csv", False),
+        ("mail-2026-11-22T0100.csv", "mail-2026-11-22T0215.csv", True),
+        ("mail.csv", "mail-2026-11-22.csv", False),
+        ("mail-2026-11-22.csv", "mail.csv", False),
+        ("mail-01.12.2026.csv", "mail-30.11.2026.csv", False),
+    ],
+)
+def test_dates_in_names_are_compared_as_far_as_both_are_given(name: str, other: str, *, expected: bool) -> None:
+    assert has_earlier_date(name, other) is expected
 
 
 @pytest.mark.parametrize(

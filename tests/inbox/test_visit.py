@@ -622,6 +622,29 @@ def test_only_the_newest_version_of_a_file_prunes(cli: CommandLine, sandbox: San
     assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
 
 
+def test_a_late_file_with_an_earlier_date_in_its_name_prunes_nothing(cli: CommandLine, sandbox: Sandbox) -> None:
+    """As when an upload that failed last night is repeated after that of this night."""
+    prune = ("inbox", "box", "--prune", "--prune-limit", "100%", "--json")
+    drop(cli, "mail-2020-03-14.csv", list("abc"))
+    assert cli(*prune).exit_code == 0
+    drop(cli, "mail-2020-03-13.csv", list("ab"))
+    result = cli(*prune)
+    (file,) = result.json["files"]
+    assert (result.exit_code, file["gone"], file["deleted"], names(sandbox)) == (1, 1, 0, ["a", "b", "c"])
+    assert "since mail-2020-03-14.csv, which was run before, has a later date in its name" in file["problem"]
+    drop(cli, "mail-2020-03-15.csv", ["a"])
+    result = cli(*prune)
+    assert (result.exit_code, result.json["files"][0]["deleted"], names(sandbox)) == (0, 2, ["a"])
+
+
+def test_a_date_in_the_future_is_taken_for_a_mistake(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "mail-2099-03-14.csv", list("ab"))
+    assert cli("inbox", "box").exit_code == 0
+    drop(cli, "mail-2020-03-13.csv", ["a"])
+    assert cli("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
+    assert names(sandbox) == ["a"]
+
+
 def test_a_row_that_moved_to_another_file_keeps_its_monitor(cli: CommandLine, sandbox: Sandbox) -> None:
     """Also if the other file is run later in the same call."""
     drop(cli, "a.csv", list("abc"))
