@@ -104,15 +104,13 @@ def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsH
 
 
 def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> tuple[list[str], list[str]]:
-    """Name the further worksheets with the required columns, and those that are too large to look at them."""
+    """Name the further worksheets with the required columns, and those that would take too long to look at."""
     matches: list[str] = []
     unseen: list[str] = []
     is_large = workbook.file.path.stat().st_size > _MAX_PREVIEW_BYTES
     after = workbook.file.visible[workbook.file.visible.index(read[0]) + 1 :]
-    for name in (*after, *workbook.file.hidden):
-        if name in read:
-            continue
-        if is_large or len(matches) >= _MAX_LISTED:
+    for number, name in enumerate(each for each in (*after, *workbook.file.hidden) if each not in read):
+        if is_large or number >= _MAX_LISTED:
             unseen.append(name)
             continue
         with suppress(InputError):
