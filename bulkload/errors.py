@@ -13,7 +13,7 @@
     + ApiDown                   a series of requests without one success
   x StoppedByOption             an option says to send nothing in this case                   exit 1
     + AlreadyExists             --on-existing fail, and monitors exist already
-  x Interrupted                 Ctrl-C or SIGTERM                                             exit 130 / 143
+  x Interrupted                 Ctrl-C, SIGTERM, or the terminal was closed                   exit 130 / 143
   x TooManyErrors               --max-errors was reached                                      exit 4
 * ApiError                      one request failed; the class says what is known about its row
   x NotSent                     the request was never sent: not created
@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,12 +54,20 @@ class ExitCode(enum.IntEnum):
     LOCKED = 5  # another run holds the lock
     BUG = 70  # an unexpected error in bulkload; EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # Ctrl-C; can be resumed
-    TERMINATED = 143  # SIGTERM; can be resumed
+    TERMINATED = 143  # SIGTERM, or SIGHUP from a terminal that was closed; can be resumed
 
     @classmethod
     def after(cls, signal_number: int) -> ExitCode:
-        """The exit code after SIGINT or SIGTERM, by the convention of shells: 128 + signal number."""
-        return cls(128 + signal_number)
+        """The exit code after one of the `stop_signals`."""
+        return cls.INTERRUPTED if signal_number == signal.SIGINT else cls.TERMINATED
+
+
+def stop_signals() -> tuple[int, ...]:
+    """The signals that stop a command in an orderly way; SIGHUP is not one if it is ignored, as under `nohup`."""
+    hangup: int | None = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return signal.SIGINT, signal.SIGTERM
+    return signal.SIGINT, signal.SIGTERM, hangup
 
 
 class BulkloadError(Exception):

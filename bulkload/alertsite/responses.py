@@ -2,7 +2,7 @@
 
 In: a response, or an exception of the HTTP client. Out: the monitors of a list, or an `ApiError`. All statuses and all
 aiohttp exceptions are translated here and nowhere else. No message made from a response or an exception contains a
-secret, and every text can be stored: lone surrogates, which JSON can spell, are replaced.
+secret or a control character, and every text can be stored: lone surrogates, which JSON can spell, are replaced.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ MONITOR_ID = re.compile(r"[1-9][0-9]{0,17}")
 REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?")  # documented with status 400
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no encoding can represent a lone one
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE_HINTS = (rb"\ud", rb"\uD", b"\xed", b"\0")  # escaped, in UTF-8, in UTF-16: without these there is none
 _TYPES = {"pop3": "email-pop", "roundtrip": "email-round-trip"} | {
     name.removeprefix("email-"): name for name in MONITOR_TYPES
@@ -92,7 +93,7 @@ def raise_for_status(response: Response, sent_at: str) -> None:
 def translate_client_error(error: Exception, sent_at: str, secrets: tuple[str, ...] = ()) -> ApiError:
     """The `ApiError` for an exception of the HTTP client."""
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    message = hide(replace_surrogates(message), secrets)
+    message = _one_line(replace_surrogates(message), secrets)
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
             return WrongAddress(message)
@@ -175,15 +176,19 @@ def _count(value: object) -> int:
 def error_message(response: Response) -> str:
     """The API's messages as one line, from `{"errors": [{"code": 400, "message": "…"}]}`, or status and body."""
     if messages := _messages(response):
-        return " ".join(hide("; ".join(messages), response.secrets).split())[:MAX_MESSAGE_CHARS]
+        return _one_line("; ".join(messages), response.secrets)[:MAX_MESSAGE_CHARS]
     text = snippet(response)
     return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
 
 
 def snippet(response: Response) -> str:
     """The beginning of the body, as one line."""
-    text = hide(response.body[:SNIPPET_BYTES].decode("utf-8", "replace"), response.secrets)
-    return " ".join(text.split())[:SNIPPET_CHARS]
+    return _one_line(response.body[:SNIPPET_BYTES].decode("utf-8", "replace"), response.secrets)[:SNIPPET_CHARS]
+
+
+def _one_line(text: str, secrets: tuple[str, ...]) -> str:
+    """The text on one line, without secrets, and without characters that would control a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(hide(text, secrets).split()))
 
 
 def _refuses_token(response: Response) -> bool:

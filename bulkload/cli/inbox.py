@@ -110,7 +110,10 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
                 result = visit(folder, account, options, on_start, ping_start)
     except Locked as error:
         log.info("%s", error)  # only logged: the process that holds the lock reports the files
-        return Visit(folder=folder, started=started, exit_code=ExitCode.LOCKED)
+        result = Visit(folder=folder, started=started, problem=str(error), exit_code=ExitCode.LOCKED)
+        if options.json_:
+            _print_json(result)
+        return result
     except UsageError as error:  # the folder does not exist or cannot be read
         ping_start()
         result = Visit(folder=folder, started=started, problem=str(error), is_stopped=True, exit_code=error.exit_code)
@@ -142,9 +145,15 @@ def _report(result: Visit, options: Options) -> None:
             with _logged("webhook"):
                 post_json(options.webhook, visit_json(result))
         if options.json_:
-            click.echo(json.dumps(visit_json(result)))
+            _print_json(result)
         with _logged("ping"):
             ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
+
+
+def _print_json(result: Visit) -> None:
+    from bulkload.inbox.messages import visit_json
+
+    click.echo(json.dumps(visit_json(result)))
 
 
 @contextmanager

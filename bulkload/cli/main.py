@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
 
@@ -45,17 +45,40 @@ def run_process() -> int:
     """Run the program with the arguments of the process; returns its exit code."""
     if "_BULKLOAD_COMPLETE" in os.environ:
         cli.main(prog_name="bulkload")  # the shell asks for completions; click answers in bytes, and exits
-    stdout, stderr = (None if stream is None else DurableStream(stream) for stream in (sys.stdout, sys.stderr))
+    _open_closed_streams()
+    stdout, stderr = DurableStream(sys.stdout), DurableStream(sys.stderr)
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
+    sys.unraisablehook = _log_dropped
     gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
     try:
         exit_code = main(sys.argv[1:], last=True)
     except Exception as error:
         exit_code = _report_bug(error)
-    if stdout is not None and stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
+    if stdout.failure is not None and not isinstance(stdout.failure, BrokenPipeError):
         print_message(f"Cannot write to stdout: {stdout.failure.strerror}. Everything else was done.")
         exit_code = max(exit_code, ExitCode.USAGE)  # a closed pipe is not an error: its reader has seen enough
     return exit_code
+
+
+def _log_dropped(unraisable: Any) -> None:
+    """Log an exception in a destructor: of a file that a library left open, for example, on a disk that is full."""
+    error = unraisable.exc_value
+    logging.getLogger("bulkload").debug("%s was ignored", type(error).__name__, exc_info=error)
+
+
+def _open_closed_streams() -> None:
+    """Discard what goes to a stream that the caller has closed (`2>&-`), or a file that is opened would get it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    sys.stdin = sys.stdin or _null_stream("r")
+    sys.stdout, sys.stderr = sys.stdout or _null_stream("w"), sys.stderr or _null_stream("w")
+
+
+def _null_stream(mode: str) -> TextIO:
+    return cast(TextIO, Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def main(arguments: Sequence[str], *, last: bool = False) -> int:

@@ -14,13 +14,13 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from bulkload.errors import ExitCode
+from bulkload.errors import ExitCode, stop_signals
 
 RESEND_AFTER = 0.01  # seconds
 
 
 class Interrupts:
-    """A context in which SIGINT and SIGTERM raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
+    """A context in which the `stop_signals` raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
 
     At the end, the former handlers are restored; if the process ends then (`last`), signals are ignored instead.
     """
@@ -32,7 +32,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         self._hook, sys.unraisablehook = sys.unraisablehook, self._dropped
-        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._on_signal) for number in stop_signals()}
         return self
 
     def __exit__(

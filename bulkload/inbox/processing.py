@@ -11,13 +11,14 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, InputError
 from bulkload.inbox.filing import Filing
 from bulkload.inbox.moves import working_path
-from bulkload.inbox.scan import RESULTS_SUFFIX, STALE_LOCK, FileState, is_settled, state_of
+from bulkload.inbox.scan import RESULTS_SUFFIX, STALE_LOCK, FileState, has_earlier_date, is_settled, state_of
 from bulkload.model import Input
 from bulkload.settings import Account, Options
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrival, Arrivals
@@ -133,6 +134,11 @@ class FileProcessor:
         if self._arrivals.is_superseded(arrival):  # the newer version decides what is no longer wanted
             self._filing.move(arrival, run, outcome)
             return
+        if later := self._later_version(arrival):
+            outcome = replace(outcome, exit_code=max(outcome.exit_code, ExitCode.ROWS_LEFT))
+            problem = f"Nothing was deleted, since {later}, which was run before, has a later date in its name."
+            self._filing.move(arrival, run, outcome, problem=problem)
+            return
         pruned = prune(self._begin(run), self._dropped, arrival)
         self.requests.update(pruned.requests)
         outcome = replace(outcome, exit_code=max(outcome.exit_code, pruned.exit_code))
@@ -140,6 +146,14 @@ class FileProcessor:
             self._filing.keep(arrival, outcome, problem=pruned.problem, deleted=pruned.deleted)
         else:
             self._filing.move(arrival, run, outcome, problem=pruned.problem, deleted=pruned.deleted)
+
+    def _later_version(self, arrival: Arrival) -> str | None:
+        """An earlier version of a file whose name has a later date, unless that is in the future, as by mistake."""
+        tomorrow = (datetime.now().astimezone() + timedelta(days=1)).strftime("%Y%m%d")
+        for name in self._arrivals.names_of_earlier_versions(arrival):
+            if has_earlier_date(arrival.name, name) and not has_earlier_date(tomorrow, name):
+                return name
+        return None
 
     def is_too_old(self, arrival: Arrival) -> bool:
         """True if a file has been retried for as long as the options allow."""

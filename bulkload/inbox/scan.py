@@ -31,16 +31,20 @@ MAX_STEM = 180  # bytes; leaves room for the suffixes of companion files
 STALE_LOCK = 2 * 86_400.0  # seconds; a program that crashed has left an older lock file
 
 _SET_ASIDE = (  # endings of names that programs give to unfinished files, and to former versions
-    *(".part", ".partial", ".crdownload", ".opdownload", ".download", ".filepart", ".aria2", ".!ut", ".!qb"),
+    *(".part", ".partial", ".crdownload", ".opdownload", ".download", ".filepart", ".aria2", ".!ut", ".!qb", ".!sync"),
+    *(".incomplete", ".inprogress", ".in_progress", ".uploading", ".upload", ".writing", ".lck"),
     *(".tmp", ".temp", ".swp", ".lock", ".bak", ".old", ".orig", ".xlk", "~"),
 )
 _OWN_FILES = (STORE_NAME, "sandbox.sqlite3")  # also with the suffixes that SQLite appends
 _FOLDER_FILES = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})  # in lower case
 _HIDDEN = (".", "~$", *_OWN_FILES)
-_AUTOSAVED = re.compile(r"#.+#", re.DOTALL)  # by Emacs
+_AUTOSAVED = re.compile(r"#.+#|.+\.sb-[0-9a-f]{8}-\w{6}", re.DOTALL)  # by Emacs, by programs of macOS
 _DATE = re.compile(
-    r"(?<!\d)[-_. ]?20\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"  # 2026-03-14, 20260314
-    r"(?:[-_.T ]?\d{2}[-_.:]?\d{2}(?:[-_.:]?\d{2})?Z?)?(?!\d)"  # T0215, 02-15-00
+    r"(?<!\d)[-_. ]?(?:20\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"  # 2026-03-14, 20260314
+    r"|(?:0[1-9]|[12]\d|3[01])(?P<dot>[-_.])(?:0[1-9]|[12]\d|3[01])(?P=dot)20\d{2})"  # 14.03.2026, 03-14-2026
+    r"(?:(?![-_. ]00\d\d(?![-_.:]?\d|Z))"  # rather the number of a part, as in 20260314-0001
+    r"[-_.T ]?(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d)?|(?P<sep>[-_.:])[0-5]\d(?:(?P=sep)[0-5]\d)?)"  # T0215, 02-15-00
+    r"(?:Z|\+\d{2}[-_.:]?\d{2})?)?(?!\d)"
 )
 
 
@@ -190,6 +194,10 @@ def safe_name(name: str) -> str:
     """A name that can be stored, shown and extended by a suffix: valid, printable text of limited length."""
     text = os.fsencode(name).decode("utf-8", "replace")
     text = "".join("_" if unicodedata.category(char)[0] == "C" or char == "�" else char for char in text)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:  # in a locale whose encoding lacks some of its characters
+        text = "".join(char if char.isascii() else "_" for char in text)
     path = Path(text)
     stem, suffix = path.stem, path.suffix
     if len(suffix.encode()) > MAX_STEM // 4:
@@ -203,6 +211,19 @@ def recurring_name(name: str) -> str:
     stem, dates = _DATE.subn("", path.stem)
     stem = stem.strip("-_. ")
     return stem + path.suffix if dates and stem else path.name
+
+
+def has_earlier_date(name: str, other: str) -> bool:
+    """True if both names have a date, and the first one's is earlier, as far as both are given."""
+    date, other_date = _date_digits(name), _date_digits(other)
+    length = min(len(date), len(other_date))
+    return date[:length] < other_date[:length]
+
+
+def _date_digits(name: str) -> str:
+    """The digits of the date in a name, and of its time; none if the order of day and month is not certain."""
+    match = _DATE.search(name)
+    return "" if match is None or match["dot"] else re.sub(r"\+.*|\D", "", match[0])
 
 
 def _scan(folder: Path) -> dict[str, FileState]:

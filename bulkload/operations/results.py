@@ -93,7 +93,7 @@ def write_results(
     failure: StoreError | None = None
     for path in results:
         try:
-            formats.write(path, info, store.report_rows(run))
+            formats.write(path, info, store.report_rows(run), output=store.path.parent)
         except StoreError as error:
             failure = failure or error
     if failure is not None:

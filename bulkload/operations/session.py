@@ -1,8 +1,8 @@
 """Connect to the account, do some work, and stop on request.
 
-In: work to be done with the API client. Out: why it stopped early, its duration and its requests. The first Ctrl-C or
-SIGTERM requests the work to stop, so that requests in flight finish; the second cancels it. No state is lost, because
-all of it is in the store.
+In: work to be done with the API client. Out: why it stopped early, its duration and its requests. The first signal
+(Ctrl-C, SIGTERM, or SIGHUP of a closed terminal) requests the work to stop, so that requests in flight finish; the
+second cancels it. No state is lost, because all of it is in the store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
-from bulkload.errors import BulkloadError, ExitCode, Interrupted
+from bulkload.errors import BulkloadError, ExitCode, Interrupted, stop_signals
 from bulkload.settings import Account, Options
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ def _signals(stop: StopRequest) -> Iterator[None]:
     def on_signal(signal_number: int, _: object) -> None:
         stop.stop_from_signal(Interrupted(ExitCode.after(signal_number)))
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, on_signal) for number in stop_signals()}
     try:
         yield
     finally:

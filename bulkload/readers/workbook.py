@@ -64,8 +64,10 @@ def open_workbook(
         details = {"sheet": name} if len(file.visible) + len(file.hidden) > 1 else {}
         if workbook.text_encoding is not None:
             details["encoding"] = workbook.text_encoding.label
-        if sheet is None and (matches := _further_matches(workbook, (name, *continuations), is_header)):
-            details["other sheets"] = f"also matching: {', '.join(matches)}"
+        read = (name, *continuations)
+        matches, unseen = _further_matches(workbook, read, is_header) if sheet is None else ([], [])
+        if visible := [each for each in matches if each in file.visible]:
+            details["other sheets"] = f"also matching: {', '.join(visible)}"
         header, notes = table.header, _notes(workbook, name, table, continuations)
         rows = raw_rows(replace(table, records=_all_records(workbook, table, continuations)), ragged=False)
         if _comes_from_csv(workbook, name, table, continuations):
@@ -79,7 +81,7 @@ def open_workbook(
             rows=rows,
             details=details,
             notes=notes,
-            not_whole=_not_whole(workbook, (name, *continuations)),
+            not_whole=_not_whole(workbook, read, [*matches, *unseen]),
             header_doubts=header_doubts(table.findings, len(table.header)),
         )
 
@@ -111,21 +113,25 @@ def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsH
     return fallback
 
 
-def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> list[str]:
-    """Name the further visible worksheets with the required columns; skip those that are large or cannot be read."""
-    if workbook.file.path.stat().st_size > _MAX_PREVIEW_BYTES:
-        return []
-    matches = []
-    for name in workbook.file.visible[workbook.file.visible.index(read[0]) + 1 :][:_MAX_LISTED]:
-        if name in read:
+def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> tuple[list[str], list[str]]:
+    """Name the further worksheets with the required columns, and those that would take too long to look at."""
+    matches: list[str] = []
+    unseen: list[str] = []
+    is_large = workbook.file.path.stat().st_size > _MAX_PREVIEW_BYTES
+    after = workbook.file.visible[workbook.file.visible.index(read[0]) + 1 :]
+    for number, name in enumerate(each for each in (*after, *workbook.file.hidden) if each not in read):
+        if is_large or number >= _MAX_LISTED:
+            unseen.append(name)
             continue
         with suppress(InputError):
             survey, _ = _survey(workbook, name, max_cells=_MAX_PREVIEW_CELLS)
-            if survey.cells <= _MAX_PREVIEW_CELLS:
-                table = _find_table(workbook, name, is_header)
-                if table is not None and table.recognised:
-                    matches.append(name)
-    return matches
+            if survey.cells > _MAX_PREVIEW_CELLS:
+                unseen.append(name)
+                continue
+            table = _find_table(workbook, name, is_header)
+            if table is not None and table.recognised:
+                matches.append(name)
+    return matches, unseen
 
 
 def _worksheet_name(workbook: _Workbook, requested: str) -> str:
@@ -165,9 +171,15 @@ def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence
     return tuple(notes)
 
 
-def _not_whole(workbook: _Workbook, names: Sequence[str]) -> str:
-    left_out = workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in names)
-    return "its hidden rows were left out" if left_out else ""
+def _not_whole(workbook: _Workbook, read: Sequence[str], unread: Sequence[str]) -> str:
+    """Why the workbook may have more rows; `unread` are worksheets that may have some, and that nobody left out."""
+    if workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in read):
+        return "its hidden rows were left out"
+    if not unread:
+        return ""
+    names = ", ".join(map(repr, unread[:_MAX_LISTED]))
+    subject = f"its worksheet {names} was" if len(unread) == 1 else f"its worksheets {names} were"
+    return f"{subject} not read (if {read[0]!r} has all rows, name it with --sheet)"
 
 
 def _comes_from_csv(workbook: _Workbook, name: str, table: Table, continuations: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ none.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from bulkload.model import ReportRow, RunInfo
 FORMATS = (".xlsx", ".csv", ".jsonl", ".html")
 
 
-def write(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
+def write(path: Path, run: RunInfo, rows: Iterable[ReportRow], *, output: Path | None = None) -> None:
     """Write a run's results; an existing file is replaced only by a complete one.
 
-    Raises `UsageError` for a suffix that is not in `FORMATS`, and `StoreError` if the file cannot be written.
+    `output` is the folder of the run store, for the message that says how to write them again. Raises `UsageError` for
+    a suffix that is not in `FORMATS`, and `StoreError` if the file cannot be written.
     """
     check_format(path)
-    advice = f"; to write it again, run: bulkload report {run.run_id}" if run.run_id else ""
+    where = f" --output {shlex.quote(str(output))}" if output is not None else ""
+    advice = f"; to write it again, run: bulkload report {run.run_id}{where}" if run.run_id else ""
     with atomic_write(path, advice=advice) as draft:
         _write_as(path.suffix.lower(), draft, run, rows)
 

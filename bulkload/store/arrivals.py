@@ -193,6 +193,18 @@ class Arrivals:
             )
             return newer.fetchone() is not None
 
+    def names_of_earlier_versions(self, arrival: Arrival) -> list[str]:
+        """The names of the versions of a recurring file that were read before this one, the newest first."""
+        with self._store.errors():
+            return [
+                name
+                for (name,) in self._db.execute(
+                    "SELECT name FROM arrivals JOIN runs USING (arrival)"
+                    " WHERE folder = ? AND sheet = ? AND arrival < ? AND read_whole ORDER BY arrival DESC",
+                    (self.folder, arrival.recurring_name, arrival.number),
+                )
+            ]
+
     def record_incomplete(self, names: Sequence[str]) -> dict[str, float]:
         """Record which files are still being written; returns since when they are, in seconds since 1970."""
         now = time.time()

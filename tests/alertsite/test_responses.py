@@ -24,7 +24,13 @@ from bulkload import clock
 from bulkload.alertsite import client
 from bulkload.alertsite.client import Api
 from bulkload.alertsite.pacing import Pace
-from bulkload.alertsite.responses import Response, raise_for_status, retry_after, translate_client_error
+from bulkload.alertsite.responses import (
+    Response,
+    error_message,
+    raise_for_status,
+    retry_after,
+    translate_client_error,
+)
 from bulkload.errors import (
     ApiDown,
     ApiError,
@@ -231,6 +237,18 @@ def test_operating_system_errors_leave_a_request_in_doubt(error: Exception) -> N
 # ── Retry-After ───────────────────────────────────────────────────────────────────────────────────────────────
 
 NOW = 1_790_000_000.0
+
+
+HOSTILE = "\x1b]0;x\x07\x9b31m\r\nforged\0"
+
+
+def test_messages_have_no_characters_that_control_a_terminal() -> None:
+    body = json.dumps({"errors": [{"message": HOSTILE}]}).encode()
+    for content in (body, HOSTILE.encode()):
+        message = error_message(Response(400, {}, content))
+        assert message.endswith("�]0;x��31m forged�")
+    error = translate_client_error(aiohttp.ClientPayloadError(HOSTILE), "")
+    assert "�]0;x��31m forged�" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from bulkload.cli.signals import Interrupts
 from bulkload.errors import ExitCode
+from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 from tests.support.waiting import TIMEOUT
 
 SIGNALS = pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, ExitCode.INTERRUPTED),
+        (signal.SIGTERM, ExitCode.TERMINATED),
+        (signal.SIGHUP, ExitCode.TERMINATED),
+    ],
 )
+
+
+@pytest.fixture(autouse=True)
+def hangup() -> Iterator[None]:
+    """SIGHUP has its default action, also if the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @SIGNALS
@@ -48,9 +64,33 @@ def test_a_signal_whose_exception_is_wrapped_is_recorded(number: signal.Signals,
 
 def test_the_former_handlers_are_restored() -> None:
     def handlers() -> list[object]:
-        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
     before = handlers()
     with Interrupts(last=False):
         assert handlers() != before
     assert handlers() == before
+
+
+def test_a_hangup_is_ignored_if_it_was_before_as_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interrupts(last=False) as interrupts:
+        signal.raise_signal(signal.SIGHUP)
+    assert interrupts.code is None
+
+
+def test_a_terminal_that_is_closed_stops_the_run_and_the_results_are_written(cli: CommandLine) -> None:
+    def hang_up_at_a_create(request: ApiRequest) -> FakeResponse:
+        if request.method == "GET":
+            return list_response()
+        os.kill(os.getpid(), signal.SIGHUP)
+        return FakeResponse(content={"id": "4711"})
+
+    with fake_api(hang_up_at_a_create) as api:
+        cli.use_account(api.base_url)
+        rows = [imap(f"m{number}") for number in range(30)]
+        result, results = cli.run(cli.write_csv("hosts.csv", rows), "--concurrency", "1", "--rate", "2/s")
+    assert result.exit_code == ExitCode.TERMINATED
+    assert len(results) == len(rows)
+    assert [row["status"] for row in results[1:]].count("not_attempted") > 0
+    assert "bulkload resume" in result.stderr

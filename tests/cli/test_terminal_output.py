@@ -106,6 +106,44 @@ def test_a_progress_bar_still_moves_on_a_terminal(tmp_path: Path) -> None:
     assert b"\x1b[2J" not in shown
 
 
+@pytest.mark.parametrize("level", ["warning", "debug"])
+def test_an_error_in_a_destructor_is_a_matter_of_the_debug_log(tmp_path: Path, level: str) -> None:
+    """As when a library closes its file again on a disk that is full."""
+    code = """
+import bulkload.operations.history as history
+from bulkload.__main__ import entry
+
+class File:
+    def __del__(self):
+        raise OSError("no space left")
+
+history.list_runs = lambda *_: [None for _ in [File()][:0]]
+entry()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, "runs", "--log-level", level],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("no space left" in result.stderr) is (level == "debug")
+    assert ("Traceback" in result.stderr) is (level == "debug")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["check hosts.csv", "run hosts.csv --sandbox", "undo last"])
+def test_a_stream_that_is_closed_from_the_start_stops_nothing(tmp_path: Path, redirection: str, command: str) -> None:
+    row = imap("a")
+    (tmp_path / "hosts.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n", "utf-8")
+    program = f"{sys.executable} -m bulkload {command} {redirection}"
+    environment = {**os.environ, **FAST_SETTINGS}
+    result = subprocess.run(["sh", "-c", program], cwd=tmp_path, env=environment, check=False)
+    assert result.returncode == (2 if command == "undo last" else 0)
+    if command.startswith("run "):
+        assert (tmp_path / "output" / "hosts-results.xlsx").is_file()
+
+
 def test_ctrl_c_during_the_imports_shows_no_traceback(tmp_path: Path) -> None:
     """A module that is imported early sends the signal, so that it always arrives at that moment."""
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", "utf-8")

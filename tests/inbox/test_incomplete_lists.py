@@ -36,8 +36,8 @@ def drop(cli: CommandLine, name: str, monitors: Iterable[str], total: int | None
     os.utime(path, (time.time() - age, time.time() - age))
 
 
-def night(cli: CommandLine) -> tuple[int, dict[str, Any]]:
-    result = cli("inbox", "box", *WITH_PLAN, "--json")
+def night(cli: CommandLine, *more: str) -> tuple[int, dict[str, Any]]:
+    result = cli("inbox", "box", *WITH_PLAN, *more, "--json")
     return result.exit_code, {file["name"]: file for file in result.json["files"]}
 
 
@@ -104,6 +104,37 @@ def test_a_text_file_that_may_have_been_cut_off_deletes_nothing(cli: CommandLine
     write_csv(cli, "ab")
     _, files = night(cli)
     assert (files["hosts.csv"]["deleted"], names(sandbox)) == (1, "ab")
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_rows_that_may_be_in_another_worksheet_are_not_gone(
+    cli: CommandLine, sandbox: Sandbox, *, is_hidden: bool
+) -> None:
+    """A person who moves rows to another worksheet, or puts one in front, does not ask to delete their monitors."""
+
+    def save(*worksheets: str) -> None:
+        book = openpyxl.Workbook()
+        for number, rows in enumerate(worksheets):
+            sheet = book.worksheets[0] if not number else book.create_sheet(f"more {number}")
+            for row in (("type", "hostname", "name"), *(("imap", f"{name}.example.com", name) for name in rows)):
+                sheet.append(row)
+            if number and is_hidden:
+                sheet.sheet_state = "hidden"
+        book.create_sheet("notes").append(("name", "telephone"))
+        book.save(cli.folder / "box" / "hosts.xlsx")
+
+    save("abc")
+    assert night(cli)[0] == 0
+    save("ab", "c")
+    _, files = night(cli)
+    assert (files["hosts.xlsx"]["counts"], files["hosts.xlsx"]["gone"]) == ({"exists": 2}, 0)
+    assert "its worksheet 'more 1' was not read (if 'Sheet' has all rows" in files["hosts.xlsx"]["problem"]
+    assert names(sandbox) == "abc"
+    save("ab", "c")
+    _, files = night(cli, "--sheet", "sheet")
+    assert (files["hosts.xlsx"]["deleted"], names(sandbox)) == (1, "ab")
+    save("a")
+    assert night(cli)[1]["hosts.xlsx"]["deleted"] == 1
 
 
 def test_rows_that_are_left_out_because_they_are_hidden_are_not_gone(cli: CommandLine, sandbox: Sandbox) -> None:

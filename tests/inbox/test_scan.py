@@ -20,6 +20,7 @@ from bulkload.inbox.scan import (
     find_waiting,
     free_name,
     has_candidates,
+    has_earlier_date,
     is_candidate,
     recurring_name,
     safe_name,
@@ -64,6 +65,11 @@ def put(folder: Path, name: str, text: str = "x", age: float = 3600 * 24) -> Pat
         "mail.csv.bak",
         "Backup of mail.xlk",
         "#mail.csv#",
+        "mail.csv.incomplete",
+        "mail.csv.uploading",
+        "mail.csv.!sync",
+        "mail.csv.lck",
+        "mail.xlsx.sb-1a2b3c4d-Xy9zQ1",
         "working",
         "done",
         "failed",
@@ -220,6 +226,20 @@ def test_a_missing_folder_and_a_file_in_its_place_have_different_messages(tmp_pa
         ("mail-2026-11-22T0215.csv", "mail.csv"),
         ("mail.2026.11.22.csv", "mail.csv"),
         ("mail-20261122-021500.csv", "mail.csv"),
+        ("mail-20261122-000500.csv", "mail.csv"),
+        ("mail-202611220005.csv", "mail.csv"),
+        ("mail-2026-11-22T00-05.csv", "mail.csv"),
+        ("mail-2026-11-22T0005Z.csv", "mail.csv"),
+        ("mail-2026-11-22 02.15.00+0100.csv", "mail.csv"),
+        ("mail-22.11.2026.csv", "mail.csv"),
+        ("mail_11-22-2026_0215.csv", "mail.csv"),
+        ("mail-10.20.30.csv", "mail-10.20.30.csv"),
+        ("mail-1.22.11.2026.csv", "mail-1.csv"),
+        ("mail-20261122-0001.csv", "mail-0001.csv"),
+        ("mail-20261122-0002.csv", "mail-0002.csv"),
+        ("mail_20261122_0215_01.csv", "mail_01.csv"),
+        ("mail_20261122_0215_02.csv", "mail_02.csv"),
+        ("mail-2026-11-22-2575.csv", "mail-2575.csv"),
         ("hosts1.csv", "hosts1.csv"),
         ("hosts-2026.csv", "hosts-2026.csv"),
         ("order-9920261122001.csv", "order-9920261122001.csv"),
@@ -230,6 +250,23 @@ def test_a_missing_folder_and_a_file_in_its_place_have_different_messages(tmp_pa
 def test_the_name_of_a_recurring_file_leaves_out_the_date_and_nothing_else(name: str, expected: str) -> None:
     """Two different files must not share a name, or monitors of one would count as no longer in the other."""
     assert recurring_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "expected"),
+    [
+        ("mail-2026-11-21.csv", "mail-20261122.csv", True),
+        ("mail-2026-11-22.csv", "mail-2026-11-22.csv", False),
+        ("mail-2026-11-22.csv", "mail-2026-11-21.csv", False),
+        ("mail-2026-11-22.csv", "mail-2026-11-22T0215.csv", False),
+        ("mail-2026-11-22T0100.csv", "mail-2026-11-22T0215.csv", True),
+        ("mail.csv", "mail-2026-11-22.csv", False),
+        ("mail-2026-11-22.csv", "mail.csv", False),
+        ("mail-01.12.2026.csv", "mail-30.11.2026.csv", False),
+    ],
+)
+def test_dates_in_names_are_compared_as_far_as_both_are_given(name: str, other: str, *, expected: bool) -> None:
+    assert has_earlier_date(name, other) is expected
 
 
 @pytest.mark.parametrize(

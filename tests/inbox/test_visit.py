@@ -171,6 +171,17 @@ def test_a_file_whose_name_is_not_valid_text_is_run(cli: CommandLine, sandbox: S
     assert inside(cli)["done"] == ["m_il_-results.xlsx", "m_il_.csv"]
 
 
+def test_a_file_whose_name_the_locale_cannot_spell_is_run(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "Почта.csv", ["a"])
+    drop(cli, GOOD, ["b"])
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "bulkload", "inbox", "box", "--json"]
+    result = subprocess.run(command, env=os.environ | ascii_only, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert {file["name"] for file in json.loads(result.stdout)["files"]} == {"_____.csv", GOOD}
+    assert names(sandbox) == ["a", "b"]
+
+
 def test_a_file_that_is_open_in_a_spreadsheet_program_is_left_with_a_word(cli: CommandLine, sandbox: Sandbox) -> None:
     drop(cli, "open.xlsx", ["a"])
     (cli.folder / "box" / "~$open.xlsx").write_text("lock")
@@ -424,6 +435,9 @@ def test_a_second_call_exits_5_silently_and_a_killed_process_leaves_no_lock(cli:
     with locked(cli) as holder:
         result = cli("inbox", "box")
         assert (result.exit_code, result.stdout, result.stderr) == (5, "", "")
+        as_json = cli("inbox", "box", "--json")
+        assert (as_json.exit_code, as_json.json["exit_code"], as_json.json["files"]) == (5, 5, [])
+        assert "Another run is using" in as_json.json["problem"]
         assert inside(cli) == {"waiting": [GOOD]}
         holder.kill()
         holder.wait(TIMEOUT)
@@ -606,6 +620,29 @@ def test_only_the_newest_version_of_a_file_prunes(cli: CommandLine, sandbox: San
     drop(cli, "mail-2026-11-02.csv", ["a", imap("b", port="0")])
     result = cli("inbox", "box", "--prune", "--prune-limit", "100%")
     assert (result.exit_code, names(sandbox)) == (1, ["a", "b"])
+
+
+def test_a_late_file_with_an_earlier_date_in_its_name_prunes_nothing(cli: CommandLine, sandbox: Sandbox) -> None:
+    """As when an upload that failed last night is repeated after that of this night."""
+    prune = ("inbox", "box", "--prune", "--prune-limit", "100%", "--json")
+    drop(cli, "mail-2020-03-14.csv", list("abc"))
+    assert cli(*prune).exit_code == 0
+    drop(cli, "mail-2020-03-13.csv", list("ab"))
+    result = cli(*prune)
+    (file,) = result.json["files"]
+    assert (result.exit_code, file["gone"], file["deleted"], names(sandbox)) == (1, 1, 0, ["a", "b", "c"])
+    assert "since mail-2020-03-14.csv, which was run before, has a later date in its name" in file["problem"]
+    drop(cli, "mail-2020-03-15.csv", ["a"])
+    result = cli(*prune)
+    assert (result.exit_code, result.json["files"][0]["deleted"], names(sandbox)) == (0, 2, ["a"])
+
+
+def test_a_date_in_the_future_is_taken_for_a_mistake(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "mail-2099-03-14.csv", list("ab"))
+    assert cli("inbox", "box").exit_code == 0
+    drop(cli, "mail-2020-03-13.csv", ["a"])
+    assert cli("inbox", "box", "--prune", "--prune-limit", "100%").exit_code == 0
+    assert names(sandbox) == ["a"]
 
 
 def test_a_row_that_moved_to_another_file_keeps_its_monitor(cli: CommandLine, sandbox: Sandbox) -> None:

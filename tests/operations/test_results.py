@@ -53,3 +53,13 @@ def test_resume_notices_results_that_cannot_be_written_before_anything_is_sent(
     assert (result.exit_code, sandbox.requests()) == (2, [])
     assert "file/results.csv cannot be written" in result.stderr
     assert cli("resume").exit_code == 0
+
+
+def test_the_command_that_writes_results_again_names_the_folder_of_the_run(cli: CommandLine, sandbox: Sandbox) -> None:
+    hosts = cli.write_csv("hosts.csv", [imap("a")])
+    run_id = cli("run", hosts, "--output", "my runs", "--json").json["run_id"]
+    (cli.folder / "taken").touch()
+    result = cli("report", run_id, "--output", "my runs", "--results", "taken/r.csv")
+    assert result.exit_code == 2
+    assert f"to write it again, run: bulkload report {run_id} --output 'my runs'." in result.stderr
+    assert cli("report", run_id, "--output", "my runs", "--results", "again.csv").exit_code == 0
