@@ -27,6 +27,7 @@ from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
 
 BATCH = 1000  # rows a transaction
+_NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
 
@@ -141,7 +142,8 @@ def _checked(
 ) -> Iterator[NewRow]:
     """Yield the rows in order; what they show about the file is added to `details`."""
     user_header = tuple(layout.header[index] for index in layout.user_columns)
-    templates, zero_rows = RowTemplates(layout), ZeroRows()
+    templates = RowTemplates(layout)
+    zero_rows = ZeroRows([index for index, field in enumerate(layout.fields) if field in _NAME_A_MONITOR])
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     new_row: NewRow | None = None
     short: tuple[NewRow, int] | None = None  # a good row with its width; the next row shows whether it is whole
@@ -159,7 +161,7 @@ def _checked(
             yield _split(short[0], row.number) if is_rest else short[0]
             short = None
         if new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
-            zero_rows.add(row.number)
+            zero_rows.add(row)
             continue
         if row.ends_at is not None and new_row.state is State.PENDING:
             short = new_row, row.ends_at
@@ -171,6 +173,8 @@ def _checked(
         return
     if zero_rows.note:
         details["notes"] = " ".join(filter(None, (details.get("notes"), zero_rows.note)))
+    if zero_rows.lost:
+        details.setdefault(NOT_WHOLE, zero_rows.lost)
     if new_row is not None and any(issue.code == "row.end" for issue in new_row.issues):
         details[NOT_WHOLE] = "it may have been cut off in its last row"
 

@@ -137,6 +137,25 @@ def test_rows_that_may_be_in_another_worksheet_are_not_gone(
     assert night(cli)[1]["hosts.xlsx"]["deleted"] == 1
 
 
+def test_formulas_whose_source_is_gone_delete_nothing(cli: CommandLine, sandbox: Sandbox) -> None:
+    """Their cells are 0 then; check boxes that are FALSE down to the last row say nothing."""
+
+    def save(*rows: str) -> None:
+        lines = ["type,hostname,port,name,enabled", *rows, *["FALSE,,,,FALSE"] * 3]
+        (cli.folder / "box" / "hosts.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+    good = [f"imap,{name}.example.com,143,{name},yes" for name in "abc"]
+    save(*good)
+    assert night(cli)[0] == 0
+    save(*good[:2], "0,0,0,0,0")
+    _, files = night(cli)
+    assert (files["hosts.csv"]["counts"], files["hosts.csv"]["gone"]) == ({"exists": 2}, 0)
+    assert "since 1 of its rows has 0 in place of a name or host" in files["hosts.csv"]["problem"]
+    save(*good[:2])
+    _, files = night(cli)
+    assert (files["hosts.csv"]["deleted"], names(sandbox)) == (1, "ab")
+
+
 def test_rows_that_are_left_out_because_they_are_hidden_are_not_gone(cli: CommandLine, sandbox: Sandbox) -> None:
     """A person who filters the sheet and saves it does not ask to delete the other monitors."""
 
