@@ -123,7 +123,7 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
             problem, exit_code = "Interrupted.", ExitCode.INTERRUPTED
         _report(Visit(folder=folder, started=started, problem=problem, exit_code=exit_code), options)
         raise
-    shown = result if last is None or result.locks != last.locks else replace(result, locks={})  # said once is enough
+    shown = result if last is None or result.locks != last.locks else replace(result, locks={})  # once is enough
     _report(shown, options)
     return result
 

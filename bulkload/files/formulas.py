@@ -4,7 +4,7 @@ In: the text of one cell. Out: the text to write (`neutralise`), or the original
 
 A program that splits the file at another delimiter sees cells of its own, also inside one of ours and inside its
 quotes. So a cell may begin at the start of the text and after each ``, ; tab |`` or line break in it. It is dangerous
-if it starts with one of ``= + - @``, their full-width forms, a tab or a carriage return, also after blanks, quotes or
+if it starts with one of ``= + - @``, their full-width forms, a tab or a carriage return, also after spaces, quotes or
 apostrophes. It gets a leading apostrophe, whether or not it has some already, so that removing one always restores the
 original.
 """
@@ -15,7 +15,7 @@ import re
 
 _TRIGGERS = "=+\\-@＝＋－＠"
 _SEPARATORS = "[,;|\t\r\n]"
-_BEFORE = r"(?:[^\S\t\r\n]|[\"'])*"  # blanks, quotes and apostrophes
+_BEFORE = r"(?:[^\S\t\r\n]|[\"'])*"  # spaces, quotes and apostrophes
 # A line break of two characters begins no cell, but a text may start with one
 _START = rf"{_BEFORE}[{_TRIGGERS}\t\r]"
 _INNER = rf"{_BEFORE}(?:[{_TRIGGERS}\t]|\r(?!\n))"

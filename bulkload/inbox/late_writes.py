@@ -17,7 +17,7 @@ from bulkload.inbox.records import Subfolder
 from bulkload.inbox.scan import DONE, FileState, is_settled, state_of
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrival, Arrivals
 
-MAX_AGE = 7 * SECONDS_PER_DAY  # since the move; whoever writes a file later than that is a person
+MAX_AGE = 7 * SECONDS_PER_DAY  # since the move; a program that held the file open has ended by then
 
 
 def take_back_written(folder: Path, arrivals: Arrivals, filing: Filing, unchanged_for: float) -> set[str]:

@@ -1,4 +1,4 @@
-"""Find out which files somebody else has open: processes that write them, and people with a spreadsheet program.
+"""Find which files are open elsewhere: in processes that write them, and in spreadsheet programs.
 
 In: files of one folder, and the names beside them. Out: those that are open for writing, and the lock files of
 spreadsheet programs. Linux shows the open files of processes of the same user, and to root those of all.

@@ -91,7 +91,7 @@ class FileProcessor:
     def process(self, arrival: Arrival, *, is_new: bool = False) -> bool:
         """Process one file as far as possible; True if the visit has to stop, because other files would stop too.
 
-        `is_new`: it waited until now, and nobody was writing it.
+        `is_new`: it waited until now, and no process was writing it.
         """
         run = self._arrivals.run_of(arrival)
         was_stopped = run is not None and run.exit_code == ExitCode.STOPPED

@@ -1,8 +1,8 @@
 """Scan the folder for waiting files, and find names that are free.
 
 In: a folder. Out: the files that are ready, the oldest first, and those that are still being written. A file is ready
-if nobody has it open and it has not changed for a while, or if two scans find the same size and time. Files are moved
-by rename, never copied.
+if no process has it open and it has not changed for a while, or if two scans find the same size and time. Files are
+moved by rename, never copied.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _scan(folder: Path) -> dict[str, FileState]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            except OSError:  # whatever is wrong with it, is said when it is taken
+            except OSError:  # reported when the file is taken
                 states[entry.name] = FileState(0, 0, 0, is_regular=False)
                 continue
             if not stat.S_ISDIR(status.st_mode):

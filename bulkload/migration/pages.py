@@ -1,4 +1,4 @@
-"""Finds lists of which the input does not have all pages, so that one page is never taken for the whole list.
+"""Finds lists of which the input does not have all pages, so that one page never counts as the whole list.
 
 In: the pages of one input, each with the objects it contains. Out: a skipped object for every list of which a part is
 missing, and for every page that is given twice. A list is whole if its pages contain as many objects as they say the

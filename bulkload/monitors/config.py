@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
-from bulkload.monitors.invisible import names_of_invisible, names_of_unusual_blanks
+from bulkload.monitors.invisible import names_of_invisible, names_of_unusual_spaces
 from bulkload.monitors.spoiled_texts import doubt_of
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
@@ -106,7 +106,7 @@ _NOT_ALLOWED = {
 }
 _SHARED_MODES = ("Round Robin", "SLA (MultiPOP)")  # they need two locations
 _ALERTSITE_PLAN = "UBM - A/A"
-# with other blanks, or with the dash that word processors make of a hyphen
+# with other spaces, or with the dash that word processors make of a hyphen
 _PLAN_WITH_OTHER_MARKS = re.compile(r"\s*U\s*B\s*M\s*[-\u2010-\u2015\u2212]\s*A\s*/\s*A\s*")
 _MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _JOINED_PORTS = {  # typed in a cell, 25,465 becomes one number
@@ -215,8 +215,8 @@ def _name_cautions(name: str) -> Iterator[Problem]:
         yield Problem("name", "invisible", f"name has {label} ({listed}); names that look the same may differ.")
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
-    if blanks := names_of_unusual_blanks(name):
-        yield Problem("name", "blank", f"name has {blanks[0]}, not a space; names that look the same may differ.")
+    if spaces := names_of_unusual_spaces(name):
+        yield Problem("name", "blank", f"name has {spaces[0]}, not a space; names that look the same may differ.")
 
 
 def _short(monitor_type: str) -> str:

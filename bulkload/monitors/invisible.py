@@ -44,7 +44,7 @@ def names_of_invisible(text: str) -> list[str]:
     return _named(_INVISIBLE.findall(_EMOJI_STYLE.sub("", text)))
 
 
-def names_of_unusual_blanks(text: str) -> list[str]:
+def names_of_unusual_spaces(text: str) -> list[str]:
     """Name each blank of a text that looks like a space and is none: "U+00A0 NO-BREAK SPACE"."""
     return [] if text.isascii() else _named(_UNUSUAL_BLANK.findall(text))
 

@@ -73,7 +73,7 @@ def worksheet_records(path: Path, worksheet_index: int) -> Iterator[tuple[int, b
 
 
 def reject_circles(path: Path) -> None:
-    """Raise `InputError` if a chain of sectors leads back into itself: calamine would follow it for ever."""
+    """Raise `InputError` if a chain of sectors leads back into itself: calamine would follow it forever."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, translate_damage():
         document = _Document(content)
         _reject_circles(document.table, [document.directory, document.small_table])

@@ -72,11 +72,11 @@ def open_delimited(
         head = file.read(_HEAD).lstrip(_MARK)
     separator = _SEP_LINE.match(head)
     delimiter = separator[1].replace("\\t", "\t") if separator else _detect_delimiter(head, path.suffix, is_header)
-    has_blanks = _has_blanks_before_quotes(head, delimiter)
+    has_spaces = _has_spaces_before_quotes(head, delimiter)
     with _open(path, detected) as file:
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
-        table = find_table(_records(file, delimiter, detected, has_blanks=has_blanks), is_header)
+        table = find_table(_records(file, delimiter, detected, has_spaces=has_spaces), is_header)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
@@ -122,8 +122,8 @@ def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
 def _first_rows(head: str, delimiter: str) -> list[list[str]]:
     rows: list[list[str]] = []
     try:
-        has_blanks = _has_blanks_before_quotes(head, delimiter)
-        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=has_blanks):
+        has_spaces = _has_spaces_before_quotes(head, delimiter)
+        for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=has_spaces):
             if has_content(Record(0, row)):
                 rows.append(row)
             if len(rows) == HEADER_SEARCH_ROWS:
@@ -133,14 +133,14 @@ def _first_rows(head: str, delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _has_blanks_before_quotes(head: str, delimiter: str) -> bool:
+def _has_spaces_before_quotes(head: str, delimiter: str) -> bool:
     """True for `a, "b"`, where the quotes are meant as quotes though other programs take them for text."""
     return re.search(rf'(?:^|{re.escape(delimiter)}) +"(?!")', head, re.MULTILINE) is not None
 
 
-def _records(file: TextIO, delimiter: str, encoding: Encoding, *, has_blanks: bool) -> Iterator[Record]:
+def _records(file: TextIO, delimiter: str, encoding: Encoding, *, has_spaces: bool) -> Iterator[Record]:
     lines = _LineReader(file, encoding.suspect)
-    new_reader = partial(csv.reader, delimiter=delimiter, strict=True, skipinitialspace=has_blanks)
+    new_reader = partial(csv.reader, delimiter=delimiter, strict=True, skipinitialspace=has_spaces)
     reader = new_reader(lines)
     for number in itertools.count(1):
         lines.start_record(number)

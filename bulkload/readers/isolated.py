@@ -1,7 +1,7 @@
 """Read a workbook in a process of its own, under limits of memory and processor time.
 
 In: a path. Out: a `Source`; an `InputError`, or another `BulkloadError` that is not the fault of the file. The library
-that reads workbooks is native code and trusts its input: a damaged or hostile file can make it run for ever, take all
+that reads workbooks is native code and trusts its input: a damaged or hostile file can make it run forever, take all
 memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks which row
 is the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed when the
 context ends, and by the system when this process ends.
@@ -127,17 +127,17 @@ class _Child:
 
     def _failure(self) -> BulkloadError:
         status = self._process.wait()
-        said = self._stderr.read(_MAX_LOGGED).decode("utf-8", "replace")
-        log.debug("the process that reads the workbook ended with status %d: %s", status, said)
+        output = self._stderr.read(_MAX_LOGGED).decode("utf-8", "replace")
+        log.debug("the process that reads the workbook ended with status %d: %s", status, output)
         if self._limits is None:  # it has not seen the file, which can be read another time
             return BulkloadError(f"The process that reads workbooks cannot be started: it ended with status {status}.")
-        return InputError(f"the workbook cannot be read: {_reason(status, said, self._limits)}. {_HINT}")
+        return InputError(f"the workbook cannot be read: {_reason(status, output, self._limits)}. {_HINT}")
 
 
-def _reason(status: int, said: str, limits: Limits) -> str:
-    """Say in words why the child ended; `said` is what it wrote to stderr."""
+def _reason(status: int, output: str, limits: Limits) -> str:
+    """Say in words why the child ended; `output` is what it wrote to stderr."""
     name = next((each.name for each in signal.Signals if each == -status), f"status {status}")
-    if status == OUT_OF_MEMORY or (name == "SIGABRT" and "memory allocation" in said):
+    if status == OUT_OF_MEMORY or (name == "SIGABRT" and "memory allocation" in output):
         return f"reading it takes more than {limits.memory / (1 << 30):,.1f} GB of memory"
     if name == "SIGXCPU":
         return f"reading it takes more than {limits.seconds:,} seconds of processor time"

@@ -172,7 +172,7 @@ def _notes(workbook: _Workbook, name: str, table: Table, continuations: Sequence
 
 
 def _not_whole(workbook: _Workbook, read: Sequence[str], unread: Sequence[str]) -> str:
-    """Why the workbook may have more rows; `unread` are worksheets that may have some, and that nobody left out."""
+    """Why the workbook may have more rows; `unread` are worksheets that may have some, and that no option left out."""
     if workbook.skip_hidden and any(_survey(workbook, name)[1].hidden_rows for name in read):
         return "its hidden rows were left out"
     if not unread:

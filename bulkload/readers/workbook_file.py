@@ -1,6 +1,6 @@
 """Open the file of a workbook: prove that calamine can be trusted with it, and let calamine open it.
 
-In: a path. Out: a `WorkbookFile`. What would make calamine run for ever or take all memory is rejected before; what it
+In: a path. Out: a `WorkbookFile`. What would make calamine run forever or take all memory is rejected before; what it
 refuses although spreadsheet programs open it is opened from a repaired copy.
 """
 
@@ -171,7 +171,7 @@ def _verify_shared_parts(package: zipfile.ZipFile, texts: str | None = None) -> 
 
 
 def _verify_complete(blocks: Iterable[bytes]) -> None:
-    """Reject an XML document that ends inside of an element, where calamine would search for the end for ever."""
+    """Reject an XML document that ends inside of an element, where calamine would search for the end forever."""
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype
     for block in blocks:

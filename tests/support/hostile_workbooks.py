@@ -1,4 +1,4 @@
-"""Workbooks that make the library that reads them run for ever, take all memory, or abort the process.
+"""Workbooks that make the library that reads them run forever, take all memory, or abort the process.
 
 In: a folder. Out: the path of a small file in it. All of them have the worksheet of a good workbook as well.
 """
