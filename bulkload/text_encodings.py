@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 
+ASSUMED_CODEC = "cp1252"  # of text that is not UTF-8 and whose encoding is not known
+
 # Codecs of Python that are no encodings of text; then those that are, but in which no spreadsheet is saved. The last
 # two exist on Windows only, where their meaning depends on the machine.
 _NOT_TEXT = frozenset({"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"})

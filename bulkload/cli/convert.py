@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +57,7 @@ def convert(
       bulkload convert hosts.yaml templates.yaml hosts.xlsx --skip-private
     """
     from bulkload.operations.convert import convert as convert_files
+    from bulkload.reports.summary import source_json
     from bulkload.text_encodings import codec_named
 
     try:
@@ -68,10 +68,7 @@ def convert(
         sources, out, tool=tool, skip_private=skip_private, tcp_as=tcp_as, overwrite=overwrite, encoding=codec
     )
     if as_json:
-        fields = asdict(counts)
-        if not counts.missing:
-            del fields["missing"]
-        click.echo(json.dumps(fields | {"objects": counts.objects, "out": str(out), "stopped": None}))
+        click.echo(json.dumps(source_json(counts) | {"out": str(out), "stopped": None}))
     else:
         print_line(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"

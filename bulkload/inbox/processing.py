@@ -6,7 +6,6 @@ changed since it was read is read again by the next call: what its run has creat
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, InputError
+from bulkload.errors import ExitCode, InputError, reading
 from bulkload.inbox.filing import Filing
 from bulkload.inbox.moves import working_path
 from bulkload.inbox.scan import RESULTS_SUFFIX, STALE_LOCK, FileState, has_earlier_date, is_settled, state_of
@@ -40,8 +39,6 @@ RESUMABLE = (  # exit codes of runs that the next call resumes
     ExitCode.TERMINATED,
 )
 CHANGED = "It changed after it was read, so the next call reads it again."
-
-log = logging.getLogger(__name__)
 
 
 class FileProcessor:
@@ -195,29 +192,18 @@ class FileProcessor:
             raise InputError(
                 f"{arrival.name}: a link, a pipe or a device is not read; put a regular file into the folder."
             )
-        try:
-            earlier = self._arrivals.start_reading(arrival, str(state))
-            was_fatal = earlier.was_killed or earlier.count >= MAX_READINGS
-            context = None if was_fatal else self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
-        except (BulkloadError, KeyboardInterrupt):
-            self._arrivals.end_reading(arrival)
-            raise
-        except Exception as error:
-            self._arrivals.end_reading(arrival)
-            log.debug("the traceback", exc_info=True)
-            if isinstance(error, MemoryError):
-                problem = "there is not enough memory to read it; split the file"
-            else:
-                problem = f"reading it failed because of a bug in bulkload: {type(error).__name__}: {error}"
-            raise InputError(f"{arrival.name}: {problem}.") from error
-        if context is None:
+        earlier = self._arrivals.start_reading(arrival, str(state))
+        if earlier.was_killed or earlier.count >= MAX_READINGS:
             ended = "was killed" if earlier.was_killed else f"ended {earlier.count} times"
             raise InputError(
                 f"{arrival.name}: the process {ended} while reading it, for example because it needed more memory than"
                 " there is, so it is not read again. If there was another reason, put it into the folder again."
             )
-        self._arrivals.end_reading(arrival)
-        return context
+        try:
+            with reading(arrival.name):
+                return self._begin(Input(path=path, name=arrival.name, arrival=arrival.number))
+        finally:
+            self._arrivals.end_reading(arrival)
 
     def _has_changed(self, arrival: Arrival) -> bool:
         """True if a file in `working` was written or replaced since it was read."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import codecs
 import re
 
-from bulkload.text_encodings import label
+from bulkload.text_encodings import ASSUMED_CODEC, label
 
 _FIRST = 0x10600  # of the letters of Linear A, of which byte 0x80 becomes the 129th
 _UNDECODED = re.compile(f"[{chr(_FIRST + 0x80)}-{chr(_FIRST + 0xFF)}]")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
-_ASSUMED = "cp1252"
 _ERRORS = "bulkload.undecoded"  # the name of the error handler
 
 
@@ -49,13 +48,13 @@ def readable(text: str) -> str:
 def why_undecoded(field_name: str, text: str) -> str:
     """Say that a value is uncertain, and what to do."""
     return (
-        f'The {field_name} "{readable(text)[:100]}" (in {label(_ASSUMED)}) is not valid UTF-8, and its encoding is not '
-        "known; save the file as UTF-8, or name its encoding with --encoding."
+        f'The {field_name} "{readable(text)[:100]}" (in {label(ASSUMED_CODEC)}) is not valid UTF-8, and its encoding '
+        "is not known; save the file as UTF-8, or name its encoding with --encoding."
     )
 
 
 def _assumed(letter: str) -> str:
-    return bytes([ord(letter) - _FIRST]).decode(_ASSUMED, "replace")
+    return bytes([ord(letter) - _FIRST]).decode(ASSUMED_CODEC, "replace")
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:

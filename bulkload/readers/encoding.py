@@ -19,7 +19,7 @@ from bulkload.errors import InputError
 from bulkload.model import Issue
 from bulkload.monitors.values import show
 from bulkload.readers.encoding_candidates import likely_codecs, non_ascii_lines
-from bulkload.text_encodings import label
+from bulkload.text_encodings import ASSUMED_CODEC, label
 
 ISSUE_CODE = "cell.encoding"
 
@@ -36,7 +36,6 @@ _ORDERS = {codecs.BOM_UTF16_LE: "le", codecs.BOM_UTF32_LE: "le", codecs.BOM_UTF1
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _NON_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
 _ALL_NON_ASCII = re.compile("[^\x01-\x7f]")  # and NUL
-_ASSUMED = "cp1252"
 _MAX_READINGS = 3  # that a message shows
 # Of a UTF-8 file with faults: in other encodings, valid sequences are accidents, which are rarer than invalid bytes
 _CERTAIN_RATIO = 2
@@ -77,7 +76,7 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
     valid, invalid = _count_utf8(path)
     if not invalid:
         return _unicode("utf-8", "UTF-8")
-    codec, name = _ASSUMED, f"{label(_ASSUMED)} (assumed)"
+    codec, name = ASSUMED_CODEC, f"{label(ASSUMED_CODEC)} (assumed)"
     if valid > invalid:
         count = "1 invalid byte" if invalid == 1 else f"{invalid:,} invalid bytes"
         codec, name = "utf-8", f"UTF-8 (assumed, {count})"
@@ -89,7 +88,7 @@ def detect_encoding(path: Path, given: str | None = None) -> Encoding:
 def code_page_encoding(chunks: Iterable[bytes], given: str | None) -> Encoding:
     """The encoding of an old workbook that names no code page: the `given` codec, else an assumption."""
     if given is None:
-        return _assumed(_ASSUMED, f"{label(_ASSUMED)} (assumed)", chunks)
+        return _assumed(ASSUMED_CODEC, f"{label(ASSUMED_CODEC)} (assumed)", chunks)
     return _legacy(given, f"{label(given)} (given)")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bulkload.readers.sheet_layout import Area, LayoutCollector, SheetLayout, is_zero, number, parse
+from bulkload.readers.sheet_layout import Area, LayoutCollector, SheetLayout, is_zero, number
+from bulkload.readers.sheet_scan import feed, xml_parser
 
 _TABLE = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
 _STYLE = "urn:oasis:names:tc:opendocument:xmlns:style:1.0 "
@@ -21,7 +22,9 @@ _GROUP_TAGS = (f"{_TABLE}table-row-group", f"{_TABLE}table-column-group")
 def layout_open_document(blocks: Iterable[bytes], worksheet: str) -> SheetLayout:
     """Return the layout of the worksheet of that name in an OpenDocument package."""
     reader = _OpenDocumentReader(worksheet)
-    parse(blocks, reader.start, reader.end, separator=" ")
+    parser = xml_parser(reader.start, reader.end, namespaces=True)
+    for block in blocks:
+        feed(parser, block)
     return reader.layout.complete()
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from xml.parsers import expat
 
 from bulkload.errors import InputError
-from bulkload.readers.sheet_scan import column_index, feed, reject_doctype
+from bulkload.readers.sheet_scan import column_index, feed, xml_parser
 from bulkload.readers.zip_package import translate_damage
 
 MAX_ROWS = 1 << 20  # of a worksheet; a row further down cannot have content
@@ -138,7 +137,9 @@ def layout_xml(blocks: Iterable[bytes]) -> SheetLayout:
             layout.hide_rows(row, row)
             is_hidden = False
 
-    parse(blocks, start)
+    parser = xml_parser(start)
+    for block in blocks:
+        feed(parser, block)
     return layout.complete()
 
 
@@ -202,21 +203,6 @@ def layout_xls(records: Iterable[tuple[int, bytes]]) -> SheetLayout:
                 merged += len(data) // 8
                 _limit(merged, "merged areas")  # calamine has no limit
     return layout.complete()
-
-
-def parse(
-    blocks: Iterable[bytes],
-    start: Callable[[str, dict[str, str]], None],
-    end: Callable[[str], None] | None = None,
-    *,
-    separator: str | None = None,
-) -> None:
-    parser = expat.ParserCreate(namespace_separator=separator)
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.StartDoctypeDeclHandler = reject_doctype
-    for block in blocks:
-        feed(parser, block)
 
 
 class LayoutCollector:

@@ -32,7 +32,6 @@ BINARY_ERRORS = {  # the error codes of xls and xlsb
 }
 
 _ROW_RECORD = 0
-_BLANK_RECORD = 1
 _CELL_RECORDS = range(1, 12)
 _ERROR_RECORDS = (3, 11)  # a constant, a formula's result
 _SHORT_CELL_RECORDS = range(12, 19)  # without a column: they follow the cell before them
@@ -115,14 +114,16 @@ def escape_xml(text: str) -> str:
     return text.translate(_XML_ESCAPES)
 
 
-def xml_parser(start: object, end: object, text: object, *, namespaces: bool = False) -> expat.XMLParserType:
-    """Return a parser that calls these functions and rejects a document type declaration."""
+def xml_parser(
+    start: object = None, end: object = None, text: object = None, *, namespaces: bool = False
+) -> expat.XMLParserType:
+    """Return a parser that calls these functions, if given, and rejects a document type declaration."""
     parser = expat.ParserCreate(namespace_separator=" ") if namespaces else expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = start  # type: ignore[assignment]
     parser.EndElementHandler = end  # type: ignore[assignment]
     parser.CharacterDataHandler = text  # type: ignore[assignment]
-    parser.StartDoctypeDeclHandler = reject_doctype
+    parser.StartDoctypeDeclHandler = _reject_doctype
     return parser
 
 
@@ -142,7 +143,7 @@ def column_index(letters: str) -> int:
     return index - 1
 
 
-def reject_doctype(*declaration: object) -> None:
+def _reject_doctype(*declaration: object) -> None:
     """Handle a document type declaration, which could declare entities."""
     raise InputError("the workbook has a document type declaration, which no spreadsheet program writes.")
 

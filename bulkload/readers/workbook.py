@@ -332,7 +332,8 @@ def _survey_once(file: WorkbookFile, name: str, *, max_cells: int) -> tuple[Work
     survey = sheet_patterns.survey_xml(signs.look_at(blocks), is_uncalculated=_is_uncalculated(file))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(package, part)))
-    if survey.is_usual and not signs.found:
+    is_rejected = survey.cells > max_cells  # by the caller, which needs no layout then
+    if is_rejected or (survey.is_usual and not signs.found):
         return survey, SheetLayout()
     return survey, sheet_layout.layout_xml(zip_package.read_blocks(package, part))
 

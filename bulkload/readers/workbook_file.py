@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from xml.parsers import expat
 
 from bulkload.errors import InputError
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
@@ -172,8 +171,7 @@ def _verify_shared_parts(package: zipfile.ZipFile, texts: str | None = None) -> 
 
 def _verify_complete(blocks: Iterable[bytes]) -> None:
     """Reject an XML document that ends inside of an element, where calamine would search for the end forever."""
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = sheet_scan.reject_doctype
+    parser = sheet_scan.xml_parser()
     for block in blocks:
         sheet_scan.feed(parser, block)
     sheet_scan.feed(parser, b"", is_last=True)

@@ -62,10 +62,11 @@ def run_json(run: RunInfo, *, results: Sequence[Path] = (), exit_code: int = 0) 
         "exit_code": int(exit_code),
         "stopped": run.stopped or None,
         "read_as": dict(run.details),
-    } | ({"source": _source_json(run.translated)} if run.translated else {})
+    } | ({"source": source_json(run.translated)} if run.translated else {})
 
 
-def _source_json(translated: Translated) -> dict[str, object]:
+def source_json(translated: Translated) -> dict[str, object]:
+    """What became of another tool's objects, as JSON: what is missing is named only if there is something."""
     counts = {"objects": translated.objects} | asdict(translated)
     return counts if translated.missing else {key: value for key, value in counts.items() if key != "missing"}
 
