@@ -272,9 +272,9 @@ class Api:
 
     async def _start(self, get_ready: Callable[[], Awaitable[None]] | None, *, with_token: bool) -> float:
         """Wait until one request may start; with a token, one that is valid by then, however long the wait was."""
+        if with_token:
+            await self._ensure_token()
         if get_ready is None or not with_token:
-            if with_token:
-                await self._ensure_token()
             return await self.pace.start(get_ready)
 
         async def ready() -> None:
@@ -282,7 +282,6 @@ class Api:
                 raise _TokenRenewed
             await get_ready()
 
-        await self._ensure_token()
         try:
             return await self.pace.start(ready)
         except _TokenRenewed:  # at one request an hour, the new token would be too old again: it is used nevertheless
