@@ -66,13 +66,18 @@ def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) 
     """Predict what a run would do in this account now; `on_row` gets every row."""
     check_results([source.path], options)
     with locked_store(options) as store:
-        context = begin(store, source, account, options, command="plan")
-        try:
-            session = plan_run(context)
-            store.end(context.run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
-            return _outcome(store, context.run, options, on_row, session.stopped)
-        finally:
-            store.forget(context.run)
+        return plan_input(store, source, account, options, on_row)
+
+
+def plan_input(store: Store, source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
+    """Predict what a run would do in this account now, with a store that is locked."""
+    context = begin(store, source, account, options, command="plan")
+    try:
+        session = plan_run(context)
+        store.end(context.run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
+        return _outcome(store, context.run, options, on_row, session.stopped)
+    finally:
+        store.forget(context.run)
 
 
 def _outcome(store: Store, run: Run, options: Options, on_row: OnRow, stopped: BulkloadError | None = None) -> Outcome:

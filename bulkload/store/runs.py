@@ -29,6 +29,10 @@ SELECT_RUN = (
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
 
+SELECT_REPORT = (
+    "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -246,38 +250,8 @@ class Store(Database):
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for (
-                cells,
-                state,
-                source_row,
-                monitor_id,
-                error,
-                columns,
-                packed_issues,
-                attempts,
-                given_id,
-            ) in self.db.execute(
-                "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names"
-                " FROM rows WHERE run = ? ORDER BY position",
-                (run.number,),
-            ):
-                issues = _unpacked_issues(packed_issues)
-                if state == Status.INVALID and not error:
-                    error, error_columns = errors_of(issues)
-                else:
-                    error_columns = (*(json.loads(columns) if columns else ()), *_columns_of(issues))
-                    error = _shown_error(error, issues) if issues else error
-                yield ReportRow(
-                    source_row=source_row,
-                    cells=tuple(pydantic_core.from_json(cells)),
-                    status=status_of(state),
-                    monitor_id=monitor_id or "",
-                    error=error,
-                    error_columns=error_columns,
-                    attempts=attempts,
-                    issues=issues,
-                    named=given_id or "",
-                )
+            for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
+                yield report_row(*row)
 
     def _repair(self, now: str) -> None:
         """Put requests that were in flight in doubt, delete interrupted plans and merge duplicate accounts.
@@ -317,6 +291,37 @@ def _run(row: sqlite3.Row) -> Run:
         read_whole=bool(row["read_whole"]),
         finished=row["finished"] is not None,
         exit_code=row["exit_code"],
+    )
+
+
+def report_row(
+    cells: str,
+    state: str,
+    source_row: int,
+    monitor_id: str | None,
+    error: str,
+    columns: str | None,
+    packed_issues: bytes | str | None,
+    attempts: int,
+    given_id: str | None,
+) -> ReportRow:
+    """A row for a report, from the columns of `SELECT_REPORT`."""
+    issues = _unpacked_issues(packed_issues)
+    if state == Status.INVALID and not error:
+        error, error_columns = errors_of(issues)
+    else:
+        error_columns = (*(json.loads(columns) if columns else ()), *_columns_of(issues))
+        error = _shown_error(error, issues) if issues else error
+    return ReportRow(
+        source_row=source_row,
+        cells=tuple(pydantic_core.from_json(cells)),
+        status=status_of(state),
+        monitor_id=monitor_id or "",
+        error=error,
+        error_columns=error_columns,
+        attempts=attempts,
+        issues=issues,
+        named=given_id or "",
     )
 
 

@@ -80,6 +80,34 @@ MIGRATIONS = (
     ALTER TABLE arrivals ADD COLUMN content TEXT;
     ALTER TABLE arrivals ADD COLUMN sendings INTEGER NOT NULL DEFAULT 0
     """,  # when reading a file started, unless it has ended; the file's state then; how often sending did not end
+    """
+    CREATE TABLE drafts (
+        draft INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, upload TEXT NOT NULL,
+        user TEXT NOT NULL, created REAL NOT NULL, changed REAL NOT NULL, version INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL, problem TEXT NOT NULL DEFAULT '', reading TEXT NOT NULL, source TEXT, fields TEXT,
+        defaults TEXT NOT NULL DEFAULT '{}', is_rehearsal INTEGER NOT NULL DEFAULT 0,
+        on_existing TEXT NOT NULL DEFAULT 'skip', planned_version INTEGER, planned TEXT, run TEXT);
+    CREATE TABLE draft_rows (
+        draft INTEGER NOT NULL REFERENCES drafts (draft), number INTEGER NOT NULL,
+        cells TEXT NOT NULL, original TEXT, numbers TEXT, ends_at INTEGER, findings TEXT,
+        left_out INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL DEFAULT '', rank INTEGER NOT NULL DEFAULT 0,
+        own_key TEXT, given_id TEXT, error TEXT NOT NULL DEFAULT '',
+        planned TEXT, planned_id TEXT, planned_error TEXT,
+        PRIMARY KEY (draft, number)) WITHOUT ROWID;
+    CREATE INDEX draft_rows_rank ON draft_rows (draft, rank, number);
+    CREATE INDEX draft_rows_key ON draft_rows (draft, own_key) WHERE own_key IS NOT NULL;
+    CREATE INDEX draft_rows_given ON draft_rows (draft, given_id) WHERE given_id IS NOT NULL;
+    CREATE TABLE draft_issues (
+        draft INTEGER NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL, code TEXT NOT NULL,
+        header TEXT NOT NULL, severity TEXT NOT NULL, suggestion TEXT NOT NULL, issue TEXT NOT NULL,
+        PRIMARY KEY (draft, number, place)) WITHOUT ROWID;
+    CREATE INDEX draft_issues_kind ON draft_issues (draft, code, header, number);
+    CREATE TABLE draft_edits (
+        draft INTEGER NOT NULL REFERENCES drafts (draft), edit INTEGER NOT NULL, at REAL NOT NULL, user TEXT NOT NULL,
+        what TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (draft, edit)) WITHOUT ROWID;
+    CREATE TABLE header_choices (header BLOB PRIMARY KEY, fields TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
+    """,  # the upload page: files that are being corrected, and the columns that people chose for a header
 )
 
 

@@ -1,0 +1,97 @@
+"""Check the rows of a draft: all of them, or only those that a change concerns.
+
+In: a draft whose columns are chosen. Out: what is wrong with each row, in the store. The rows pass the same check as
+those of a run; a row that repeats an earlier one is found again whenever one of the two changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from bulkload.errors import UsageError
+from bulkload.model import Issue, RawRow, State, Status
+from bulkload.monitors.columns import map_columns
+from bulkload.monitors.header import ColumnMapping
+from bulkload.monitors.validate import Validator
+from bulkload.stages.duplicates import DuplicateFinder
+from bulkload.stages.intake import check_rows
+from bulkload.store.draft_rows import IGNORED, LEFT_OUT, READY, CheckedRow, DraftRows
+from bulkload.store.drafts import Draft, Drafts
+from bulkload.store.row_records import NewRow
+from bulkload.store.runs import Store
+
+BATCH = 1000  # rows a transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftMapping:
+    """How the rows of a draft are checked."""
+
+    mapping: ColumnMapping
+    validator: Validator
+
+    def check(self, rows: Iterable[RawRow]) -> Iterator[NewRow]:
+        """Check rows one by one; whether they repeat each other is not looked at."""
+        return check_rows(rows, self.mapping, self.validator)
+
+
+def mapping_of(draft: Draft) -> DraftMapping:
+    """How the rows of a draft are checked. Raises `InputError` or `UsageError` for what people chose."""
+    if draft.fields is None:
+        raise UsageError("The draft's columns are not chosen yet.")
+    mapping = map_columns(draft.header, draft.fields, given=tuple(draft.defaults))
+    return DraftMapping(mapping=mapping, validator=Validator(mapping, defaults=draft.defaults))
+
+
+def check_draft(store: Store, draft: Draft) -> None:
+    """Check all rows of a draft."""
+    rows, mapping = DraftRows(store, draft), mapping_of(draft)
+    rows.clear_checked()
+    with DuplicateFinder() as duplicates:
+        checked = (_checked_row(row, duplicates.mark(row)) for row in mapping.check(rows.raw()))
+        while batch := list(islice(checked, BATCH)):
+            rows.save_checked(batch)
+    rows.save_checked([CheckedRow(number, LEFT_OUT) for number in rows.matching(left_out=True)])
+    Drafts(store).set_checked(draft)
+
+
+def check_changed(store: Store, draft: Draft, numbers: Sequence[int]) -> None:
+    """Check the rows with these numbers again, and those that repeat them or that they repeated before."""
+    rows, mapping = DraftRows(store, draft), mapping_of(draft)
+    repeated_before = {row.number for row in rows.related(numbers)}
+    rows.save_checked(_without_repeats(rows, mapping, numbers))
+    concerned = {*numbers, *repeated_before, *(row.number for row in rows.related(numbers))}
+    with DuplicateFinder() as duplicates:
+        new_rows = list(mapping.check(rows.raw_of(concerned)))
+        rows.save_checked([_checked_row(row, duplicates.mark(row)) for row in new_rows])
+
+
+def _without_repeats(rows: DraftRows, mapping: DraftMapping, numbers: Sequence[int]) -> list[CheckedRow]:
+    """Check rows on their own; those of them that are left out are only noted."""
+    kept = rows.raw_of(numbers)
+    checked = [_checked_row(row, row) for row in mapping.check(kept)]
+    left_out = set(numbers) - {row.number for row in kept}
+    no_rows = set(numbers) - left_out - {row.number for row in checked}
+    return [
+        *checked,
+        *(CheckedRow(number, LEFT_OUT) for number in left_out),
+        *(CheckedRow(number, IGNORED) for number in no_rows),
+    ]
+
+
+def _checked_row(row: NewRow, marked: NewRow) -> CheckedRow:
+    """What is stored about a row; `marked` is the row after it was compared with the others."""
+    issues = row.issues
+    if marked.error and marked.error != row.error:
+        severity = "error" if marked.state is Status.DUPLICATE else "warning"
+        issues = (Issue(code="row.duplicate", message=marked.error, severity=severity), *issues)  # type: ignore[arg-type]
+    return CheckedRow(
+        number=row.source_row,
+        state=READY if marked.state is State.PENDING else marked.state,
+        error=row.error if not issues else "",
+        issues=issues,
+        key=row.key,
+        given_id=row.given_monitor_id,
+    )

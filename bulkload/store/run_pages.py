@@ -1,0 +1,68 @@
+"""Some of a run's rows at a time, for a page: by status, by text, those that need attention first.
+
+In: a run, and which rows are wanted. Out: report rows, and how many there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkload.model import ReportRow, State, Status, status_of
+from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
+
+_NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
+_STATES = {
+    status: tuple(state for state in (*Status, *State) if status_of(state) is status) for status in Status
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPages:
+    """The rows of one run that match a filter."""
+
+    store: Store
+    run: Run
+    status: str = ""
+    search: str = ""
+
+    def count(self) -> int:
+        """How many rows match."""
+        condition, values = self._condition()
+        with self.store.errors():
+            row = self.store.db.execute(f"SELECT count(*) FROM rows WHERE {condition}", values).fetchone()
+        return int(row[0])
+
+    def page(self, offset: int, limit: int) -> list[ReportRow]:
+        """Some of the rows, those that need attention first."""
+        condition, values = self._condition()
+        with self.store.errors():
+            rows = self.store.db.execute(
+                f"{SELECT_REPORT} WHERE run = ? AND position IN (SELECT position FROM rows WHERE {condition}"
+                f" ORDER BY {_NEEDS_ATTENTION} DESC, position LIMIT ? OFFSET ?)"
+                f" ORDER BY {_NEEDS_ATTENTION} DESC, position",
+                (self.run.number, *values, limit, offset),
+            )
+            return [report_row(*row) for row in rows]
+
+    def last_errors(self, limit: int) -> list[ReportRow]:
+        """The last rows that the API rejected or that were given up."""
+        with self.store.errors():
+            rows = self.store.db.execute(
+                f"{SELECT_REPORT} WHERE run = ? AND state IN ('rejected', 'failed') ORDER BY position DESC LIMIT ?",
+                (self.run.number, limit),
+            )
+            return [report_row(*row) for row in rows]
+
+    def _condition(self) -> tuple[str, list[object]]:
+        conditions, values = ["run = ?"], list[object]([self.run.number])
+        if self.status:
+            states = _STATES.get(Status(self.status), ()) if self.status in set(Status) else ()
+            conditions.append("state IN (SELECT value FROM json_each(?))")
+            values.append(to_json(states))
+        if self.search:
+            text = to_json(self.search)[1:-1]
+            for character in "\\%_":
+                text = text.replace(character, f"\\{character}")
+            conditions.append("(cells LIKE ? ESCAPE '\\' OR monitor_id = ?)")
+            values.extend([f"%{text}%", self.search])
+        return " AND ".join(conditions), values
