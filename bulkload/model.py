@@ -6,7 +6,8 @@ reader ─▶ Source of RawRow ─▶ Valid | Invalid ─▶ (store) ─▶ Repo
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -149,6 +150,7 @@ class Input:
     path: Path
     name: str  # for people: in messages, results and the history
     arrival: int | None = None  # its number among the files of an inbox
+    open: Callable[[], AbstractContextManager[Source]] | None = None  # opens its rows, if no file at `path` has them
 
     @classmethod
     def at(cls, path: Path) -> Input:
@@ -170,6 +172,7 @@ class Source:
     not_whole: str = ""  # why there are more rows than `rows`, as part of a sentence
     translated: Translated | None = None  # None: no other tool's configuration
     header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
+    fields: tuple[str | None, ...] | None = None  # of each column, as a person chose them; None: by the header
 
 
 class ReportRow(NamedTuple):

@@ -46,8 +46,8 @@ _HOST_FIELDS = ("hostname", "smtp_hostname")
 def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Mapping[str, str] | None = None) -> bool:
     """True if a row of cells is a header: together with the given fields, it has type, name and a host."""
     renamed = {normalise(column): target for column, target in (mapping or {}).items()}
-    named = {_field_of(cell, renamed) for cell in cells} - {None}
-    known = named | _fields_of(given)
+    named = {field_of(cell, renamed) for cell in cells} - {None}
+    known = named | fields_named(given)
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
 
 
@@ -67,49 +67,58 @@ def map_header(
     problems: list[str] = []
     renamed = _renamed(header, names, mapping or {}, problems)
 
-    prefix = results_prefix(header)
-    result_columns: dict[str, int] = {}
-    if prefix is not None:
-        # they come after the user's columns, so of two equal names the last one is meant
-        last = {name: index for index, name in enumerate(names) if name not in renamed}
-        spelled = {column: normalise(prefix + column) for column in RESULT_COLUMNS}
-        result_columns = {column: last[name] for column, name in spelled.items() if name in last}
-
+    is_results, result_columns = result_columns_of(
+        header, except_for=[index for index, name in enumerate(names) if name in renamed]
+    )
     fields: list[str | None] = []
     index_of: dict[str, int] = {}
     for index, (cell, name) in enumerate(zip(header, names, strict=True)):
-        field = None if index in result_columns.values() else _field_of(cell, renamed)
+        field = None if index in result_columns.values() else field_of(cell, renamed)
         if field is None:
             if name and index not in result_columns.values() and not ignore_unknown:
                 problems.append(_unknown(header, index))
         elif reason := not_passed_through(field):
-            problems.append(f"{_place(header, index)} {reason}.")
+            problems.append(f"{place_of(header, index)} {reason}.")
         elif field in index_of:
             problems.append(
-                f"{_place(header, index_of[field])} and {_place(header, index)} both mean {field};"
+                f"{place_of(header, index_of[field])} and {place_of(header, index)} both mean {field};"
                 " only one of them is allowed."
             )
         else:
             index_of[field] = index
         fields.append(field)
 
-    problems.extend(_missing({*index_of, *_fields_of(given)}))
+    problems.extend(map(_missing, missing_fields({*index_of, *fields_named(given)})))
     if problems:
         lead = "The header has a problem:" if len(problems) == 1 else f"The header has {len(problems)} problems:"
         raise InputError("\n  ".join([lead, *problems]))
     return ColumnMapping(
         header=header,
         fields=tuple(fields),
-        is_results=prefix is not None,
+        is_results=is_results,
         result_columns=result_columns,
         user_columns=tuple(index for index in range(len(header)) if index not in result_columns.values()),
     )
 
 
+def result_columns_of(header: Sequence[str], *, except_for: Collection[int]) -> tuple[bool, dict[str, int]]:
+    """Whether this is the header of a results file, and the columns that bulkload added: name → index.
+
+    `except_for` are the columns whose field a person has set; they are the user's own.
+    """
+    prefix = results_prefix(header)
+    if prefix is None:
+        return False, {}
+    # they come after the user's columns, so of two equal names the last one is meant
+    last = {normalise(cell): index for index, cell in enumerate(header) if index not in except_for}
+    spelled = {column: normalise(prefix + column) for column in RESULT_COLUMNS}
+    return True, {column: last[name] for column, name in spelled.items() if name in last}
+
+
 def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The column of each field that a header contains, by the field's name in the API."""
-    renamed = {normalise(column): field for column, target in mapping.items() if (field := field_named(target))}
-    columns = {_field_of(cell, renamed): cell for cell in header}
+    renamed = renamed_by(mapping)
+    columns = {field_of(cell, renamed): cell for cell in header}
     return {field.removeprefix(API_PREFIX): cell for field, cell in columns.items() if field is not None}
 
 
@@ -143,14 +152,21 @@ def not_passed_through(field: str) -> str | None:
     return None
 
 
-def _field_of(cell: str, renamed: Mapping[str, str]) -> str | None:
+def renamed_by(mapping: Mapping[str, str]) -> dict[str, str]:
+    """The field of each column that --map names, by the normalised name of the column."""
+    return {normalise(column): field for column, target in mapping.items() if (field := field_named(target))}
+
+
+def field_of(cell: str, renamed: Mapping[str, str]) -> str | None:
+    """The field that a cell of the header means; None if it is not recognised."""
     name = normalise(cell)
     if name in renamed:
         return renamed[name]
     return field_named(cell)
 
 
-def _fields_of(spellings: Collection[str]) -> set[str]:
+def fields_named(spellings: Collection[str]) -> set[str]:
+    """The fields that texts name, in any spelling."""
     return {field for spelling in spellings if (field := field_named(spelling)) is not None}
 
 
@@ -171,37 +187,51 @@ def _renamed(
     return renamed
 
 
-def _missing(known: Collection[str]) -> list[str]:
-    problems = [
-        f'The column "{name}" is missing; every row needs it.{" --set can fill it in." if name != "name" else ""}'
-        for name in _REQUIRED
-        if name not in known
-    ]
+def missing_fields(known: Collection[str]) -> list[str]:
+    """The fields without which no row can be sent."""
+    missing = [name for name in _REQUIRED if name not in known]
     if not any(host in known for host in _HOST_FIELDS):
-        problems.append('The column "hostname" (for round-trip: "smtp_hostname") is missing; every row needs it.')
+        missing.append("hostname")
     elif "hostname" not in known:
-        problems.extend(
-            f'The column "{name}" is missing; round-trip monitors need it.'
-            for name in ("pop3_hostname", "email")
-            if name not in known
-        )
-    return problems
+        missing.extend(name for name in ("pop3_hostname", "email") if name not in known)
+    return missing
+
+
+def _missing(name: str) -> str:
+    if name == "hostname":
+        return 'The column "hostname" (for round-trip: "smtp_hostname") is missing; every row needs it.'
+    if name not in _REQUIRED:
+        return f'The column "{name}" is missing; round-trip monitors need it.'
+    return f'The column "{name}" is missing; every row needs it.{" --set can fill it in." if name != "name" else ""}'
 
 
 def _unknown(header: Sequence[str], index: int) -> str:
     suggestion = _suggestion(header[index])
-    return f"{_place(header, index)} is unknown{suggestion}; map it with --map, or skip it with --ignore-unknown."
+    return f"{place_of(header, index)} is unknown{suggestion}; map it with --map, or skip it with --ignore-unknown."
 
 
 def _suggestion(text: str) -> str:
+    if hint := hint_about(text):
+        return f"; {hint}"
+    similar = similar_field(text)
+    return f' (did you mean "{similar}"?)' if similar else ""
+
+
+def hint_about(text: str) -> str | None:
+    """Why a column with this name is not a field, though its name is similar to one; None if nothing is known."""
+    name = normalise(text)
+    return next((hint for pattern, hint in _HINTS.items() if re.fullmatch(pattern, name)), None)
+
+
+def similar_field(text: str) -> str | None:
+    """The field with the most similar name or alias; None if there is no similar one."""
     import difflib
 
-    for pattern, hint in _HINTS.items():
-        if re.fullmatch(pattern, normalise(text)):
-            return f"; {hint}"
     close = difflib.get_close_matches(normalise(text)[:100], list(ALIASES), n=1, cutoff=0.7)
-    return f' (did you mean "{ALIASES[close[0]]}"?)' if close else ""
+    return ALIASES[close[0]] if close else None
 
 
-def _place(header: Sequence[str], index: int) -> str:
-    return f'Column {column_letters(index)} "{" ".join(header[index].split())}"'
+def place_of(header: Sequence[str], index: int) -> str:
+    """A column as messages name it: Column B "Host"."""
+    name = " ".join(header[index].split())
+    return f'Column {column_letters(index)} "{name}"' if name else f"Column {column_letters(index)}"

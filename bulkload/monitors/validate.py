@@ -71,8 +71,13 @@ class Validator:
         self._cells = tuple((index, field, parser_of(field)) for field, index in self._columns.items())
         result_columns = mapping.result_columns
         read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
-        self._used = {mapping.header[index]: index for index in (*self._columns.values(), *read_back)}
-        self._headerless = tuple(index for index in mapping.user_columns if not mapping.header[index].strip())
+        self._names = tuple(cell or column_letters(index) for index, cell in enumerate(mapping.header))
+        self._used = {self._names[index]: index for index in (*self._columns.values(), *read_back)}
+        self._headerless = tuple(
+            index
+            for index in mapping.user_columns
+            if mapping.fields[index] is None and not mapping.header[index].strip()
+        )
         own_columns = result_columns.values()
         self._span_of_results = (min(own_columns), max(own_columns)) if own_columns else (0, 0)
         parsed = _parse_defaults(defaults or {})
@@ -291,7 +296,7 @@ class Validator:
         """Add an issue if the cells that a short row leaves out are needed; programs drop empty cells at the end."""
         if row.ends_at is None or any(issue.column is None and issue.severity == "error" for issue in row.issues):
             return
-        left_out = self._mapping.header[row.ends_at :]
+        left_out = self._names[row.ends_at :]
         if any(issue.code.endswith(".missing") and issue.column in left_out for issue in issues):
             issues.append(self._short(row.ends_at))
 
@@ -327,7 +332,7 @@ class Validator:
         return Issue(code=f"{field}.{reason}", message=message, column=column, field=field, value=text)
 
     def _column(self, field: str) -> str | None:
-        return self._mapping.header[self._columns[field]] if field in self._columns else None
+        return self._names[self._columns[field]] if field in self._columns else None
 
     def _source(self, field: str, row: RawRow) -> tuple[str | None, str]:
         """The column and the text of the cell that sets a field, which may be the host name."""

@@ -96,7 +96,9 @@ def begin(
     if isinstance(source, Input):
         settings = _settings_in_reports(options)
         if command == "run" and source.arrival is None:  # the inbox chooses the results of its files itself
-            settings |= results_setting(results) | {FINGERPRINT: _fingerprint(source.path)}
+            settings |= results_setting(results)
+            if source.open is None:
+                settings[FINGERPRINT] = _fingerprint(source.path)
         run = read_into(
             store,
             source,

@@ -6,14 +6,16 @@ Rows are streamed in batches; the file is not needed afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from bulkload.errors import InputError
 from bulkload.model import NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
@@ -44,16 +46,7 @@ class OpenedInput:
 @contextmanager
 def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
     """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read."""
-    is_known_header = partial(is_header, given=tuple(options.set), mapping=options.map)
-    with open_source(
-        source.path,
-        sheet=options.sheet,
-        skip_hidden=options.skip_hidden,
-        encoding=options.encoding,
-        is_header=is_known_header,
-        tool=options.from_,
-        skip_private=options.skip_private,
-    ) as opened:
+    with source.open() if source.open is not None else _open_file(source.path, options) as opened:
         layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
         if notes := (*opened.notes, *_header_doubts(opened)):
@@ -62,7 +55,7 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
             details[NOT_WHOLE] = opened.not_whole
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
-            rows = map(duplicates.mark, _checked(opened.rows, layout, Validator(layout, defaults=options.set), details))
+            rows = map(duplicates.mark, check_rows(opened.rows, layout, defaults=options.set, details=details))
             yield OpenedInput(header=header, details=details, rows=rows, translated=opened.translated)
 
 
@@ -106,8 +99,25 @@ def read_into(
     return run
 
 
+def _open_file(path: Path, options: Options) -> AbstractContextManager[Source]:
+    return open_source(
+        path,
+        sheet=options.sheet,
+        skip_hidden=options.skip_hidden,
+        encoding=options.encoding,
+        is_header=partial(is_header, given=tuple(options.set), mapping=options.map),
+        tool=options.from_,
+        skip_private=options.skip_private,
+    )
+
+
 def _mapped(opened: Source, options: Options) -> ColumnMapping:
-    """Map the header; raise `InputError` for a header that is not certain, unless its column is not sent."""
+    """Map the columns; raise `InputError` for a header that is not certain, unless its column is not sent.
+
+    A person who chose the fields has seen the cells of each column, so the header need not be certain then.
+    """
+    if opened.fields is not None:
+        return map_columns(opened.header, opened.fields, given=tuple(options.set))
     doubts = _header_doubts(opened)
     try:
         layout = map_header(
@@ -137,11 +147,33 @@ def _why_empty(name: str, opened: OpenedInput) -> str:
     )
 
 
-def _checked(
-    rows: Iterator[RawRow], layout: ColumnMapping, validator: Validator, details: dict[str, str] | None = None
+def check_rows(
+    rows: Iterable[RawRow],
+    layout: ColumnMapping,
+    *,
+    defaults: Mapping[str, str] | None = None,
+    details: dict[str, str] | None = None,
+    skip_zero_rows: bool = True,
 ) -> Iterator[NewRow]:
-    """Yield the rows in order; what they show about the file is added to `details`."""
-    user_header = tuple(layout.header[index] for index in layout.user_columns)
+    """Check rows, and yield them in order; what they show about the file is added to `details`.
+
+    Duplicates are not looked for. A row waits for the one after it, which shows whether it is whole. Rows that hold
+    only 0 or FALSE are left out, unless `skip_zero_rows` is false: then each row is yielded.
+
+    Raises `UsageError` for invalid defaults, before a row is read.
+    """
+    return _checked(rows, layout, Validator(layout, defaults=defaults), details, skip_zero_rows=skip_zero_rows)
+
+
+def _checked(
+    rows: Iterable[RawRow],
+    layout: ColumnMapping,
+    validator: Validator,
+    details: dict[str, str] | None,
+    *,
+    skip_zero_rows: bool,
+) -> Iterator[NewRow]:
+    user_names = tuple(layout.header[index] or column_letters(index) for index in layout.user_columns)
     templates = RowTemplates(layout)
     zero_rows = ZeroRows([index for index, field in enumerate(layout.fields) if field in _NAME_A_MONITOR])
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
@@ -155,12 +187,12 @@ def _checked(
                     templates.remember(valid)
                     new_row = _good(valid, cells)
                 case Invalid() as invalid:
-                    new_row = _bad(invalid, _without_guesses(cells, invalid, user_header))
+                    new_row = _bad(invalid, _without_guesses(cells, invalid, user_names))
         is_rest = short is not None and _is_rest(row, new_row, short[1], len(layout.header))
         if short is not None:
             yield _split(short[0], row.number) if is_rest else short[0]
             short = None
-        if new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
+        if skip_zero_rows and new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
             zero_rows.add(row)
             continue
         if row.ends_at is not None and new_row.state is State.PENDING:
@@ -214,14 +246,14 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
-def _without_guesses(cells: tuple[str, ...], invalid: Invalid, header: tuple[str, ...]) -> tuple[str, ...]:
+def _without_guesses(cells: tuple[str, ...], invalid: Invalid, names: tuple[str, ...]) -> tuple[str, ...]:
     """Replace text whose encoding is a guess: in a results file, which is Unicode, it would look certain."""
     doubtful = {issue.column for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
     if not doubtful:
         return cells
     return tuple(
         replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
-        for cell, column in zip(cells, header, strict=True)
+        for cell, column in zip(cells, names, strict=True)
     )
 
 

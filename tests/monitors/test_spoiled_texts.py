@@ -7,7 +7,7 @@ import pytest
 from bulkload.model import RawRow
 from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Valid, Validator
-from bulkload.stages.intake import _checked
+from bulkload.stages.intake import check_rows
 
 ROW = {
     "type": "imap",
@@ -84,7 +84,7 @@ def test_rows_like_earlier_ones_are_doubted_as_well(name: str) -> None:
     layout = map_header(tuple(ROW))
     names = ("mx1", "mx2", "mx3", name, "mx4")
     rows = (RawRow(number=n, cells=tuple({**ROW, "name": text}.values())) for n, text in enumerate(names, start=2))
-    checked = list(_checked(rows, layout, Validator(layout)))
+    checked = list(check_rows(rows, layout))
     assert [bool(row.issues) for row in checked] == [False, False, False, True, False]
 
 

@@ -15,7 +15,7 @@ from bulkload.monitors.header import map_header
 from bulkload.monitors.validate import Valid, Validator
 from bulkload.settings import Options
 from bulkload.stages import duplicates, row_templates
-from bulkload.stages.intake import _bad, _checked, _good, open_input
+from bulkload.stages.intake import _bad, _good, check_rows, open_input
 from bulkload.store.row_records import NewRow
 from tests.support.command_line import CommandLine, imap
 from tests.support.stores import new_row
@@ -86,7 +86,7 @@ def test_the_quick_way_makes_of_every_row_what_the_long_way_makes_of_it(
         sheet = [GOOD | {"run_id": "r", "name": f"m{n}"} | kind | change for n, change in enumerate([{}, {}, *CHANGES])]
         rows = [RawRow(n, tuple(cells[column] for column in columns)) for n, cells in enumerate(sheet, 2)]
         rows += [rows[0]._replace(issues=(ISSUE,)), rows[0]]
-        quick = list(_checked(iter(rows), layout, Validator(layout, defaults=defaults)))
+        quick = list(check_rows(rows, layout, defaults=defaults))
         assert quick == the_long_way(rows, columns, defaults)
 
 
