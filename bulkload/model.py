@@ -96,6 +96,7 @@ class Issue:
     field: str | None = None  # the monitor field
     value: str = ""  # what was found
     severity: Literal["error", "warning"] = "error"
+    suggestion: str = ""  # a text for the cell that is probably right; never applied by itself
 
 
 def errors_of(issues: Iterable[Issue]) -> tuple[str, tuple[str, ...]]:

@@ -7,14 +7,11 @@ those of a run; a row that repeats an earlier one is found again whenever one of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from bulkload.errors import UsageError
 from bulkload.model import Issue, RawRow, State, Status
 from bulkload.monitors.columns import map_columns
-from bulkload.monitors.header import ColumnMapping
-from bulkload.monitors.validate import Validator
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.intake import check_rows
 from bulkload.store.draft_rows import IGNORED, LEFT_OUT, READY, CheckedRow, DraftRows
@@ -25,32 +22,24 @@ from bulkload.store.runs import Store
 BATCH = 1000  # rows a transaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftMapping:
-    """How the rows of a draft are checked."""
+def checked_by(draft: Draft, rows: Iterable[RawRow]) -> Iterator[NewRow]:
+    """Check rows one by one; whether they repeat each other is not looked at.
 
-    mapping: ColumnMapping
-    validator: Validator
-
-    def check(self, rows: Iterable[RawRow]) -> Iterator[NewRow]:
-        """Check rows one by one; whether they repeat each other is not looked at."""
-        return check_rows(rows, self.mapping, self.validator)
-
-
-def mapping_of(draft: Draft) -> DraftMapping:
-    """How the rows of a draft are checked. Raises `InputError` or `UsageError` for what people chose."""
+    Raises `InputError` or `UsageError` at once for what people chose.
+    """
     if draft.fields is None:
         raise UsageError("The draft's columns are not chosen yet.")
     mapping = map_columns(draft.header, draft.fields, given=tuple(draft.defaults))
-    return DraftMapping(mapping=mapping, validator=Validator(mapping, defaults=draft.defaults))
+    return check_rows(rows, mapping, defaults=draft.defaults)
 
 
 def check_draft(store: Store, draft: Draft) -> None:
     """Check all rows of a draft."""
-    rows, mapping = DraftRows(store, draft), mapping_of(draft)
+    rows = DraftRows(store, draft)
+    new_rows = checked_by(draft, rows.raw())
     rows.clear_checked()
     with DuplicateFinder() as duplicates:
-        checked = (_checked_row(row, duplicates.mark(row)) for row in mapping.check(rows.raw()))
+        checked = (_checked_row(row, duplicates.mark(row)) for row in new_rows)
         while batch := list(islice(checked, BATCH)):
             rows.save_checked(batch)
     rows.save_checked([CheckedRow(number, LEFT_OUT) for number in rows.matching(left_out=True)])
@@ -59,19 +48,19 @@ def check_draft(store: Store, draft: Draft) -> None:
 
 def check_changed(store: Store, draft: Draft, numbers: Sequence[int]) -> None:
     """Check the rows with these numbers again, and those that repeat them or that they repeated before."""
-    rows, mapping = DraftRows(store, draft), mapping_of(draft)
+    rows = DraftRows(store, draft)
     repeated_before = {row.number for row in rows.related(numbers)}
-    rows.save_checked(_without_repeats(rows, mapping, numbers))
+    rows.save_checked(_without_repeats(rows, numbers))
     concerned = {*numbers, *repeated_before, *(row.number for row in rows.related(numbers))}
     with DuplicateFinder() as duplicates:
-        new_rows = list(mapping.check(rows.raw_of(concerned)))
+        new_rows = checked_by(draft, rows.raw_of(concerned))
         rows.save_checked([_checked_row(row, duplicates.mark(row)) for row in new_rows])
 
 
-def _without_repeats(rows: DraftRows, mapping: DraftMapping, numbers: Sequence[int]) -> list[CheckedRow]:
+def _without_repeats(rows: DraftRows, numbers: Sequence[int]) -> list[CheckedRow]:
     """Check rows on their own; those of them that are left out are only noted."""
     kept = rows.raw_of(numbers)
-    checked = [_checked_row(row, row) for row in mapping.check(kept)]
+    checked = [_checked_row(row, row) for row in checked_by(rows.draft, kept)]
     left_out = set(numbers) - {row.number for row in kept}
     no_rows = set(numbers) - left_out - {row.number for row in checked}
     return [

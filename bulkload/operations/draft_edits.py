@@ -51,7 +51,9 @@ class DraftEditor:
         changes = [
             RowChange(
                 number,
-                cells=_with(row, {column: text for (row_number, column), text in texts.items() if row_number == number}),
+                cells=_with(
+                    row, {column: text for (row_number, column), text in texts.items() if row_number == number}
+                ),
             )
             for number, row in rows.items()
         ]

@@ -17,7 +17,7 @@ from bulkload.errors import BulkloadError, InputError, UsageError
 from bulkload.model import Input, Issue, RawRow, Source, Status
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import column_letters, is_header
-from bulkload.operations.draft_check import check_draft, mapping_of
+from bulkload.operations.draft_check import check_draft, checked_by
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.store.draft_rows import DraftRows
@@ -78,12 +78,8 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> Draf
 
 
 def proposals_of(draft: Draft) -> list[ProposedColumn]:
-    """What the header says about each column; a header that is not certain needs a person."""
-    doubts = draft.source.header_doubts if draft.source is not None else {}
-    return [
-        replace(column, field=None, hint=doubts[column.index]) if column.index in doubts else column
-        for column in propose_columns(draft.header)
-    ]
+    """What the header says about each column."""
+    return propose_columns(draft.header, doubts=draft.source.header_doubts if draft.source is not None else None)
 
 
 def proposed_fields(store: Store, draft: Draft) -> tuple[str | None, ...]:
@@ -99,13 +95,13 @@ def problems_of(
 ) -> list[ColumnProblem]:
     """What has to be chosen or corrected before the rows can be checked; `was_chosen`: a person chose every column."""
     filled = {field: text for field, text in defaults.items() if text.strip()}
-    problems = column_problems(draft.header, fields, given=tuple(filled))
+    problems = list(column_problems(draft.header, fields, given=tuple(filled)))
     if was_chosen or problems:
         return problems
     return [
-        ColumnProblem(index=column.index, message=column.hint)
+        ColumnProblem(index=column.index, text=column.hint)
         for column in proposals_of(draft)
-        if column.field is None and not column.is_result and column.header and fields[column.index] is None
+        if column.needs_choice and fields[column.index] is None
     ]
 
 
@@ -116,7 +112,7 @@ def choose_columns(
     filled = {field: text.strip() for field, text in defaults.items() if text.strip()}
     if problems := problems_of(draft, fields, filled, was_chosen=True):
         return problems
-    mapping_of(replace(draft, fields=tuple(fields), defaults=filled))  # raises UsageError for a bad value
+    checked_by(replace(draft, fields=tuple(fields), defaults=filled), ())  # raises UsageError for a bad value
     drafts = Drafts(store)
     drafts.set_columns(draft, fields, filled)
     if tuple(fields) != tuple(column.field for column in proposals_of(draft)):
@@ -209,8 +205,9 @@ def _changes_by_people(rows: DraftRows) -> Iterator[str]:
     changed, first_changed, left_out, first_left_out = rows.changed_numbers(_MAX_LISTED)
     for count, numbers, what in ((changed, first_changed, "corrected"), (left_out, first_left_out, "left out")):
         if count:
+            subject, noun = ("1 row was", "row") if count == 1 else (f"{count:,} rows were", "rows")
             listed = ", ".join(map(str, numbers)) + (" …" if count > len(numbers) else "")
-            yield f"{'1 row was' if count == 1 else f'{count:,} rows were'} {what} on the upload page: row{'s' * (count > 1)} {listed}."
+            yield f"{subject} {what} on the upload page: {noun} {listed}."
 
 
 def check_readable(draft: Draft) -> DraftSource:

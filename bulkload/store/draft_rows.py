@@ -1,7 +1,7 @@
 """The rows of a draft: what was read, what people changed, and what the check and the account say about each.
 
-In: rows as read, changes, results of checks and of comparisons. Out: rows to check, a page of rows to show, and counts.
-What was read stays: a change can be taken back, and what the reader found about a cell counts again if its text returns.
+In: rows as read, changes, results of checks and of comparisons. Out: rows to check, a page of rows to show, counts.
+What was read stays: a change can be taken back, and what the reader found in a cell counts again if its text returns.
 """
 
 from __future__ import annotations
@@ -204,9 +204,7 @@ class DraftRows:
                     (self.draft.number, number),
                 ).fetchone()
                 self._write(number, cells, original, left_out, accepted)
-            self._db.execute(
-                "DELETE FROM draft_edits WHERE draft = ? AND edit = ?", (self.draft.number, edit["edit"])
-            )
+            self._db.execute("DELETE FROM draft_edits WHERE draft = ? AND edit = ?", (self.draft.number, edit["edit"]))
             self._raise_version()
         return [number for number, *_ in changes]
 
@@ -241,10 +239,7 @@ class DraftRows:
             self._db.executemany(
                 "UPDATE draft_rows SET state = ?, rank = ?, error = ?, own_key = ?, given_id = ?, planned = NULL,"
                 " planned_id = NULL, planned_error = NULL WHERE draft = ? AND number = ?",
-                [
-                    (row.state, _rank(row), row.error, row.key, row.given_id, number, row.number)
-                    for row in rows
-                ],
+                [(row.state, _rank(row), row.error, row.key, row.given_id, number, row.number) for row in rows],
             )
             self._db.executemany(
                 "INSERT INTO draft_issues (draft, number, place, code, header, severity, suggestion, issue)"

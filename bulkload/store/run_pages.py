@@ -11,9 +11,7 @@ from bulkload.model import ReportRow, State, Status, status_of
 from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
 
 _NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
-_STATES = {
-    status: tuple(state for state in (*Status, *State) if status_of(state) is status) for status in Status
-}
+_STATES = {status: tuple(state for state in (*Status, *State) if status_of(state) is status) for status in Status}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,7 @@ SELECT_RUN = (
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
 
-SELECT_REPORT = (
-    "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
-)
+SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
