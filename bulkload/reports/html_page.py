@@ -12,14 +12,13 @@ from pathlib import Path
 
 from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.reports.chart import CHART_WIDTH, css_class, percent, widths
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE, Colours
 from bulkload.reports.summary import headline, sections, status_counts
 
 _TEMPLATE = "page.html"
 _BUFFERED_CHUNKS = 500  # of the rendered page, written together
-_CHART_WIDTH = 1000  # SVG user units
-_NARROWEST_BAR = 6.0  # SVG user units, so that one row in a million is visible
 _PRINTED_COLUMNS = 5  # columns of the user that fit on paper
 
 
@@ -52,7 +51,7 @@ def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
         headline=headline(run),
         stopped=printable(run.stopped),
         bars=bars(run),
-        chart_width=_CHART_WIDTH,
+        chart_width=CHART_WIDTH,
         sections=[
             (section.title, [(printable(name), printable(text)) for name, text in section.facts])
             for section in sections(run)
@@ -68,20 +67,18 @@ def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
 
 
 def bars(run: RunInfo) -> list[Bar]:
-    """Divide the width of the chart among the statuses; the smallest ones get a minimum width."""
+    """Divide the width of the chart among the statuses."""
     counts = status_counts(run)
-    widths = [max(count / run.rows * _CHART_WIDTH, _NARROWEST_BAR) for _, count in counts]
-    scale = _CHART_WIDTH / sum(widths) if widths else 0.0
     chart, x = [], 0.0
-    for (status, count), width in zip(counts, widths, strict=True):
+    for (status, count), width in zip(counts, widths([count for _, count in counts]), strict=True):
         chart.append(
             Bar(
                 status=status,
-                css=_css(status),
+                css=css_class(status),
                 rows=count,
-                share=_percent(count, run.rows),
-                x=round(x * scale, 2),
-                width=round(width * scale, 2),
+                share=percent(count, run.rows),
+                x=round(x, 2),
+                width=round(width, 2),
                 colours=PALETTE[status],
             )
         )
@@ -91,7 +88,7 @@ def bars(run: RunInfo) -> list[Bar]:
 
 def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, object]]:
     column_of = columns_by_name(run.header)
-    css = {status: _css(status) for status in Status}
+    css = {status: css_class(status) for status in Status}
     for row in rows:
         marked = marks(row, column_of) if row.issues or row.error_columns else {}
         whole_row = marked.pop(None, None)
@@ -118,17 +115,3 @@ def _cells(cells: Sequence[str], marked: Mapping[int | None, Mark]) -> list[tupl
         else:
             marked_cells.append((printable(cell), mark.severity, printable("\n".join(mark.sentences))))
     return marked_cells
-
-
-def _css(status: Status) -> str:
-    return "s-" + status.value.replace(" ", "-").replace("_", "-")
-
-
-def _percent(count: int, total: int) -> str:
-    """Format a share; a few rows are never 0 %, and nearly all rows never 100 %."""
-    share = 100 * count / total
-    if share < 0.1:
-        return "< 0.1 %"
-    if count < total and share > 99.9:
-        return "> 99.9 %"
-    return f"{share:.1f} %".replace(".0 %", " %")

@@ -48,6 +48,11 @@ class Database:
             if self._lock is not None:
                 self._lock.release()
 
+    @property
+    def is_replaced(self) -> bool:
+        """True if the file in the folder is no longer the one that was opened."""
+        return file_id(self.path) != self._opened
+
     def lock(self) -> None:
         """Lock the store for this process and repair what a killed process left. Raises `Locked`."""
         with self.errors():

@@ -1,0 +1,34 @@
+"""The chart of outcomes, a bar that is divided among the statuses, as every page draws it.
+
+In: numbers of rows by status. Out: widths in SVG user units, shares in words, and CSS classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CHART_WIDTH = 1000  # SVG user units
+_NARROWEST_BAR = 6.0  # SVG user units, so that one row in a million is visible
+
+
+def widths(counts: Sequence[int]) -> list[float]:
+    """Divide the width of the chart among the counts; the smallest ones get a minimum width."""
+    total = sum(counts)
+    raw = [max(count / total * CHART_WIDTH, _NARROWEST_BAR) for count in counts]
+    scale = CHART_WIDTH / sum(raw) if raw else 0.0
+    return [width * scale for width in raw]
+
+
+def percent(count: int, total: int) -> str:
+    """Format a share; a few rows are never 0 %, and nearly all rows never 100 %."""
+    share = 100 * count / total
+    if share < 0.1:
+        return "< 0.1 %"
+    if count < total and share > 99.9:
+        return "> 99.9 %"
+    return f"{share:.1f} %".replace(".0 %", " %")
+
+
+def css_class(status: str) -> str:
+    """The CSS class of a status: "not_attempted" becomes "s-not-attempted"."""
+    return "s-" + status.replace(" ", "-").replace("_", "-")

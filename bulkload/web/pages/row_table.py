@@ -1,0 +1,209 @@
+"""The table of rows, for a draft and for a run: one page of it, its filters, and the problems at the cells.
+
+In: rows of the store, and the query of the address. Out: a `RowTable` for the templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from bulkload.files.printable import printable
+from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow
+from bulkload.monitors.header import column_letters
+from bulkload.monitors.values import show
+from bulkload.reports.chart import css_class
+from bulkload.store.draft_rows import DraftRows, RowFilter, ShownRow
+from bulkload.store.draft_rows import Kind as KindOfIssue
+from bulkload.store.run_pages import RunPages
+from bulkload.web.pages.texts import bars_of
+from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
+
+ROWS_OF_PAGE = 50
+_LONGEST_SEARCH = 200  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableQuery:
+    """What of a table the address asks for."""
+
+    path: str
+    status: str = ""
+    kind: str = ""
+    search: str = ""
+    page: int = 1
+
+    @classmethod
+    def of(cls, path: str, query: Mapping[str, str]) -> TableQuery:
+        """The query of an address; what cannot be read counts as missing."""
+        page = query.get("page", "1")
+        return cls(
+            path=path,
+            status=query.get("status", ""),
+            kind=query.get("kind", ""),
+            search=query.get("q", "").strip()[:_LONGEST_SEARCH],
+            page=int(page) if page.isascii() and page.isdecimal() and len(page) < 8 and int(page) else 1,
+        )
+
+    @property
+    def kind_key(self) -> tuple[str, str] | None:
+        """Code and header of the kind of issue."""
+        return kind_of(self.kind) if self.kind else None
+
+    def link(self, **changed: object) -> str:
+        """The address of the same table with another filter or page."""
+        values = {"status": self.status, "kind": self.kind, "q": self.search, "page": 1} | changed
+        query = {name: value for name, value in values.items() if value and (name, value) != ("page", 1)}
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+    def pager(self, total: int) -> Pager:
+        """The pager for a number of rows."""
+        last = max(1, -(-total // ROWS_OF_PAGE))
+        page = min(self.page, last)
+        first_row = (page - 1) * ROWS_OF_PAGE + 1
+        text = f"{first_row:,}–{min(total, first_row + ROWS_OF_PAGE - 1):,} of {total:,}" if total else "no rows"
+        return Pager(
+            text=text,
+            first_href=self.link(page=1) if page > 1 else "",
+            previous_href=self.link(page=page - 1) if page > 1 else "",
+            next_href=self.link(page=page + 1) if page < last else "",
+            last_href=self.link(page=last) if page < last else "",
+        )
+
+    def offset(self, total: int) -> int:
+        """How many rows come before the page."""
+        return (min(self.page, max(1, -(-total // ROWS_OF_PAGE))) - 1) * ROWS_OF_PAGE
+
+
+def kind_of(key: str) -> tuple[str, str]:
+    """Code and header from the key of a kind."""
+    code, _, header = key.partition(":")
+    return code, header
+
+
+def draft_table(rows: DraftRows, query: TableQuery) -> RowTable:
+    """One page of a draft's rows."""
+    wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
+    total, counts, header = rows.count(wanted), rows.counts(), rows.draft.header
+    place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
+    shown = rows.page(wanted, query.offset(total), ROWS_OF_PAGE)
+    return RowTable(
+        header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
+        rows=[_draft_row(row, place) for row in shown],
+        statuses=bars_of(counts, lambda status: query.link(status=status, kind=""), query.status),
+        kinds=[_kind(kind, query) for kind in rows.kinds()],
+        search=query.search,
+        clear_href=query.path if query.status or query.kind or query.search else "",
+        pager=query.pager(total),
+        action=query.path,
+        hidden=[(name, value) for name, value in (("status", query.status), ("kind", query.kind)) if value],
+    )
+
+
+def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> RowTable:
+    """One page of a run's rows."""
+    total, header = pages.count(), pages.run.header
+    place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
+    return RowTable(
+        header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
+        rows=[_run_row(row, place) for row in pages.page(query.offset(total), ROWS_OF_PAGE)],
+        statuses=bars_of(counts, lambda status: query.link(status=status), query.status),
+        kinds=(),
+        search=query.search,
+        clear_href=query.path if query.status or query.search else "",
+        pager=query.pager(total),
+        action=query.path,
+        hidden=[("status", query.status)] if query.status else [],
+    )
+
+
+def _draft_row(row: ShownRow, place: Mapping[str, int]) -> RowView:
+    at_cells, whole = _by_cell(row.issues, place)
+    cells = []
+    for column, text in enumerate(row.cells):
+        original = row.original[column] if row.original is not None else text
+        cells.append(_cell(text, column, at_cells.get(column, ()), original if original != text else None))
+    return RowView(
+        number=row.number,
+        css=css_class(row.status),
+        status=row.status,
+        cells=cells,
+        messages=[*([printable(row.error)] if row.error else []), *(printable(issue.message) for issue in whole)],
+        has_error=bool(row.error) or any(issue.severity == "error" for issue in row.issues),
+        account=printable(_account(row)),
+        is_left_out=row.left_out,
+        is_edited=row.original is not None,
+    )
+
+
+def _account(row: ShownRow) -> str:
+    if row.planned is None:
+        return ""
+    if row.planned == "will create":
+        return "new" if not row.planned_error else f"new. {row.planned_error}"
+    text = f"monitor {row.planned_id}" if row.planned_id else ""
+    return ". ".join(part for part in (text, row.planned_error) if part)
+
+
+def _run_row(row: ReportRow, place: Mapping[str, int]) -> RowView:
+    at_cells, whole = _by_cell(row.issues, place)
+    said = {issue.message for issues in at_cells.values() for issue in issues} | {issue.message for issue in whole}
+    messages = [printable(issue.message) for issue in whole]
+    if row.error and row.error not in said and not all(message in row.error for message in said if said):
+        messages = [printable(row.error), *(message for message in messages if message not in row.error)]
+    elif row.error and not said:
+        messages = [printable(row.error)]
+    return RowView(
+        number=row.source_row,
+        css=css_class(row.status),
+        status=row.status.value.replace("_", " "),
+        cells=[_cell(text, column, at_cells.get(column, ()), None) for column, text in enumerate(row.cells)],
+        messages=messages,
+        has_error=bool(row.status.next_step),
+        monitor_id=printable(row.id_to_keep),
+        next_step=row.status.next_step,
+    )
+
+
+def _by_cell(issues: Iterable[Issue], place: Mapping[str, int]) -> tuple[dict[int, list[Issue]], list[Issue]]:
+    """The issues by column, and those of the whole row."""
+    at_cells: dict[int, list[Issue]] = {}
+    whole = []
+    for issue in issues:
+        if issue.column is not None and issue.column in place and not issue.code.startswith(ACCOUNT_ISSUE):
+            at_cells.setdefault(place[issue.column], []).append(issue)
+        else:
+            whole.append(issue)
+    return at_cells, whole
+
+
+def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None) -> CellView:
+    severity = "error" if any(issue.severity == "error" for issue in issues) else "warning" if issues else ""
+    suggestions = dict.fromkeys(issue.suggestion for issue in issues if issue.suggestion)
+    return CellView(
+        text=printable(text),
+        column=column,
+        severity=severity,
+        messages=[printable(issue.message) for issue in issues],
+        fixes=[Fix(label=f"Use {printable(show(value))}", value=value) for value in suggestions],
+        original=printable(original) if original is not None else None,
+    )
+
+
+def _kind(kind: KindOfIssue, query: TableQuery) -> Kind:
+    key = f"{kind.code}:{kind.header}"
+    rule = kind.message.partition("; ")[2]
+    text = kind.message if kind.rows == 1 or not rule else rule[:1].upper() + rule[1:]
+    label = f"Use the suggestion in {kind.rows:,} rows" if kind.suggestions == kind.rows > 1 else ""
+    return Kind(
+        text=printable(text),
+        column=printable(kind.header),
+        rows=f"{kind.rows:,}",
+        severity=kind.severity,
+        href=query.link(kind="" if key == query.kind else key, status=""),
+        is_chosen=key == query.kind,
+        key=key,
+        fix_label=label,
+        can_set=bool(kind.header),
+    )

@@ -1,0 +1,140 @@
+"""What all pages share: the settings of the server, its store, its jobs, and how a page is answered.
+
+In: a request. Out: a rendered page, or a redirect with a message for the next page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from bulkload.settings import Account, Options
+from bulkload.store.drafts import Draft, Drafts
+from bulkload.store.runs import Store
+from bulkload.web.access import Credentials, access_of
+from bulkload.web.jobs import Jobs
+from bulkload.web.rendering import render
+from bulkload.web.views import Frame, Message
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_MOST_MESSAGES = 1_000  # that wait for their page
+
+
+class StoreThread:
+    """Uses the store in one thread of its own, so that a slow disk does not hold up the event loop."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._store: Store | None = None
+
+    async def __call__(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something short with the store."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: work(self._opened(), *args, **kwargs))
+
+    async def long(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something with the store that may take long: with a connection and a thread of its own."""
+
+        def with_own_store() -> T:
+            with Store(self._options.output) as store:
+                return work(store, *args, **kwargs)
+
+        return await asyncio.to_thread(with_own_store)
+
+    async def close(self) -> None:
+        """Close the store, after what is being done with it."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
+        self._executor.shutdown()
+
+    def _opened(self) -> Store:
+        """The open store; a new one if the file in the folder is another one by now."""
+        if self._store is not None and self._store.is_replaced:
+            self._close()
+        if self._store is None:
+            self._store = Store(self._options.output)
+        return self._store
+
+    def _close(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.db.close()
+
+
+@dataclass(kw_only=True)
+class Site:
+    """The parts of a running server."""
+
+    account: Account
+    options: Options
+    store: StoreThread
+    jobs: Jobs
+    credentials: Credentials
+    reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
+    draft_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)  # by session
+
+    def account_of(self, request: web.Request) -> Account:
+        """The account that a session logs in to: its own credentials, or else those of the server."""
+        return self.credentials.get(access_of(request).nonce) or self.account
+
+
+SITE = web.AppKey("site", Site)
+
+
+def site_of(request: web.Request) -> Site:
+    """The site that a request is for."""
+    return request.app[SITE]
+
+
+def page(request: web.Request, template: str, frame: Frame, *, status: int = 200, **context: Any) -> web.Response:
+    """Answer with a rendered page."""
+    return web.Response(text=render(template, frame=frame, **context), content_type="text/html", status=status)
+
+
+def frame_of(
+    request: web.Request,
+    title: str,
+    *,
+    section: str = "",
+    is_rehearsal: bool = False,
+    refresh_seconds: int | None = None,
+    message: Message | None = None,
+) -> Frame:
+    """What a page has around its content; takes the message that the last action left for it."""
+    site, access = site_of(request), access_of(request)
+    account = site.account_of(request)
+    return Frame(
+        title=title,
+        token=access.token,
+        user=access.user,
+        section=section,
+        account=account.username or ("access token" if account.token.get_secret_value() else ""),
+        is_rehearsal=is_rehearsal or site.options.sandbox,
+        only_sandbox=site.options.sandbox,
+        message=message or site.messages.pop(access.nonce, None),
+        refresh_seconds=refresh_seconds,
+    )
+
+
+def go_to(request: web.Request, address: str, message: str = "", *, is_problem: bool = False) -> web.Response:
+    """Send the browser to another page, with a message at its top."""
+    if message:
+        messages = site_of(request).messages
+        messages[access_of(request).nonce] = Message(text=message, is_problem=is_problem)
+        while len(messages) > _MOST_MESSAGES:
+            messages.popitem(last=False)
+    return web.Response(status=303, headers={"Location": address})
+
+
+async def draft_of(request: web.Request) -> Draft:
+    """The draft that the address names."""
+    return await site_of(request).store(lambda store: Drafts(store).get(request.match_info["draft"]))
