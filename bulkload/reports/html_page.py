@@ -13,7 +13,7 @@ from pathlib import Path
 from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.reports.marks import Mark, columns_by_name, marks
-from bulkload.reports.palette import PALETTE, Colours
+from bulkload.reports.palette import PALETTE, Colours, css_class
 from bulkload.reports.summary import headline, sections, status_counts
 
 _TEMPLATE = "page.html"
@@ -77,7 +77,7 @@ def bars(run: RunInfo) -> list[Bar]:
         chart.append(
             Bar(
                 status=status,
-                css=_css(status),
+                css=css_class(status),
                 rows=count,
                 share=_percent(count, run.rows),
                 x=round(x * scale, 2),
@@ -91,7 +91,7 @@ def bars(run: RunInfo) -> list[Bar]:
 
 def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, object]]:
     column_of = columns_by_name(run.header)
-    css = {status: _css(status) for status in Status}
+    css = {status: css_class(status) for status in Status}
     for row in rows:
         marked = marks(row, column_of) if row.issues or row.error_columns else {}
         whole_row = marked.pop(None, None)
@@ -118,10 +118,6 @@ def _cells(cells: Sequence[str], marked: Mapping[int | None, Mark]) -> list[tupl
         else:
             marked_cells.append((printable(cell), mark.severity, printable("\n".join(mark.sentences))))
     return marked_cells
-
-
-def _css(status: Status) -> str:
-    return "s-" + status.value.replace(" ", "-").replace("_", "-")
 
 
 def _percent(count: int, total: int) -> str:
