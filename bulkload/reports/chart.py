@@ -1,6 +1,6 @@
 """The chart of outcomes, a bar that is divided among the statuses, as every page draws it.
 
-In: numbers of rows by status. Out: widths in SVG user units, shares in words, and CSS classes.
+In: numbers of rows by status. Out: widths in SVG user units, and shares in words.
 """
 
 from __future__ import annotations
@@ -27,8 +27,3 @@ def percent(count: int, total: int) -> str:
     if count < total and share > 99.9:
         return "> 99.9 %"
     return f"{share:.1f} %".replace(".0 %", " %")
-
-
-def css_class(status: str) -> str:
-    """The CSS class of a status: "not_attempted" becomes "s-not-attempted"."""
-    return "s-" + status.replace(" ", "-").replace("_", "-")

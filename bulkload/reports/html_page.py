@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.reports.chart import CHART_WIDTH, css_class, percent, widths
+from bulkload.reports.chart import CHART_WIDTH, percent, widths
 from bulkload.reports.marks import Mark, columns_by_name, marks
-from bulkload.reports.palette import PALETTE, Colours
+from bulkload.reports.palette import PALETTE, Colours, css_class
 from bulkload.reports.summary import headline, sections, status_counts
 
 _TEMPLATE = "page.html"

@@ -1,6 +1,6 @@
 """Define one colour per status, for the workbook and the page.
 
-In: nothing. Out: `PALETTE`. Colour never carries the status alone; its text is always there too. The strong colours
+In: nothing. Out: `PALETTE`, `css_class`. Colour never carries the status alone; its text is always there too. The strong colours
 follow the Okabe-Ito set, which is distinguishable with the common kinds of colour blindness.
 """
 
@@ -47,3 +47,8 @@ PALETTE = {
     Status.WILL_CREATE: _GREEN,
     Status.WILL_UPDATE: _SKY,
 }
+
+
+def css_class(status: str) -> str:
+    """The CSS class of a status in pages."""
+    return "s-" + status.replace(" ", "-").replace("_", "-")

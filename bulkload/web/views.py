@@ -117,6 +117,16 @@ class DefaultView:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingView:
+    """How a file was read, to read it in another way: fields `sheet`, `header_row` and `encoding`."""
+
+    sheets: Sequence[Choice]  # empty: a format without worksheets
+    header_row: str  # "3"; empty: found by the program
+    encoding: str  # as chosen; empty: found by the program
+    has_encoding: bool  # a text format
+
+
 # ── rows of a draft or a run ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -155,6 +165,8 @@ class RowView:
     next_step: str = ""
     is_left_out: bool = False
     is_edited: bool = False
+    is_open: bool = False  # every cell is a field (`?edit=<row>`)
+    edit_href: str = ""  # opens the row; empty: it cannot be edited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +208,9 @@ class RowTable:
     pager: Pager
     action: str  # where the filter form goes (GET: "q", "status", "kind")
     hidden: Sequence[tuple[str, str]] = ()  # name and value of what the filter form has to keep
+    query: str = ""  # of this view ("status=invalid&page=2"), for the hidden field "query": actions come back to it
+    has_account: bool = False  # the rows say what the account has of them (`RowView.account`)
+    has_monitors: bool = False  # the rows have monitor IDs and next steps
 
 
 # ── a draft ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,3 +313,25 @@ class RemovalLine:
     host: str
     action: str  # "delete", "already gone", "keep"
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalView:
+    """What an undo would delete. Edited monitors are kept unless `includes_edited` (`?edited=1`)."""
+
+    lines: Sequence[RemovalLine]
+    deletes: int
+    edited: int  # monitors that were edited since the run
+    gone: int
+    includes_edited: bool
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """The accounts that this session can use."""
+
+    own: str  # user name in the server's settings; empty: none
+    typed: str  # user name typed in this session; empty: none
+    only_sandbox: bool
+    next_href: str = ""  # where to go after the login; for the hidden field "next"

@@ -13,7 +13,7 @@ from bulkload.files.printable import printable
 from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
-from bulkload.reports.chart import css_class
+from bulkload.reports.palette import css_class
 from bulkload.store.draft_rows import DraftRows, RowFilter, ShownRow
 from bulkload.store.draft_rows import Kind as KindOfIssue
 from bulkload.store.run_pages import RunPages

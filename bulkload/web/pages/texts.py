@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bulkload.model import Status
-from bulkload.reports.chart import css_class, percent, widths
+from bulkload.reports.chart import percent, widths
+from bulkload.reports.palette import css_class
 from bulkload.web.views import Bar
 
 
