@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
@@ -64,11 +64,14 @@ MAX_THROTTLES = 20  # consecutive 429s of a request that is safe to repeat
 MAX_LIST_BYTES = 256 * 2**20  # of all pages of a list, decompressed
 MAX_PAGES = 2_000  # of a list
 MAX_LIST_SECONDS = 15 * 60.0  # to read all pages of a list once
-MAX_RECIPIENT_PAGES = 50  # of the recipients or the recipient groups
+MAX_RECIPIENT_BYTES = 32 * 2**20  # of all recipients, or all recipient groups with the names of their monitors
+MAX_RECIPIENT_PAGES = 50
 MAX_LIST_READINGS = 4  # of a list with several pages, until two in a row agree
 MIN_HIDDEN_PASSWORD = 8  # characters; a shorter password may be a word that a response contains anyway
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class _TokenRenewed(Exception):
@@ -254,28 +257,30 @@ class Api:
     async def recipients(self) -> list[Recipient]:
         """All alert recipients of the account (`GET /recipients`).
 
-        Raises an `ApiError` or a `RunStopped` if they cannot be read; requests are repeated once only.
+        Raises an `ApiError` or a `RunStopped` if they cannot be read; a request without a response is repeated once.
         """
-        return [read_recipient(*item) for item in await self._read_items("/recipients")]
+        return await self._read_all("/recipients", read_recipient)
 
     async def recipient_groups(self) -> list[RecipientGroup]:
         """All recipient groups of the account (`GET /notifier-groups`). Raises as `recipients` does."""
-        return [read_group(*item) for item in await self._read_items("/notifier-groups")]
+        return await self._read_all("/notifier-groups", read_group)
 
-    async def _read_items(self, path: str) -> list[tuple[Mapping[str, Any], tuple[str, ...]]]:
-        """All items of a list that `limit` and `offset` divide into pages, as documented, each with its secrets.
+    async def _read_all(self, path: str, read: Callable[[Mapping[str, Any], tuple[str, ...]], T]) -> list[T]:
+        """All items of a list that `limit` and `offset` divide into pages, as documented for these two.
 
-        A list that changes while it is read may lack an item or have one twice; these lists are only shown.
+        A list that changes while it is read may lack an item; these lists are only shown.
         """
-        items: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
+        items: dict[str, T] = {}
         params: dict[str, str] = {}
+        bytes_allowed = MAX_RECIPIENT_BYTES
         for _ in range(MAX_RECIPIENT_PAGES):
-            response = await self._send_safely("GET", path, params=params, max_attempts=2)
+            response = await self._send_safely("GET", path, params=params, max_bytes=bytes_allowed, max_attempts=2)
+            bytes_allowed -= len(response.body)
             page = read_page(response)
-            new = {str(item["id"]): (item, response.secrets) for item in page.items}
-            is_last = not new.keys() - items.keys()
-            items |= new
-            if is_last or (len(items) >= page.total and (not page.limit or len(page.items) < page.limit)):
+            known = len(items)
+            items |= {str(item["id"]): read(item, response.secrets) for item in page.items}
+            is_last = len(items) >= page.total and (not page.limit or len(page.items) < page.limit)
+            if is_last or len(items) == known:
                 return list(items.values())
             params = {"limit": str(len(page.items)), "offset": str(len(items))}
         raise ApiUnreliable(f"the list did not end after {MAX_RECIPIENT_PAGES} pages")

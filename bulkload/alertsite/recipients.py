@@ -1,8 +1,8 @@
 """Who is alerted by monitors: the account's alert recipients and recipient groups, as far as they may be shown.
 
-In: a page of `GET /recipients` or `GET /notifier-groups`. Out: `Recipient`s or `RecipientGroup`s. A destination can be a
-secret (the address of a chat hook, a telephone number), and a recipient has a user name and a password: of all that, only
-e-mail addresses are read. The fields are documented on the API's pages "Recipient Object" and "Recipient Group Object".
+In: a page of `GET /recipients` or `GET /notifier-groups`. Out: `Recipient`s or `RecipientGroup`s. A destination can be
+a secret (the address of a chat hook, a telephone number), and a recipient has a user name and a password: of all that,
+only e-mail addresses are read. The fields are those of AlertSite's pages "Recipient Object" and "Recipient Group Object".
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ SHOWN_LOCATIONS = (
     Location(id=10273, name="InSite", region=0),
 )
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecipient:
     """An alert recipient, with the fields of the documented object that tell recipients apart."""
