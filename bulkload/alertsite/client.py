@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
@@ -22,6 +22,7 @@ from bulkload.alertsite.bodies import MAX_BODY_BYTES, RequestBody, UnreadableBod
 from bulkload.alertsite.limit_headers import select_limit_headers
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.proxy import proxy_for
+from bulkload.alertsite.recipients import Recipient, RecipientGroup, read_group, read_page, read_recipient
 from bulkload.alertsite.responses import (
     MONITOR_ID,
     Response,
@@ -63,10 +64,14 @@ MAX_THROTTLES = 20  # consecutive 429s of a request that is safe to repeat
 MAX_LIST_BYTES = 256 * 2**20  # of all pages of a list, decompressed
 MAX_PAGES = 2_000  # of a list
 MAX_LIST_SECONDS = 15 * 60.0  # to read all pages of a list once
+MAX_RECIPIENT_BYTES = 32 * 2**20  # of all recipients, or all recipient groups with the names of their monitors
+MAX_RECIPIENT_PAGES = 50
 MAX_LIST_READINGS = 4  # of a list with several pages, until two in a row agree
 MIN_HIDDEN_PASSWORD = 8  # characters; a shorter password may be a word that a response contains anyway
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class _TokenRenewed(Exception):
@@ -249,6 +254,37 @@ class Api:
             self.type_spellings.add(spelling)
         return item
 
+    async def recipients(self) -> list[Recipient]:
+        """All alert recipients of the account (`GET /recipients`).
+
+        Raises an `ApiError` or a `RunStopped` if they cannot be read; a request without a response is repeated once.
+        """
+        return await self._read_all("/recipients", read_recipient)
+
+    async def recipient_groups(self) -> list[RecipientGroup]:
+        """All recipient groups of the account (`GET /notifier-groups`). Raises as `recipients` does."""
+        return await self._read_all("/notifier-groups", read_group)
+
+    async def _read_all(self, path: str, read: Callable[[Mapping[str, Any], tuple[str, ...]], T]) -> list[T]:
+        """All items of a list that `limit` and `offset` divide into pages, as documented for these two.
+
+        A list that changes while it is read may lack an item; these lists are only shown.
+        """
+        items: dict[str, T] = {}
+        params: dict[str, str] = {}
+        bytes_allowed = MAX_RECIPIENT_BYTES
+        for _ in range(MAX_RECIPIENT_PAGES):
+            response = await self._send_safely("GET", path, params=params, max_bytes=bytes_allowed, max_attempts=2)
+            bytes_allowed -= len(response.body)
+            page = read_page(response)
+            known = len(items)
+            items |= {str(item["id"]): read(item, response.secrets) for item in page.items}
+            is_last = len(items) >= page.total and (not page.limit or len(page.items) < page.limit)
+            if is_last or len(items) == known:
+                return list(items.values())
+            params = {"limit": str(len(page.items)), "offset": str(len(items))}
+        raise ApiUnreliable(f"the list did not end after {MAX_RECIPIENT_PAGES} pages")
+
     async def patch(self, monitor_type: str, monitor_id: str, body: bytes) -> None:
         """Change only the fields in `body` (`PATCH /monitors/<type>/{id}`). Safe to repeat."""
         await self._send_safely("PATCH", f"/monitors/{monitor_type}/{monitor_id}", body=body)
@@ -329,10 +365,13 @@ class Api:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BODY_BYTES,
+        max_attempts: int = MAX_ATTEMPTS,
     ) -> Response:
         """Send a request that is safe to repeat, until it gets a response of at most `max_bytes`."""
         try:
-            return await self._send_until_answered(method, path, body=body, params=params, max_bytes=max_bytes)
+            return await self._send_until_answered(
+                method, path, body=body, params=params, max_bytes=max_bytes, max_attempts=max_attempts
+            )
         except AuthFailed as error:
             if method in ("PATCH", "DELETE") and self._accepted_generation >= error.generation:
                 raise Rejected(str(error)) from error  # this token was accepted for other requests
@@ -350,6 +389,7 @@ class Api:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BODY_BYTES,
+        max_attempts: int = MAX_ATTEMPTS,
         with_token: bool = True,
     ) -> Response:
         attempts = throttles = refusals = 0
@@ -374,7 +414,7 @@ class Api:
                 raise ApiUnreliable(f"{self._base_url} does not answer like the AlertSite API: {error}") from error
             except (NotSent, InDoubt) as error:
                 attempts += 1
-                if attempts >= MAX_ATTEMPTS:
+                if attempts >= max_attempts:
                     raise ApiDown(f"The API at {self._base_url} does not respond: {error}") from error
                 log.warning("%s %s: %s; retrying", method, path, error)
                 await asyncio.sleep(FIRST_BACK_OFF * 2 ** (attempts - 1))

@@ -93,7 +93,7 @@ def raise_for_status(response: Response, sent_at: str) -> None:
 def translate_client_error(error: Exception, sent_at: str, secrets: tuple[str, ...] = ()) -> ApiError:
     """The `ApiError` for an exception of the HTTP client."""
     message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    message = _one_line(replace_surrogates(message), secrets)
+    message = one_line(replace_surrogates(message), secrets)
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
             return WrongAddress(message)
@@ -137,7 +137,7 @@ def read_list(response: Response) -> Page:
     resultset = metadata.get("resultset") if isinstance(metadata, dict) else None
     counts = resultset if isinstance(resultset, dict) else {}
     spellings = frozenset(spelling for item in items if (spelling := normalize_type(item)) is not None)
-    return Page(items, _count(counts.get("count")), _count(counts.get("limit")), spellings)
+    return Page(items, count_in(counts.get("count")), count_in(counts.get("limit")), spellings)
 
 
 def mail_type(value: object) -> str | None:
@@ -169,24 +169,25 @@ def _is_monitor(item: object) -> bool:
     return is_complete and MONITOR_ID.fullmatch(str(item.get("id"))) is not None
 
 
-def _count(value: object) -> int:
+def count_in(value: object) -> int:
+    """The number that a list gives as its count or limit; 0 if it gives none."""
     return int(str(value)) if re.fullmatch(r"[0-9]{1,9}", str(value)) else 0
 
 
 def error_message(response: Response) -> str:
     """The API's messages as one line, from `{"errors": [{"code": 400, "message": "…"}]}`, or status and body."""
     if messages := _messages(response):
-        return _one_line("; ".join(messages), response.secrets)[:MAX_MESSAGE_CHARS]
+        return one_line("; ".join(messages), response.secrets)[:MAX_MESSAGE_CHARS]
     text = snippet(response)
     return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
 
 
 def snippet(response: Response) -> str:
     """The beginning of the body, as one line."""
-    return _one_line(response.body[:SNIPPET_BYTES].decode("utf-8", "replace"), response.secrets)[:SNIPPET_CHARS]
+    return one_line(response.body[:SNIPPET_BYTES].decode("utf-8", "replace"), response.secrets)[:SNIPPET_CHARS]
 
 
-def _one_line(text: str, secrets: tuple[str, ...]) -> str:
+def one_line(text: str, secrets: tuple[str, ...]) -> str:
     """The text on one line, without secrets, and without characters that would control a terminal."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(hide(text, secrets).split()))
 

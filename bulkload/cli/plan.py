@@ -9,12 +9,9 @@ import click
 
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
 from bulkload.cli.output import load_settings, print_line, print_outcome
-from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
-    from bulkload.operations.outcome import Outcome
-    from bulkload.settings import Options
 
 FIRST_ROWS = 5  # printed rows of each status
 FIRST_WARNINGS = 20  # printed warnings
@@ -36,6 +33,7 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
       bulkload plan hosts.xlsx --on-existing update
     """
     from bulkload.model import ACCOUNT_ISSUE, Input, Status
+    from bulkload.operations.forecast_texts import alerts_json, expectation, recipients_fact
     from bulkload.operations.preview import plan_file
 
     account, options = load_settings(config, arguments)
@@ -61,37 +59,16 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
             print_line(f"warning  row {warning['row']}: {warning['message']}")
         if (more := len(warnings) - FIRST_WARNINGS) > 0:
             print_line(f"warning  … and {more:,} more")
-    requests = _requests(outcome, options)
-    seconds = None if requests is None else requests / options.rate if options.rate else 0.0
-    expected = None if seconds is None else round(seconds, 1)
-    print_outcome(outcome, options, {"expected_seconds": expected, "warnings": warnings}, resumable=False)
+    forecast = outcome.forecast
+    assert forecast is not None
+    seconds = None if forecast.seconds is None else round(forecast.seconds, 1)
+    added = {"expected_seconds": seconds, "warnings": warnings, "alerts": alerts_json(forecast)}
+    print_outcome(outcome, options, added, resumable=False)
     if not options.json_ and not options.quiet:
-        print_line(_expectation(requests, seconds, options))
+        print_line(expectation(forecast))
+        if (recipients := recipients_fact(forecast)) is not None:
+            print_line(f"Alerts: {recipients.text}. {recipients.detail}")
     return outcome.exit_code
-
-
-def _requests(outcome: Outcome, options: Options) -> int | None:
-    """The number of requests that run would send; None if the plan stopped too early to know it."""
-    from bulkload.model import Status
-
-    run_would_stop = outcome.exit_code in (ExitCode.ROWS_LEFT, ExitCode.TOO_MANY_ERRORS)
-    if outcome.info.stopped and not run_would_stop:
-        return None
-    rows = sum(outcome.info.counts.get(status, 0) for status in (Status.WILL_CREATE, Status.WILL_UPDATE))
-    return min(rows, options.first or rows)
-
-
-def _expectation(requests: int | None, seconds: float | None, options: Options) -> str:
-    from bulkload.reports.summary import duration
-
-    if requests is None or seconds is None:
-        return "The plan stopped too early to know what a run would send."
-    if not requests:
-        return "A run would send nothing."
-    noun = "request" if requests == 1 else "requests"
-    limit = f" (--first {options.first})" if requests == options.first else ""
-    rate = f" at {options.rate:g} {'request' if options.rate == 1 else 'requests'} per second" if options.rate else ""
-    return f"A run would send {requests:,} {noun}{limit} and take about {duration(seconds)}{rate}."
 
 
 def _row_line(row: ReportRow) -> str:

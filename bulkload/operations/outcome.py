@@ -13,6 +13,7 @@ from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import RunInfo, Status
 
 if TYPE_CHECKING:
+    from bulkload.operations.forecast import Forecast
     from bulkload.stages.verify import Verified
 
 _SUCCESSFUL = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
@@ -26,6 +27,7 @@ class Outcome:
     results: tuple[Path, ...]
     exit_code: ExitCode
     verified: Verified | None = None
+    forecast: Forecast | None = None  # of a plan
 
 
 def exit_code_of(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 OnStart = Callable[[int], "OnProgress"]  # gets the number of rows to send
 OnProgress = Callable[[int], None]  # gets the number of rows that have just become final
+OnAccount = Callable[["Api"], Coroutine[None, None, None]]  # asks the account for something more
 OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
 
 
@@ -122,13 +123,18 @@ def account_id_of(store: Store, account: Account, options: Options) -> int:
     return store.account_id(account.base_url, account.username)
 
 
-def plan_run(context: RunContext) -> Session:
-    """Compare the rows with the account, unless rows with errors stop the run; sends only a login and GET requests."""
+def plan_run(context: RunContext, on_account: OnAccount | None = None) -> Session:
+    """Compare the rows with the account, unless rows with errors stop the run; sends only a login and GET requests.
+
+    `on_account` is called after the plan, in the same session.
+    """
     from bulkload.operations.session import Session, run_session, unless_stopped
     from bulkload.stages.plan import plan
 
     async def work(api: Api, stop: StopRequest) -> None:
         await unless_stopped(plan(context, api), stop)
+        if on_account is not None:
+            await unless_stopped(on_account(api), stop)
 
     try:
         _check_bad_rows(context)

@@ -13,8 +13,9 @@ from pathlib import Path
 from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
+from bulkload.operations.forecast import plan_with_forecast
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.pipeline import begin, locked_store, plan_run
+from bulkload.operations.pipeline import begin, locked_store
 from bulkload.operations.results import check_results
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
@@ -73,9 +74,9 @@ def plan_input(store: Store, source: Input, account: Account, options: Options, 
     """Predict what a run would do in this account now, with a store that is locked."""
     context = begin(store, source, account, options, command="plan")
     try:
-        session = plan_run(context)
+        session, forecast = plan_with_forecast(context)
         store.end(context.run, ExitCode.DONE, session.stopped, session.seconds, session.requests)
-        return _outcome(store, context.run, options, on_row, session.stopped)
+        return replace(_outcome(store, context.run, options, on_row, session.stopped), forecast=forecast)
     finally:
         store.forget(context.run)
 

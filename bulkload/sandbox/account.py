@@ -36,11 +36,13 @@ from bulkload.sandbox.account_options import WRITERS, SandboxOptions
 from bulkload.sandbox.alterations import Show
 from bulkload.sandbox.faults import Operation
 from bulkload.sandbox.monitor_bodies import MODELS, Refused, edited_monitor, new_monitor
+from bulkload.sandbox.recipients import recipient_groups, recipients
 from bulkload.sandbox.state import SandboxState, StoredMonitor
 
 AUTH_TEXT = "invalid_request - User authentication failed."
 NOT_FOUND = "Record not found"
 PERMISSIONS = {"acl": 7}
+OPERATIONS_OF_LISTS: Mapping[str, Operation] = {"recipients": "recipients", "notifier-groups": "groups"}
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse_constant(name))
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)  # 18 digits fit into SQLite's integers
@@ -52,7 +54,7 @@ class Call:
 
     operation: Operation
     monitor_type: str = ""  # from the path
-    monitor_id: int = 0  # from the path
+    monitor_id: int = 0  # from the path; of a recipient or a group, too; 0: all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,15 @@ def route(method: str, path: str) -> Call | ApiResponse:
             return Call(operation="patch", monitor_type=monitor_type, monitor_id=int(text))
         case ("GET" | "DELETE", "monitors", text) if _NUMBER.fullmatch(text):
             return Call(operation="get" if method == "GET" else "delete", monitor_id=int(text))
-        case (_, "access-tokens") | (_, "monitors"):
+        case ("GET", "recipients" | "notifier-groups" as kind):
+            return Call(operation=OPERATIONS_OF_LISTS[kind])
+        case ("GET", "recipients" | "notifier-groups" as kind, text) if _NUMBER.fullmatch(text) and int(text):
+            return Call(operation=OPERATIONS_OF_LISTS[kind], monitor_id=int(text))
+        case (_, "access-tokens" | "monitors" | "recipients" | "notifier-groups"):
             return refusal(405, f"sandbox: {method} is not allowed here.")
         case (_, "monitors", known, *_) if known in MODELS or _NUMBER.fullmatch(known):
+            return refusal(405, f"sandbox: {method} is not allowed here.")
+        case (_, "recipients" | "notifier-groups", text) if _NUMBER.fullmatch(text):
             return refusal(405, f"sandbox: {method} is not allowed here.")
     return refusal(404, NOT_FOUND)
 
@@ -221,15 +229,10 @@ class SandboxAccount:
         self, query: Mapping[str, str], *, show: Show | None = None, gap: bool = False
     ) -> MonitorList | ApiResponse:
         """GET /monitors; `gap`: a page after the first is read as if an earlier monitor had just been deleted."""
-        paging: dict[str, int | None] = {"limit": None, "offset": None}
-        for key in paging:
-            if text := query.get(key):
-                if not _NUMBER.fullmatch(text):
-                    return refusal(400, f"sandbox: {key}: must be a whole number from 0.")
-                paging[key] = int(text)
-        limit, offset = paging["limit"], paging["offset"] or 0
-        if self._options.page_size is not None:
-            limit = self._options.page_size if limit is None else min(limit, self._options.page_size)
+        paging = self._paging(query)
+        if isinstance(paging, ApiResponse):
+            return paging
+        limit, offset = paging
         types = sorted(set(query["type"].split(","))) if query.get("type") else sorted(MODELS)
         now = self._clock()
         total = self._state.count(types, now)
@@ -247,6 +250,35 @@ class SandboxAccount:
             },
             batches=([_selected(stored, select, show) for stored in batch] for batch in batches),
         )
+
+    def alert_objects(self, call: Call, query: Mapping[str, str]) -> ApiResponse:
+        """GET /recipients, /notifier-groups, and one of them by its ID."""
+        objects = (recipients if call.operation == "recipients" else recipient_groups)(self._options, query)
+        if call.monitor_id:
+            one = [item for item in objects if item["id"] == call.monitor_id]
+            return ApiResponse(status=200, text=json.dumps(one[0])) if one else refusal(404, NOT_FOUND)
+        paging = self._paging(query)
+        if isinstance(paging, ApiResponse):
+            return paging
+        limit, offset = paging
+        page = objects[offset:] if limit is None else objects[offset : offset + limit]
+        count = len(objects) if self._options.count_is_total else len(page)
+        resultset = {"count": count, "limit": limit, "offset": str(offset)}
+        content = {"metadata": {"__permissions": PERMISSIONS, "resultset": resultset}, "results": page}
+        return ApiResponse(status=200, text=json.dumps(content))
+
+    def _paging(self, query: Mapping[str, str]) -> tuple[int | None, int] | ApiResponse:
+        """Limit and offset of a list; a limit of None: no limit."""
+        paging: dict[str, int | None] = {"limit": None, "offset": None}
+        for key in paging:
+            if text := query.get(key):
+                if not _NUMBER.fullmatch(text):
+                    return refusal(400, f"sandbox: {key}: must be a whole number from 0.")
+                paging[key] = int(text)
+        limit, offset = paging["limit"], paging["offset"] or 0
+        if self._options.page_size is not None:
+            limit = self._options.page_size if limit is None else min(limit, self._options.page_size)
+        return limit, offset
 
 
 def _selected(stored: StoredMonitor, select: str | None, show: Show | None) -> str:

@@ -14,9 +14,9 @@ from typing import Literal
 
 from bulkload.sandbox import alterations
 
-Operation = Literal["login", "list", "get", "create", "patch", "delete"]
-OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete")
-WITH_TOKEN: tuple[Operation, ...] = ("list", "get", "create", "patch", "delete")
+Operation = Literal["login", "list", "get", "create", "patch", "delete", "recipients", "groups"]
+OPERATIONS: tuple[Operation, ...] = ("login", "list", "get", "create", "patch", "delete", "recipients", "groups")
+WITH_TOKEN: tuple[Operation, ...] = OPERATIONS[1:]
 
 Moment = Literal["before", "after"]
 

@@ -19,7 +19,7 @@ class LogEntry:
 
     at: float  # monotonic seconds, when the request arrived
     wall: float  # seconds since 1970
-    operation: str  # login, list, get, create, patch, delete, other, late-commit, lost-create
+    operation: str  # login, list, get, create, patch, delete, recipients, groups, other, late-commit, lost-create
     method: str
     path: str
     status: int  # of the response; 0: no response

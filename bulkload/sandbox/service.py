@@ -145,6 +145,8 @@ class Service:
         if call.operation == "get":
             hide = self.faults.hide_single
             return self._account.get(call.monitor_id, exchange.request.query, hide=hide, show=self._show)
+        if call.operation in ("recipients", "groups"):
+            return self._account.alert_objects(call, exchange.request.query)
         if call.operation == "delete":
             return self._account.delete(call.monitor_id)
         if isinstance(content, ApiResponse):

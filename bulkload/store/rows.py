@@ -7,7 +7,7 @@ only with a monitor ID that no other row has and that was not in the account bef
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from bulkload.model import Issue, State, Status
@@ -46,6 +46,22 @@ class RunRows:
                     (self.run.number, after, limit),
                 )
             ]
+
+    def planned(self) -> Iterator[tuple[bool, str]]:
+        """The rows to send, in order: true if their monitor exists, and the body of the create or of the update."""
+        with self._store.errors():
+            for exists, body in self._db.execute(
+                "SELECT monitor_id IS NOT NULL, iif(monitor_id IS NULL, body, patch) FROM rows"
+                " WHERE run = ? AND state = 'pending' ORDER BY position",
+                (self.run.number,),
+            ):
+                yield bool(exists), body
+
+    def has_creates(self) -> bool:
+        """True if a row is to be created."""
+        return self._exists(
+            "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND monitor_id IS NULL LIMIT 1", self.run.number
+        )
 
     def in_flight(self) -> list[PendingRow]:
         """Rows of the run whose request was sent, or is about to be, and has no response yet."""

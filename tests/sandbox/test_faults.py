@@ -465,6 +465,8 @@ async def test_every_fault_strikes_every_operation_it_fits_without_an_error_of_t
         "get": ("GET", "/monitors/100001", None),
         "patch": ("PATCH", "/monitors/email-imap/100001", {"port": 993}),
         "delete": ("DELETE", "/monitors/100001", None),
+        "recipients": ("GET", "/recipients", None),
+        "groups": ("GET", "/notifier-groups/1", None),
     }
     async with run_sandbox() as client:
         await client.create()

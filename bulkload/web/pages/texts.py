@@ -26,9 +26,7 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def bars_of(
-    counts: Mapping[str, int], link: Callable[[str], str] = lambda status: "", chosen: str = ""
-) -> list[Bar]:
+def bars_of(counts: Mapping[str, int], link: Callable[[str], str] = lambda status: "", chosen: str = "") -> list[Bar]:
     """The bars of a chart of statuses, in their usual order."""
     order = [*map(str, Status), "ready", "left out", "not a row"]
     shown = sorted((status for status in counts if counts[status]), key=lambda status: _place(order, status))
