@@ -36,6 +36,11 @@ def is_same_boot(a: str, b: str) -> bool:
     return bool(boot) and boot == b.partition("|")[0]
 
 
+def wall(at: str) -> float:
+    """The wall clock of a moment, in seconds since 1970."""
+    return float(at.rpartition("|")[2])
+
+
 def utc(wall: float) -> str:
     """A wall clock time, in seconds since 1970, as ISO 8601 in UTC with seconds."""
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

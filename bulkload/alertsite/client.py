@@ -156,6 +156,11 @@ class Api:
     ) -> None:
         await self._session.close()
 
+    @property
+    def is_logged_in(self) -> bool:
+        """True if there is a token; it may have expired."""
+        return bool(self._token)
+
     async def create(self, monitor_type: str, body: bytes, get_ready: Callable[[], Awaitable[None]]) -> CreatedMonitor:
         """Create one monitor with exactly one request (`POST /monitors/<type>`, HTTP 200 with `{"id": "123456"}`).
 

@@ -18,6 +18,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from bulkload.errors import NotSent
 
@@ -40,6 +41,15 @@ K_SECONDS, K_REQUESTS = 5.0, 100.0  # K is the longer of both, the requests at a
 MEASURED_STARTS = 20  # that show the rate of a run without a maximum
 
 
+class PaceStatus(NamedTuple):
+    """The pace at one moment."""
+
+    rate: float | None  # starts a second; None: no maximum
+    is_lowered: bool  # because of 429s without a Retry-After
+    pause: float  # seconds until the next start is granted; 0: no pause
+    is_requested: bool  # the pause follows from a Retry-After
+
+
 class Pace:
     """Grants at most `rate` starts a second (None: no maximum), and none during a pause."""
 
@@ -48,6 +58,7 @@ class Pace:
         self.throttled = 0  # number of 429s
         self._next = 0.0  # monotonic time of the next start
         self._paused_until = 0.0
+        self._requested_until = 0.0  # end of the pause that a Retry-After asked for
         self._w_max: float | None = None  # starts a second at the plateau of the curve; None: no limit is known
         self._rate_at_epoch = 0.0  # starts a second right after the last congestion event
         self._epoch_start = 0.0  # monotonic time of the last congestion event
@@ -105,6 +116,7 @@ class Pace:
         self.throttled += 1
         if retry_after is not None:
             self.pause(min(max(retry_after, 0.0), MAX_RETRY_AFTER))
+            self._requested_until = self._paused_until
             return
         if started <= self._backed_off_at:
             return
@@ -116,6 +128,18 @@ class Pace:
         back_off = 2 * self._back_off if is_series else max(self._gap(now), MIN_BACK_OFF)
         self._back_off = min(back_off, MAX_BACK_OFF)
         self.pause(self._back_off)
+
+    @property
+    def status(self) -> PaceStatus:
+        """The pace now; may be read from any thread."""
+        now, w_max = time.monotonic(), self._w_max
+        rate = self.rate if w_max is None else self._rate_on_curve(w_max, now)
+        return PaceStatus(
+            rate=rate if rate is None or self.rate is None else min(rate, self.rate),
+            is_lowered=w_max is not None,
+            pause=max(0.0, self._paused_until - now),
+            is_requested=self._requested_until > now,
+        )
 
     async def _take_start(self, sleep: Callable[[float], Awaitable[None]]) -> float:
         async with self._start_lock:
@@ -172,14 +196,17 @@ class Pace:
         """Starts a second that are allowed now; None: no maximum."""
         if self._w_max is None:
             return self.rate
-        k = max(K_SECONDS, K_REQUESTS / self._w_max)
-        t = now - self._epoch_start
-        depth = max(self._w_max - self._rate_at_epoch, MIN_DEPTH * self._w_max)
-        rate = self._w_max + depth * (t / k - 1) ** 3  # RFC 9438: C (t - K)³ + w_max, with C = depth / K³
+        rate = self._rate_on_curve(self._w_max, now)
         if self.rate is not None and rate >= self.rate:
             self._w_max = None
             return self.rate
         return rate
+
+    def _rate_on_curve(self, w_max: float, now: float) -> float:
+        k = max(K_SECONDS, K_REQUESTS / w_max)
+        t = now - self._epoch_start
+        depth = max(w_max - self._rate_at_epoch, MIN_DEPTH * w_max)
+        return w_max + depth * (t / k - 1) ** 3  # RFC 9438: C (t - K)³ + w_max, with C = depth / K³
 
     def _gap(self, now: float) -> float:
         """Seconds between two starts."""

@@ -36,9 +36,9 @@ from bulkload.cli import (
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import command_option
 from bulkload.cli.output import print_message
-from bulkload.cli.signals import Interrupts
 from bulkload.cli.streams import DurableStream
 from bulkload.errors import BulkloadError, ExitCode, UsageError
+from bulkload.operations.interrupts import Interrupts
 
 
 def run_process() -> int:

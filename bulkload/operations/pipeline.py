@@ -24,6 +24,7 @@ from bulkload.operations.results import check_results_writable, results_of, resu
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
 from bulkload.stages.intake import read_into
+from bulkload.stages.observer import NOBODY, Observer, Phase, session_status
 from bulkload.store.runs import Run, Store, to_json
 
 if TYPE_CHECKING:
@@ -58,17 +59,8 @@ def run_file(source: Input, account: Account, options: Options, results: Sequenc
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
     """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
     with locked_store(options, must_exist=True) as store:
-        context = begin(store, store.run(run_id) if run_id is not None else _unfinished(store), account, options)
-        run = context.run
-        if not run.read_whole:
-            raise UsageError(f"Run {run.id} ended before {run.input} was read completely; run the file again.")
-        before, now = store.info(run).settings.get(FINGERPRINT), _fingerprint(Path(run.input))
-        if before and now and before != now:
-            log.warning(
-                "%s has changed since run %s read it; the run continues with the rows that it read", run.input, run.id
-            )
-        store.reopen(run)
-        return carry_out(context, results_of(store, run, options), on_start)
+        run = store.run(run_id) if run_id is not None else _unfinished(store)
+        return carry_out(begin_again(store, run, account, options), results_of(store, run, options), on_start)
 
 
 @contextmanager
@@ -87,6 +79,7 @@ def begin(
     *,
     command: str = "run",
     results: Sequence[Path] = (),
+    observer: Observer = NOBODY,
 ) -> RunContext:
     """Read an input into the locked store as a new run, or continue a run in the store.
 
@@ -95,6 +88,7 @@ def begin(
     """
     account_id = account_id_of(store, account, options)
     if isinstance(source, Input):
+        observer.on_phase(Phase.READING)
         settings = _settings_in_reports(options)
         if command == "run" and source.arrival is None:  # the inbox chooses the results of its files itself
             settings |= results_setting(results)
@@ -112,7 +106,27 @@ def begin(
         raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in to that account.")
     else:
         run = source
-    return RunContext(store=store, run=run, account_id=account_id, account=account, options=options)
+    observer.on_run(run)
+    return RunContext(store=store, run=run, account_id=account_id, account=account, options=options, observer=observer)
+
+
+def begin_again(
+    store: Store, run: Run, account: Account, options: Options, *, observer: Observer = NOBODY
+) -> RunContext:
+    """Continue a run in the locked store: rows that were given up are to be sent again.
+
+    Raises `UsageError` if its input was not read completely, and as `begin` does.
+    """
+    context = begin(store, run, account, options, observer=observer)
+    if not run.read_whole:
+        raise UsageError(f"Run {run.id} ended before {run.input} was read completely; run the file again.")
+    before, now = store.info(run).settings.get(FINGERPRINT), _fingerprint(Path(run.input))
+    if before and now and before != now:
+        log.warning(
+            "%s has changed since run %s read it; the run continues with the rows that it read", run.input, run.id
+        )
+    store.reopen(run)
+    return context
 
 
 def account_id_of(store: Store, account: Account, options: Options) -> int:
@@ -132,6 +146,7 @@ def plan_run(context: RunContext, on_account: OnAccount | None = None) -> Sessio
     from bulkload.stages.plan import plan
 
     async def work(api: Api, stop: StopRequest) -> None:
+        observe(context.observer, api, stop)
         await unless_stopped(plan(context, api), stop)
         if on_account is not None:
             await unless_stopped(on_account(api), stop)
@@ -141,6 +156,12 @@ def plan_run(context: RunContext, on_account: OnAccount | None = None) -> Sessio
     except BulkloadError as error:
         return Session(stopped=error)
     return run_session(context.account, context.options, work)
+
+
+def observe(observer: Observer, api: Api, stop: StopRequest) -> None:
+    """Tell an observer that a session begins; it begins by listing the account."""
+    observer.on_phase(Phase.LISTING)
+    observer.on_session(lambda: session_status(api, is_stopping=stop.reason is not None))
 
 
 def carry_out(
@@ -156,6 +177,7 @@ def carry_out(
     check_results_writable(results)
     store, run = context.store, context.run
     session, verified = _send(context, on_start, on_listing)
+    context.observer.on_phase(Phase.WRITING)
     exit_code = exit_code_of(store.info(run), session.stopped)
     if exit_code is ExitCode.DONE and verified is not None and not verified.good:
         exit_code = ExitCode.ROWS_LEFT
@@ -181,12 +203,14 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
     verified: list[Verified] = []
 
     async def work(api: Api, stop: StopRequest) -> None:
+        observe(context.observer, api, stop)
         on_listing(await unless_stopped(plan(context, api), stop))
         on_progress = on_start(context.rows.count(State.PENDING))
         execution = Execution(context, api, bad_rows=bad_rows, most_errors=most_errors, on_progress=on_progress)
         stop.on_stop = execution.stop
         await execution.run()
         if context.options.verify:
+            context.observer.on_phase(Phase.VERIFYING)
             verified.append(await unless_stopped(verify(context, api), stop))
 
     try:

@@ -20,6 +20,7 @@ from bulkload.operations.results import check_results
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
 from bulkload.stages.intake import open_input, read_into
+from bulkload.stages.observer import NOBODY, Observer
 from bulkload.store.runs import Run, Store, new_run_id
 
 OnRow = Callable[[ReportRow], None]
@@ -63,16 +64,20 @@ def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
     return Outcome(info=info, results=(), exit_code=exit_code_of(info))
 
 
-def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
+def plan_file(
+    source: Input, account: Account, options: Options, on_row: OnRow, *, observer: Observer = NOBODY
+) -> Outcome:
     """Predict what a run would do in this account now; `on_row` gets every row."""
     check_results([source.path], options)
     with locked_store(options) as store:
-        return plan_input(store, source, account, options, on_row)
+        return plan_input(store, source, account, options, on_row, observer=observer)
 
 
-def plan_input(store: Store, source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
+def plan_input(
+    store: Store, source: Input, account: Account, options: Options, on_row: OnRow, *, observer: Observer = NOBODY
+) -> Outcome:
     """Predict what a run would do in this account now, with a store that is locked."""
-    context = begin(store, source, account, options, command="plan")
+    context = begin(store, source, account, options, command="plan", observer=observer)
     try:
         session, forecast = plan_with_forecast(context)
         store.end(context.run, ExitCode.DONE, session.stopped, session.seconds, session.requests)

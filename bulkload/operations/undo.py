@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError
 from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
-from bulkload.operations.pipeline import OnStart, begin, locked_store
+from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import Removal, RemovalResult, edit_of, remove_unless_edited
 from bulkload.operations.results import results_of, write_results
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.settings import Account, Options
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import profile_of, reliable_listing
+from bulkload.stages.observer import NOBODY, Observer, Phase
 from bulkload.stages.settle import settle_with
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import CreatedMonitor, RowChange
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
 
 KEPT = f"{ACCOUNT_ISSUE}kept"
+UNDONE_BY = "undone by"  # setting of a run in the store
 BATCH = 500  # monitors fetched from the store at a time
 
 
@@ -70,14 +72,16 @@ def undo_run(
     *,
     include_edited: bool = False,
     dry_run: bool = False,
+    by: str = "",
+    observer: Observer = NOBODY,
 ) -> Undone:
     """Show every monitor that a run created; delete them if `agree` returns True.
 
-    Exit code 0: none of them is left, or it was a dry run. 1: some are left or may still appear, or the user did not
-    agree.
+    `by` is who undoes it, for the run's report. Exit code 0: none of the monitors is left, or it was a dry run. 1: some
+    are left or may still appear, or the user did not agree.
     """
     with locked_store(options, must_exist=True) as store:
-        context = begin(store, store.run(run_id), account, options)
+        context = begin(store, store.run(run_id), account, options, observer=observer)
         run = context.run
         counts, in_doubt = _preview(context, on_monitor, include_edited)
         if not counts or not agree(counts):
@@ -85,9 +89,12 @@ def undo_run(
             exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
             outcome = Outcome(info=store.info(run), results=(), exit_code=exit_code)
             return Undone(outcome=outcome, counts=counts, in_doubt=in_doubt, done=False)
+        if by:
+            store.note_setting(run, UNDONE_BY, by)
         undo = _Undo(context, include_edited)
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         in_doubt = context.rows.count(State.DOUBT)
+        observer.on_phase(Phase.WRITING)
         some_left = in_doubt or context.record.count_created_by(run.number)
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
@@ -104,6 +111,7 @@ def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -
         return counts, 0
 
     async def work(api: Api, stop: StopRequest) -> None:
+        observe(context.observer, api, stop)
         listing = await unless_stopped(_list_and_settle(context, api), stop)
         after = -1
         while batch := context.record.created_by(run_number, after, BATCH):
@@ -153,6 +161,8 @@ class _Undo:
     async def run(self, api: Api, stop: StopRequest, on_start: OnStart) -> None:
         """Delete the monitors that the run created. Raises what stops it; deletions until then are in the store."""
         rows, record = self._context.rows, self._context.record
+        observe(self._context.observer, api, stop)
+        self._context.observer.on_phase(Phase.DELETING)
         stop.on_stop = self._stop
         rows.replace_warnings(KEPT, ())
         on_progress = on_start(record.count_created_by(self._context.run.number))

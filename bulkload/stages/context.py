@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bulkload.settings import Account, Options
+from bulkload.stages.observer import NOBODY, Observer
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.rows import RunRows
 from bulkload.store.runs import Run, Store
@@ -20,6 +21,7 @@ class RunContext:
     account_id: int  # of the account in the store
     account: Account  # how to log in
     options: Options
+    observer: Observer = NOBODY  # who watches the run
 
     @cached_property
     def rows(self) -> RunRows:

@@ -38,6 +38,7 @@ from bulkload.stages.context import RunContext
 from bulkload.stages.failure_series import FailureSeries
 from bulkload.stages.listing import list_monitors, omits_created, profile_of
 from bulkload.stages.matching import match_rows
+from bulkload.stages.observer import Phase
 from bulkload.stages.read_back import is_unrecognisable, read_back
 from bulkload.stages.settle import settle
 from bulkload.store.group_commit import GroupCommit
@@ -94,9 +95,11 @@ class Execution:
 
         Raises what stopped it; all that is known by then is in the store.
         """
+        self._context.observer.on_phase(Phase.CREATING)
         try:
             await self._send_first()
             while not self._stopping.is_set():
+                self._context.observer.on_phase(Phase.CREATING)
                 await self._send_pending()
                 if self._refused and not self._stopping.is_set():
                     await self._judge_refused()
@@ -107,6 +110,7 @@ class Execution:
             self._flush_last()
         may_look = self._stopping.is_set() and not isinstance(self._stopped, RunStopped | StoreError)
         if may_look and self._rows.count(State.DOUBT):
+            self._context.observer.on_phase(Phase.SETTLING)
             with contextlib.suppress(RunStopped):
                 await self._list_and_settle()
         if self._stopped is not None:
@@ -356,6 +360,7 @@ class Execution:
                 return False
             if not self._options.wait and time.monotonic() > deadline:
                 return False
+            self._context.observer.on_phase(Phase.SETTLING)
             await self._list_and_settle()
             if not self._rows.count(State.PENDING):
                 with contextlib.suppress(TimeoutError):

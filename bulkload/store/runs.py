@@ -238,12 +238,35 @@ class Store(Database):
     def counts(self, run: Run) -> dict[Status, int]:
         """The number of rows by status, in the order of `Status`."""
         counts: dict[Status, int] = {}
-        with self.errors():
-            rows = self.db.execute("SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,))
-            for state, n in rows:
-                status = status_of(state)
-                counts[status] = counts.get(status, 0) + n
+        for state, n in self.state_counts(run).items():
+            status = status_of(state)
+            counts[status] = counts.get(status, 0) + n
         return in_order(counts)
+
+    def state_counts(self, run: Run) -> dict[str, int]:
+        """The number of rows by `State` or final `Status`; reads the whole run."""
+        with self.errors():
+            return dict(
+                self.db.execute(
+                    "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,)
+                ).fetchall()
+            )
+
+    def last_errors(self, run: Run, limit: int) -> list[tuple[int, str]]:
+        """The last rows that could not be created or are in doubt, in order: row in the file and error."""
+        with self.errors():
+            rows = self.db.execute(
+                "SELECT source_row, error FROM rows WHERE run = ? AND state IN ('rejected', 'failed', 'unknown',"
+                " 'doubt') AND error <> '' ORDER BY position DESC LIMIT ?",
+                (run.number, limit),
+            ).fetchall()
+        return [(row["source_row"], row["error"]) for row in reversed(rows)]
+
+    def last_doubt(self, run: Run) -> float | None:
+        """When the last request in doubt was sent at the latest, in seconds since 1970; None without any."""
+        with self.errors():
+            rows = self.db.execute("SELECT at FROM rows WHERE run = ? AND state = 'doubt'", (run.number,)).fetchall()
+        return max((clock.wall(at) for (at,) in rows if at), default=None)
 
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""

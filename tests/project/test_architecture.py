@@ -16,6 +16,7 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     "__init__": set(),
     "__main__": {"cli"},
     "cli": {"inbox", "operations", "reports", "settings", "files", "sandbox"},
+    "web": {"operations", "reports", "settings", "files", "stages", "store"},
     "inbox": {"operations", "reports", "settings", "files", "stages", "store", "readers"},
     "operations": BELOW,
     "stages": {"readers", "store", "alertsite", "monitors", "settings"},
@@ -27,11 +28,12 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
 }
 ONLY = {  # (part, imported part) → the only modules that it may import
     ("reports", "monitors"): {"bulkload.monitors.result_columns"},
+    ("web", "stages"): {"bulkload.stages.observer"},
     ("settings", "alertsite"): {"bulkload.alertsite.secrets"},
     ("settings", "monitors"): {"bulkload.monitors.values"},
 }
 LIBRARY_USERS = {  # library → the only modules that may import it
-    "aiohttp": {"alertsite", "inbox/notify", "sandbox"},
+    "aiohttp": {"alertsite", "inbox/notify", "sandbox", "web"},
     "charset_normalizer": {"readers/encoding_candidates"},
     "click": {"cli"},
     "defusedxml": {"migration/documents"},

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bulkload.cli.signals import Interrupts
 from bulkload.errors import ExitCode
+from bulkload.operations.interrupts import Interrupts
 from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 from tests.support.waiting import TIMEOUT
 
