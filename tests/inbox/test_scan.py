@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,11 +112,20 @@ def test_folders_are_ignored(tmp_path: Path) -> None:
     assert find_waiting(tmp_path, 0) == WaitingFiles()
 
 
-def test_an_old_file_is_taken_without_waiting_for_it(tmp_path: Path) -> None:
-    put(tmp_path, "old.csv", age=61)
-    started = time.monotonic()
-    assert find_waiting(tmp_path, 60).ready
-    assert time.monotonic() - started < 5
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen exactly when the scan waits between its two looks."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: happens())
+
+
+def test_an_old_file_is_taken_without_waiting_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[bool] = []
+    while_it_waits(monkeypatch, lambda: waits.append(True))
+    old = put(tmp_path, "old.csv", age=61)
+    assert find_waiting(tmp_path, 60).ready == (old,)
+    assert waits == []
+    put(tmp_path, "new.csv", age=50)
+    assert len(find_waiting(tmp_path, 60).ready) == 2
+    assert waits == [True]
 
 
 @pytest.mark.parametrize("age", [0.0, -3600.0], ids=["now", "in the future"])
@@ -126,34 +135,22 @@ def test_a_new_file_is_taken_if_it_stays_the_same(tmp_path: Path, age: float) ->
     assert find_waiting(tmp_path, 0.1).ready == (path,)
 
 
-def test_a_growing_file_is_left_and_the_others_are_taken(tmp_path: Path) -> None:
+def test_a_growing_file_is_left_and_the_others_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "still.csv", age=0)
     growing = put(tmp_path, "growing.csv", age=0)
-    stop = threading.Event()
-
-    def write() -> None:
-        with growing.open("a") as file:
-            while not stop.wait(0.02):
-                file.write("more\n")
-                file.flush()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with growing.open("a") as file:
+        while_it_waits(monkeypatch, lambda: (file.write("more\n"), file.flush()))
         files = find_waiting(tmp_path, 0.3)
-    finally:
-        stop.set()
-        writer.join()
     assert [path.name for path in files.ready] == ["still.csv"]
     assert files.incomplete == ("growing.csv",)
 
 
-def test_a_file_whose_time_changes_is_left_even_if_its_size_does_not(tmp_path: Path) -> None:
+def test_a_file_whose_time_changes_is_left_even_if_its_size_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = put(tmp_path, "mail.csv", age=0)
-    toucher = threading.Timer(0.1, os.utime, (path, (time.time() + 1, time.time() + 1)))
-    toucher.start()
+    while_it_waits(monkeypatch, lambda: os.utime(path, (time.time() + 1, time.time() + 1)))
     assert find_waiting(tmp_path, 0.4).incomplete == ("mail.csv",)
-    toucher.join()
 
 
 def test_an_empty_file_is_left_for_a_limited_time(tmp_path: Path) -> None:
