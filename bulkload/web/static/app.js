@@ -1,0 +1,366 @@
+// What the pages can do better with JavaScript. Each of them works without.
+//   data-live      a form or link whose answer replaces the content, so that focus, scroll and open details stay
+//   data-cell      a cell of a draft, edited in place; a typed value is saved, or kept and marked as not saved
+//   data-events    a panel that the server sends again as a job goes on
+//   data-refresh   content that is loaded again after so many seconds
+//   data-drop, data-upload, data-submit   the choice of a file, its upload, a filter that applies at once
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const byId = (id) => (id ? document.getElementById(id) : null);
+  document.documentElement.classList.add("js");
+
+  function say(text) {
+    const live = $("#live");
+    live.textContent = "";
+    setTimeout(() => (live.textContent = text), 60); // emptied first, so that the same text is said again
+  }
+
+  function complain(text) {
+    $("#trouble")?.remove();
+    const box = document.createElement("p");
+    Object.assign(box, { id: "trouble", className: "flash problem", tabIndex: -1, textContent: text });
+    box.setAttribute("role", "alert");
+    $("main").prepend(box);
+    box.scrollIntoView({ block: "nearest" });
+  }
+
+  // ── cells ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const kept = new Map(); // name → value: typed into a cell that the page shows no longer
+  const underWay = new Map(); // name → value: sent, not answered yet
+  const cells = () => $$(".cell[name]");
+  const isChanged = (cell) => cell.value !== cell.defaultValue;
+  const isUnsent = (cell) => cell.value !== (underWay.get(cell.name) ?? cell.defaultValue);
+  const isUnsaved = () => kept.size > 0 || underWay.size > 0 || cells().some(isChanged);
+  const place = (name) => {
+    const [, row, column] = name.split("-");
+    return `${$$(".rows thead th:not(.ours)")[column]?.textContent ?? ""}, row ${row}`;
+  };
+
+  function openCell(td, value) {
+    const shown = $(".text", td);
+    if (!shown) return $(".cell", td);
+    const name = `cell-${td.dataset.cell}`;
+    const field = document.createElement(shown.textContent.includes("\n") ? "textarea" : "input");
+    field.className = "cell";
+    field.id = field.name = name;
+    field.setAttribute("form", "edit");
+    field.setAttribute("aria-label", place(name));
+    const why = $(".why", td);
+    if (why?.id) field.setAttribute("aria-describedby", why.id);
+    field.autocomplete = "off";
+    field.spellcheck = false;
+    field.defaultValue = shown.textContent;
+    field.value = value ?? shown.textContent;
+    field.dataset.opened = "";
+    shown.replaceWith(field);
+    return field;
+  }
+
+  function closeCell(field) {
+    const shown = document.createElement("span");
+    shown.className = "text";
+    shown.textContent = field.defaultValue;
+    field.replaceWith(shown);
+  }
+
+  function markUnsaved() {
+    const changed = cells().filter(isChanged);
+    for (const cell of cells()) cell.closest("td").classList.toggle("unsaved", isChanged(cell));
+    const note = $("#unsaved");
+    if (!note) return;
+    note.dataset.hint ??= note.textContent;
+    const count = changed.length + kept.size;
+    note.textContent = count ? `${count} ${count === 1 ? "change is" : "changes are"} not saved yet.` : note.dataset.hint;
+    if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, value]) => `${place(name)}: “${value}”`).join("; ")}`;
+  }
+
+  document.addEventListener("click", (event) => {
+    const td = event.target.closest("td[data-cell]");
+    if (td && !event.target.closest("a, button, .cell") && !String(getSelection())) openCell(td).focus();
+  });
+  document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
+  document.addEventListener("change", (event) => {
+    if (event.target.matches(".cell") && isUnsent(event.target)) byId("edit")?.requestSubmit();
+    else if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+  document.addEventListener("focusout", ({ target }) => {
+    if (target.matches?.("[data-opened]") && !isChanged(target)) setTimeout(() => target.isConnected && closeCell(target));
+  });
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target;
+    if (event.key !== "Escape" || !cell.matches(".cell")) return;
+    const wasChanged = isChanged(cell);
+    cell.value = cell.defaultValue;
+    markUnsaved();
+    if (wasChanged) say("Not changed");
+    if ("opened" in cell.dataset) {
+      const next = $(".row-actions a, .row-actions button", cell.closest("tr"));
+      closeCell(cell);
+      next?.focus();
+    }
+  });
+  addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
+
+  // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
+
+  let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
+  const isWaiting = () => underWay.size > 0;
+
+  // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
+  async function load(url, { form, submitter, data, push = false } = {}) {
+    const sent = new Map();
+    const isEdit = form?.id === "edit";
+    const isPost = form?.method === "post";
+    if (isPost) {
+      const version = $("main input[name=version]"); // an earlier request of the queue may have raised it
+      if (version && data.has("version")) data.set("version", version.value);
+    }
+    if (isEdit) {
+      for (const cell of cells()) data.delete(cell.name);
+      for (const [name, value] of kept) sent.set(name, value);
+      for (const cell of cells().filter(isChanged)) sent.set(cell.name, cell.value);
+      kept.clear();
+      for (const [name, value] of sent) (data.set(name, value), underWay.set(name, value));
+      if (!sent.size && !submitter?.name) return true;
+    }
+    const giveBack = () => {
+      underWay.clear();
+      for (const [name, value] of sent) if (!byId(name)) kept.set(name, value);
+      markUnsaved();
+    };
+    let answer, page;
+    try {
+      answer = await fetch(url, {
+        method: isPost ? "POST" : "GET",
+        body: isPost ? (form.enctype.startsWith("multipart") ? data : new URLSearchParams(data)) : undefined,
+        headers: isPost ? { "X-Form-Token": data.get("token") ?? "" } : {},
+      });
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch {
+      giveBack();
+      complain("The server does not answer. What you typed is still on this page: try again in a moment.");
+      return false;
+    }
+    if (!answer.ok || !$("main", page)) {
+      giveBack();
+      const words = $$("main h1, main .lead, main .flash", page).map((part) => part.textContent.trim());
+      complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
+      return false;
+    }
+    const isRefused = Boolean($("#message.problem", page));
+    const typed = new Map(isRefused ? sent : []);
+    for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
+    underWay.clear();
+    swap(page, { typed, isLoad: !isPost });
+    if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
+    else history.replaceState(null, "", answer.url);
+    return !isRefused;
+  }
+
+  function swap(page, { typed = new Map(), isLoad = false } = {}) {
+    const focused = document.activeElement;
+    const invalid = $$(".cell[aria-invalid]");
+    const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
+    const selection = focused?.matches?.("input.cell, textarea.cell") ? [focused.selectionStart, focused.selectionEnd] : null;
+    const isInside = $("main").contains(focused);
+    const scroll = [scrollX, scrollY, $(".scroll")?.scrollLeft ?? 0, $(".scroll")?.scrollTop ?? 0];
+    const opened = $$("details[open][id]").map((details) => details.id);
+    const action = focused?.form?.action;
+
+    document.title = page.title;
+    $("#top").replaceWith($("#top", page));
+    $("main").replaceWith($("main", page));
+    for (const id of opened) byId(id)?.setAttribute("open", "");
+    for (const [name, value] of typed) {
+      const td = $(`[data-cell="${name.slice(5)}"]`);
+      const field = byId(name) ?? (td && openCell(td, value));
+      if (field) field.value = value;
+      else kept.set(name, value);
+    }
+    markUnsaved();
+
+    scrollTo(scroll[0], scroll[1]);
+    if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
+    if (isInside) {
+      const td = focused.name?.startsWith("cell-") ? $(`[data-cell="${focused.name.slice(5)}"]`) : null;
+      const nowInvalid = $$(".cell[aria-invalid]");
+      const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
+      const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
+      const same = byId(focused.id);
+      const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
+      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || byId("message") || $("h1");
+      field?.focus({ preventScroll: field === target && !row });
+      if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
+    }
+    const message = $("#message") ?? (isLoad && ($(".pager span") ?? $("h1")));
+    if (message) say(message.textContent);
+    start();
+  }
+
+  function enqueue(step) {
+    queue = queue.then(step, step);
+    return queue;
+  }
+
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter } = event;
+    if (!form.matches("main form") || event.defaultPrevented) return;
+    if (!form.matches("[data-live]")) {
+      if (isUnsaved() && byId("edit") && form.id !== "edit") {
+        event.preventDefault(); // cells are saved first; then the form as it was filled
+        const data = new FormData(form, submitter);
+        enqueue(() => saveCells()).then((isDone) => isDone && submitPlainly(form, data));
+      }
+      return;
+    }
+    event.preventDefault();
+    const data = new FormData(form, submitter);
+    const isPost = form.method === "post";
+    const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location.href);
+    if (!isPost) url.search = String(new URLSearchParams(data));
+    const isEdit = form.id === "edit";
+    enqueue(async () => {
+      if (!isEdit && byId("edit") && isUnsaved() && !(await saveCells())) return false;
+      submitter?.setAttribute("aria-disabled", "true");
+      const isDone = await load(url, { form, submitter, data, push: !isPost });
+      submitter?.removeAttribute("aria-disabled");
+      // typed into cells that went off the page meanwhile
+      return isDone && kept.size && byId("edit") ? saveCells() : isDone;
+    });
+  });
+
+  function saveCells() {
+    const form = byId("edit");
+    return form && isUnsaved() ? load(new URL(form.getAttribute("action"), location.href), { form, data: new FormData(form) }) : true;
+  }
+
+  function submitPlainly(form, data) {
+    const copy = document.createElement("form");
+    copy.method = form.method;
+    copy.action = form.getAttribute("action");
+    const version = $("main input[name=version]");
+    if (version && data.has("version")) data.set("version", version.value);
+    for (const [name, value] of data) copy.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+    document.body.append(copy);
+    copy.submit();
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("main a[href], #top a[href]");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.hasAttribute("download")) return;
+    const isLive = link.matches("[data-live]");
+    if (!isLive && !(byId("edit") && isUnsaved())) return;
+    event.preventDefault();
+    enqueue(async () => {
+      if (byId("edit") && isUnsaved() && !(await saveCells())) return false;
+      if (isLive) return load(link.href, { push: !link.dataset.edit });
+      location.href = link.href;
+      return true;
+    });
+  });
+  addEventListener("popstate", () => enqueue(() => load(location.href)));
+
+  // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  let source, milestone, timer;
+
+  function watch() {
+    const panel = $("[data-events]");
+    const url = panel?.dataset.events;
+    if (source && (!url || !source.url.endsWith(url))) source = void source.close();
+    if (!url || source) return;
+    source = new EventSource(url);
+    source.onopen = () => (byId("lost").hidden = true);
+    source.onmessage = (event) => update($("[data-events]"), event.data);
+    source.addEventListener("done", () => {
+      source = void source.close();
+      enqueue(() => load(location.href));
+    });
+    source.onerror = () => {
+      if (byId("lost")) byId("lost").hidden = false;
+      if (source?.readyState !== EventSource.CLOSED) return; // it connects again by itself
+      source = undefined;
+      setTimeout(watch, 3000);
+    };
+  }
+
+  // Only parts that differ are replaced, so that Stop can be pressed at any moment.
+  function update(panel, html) {
+    const fresh = new DOMParser().parseFromString(html, "text/html");
+    for (const part of $$("[data-part]", fresh)) {
+      const old = $(`[data-part="${part.dataset.part}"]`, panel);
+      if (old && old.innerHTML.trim() !== part.innerHTML.trim()) old.replaceChildren(...part.childNodes);
+      if (old && part.dataset.milestone) announce(part.dataset.milestone, $("[data-headline]", old).textContent);
+    }
+  }
+
+  function announce(mark, headline) {
+    const now = mark + headline.replace(/[\d.,]+/g, "");
+    if (milestone !== undefined && milestone !== now) say(headline);
+    milestone = now;
+  }
+
+  // ── a file ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const bytes = (size) => (size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`);
+
+  function checkFile(input) {
+    const file = input.files[0];
+    const limit = Number(input.dataset.maxBytes);
+    const isTooLarge = file && limit && file.size > limit;
+    $("#file-problem").textContent = isTooLarge ? `${file.name} has ${bytes(file.size)}; this server takes at most ${bytes(limit)}.` : "";
+    if (isTooLarge) input.value = "";
+    return file && !isTooLarge;
+  }
+
+  const dragsFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  for (const kind of ["dragover", "dragleave", "drop"])
+    document.addEventListener(kind, (event) => {
+      const zone = $("[data-drop]");
+      if (!zone || !dragsFile(event)) return;
+      event.preventDefault(); // else the browser would open a file that misses the zone
+      zone.classList.toggle("over", kind === "dragover");
+      if (kind !== "drop") return;
+      const input = $("input[type=file]", zone);
+      input.files = event.dataTransfer.files;
+      if (checkFile(input)) {
+        byId("give").focus();
+        say(`${input.files[0].name} is chosen.`);
+      }
+    });
+  document.addEventListener("change", (event) => event.target.matches("[data-drop] input") && checkFile(event.target));
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-upload]")) return;
+    event.preventDefault();
+    const request = new XMLHttpRequest(); // fetch does not tell how much is sent
+    const bar = $("progress", form);
+    bar.parentElement.hidden = false;
+    request.upload.onprogress = ({ loaded, total }) => (bar.value = (100 * loaded) / total);
+    request.onload = () => {
+      if (request.status < 400) return location.assign(request.responseURL);
+      bar.parentElement.hidden = true;
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      complain($$("main h1, main .lead, main .flash", page).map((part) => part.textContent.trim()).join(": ") || `The server answered ${request.status}.`);
+    };
+    request.onerror = () => {
+      bar.parentElement.hidden = true;
+      complain("The upload broke off. The file may be too large for this server, or the server has stopped. Try again.");
+    };
+    request.open("POST", form.action);
+    request.setRequestHeader("X-Form-Token", form.elements.token.value);
+    request.send(new FormData(form));
+  });
+
+  function start() {
+    watch();
+    clearTimeout(timer);
+    const seconds = Number($("main").dataset.refresh);
+    if (seconds && !$("[data-events]")) timer = setTimeout(() => enqueue(() => load(location.href)), 1000 * seconds);
+  }
+  start();
+})();
