@@ -49,5 +49,10 @@ def names_of_unusual_spaces(text: str) -> list[str]:
     return [] if text.isascii() else _named(_UNUSUAL_BLANK.findall(text))
 
 
+def with_usual_spaces(text: str) -> str:
+    """Replace each blank that looks like a space by a space."""
+    return _UNUSUAL_BLANK.sub(" ", text)
+
+
 def _named(found: list[str]) -> list[str]:
     return [f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() for character in sorted(set(found))]

@@ -1,0 +1,39 @@
+"""Decide whether a text may be suggested for a cell.
+
+In: a field, and what was probably meant. Out: the text, if the field accepts it; "" otherwise, because a suggestion that
+leads to the next error helps nobody.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydantic import ValidationError
+
+from bulkload.monitors.config import MonitorConfig
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.parsers import parser_of, remove_invisible
+from bulkload.monitors.spoiled_texts import doubt_of
+from bulkload.monitors.values import CellError
+
+
+@lru_cache(maxsize=4096)
+def suggestion_for(field: str, meant: str) -> str:
+    """The text for the cell of a field, if it is valid there on its own."""
+    text = remove_invisible(field, meant.strip()) if field in FIELDS else ""
+    if not text:
+        return ""
+    try:
+        value = parser_of(field)(text)
+    except CellError:
+        return ""
+    if field in ("name", "billing_plancode") and doubt_of(text):
+        return ""
+    if field not in MonitorConfig.model_fields or field in ("type", "hostname"):
+        return text  # these are parsed to something else than the value of the field
+    try:
+        MonitorConfig.model_validate({field: value})
+    except ValidationError as error:
+        if any(details["loc"][:1] == (field,) for details in error.errors(include_url=False, include_input=False)):
+            return ""
+    return text
