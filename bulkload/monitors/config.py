@@ -10,12 +10,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
-from bulkload.monitors.invisible import names_of_invisible, names_of_unusual_spaces, with_usual_spaces, without_invisible
+from bulkload.monitors.invisible import (
+    has_joiners,
+    names_of_invisible,
+    names_of_unusual_spaces,
+    with_usual_spaces,
+    without_invisible,
+)
 from bulkload.monitors.spoiled_texts import doubt_of
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
@@ -155,6 +161,15 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
+def accepts(field: str, value: object) -> bool:
+    """True if a value is valid for a field, whatever the other fields are."""
+    try:
+        MonitorConfig.model_validate({field: value})
+    except ValidationError as error:
+        return all(details["loc"][:1] != (field,) for details in error.errors(include_url=False, include_input=False))
+    return True
+
+
 def cautions(config: MonitorConfig) -> Iterator[Problem]:
     """Yield a problem for each valid value that is probably a mistake."""
     if config.port is not None and config.port not in USUAL_PORTS[config.type]:
@@ -217,7 +232,7 @@ def _name_cautions(name: str) -> Iterator[Problem]:
         label = "an invisible character" if len(hidden) == 1 else "invisible characters"
         listed = ", ".join(hidden[:5])
         message = f"name has {label} ({listed}); names that look the same may differ."
-        yield Problem("name", "invisible", message, suggestion=without_invisible(name))
+        yield Problem("name", "invisible", message, suggestion="" if has_joiners(name) else without_invisible(name))
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
     if spaces := names_of_unusual_spaces(name):

@@ -18,11 +18,12 @@ from bulkload.protocols import USUAL_PORTS
 SIMILARITY = 0.75  # of a word and its misspelling, as difflib measures it
 _DISTANCE = 0.05  # by which the most similar word must exceed the next one
 _LONGEST_WORD = 40  # characters of a text that is compared with words
+_LONGEST_LIST = 500
 
 _MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
-_TYPE_WITH_SSL = re.compile(r"(imap|pop|smtp)[34]?(?:s|(?:over|with|via|/|\+)?ssl)")  # "tls" may mean STARTTLS
+_TYPE_WITH_SSL = re.compile(r"(imap|pop|smtp)[34]?(?:s|(?:over|with|via|/|\+)?ssl)")
 _SWITCH_WORDS: Mapping[str, str] = {  # in lower case; what spreadsheet programs write for TRUE and FALSE is among them
-    **dict.fromkeys(("t", "enable", "active", "activated", "ok", "ja", "j", "oui", "si", "sí", "sim", "tak"), "yes"),
+    **dict.fromkeys(("t", "enable", "active", "activated", "ja", "j", "oui", "si", "sí", "sim", "tak"), "yes"),
     **dict.fromkeys(("wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar", "prawda", "aktiv", "an", "ein"), "yes"),
     **dict.fromkeys(("f", "disable", "inactive", "deactivated", "nein", "non", "não", "nee", "nie"), "no"),
     **dict.fromkeys(("falsch", "faux", "falso", "onwaar", "fałsz", "inaktiv", "aus"), "no"),
@@ -52,9 +53,10 @@ def near(text: str, words: Iterable[str]) -> str:
 @lru_cache(maxsize=256)
 def monitor_type(text: str, words: tuple[str, ...]) -> str:
     """A type for imap4s, IMAP SSL or a misspelling."""
-    if match := _TYPE_WITH_SSL.fullmatch(normalise(text)):
+    name = normalise(text)
+    if match := _TYPE_WITH_SSL.fullmatch(name):
         return {"imap": "imaps", "pop": "pop3s", "smtp": "smtps"}[match[1]]
-    return near(text, words)
+    return "" if "tls" in name else near(text, words)  # it may be STARTTLS, on another port
 
 
 @lru_cache(maxsize=256)
@@ -89,7 +91,7 @@ def without_thousands(text: str, *, is_port: bool = False) -> str:
 
 def locations(text: str) -> str:
     """A list with other separators or other digits."""
-    text = with_ascii_digits(text)
+    text = _compact(text)
     if _THOUSANDS_WITH_SPACES.fullmatch(text) or not _LIST_OF_IDS.fullmatch(text):
         return ""
     return ";".join(unique(re.findall("[0-9]+", text)))
@@ -97,7 +99,7 @@ def locations(text: str) -> str:
 
 def custom_properties(text: str) -> str:
     """Pairs with a colon or an arrow."""
-    text = with_ascii_digits(text)
+    text = _compact(text)
     if not _PAIRS.fullmatch(text):
         return ""
     numbers = re.findall("[0-9]+", text)
@@ -111,12 +113,12 @@ def unique(parts: Iterable[str]) -> list[str]:
 
 def one_line(text: str) -> str:
     """A text of several lines as one; other control characters stay."""
-    return re.sub(r"\s*[\t\n\r]\s*", " ", text)
+    return " ".join(stripped for part in re.split(r"[\t\n\r]+", text) if (stripped := part.strip(" ")))
 
 
 def ipv4(text: str) -> str:
     """The address of 192.0.2.1/24, 192.0.2.1:993, or one with commas or spaces."""
-    match = _IPV4_IN_MORE.fullmatch(with_ascii_digits(text))
+    match = _IPV4_IN_MORE.fullmatch(_compact(text))
     return re.sub(r"\s*[.,]\s*", ".", match[1]) if match else ""
 
 
@@ -124,6 +126,11 @@ def email(text: str) -> str:
     """The address of a link, of `Name <address>`, or with spaces around its @."""
     match = _ADDRESS_IN_MORE.fullmatch(text.strip("\"' "))
     return f"{match[1]}@{match[2].rstrip('.')}" if match else ""
+
+
+def _compact(text: str) -> str:
+    """A short text with single spaces and ASCII digits; "" for a long one, which is nothing that a person typed."""
+    return with_ascii_digits(" ".join(text.split())) if len(text) <= _LONGEST_LIST else ""
 
 
 def with_ascii_digits(text: str) -> str:

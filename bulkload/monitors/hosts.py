@@ -61,7 +61,9 @@ def parse_host(text: str) -> Host:
     except CellError as error:
         if error.suggestion:  # scheme and port stay: without them, another server would be checked
             start = f"{text.partition('://')[0]}://" if scheme else ""
-            error.suggestion = f"{start}{error.suggestion}{f':{port_text}' if error.reason in _OF_NAME and colon else ''}"
+            error.suggestion = (
+                f"{start}{error.suggestion}{f':{port_text}' if error.reason in _OF_NAME and colon else ''}"
+            )
         raise
     return Host(name=name, port=port, scheme=scheme, is_ipv4=_DOTTED_DIGITS.fullmatch(name) is not None)
 
@@ -130,9 +132,7 @@ def _check_form(rest: str) -> None:
         raise CellError("form", _RULE)
     if len(parts) > 1 or parts[0] != rest:
         has_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # joined, they would not be the intended name
-        raise _error_with_host(
-            "space", "a host name has no spaces or separators", "" if has_words else "".join(parts)
-        )
+        raise _error_with_host("space", "a host name has no spaces or separators", "" if has_words else "".join(parts))
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
             raise CellError("ipv6", "IPv6 is not supported; write the host name or the IPv4 address")

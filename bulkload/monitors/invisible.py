@@ -37,6 +37,11 @@ def without_stray(text: str) -> str:
     return cleaned if cleaned.isascii() else _INVISIBLE_IN_HOSTS.sub("", text)
 
 
+def has_joiners(text: str) -> bool:
+    """True if a text has invisible characters that may belong there: in some languages, and in emoji."""
+    return any(joiner in text for joiner in _JOINERS)
+
+
 def names_of_invisible(text: str) -> list[str]:
     """Name each invisible character of a text once: "U+200B ZERO WIDTH SPACE"."""
     if text.isascii():

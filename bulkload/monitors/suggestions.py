@@ -1,16 +1,14 @@
 """Decide whether a text may be suggested for a cell.
 
-In: a field, and what was probably meant. Out: the text, if the field accepts it; "" otherwise, because a suggestion that
-leads to the next error helps nobody.
+In: a field, and what was probably meant. Out: the text, if the field accepts it; "" otherwise, because a suggestion
+that leads to the next error helps nobody.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from pydantic import ValidationError
-
-from bulkload.monitors.config import MonitorConfig
+from bulkload.monitors.config import accepts
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.spoiled_texts import doubt_of
@@ -29,11 +27,6 @@ def suggestion_for(field: str, meant: str) -> str:
         return ""
     if field in ("name", "billing_plancode") and doubt_of(text):
         return ""
-    if field not in MonitorConfig.model_fields or field in ("type", "hostname"):
-        return text  # these are parsed to something else than the value of the field
-    try:
-        MonitorConfig.model_validate({field: value})
-    except ValidationError as error:
-        if any(details["loc"][:1] == (field,) for details in error.errors(include_url=False, include_input=False)):
-            return ""
-    return text
+    if field in ("type", "hostname", "monitor_id"):  # their parsers give something else than the value that is sent
+        return text
+    return text if accepts(field, value) else ""

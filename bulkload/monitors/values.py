@@ -165,9 +165,7 @@ def custom_properties(text: str) -> tuple[tuple[int, int], ...]:
     for part in _parts(text):
         match = re.fullmatch(r"([1-9][0-9]{0,17})\s*=\s*([1-9][0-9]{0,17})", part)
         if match is None:
-            raise CellError(
-                "form", FIELDS["custom_properties"].rule, suggestion=corrections.custom_properties(text)
-            )
+            raise CellError("form", FIELDS["custom_properties"].rule, suggestion=corrections.custom_properties(text))
         pairs.append((int(match[1]), int(match[2])))
     if len({property_id for property_id, _ in pairs}) < len(pairs):
         once = ";".join(corrections.unique(f"{property_id}={value}" for property_id, value in pairs))
@@ -193,9 +191,7 @@ def lines(field: str, text: str) -> str:
 def plan_code(text: str) -> str:
     """Read a billing plan code without the counts that AlertSite displays after it."""
     if match := _PLAN_WITH_COUNTS.fullmatch(text):
-        raise CellError(
-            "counts", f"write the plan code without the counts after it: {match[1]}", suggestion=match[1]
-        )
+        raise CellError("counts", f"write the plan code without the counts after it: {match[1]}", suggestion=match[1])
     return line("billing_plancode", text)
 
 
