@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -96,7 +96,14 @@ class Issue:
     field: str | None = None  # the monitor field
     value: str = ""  # what was found
     severity: Literal["error", "warning"] = "error"
-    suggestion: str = ""  # a text for the cell that is probably right; never applied by itself
+    suggestion: str = ""  # a text for the cell that is probably meant; never applied by itself
+
+    def record(self) -> dict[str, str | None]:
+        """The issue for JSON; without an empty suggestion, so that older versions can read it."""
+        record = asdict(self)
+        if not self.suggestion:
+            del record["suggestion"]
+        return record
 
 
 def errors_of(issues: Iterable[Issue]) -> tuple[str, tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ def _issue_lines(row: ReportRow, *, warnings: bool) -> list[str]:
 
 
 def _issues_json(row: ReportRow) -> list[dict[str, object]]:
-    issues: list[dict[str, object]] = [{"row": row.source_row} | asdict(issue) for issue in row.issues]
+    issues: list[dict[str, object]] = [{"row": row.source_row, **issue.record()} for issue in row.issues]
     if row.error and not any(issue.severity == "error" for issue in row.issues):
         issues.append({"row": row.source_row, "code": row.status.value, "message": row.error, "severity": "error"})
     return issues

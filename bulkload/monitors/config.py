@@ -10,12 +10,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bulkload.monitors.fields import FIELDS, INTERVALS, LONGEST_ALERT_NOTE, LONGEST_NAME, LONGEST_NOTE, PORTS, TIMEOUTS
 from bulkload.monitors.hosts import is_private
 from bulkload.monitors.identity import monitor_key
-from bulkload.monitors.invisible import names_of_invisible, names_of_unusual_spaces
+from bulkload.monitors.invisible import (
+    has_joiners,
+    names_of_invisible,
+    names_of_unusual_spaces,
+    with_usual_spaces,
+    without_invisible,
+)
 from bulkload.monitors.spoiled_texts import doubt_of
 from bulkload.monitors.values import show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, USUAL_PORTS
@@ -33,6 +39,7 @@ class Problem(NamedTuple):
     reason: str
     message: str
     others: tuple[str, ...] = ()  # the other fields
+    suggestion: str = ""  # a text for the field's cell that is probably meant
 
 
 class MonitorConfig(BaseModel):
@@ -154,6 +161,15 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
+def accepts(field: str, value: object) -> bool:
+    """True if a value is valid for a field, whatever the other fields are."""
+    try:
+        MonitorConfig.model_validate({field: value})
+    except ValidationError as error:
+        return all(details["loc"][:1] != (field,) for details in error.errors(include_url=False, include_input=False))
+    return True
+
+
 def cautions(config: MonitorConfig) -> Iterator[Problem]:
     """Yield a problem for each valid value that is probably a mistake."""
     if config.port is not None and config.port not in USUAL_PORTS[config.type]:
@@ -176,7 +192,8 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
         yield from _round_trip_cautions(config)
     for field, text in (("name", config.name), ("billing_plancode", config.billing_plancode)):
         if doubt := doubt_of(text):
-            yield Problem(field, doubt.reason, f"{field} is {show(text)}; {doubt.explanation}.")
+            message = f"{field} is {show(text)}; {doubt.explanation}."
+            yield Problem(field, doubt.reason, message, suggestion=doubt.meant)
     if not config.name.isascii():
         yield from _name_cautions(config.name)
     if config.billing_plancode != _ALERTSITE_PLAN and _PLAN_WITH_OTHER_MARKS.fullmatch(config.billing_plancode):
@@ -184,6 +201,7 @@ def cautions(config: MonitorConfig) -> Iterator[Problem]:
             "billing_plancode",
             "spelling",
             f"billing_plancode is {show(config.billing_plancode)}; AlertSite spells it {_ALERTSITE_PLAN}.",
+            suggestion=_ALERTSITE_PLAN,
         )
     if config.mode in _SHARED_MODES and config.locations is not None and len(config.locations) < 2:
         message = f"mode is {config.mode}; AlertSite requires at least two locations for it."
@@ -201,7 +219,8 @@ def _round_trip_cautions(config: MonitorConfig) -> Iterator[Problem]:
         if is_private(re.sub(r"^\w+://|:\d+$", "", host)):
             yield _private(field, host)
         if host.endswith(f":{port}") and not host.startswith(f"{scheme}://"):
-            yield Problem(field, "tls", f"{field} is {host}; for TLS write {scheme}://{host.rpartition('/')[2]}.")
+            with_scheme = f"{scheme}://{host.rpartition('/')[2]}"
+            yield Problem(field, "tls", f"{field} is {host}; for TLS write {with_scheme}.", suggestion=with_scheme)
 
 
 def _private(field: str, host: str) -> Problem:
@@ -212,11 +231,13 @@ def _name_cautions(name: str) -> Iterator[Problem]:
     if hidden := names_of_invisible(name):
         label = "an invisible character" if len(hidden) == 1 else "invisible characters"
         listed = ", ".join(hidden[:5])
-        yield Problem("name", "invisible", f"name has {label} ({listed}); names that look the same may differ.")
+        message = f"name has {label} ({listed}); names that look the same may differ."
+        yield Problem("name", "invisible", message, suggestion="" if has_joiners(name) else without_invisible(name))
     if "\N{REPLACEMENT CHARACTER}" in name:
         yield Problem("name", "damaged", "name has U+FFFD, so a character was lost in conversion; correct the file.")
     if spaces := names_of_unusual_spaces(name):
-        yield Problem("name", "blank", f"name has {spaces[0]}, not a space; names that look the same may differ.")
+        message = f"name has {spaces[0]}, not a space; names that look the same may differ."
+        yield Problem("name", "blank", message, suggestion=with_usual_spaces(name))
 
 
 def _short(monitor_type: str) -> str:

@@ -24,6 +24,7 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z0-9-]*[a-z]){_LABEL}")
 _SINGLE = re.compile(_LABEL)
 _DOTTED_DIGITS = re.compile(r"[0-9.]+")
 _RULE = FIELDS["hostname"].rule
+_OF_NAME = ("underscore",)  # reasons of errors that are about the name alone, not about what stands around it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +53,18 @@ def parse_host(text: str) -> Host:
         raise CellError("length", f"a host name has at most {LONGEST_HOST} characters")
     _refuse_credentials(text)
     scheme, rest = _scheme(text)
-    _check_form(rest)
     name, colon, port_text = rest.partition(":")
-    port = None
-    if colon:
-        if not re.fullmatch("[0-9]{1,5}", port_text) or not PORTS[0] <= int(port_text) <= PORTS[1]:
-            raise CellError("port", f"after the colon comes a port, and {FIELDS['port'].rule}")
-        port = int(port_text)
-    name = _canonical(name)
+    try:
+        _check_form(rest)
+        port = _port(port_text, name) if colon else None
+        name = _canonical(name)
+    except CellError as error:
+        if error.suggestion:  # scheme and port stay: without them, another server would be checked
+            start = f"{text.partition('://')[0]}://" if scheme else ""
+            error.suggestion = (
+                f"{start}{error.suggestion}{f':{port_text}' if error.reason in _OF_NAME and colon else ''}"
+            )
+        raise
     return Host(name=name, port=port, scheme=scheme, is_ipv4=_DOTTED_DIGITS.fullmatch(name) is not None)
 
 
@@ -92,7 +97,15 @@ def _is_plain(name: str) -> bool:
 def _refuse_credentials(text: str) -> None:
     before, at, host = text.rpartition("@")
     if at and ":" in before:
-        raise CellError("credentials", "remove the user name and password from the host name", shown=f"***@{host}")
+        scheme, separator, user = before.rpartition("://")
+        # a slash or blank may stand in the password, and then the rest of it after the @
+        meant = "" if re.search(r"[/\\\s]", user + host) else f"{scheme}{separator}{host}"
+        raise CellError(
+            "credentials",
+            "remove the user name and password from the host name",
+            shown=f"***@{host}",
+            suggestion=meant if not separator or scheme.lower() in SCHEMES else "",
+        )
 
 
 def _scheme(text: str) -> tuple[str | None, str]:
@@ -103,7 +116,7 @@ def _scheme(text: str) -> tuple[str | None, str]:
     if scheme not in SCHEMES:
         if scheme in ("http", "https"):
             bare = re.split("[/?#]", rest)[0]
-            raise CellError("url", "a web address is not a mail server; " + _suggestion(bare))
+            raise _error_with_host("url", "a web address is not a mail server", bare)
         raise CellError("scheme", f"a host name may start with {', '.join(f'{s}://' for s in SCHEMES)}")
     return scheme, rest.removesuffix("/")
 
@@ -119,8 +132,7 @@ def _check_form(rest: str) -> None:
         raise CellError("form", _RULE)
     if len(parts) > 1 or parts[0] != rest:
         has_words = re.search(r"[^.,;|\s][,;|\s]+[^.,;|\s]", rest)  # joined, they would not be the intended name
-        suggestion = _suggestion("" if has_words else "".join(parts))
-        raise CellError("space", f"a host name has no spaces or separators; {suggestion}")
+        raise _error_with_host("space", "a host name has no spaces or separators", "" if has_words else "".join(parts))
     if rest.startswith("[") or rest.count(":") > 1:
         if rest.startswith("[") or _is_ipv6(rest):
             raise CellError("ipv6", "IPv6 is not supported; write the host name or the IPv4 address")
@@ -128,7 +140,7 @@ def _check_form(rest: str) -> None:
     if "*" in rest:
         raise CellError("wildcard", "wildcards are not allowed; add one row for each host")
     if cut := re.search(r"[/\\?#]", rest):
-        raise CellError("path", "a host name has no path; " + _suggestion(rest[: cut.start()]))
+        raise _error_with_host("path", "a host name has no path", rest[: cut.start()])
 
 
 def _canonical(name: str) -> str:
@@ -144,7 +156,7 @@ def _canonical(name: str) -> str:
     if len(name) > LONGEST_HOST:
         raise CellError("length", f"a host name has at most {LONGEST_HOST} characters")
     if "_" in name:
-        raise CellError("underscore", "a host name has no underscores; " + _suggestion(name.replace("_", "-")))
+        raise _error_with_host("underscore", "a host name has no underscores", name.replace("_", "-"))
     if _NAME.fullmatch(name):
         return name
     if _SINGLE.fullmatch(name):
@@ -161,11 +173,19 @@ def _a_labels(name: str) -> str:
         raise CellError("idn", "this is not a valid international host name") from None
 
 
-def _suggestion(guess: str) -> str:
+def _port(text: str, name: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not PORTS[0] <= int(text) <= PORTS[1]:
+        allowed = f"after the colon comes a port, and {FIELDS['port'].rule}"
+        raise CellError("port", allowed, suggestion="" if text else name)
+    return int(text)
+
+
+def _error_with_host(reason: str, problem: str, guess: str) -> CellError:
+    """The error of a cell with more than a host; the guess is suggested if it is a host name."""
     guess = guess.lower().rstrip(".")
     if _NAME.fullmatch(guess):
-        return f"write {guess} if that is the host"
-    return "write only the host name, such as mail.example.com"
+        return CellError(reason, f"{problem}; write {guess} if that is the host", suggestion=guess)
+    return CellError(reason, f"{problem}; write only the host name, such as mail.example.com")
 
 
 def _is_ipv6(text: str) -> bool:

@@ -37,6 +37,11 @@ def without_stray(text: str) -> str:
     return cleaned if cleaned.isascii() else _INVISIBLE_IN_HOSTS.sub("", text)
 
 
+def has_joiners(text: str) -> bool:
+    """True if a text has invisible characters that may belong there: in some languages, and in emoji."""
+    return any(joiner in text for joiner in _JOINERS)
+
+
 def names_of_invisible(text: str) -> list[str]:
     """Name each invisible character of a text once: "U+200B ZERO WIDTH SPACE"."""
     if text.isascii():
@@ -47,6 +52,11 @@ def names_of_invisible(text: str) -> list[str]:
 def names_of_unusual_spaces(text: str) -> list[str]:
     """Name each blank of a text that looks like a space and is none: "U+00A0 NO-BREAK SPACE"."""
     return [] if text.isascii() else _named(_UNUSUAL_BLANK.findall(text))
+
+
+def with_usual_spaces(text: str) -> str:
+    """Replace each blank that looks like a space by a space."""
+    return _UNUSUAL_BLANK.sub(" ", text)
 
 
 def _named(found: list[str]) -> list[str]:

@@ -46,10 +46,11 @@ _lost_character = re.compile(r"[^\W\d_]\?+[^\W\d_]|\?{3}").search
 
 
 class Doubt(NamedTuple):
-    """Why a text is doubtful: a word for codes, and a part of a sentence."""
+    """Why a text is doubtful: a word for codes, a part of a sentence, and what was probably meant."""
 
     reason: str
     explanation: str
+    meant: str = ""
 
 
 def is_error(text: str) -> bool:
@@ -65,7 +66,8 @@ def doubt_of(text: str) -> Doubt | None:
     if "?" in text and "://" not in text and _lost_character(text):
         return Doubt("damaged", "a conversion may have put ? in the place of another character")
     if not text.isascii() and (meant := _decoded_again(text)):
-        return Doubt("damaged", f'it looks like UTF-8 that was read in another encoding; perhaps "{meant}" is meant')
+        explanation = f'it looks like UTF-8 that was read in another encoding; perhaps "{meant}" is meant'
+        return Doubt("damaged", explanation, meant)
     return None
 
 

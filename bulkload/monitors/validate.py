@@ -23,6 +23,7 @@ from bulkload.monitors.header import API_PREFIX, ColumnMapping, column_letters, 
 from bulkload.monitors.hosts import Host
 from bulkload.monitors.invisible import has_visible, without_invisible
 from bulkload.monitors.parsers import parser_of, remove_invisible
+from bulkload.monitors.suggestions import suggestion_for
 from bulkload.monitors.values import CellError, show
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEME_OF_PORT, SCHEMES, USUAL_PORTS
 
@@ -148,7 +149,7 @@ class Validator:
             f"locations is {show(text)}; a spreadsheet program may have made that of a list such as {typed}. Separate "
             f"locations by semicolons{', and format a cell with a single location as text' if is_number else ''}."
         )
-        issue = self._issue("locations", "joined", message, row)
+        issue = self._issue("locations", "joined", message, row, suggestion=typed if is_likely else "")
         (issues if is_likely else warnings).append(issue if is_likely else replace(issue, severity="warning"))
 
     def _read_result_columns(
@@ -214,7 +215,7 @@ class Validator:
             if port != implied_port and port in _ALL_USUAL_PORTS:
                 scheme = SCHEME_OF_PORT[implied_port]
                 message = f"port is {port}; {scheme} implies port {implied_port}, so change or remove one of the two."
-                issues.append(self._issue("port", "type", message, row))
+                issues.append(self._issue("port", "type", message, row, suggestion=str(implied_port)))
         for field, types, value in self._later_defaults:
             if field not in fields and field not in bad and (monitor_type is None or monitor_type in types):
                 fields[field] = value
@@ -249,10 +250,10 @@ class Validator:
         if host.is_ipv4:
             if fields.setdefault("ipv4", host.name) != host.name:
                 message = f"ipv4 is {fields['ipv4']}, but hostname is {host.name}; change one of them."
-                issues.append(self._issue("ipv4", "hostname", message, row))
+                issues.append(self._issue("ipv4", "hostname", message, row, suggestion=host.name))
             if fields.setdefault("resolve_dns", False):
                 message = "resolve_dns is yes, but hostname is an IP address; set resolve_dns to no."
-                issues.append(self._issue("resolve_dns", "hostname", message, row))
+                issues.append(self._issue("resolve_dns", "hostname", message, row, suggestion="no"))
         return implied_port
 
     def _add_validation_issues(
@@ -320,16 +321,44 @@ class Validator:
             column=column or self._column(field),
             field=field,
             value=error.safe_text(text),
+            suggestion=suggestion_for(field, error.suggestion),
         )
 
     def _issue_of(self, problem: Problem, row: RawRow) -> Issue:
-        return self._issue(problem.field, problem.reason, problem.message, row, others=problem.others)
+        return self._issue(
+            problem.field,
+            problem.reason,
+            problem.message,
+            row,
+            others=problem.others,
+            suggestion=problem.suggestion,
+        )
 
-    def _issue(self, field: str, reason: str, message: str, row: RawRow, *, others: tuple[str, ...] = ()) -> Issue:
-        """An issue of a field; it stands at the first cell that has to do with it."""
+    def _issue(
+        self,
+        field: str,
+        reason: str,
+        message: str,
+        row: RawRow,
+        *,
+        others: tuple[str, ...] = (),
+        suggestion: str = "",
+    ) -> Issue:
+        """An issue of a field; it stands at the first cell that has to do with it.
+
+        The suggestion is for the field's own cell, so it is left out if the issue stands at another one.
+        """
         sources = [self._source(each, row) for each in (field, *others)]
         column, text = next((source for source in sources if source[1]), sources[0])
-        return Issue(code=f"{field}.{reason}", message=message, column=column, field=field, value=text)
+        is_own = bool(suggestion and self._text(row, field)) and column == self._column(field)
+        return Issue(
+            code=f"{field}.{reason}",
+            message=message,
+            column=column,
+            field=field,
+            value=text,
+            suggestion=suggestion_for(field, suggestion) if is_own else "",
+        )
 
     def _column(self, field: str) -> str | None:
         return self._names[self._columns[field]] if field in self._columns else None

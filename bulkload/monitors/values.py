@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NoReturn
 
+from bulkload.monitors import corrections
 from bulkload.monitors.fields import FIELDS, MODES
 from bulkload.monitors.invisible import without_invisible
 from bulkload.monitors.result_columns import normalise
@@ -58,12 +59,16 @@ _PLAIN = re.compile(r"[\w.:/@+*#%=;,-]+")
 
 
 class CellError(ValueError):
-    """The text of a cell is invalid; `allowed` is the second half of the message "port is 99999; …"."""
+    """The text of a cell is invalid; `allowed` is the second half of the message "port is 99999; …".
 
-    def __init__(self, reason: str, allowed: str, *, shown: str | None = None) -> None:
+    `suggestion` is a text for the cell that is probably meant; `suggestions` decides whether it is shown.
+    """
+
+    def __init__(self, reason: str, allowed: str, *, shown: str | None = None, suggestion: str = "") -> None:
         super().__init__(reason, allowed)
         self.reason = reason
         self.allowed = allowed
+        self.suggestion = suggestion
         self._shown = shown  # instead of a cell text that contains a password
 
     def safe_text(self, text: str) -> str:
@@ -102,7 +107,8 @@ def monitor_type(text: str) -> tuple[str, int | None]:
     try:
         return _TYPES[normalise(text)]
     except KeyError:
-        raise CellError("unknown", FIELDS["type"].rule) from None
+        near = corrections.monitor_type(text, FIELDS["type"].choices)
+        raise CellError("unknown", FIELDS["type"].rule, suggestion=near) from None
 
 
 @lru_cache(maxsize=256)
@@ -111,7 +117,7 @@ def switch(field: str, text: str) -> bool:
     try:
         return SWITCH_WORDS[text.casefold()]
     except KeyError:
-        raise CellError("switch", FIELDS[field].rule) from None
+        raise CellError("switch", FIELDS[field].rule, suggestion=corrections.switch(text)) from None
 
 
 @lru_cache(maxsize=256)
@@ -120,7 +126,7 @@ def mode(text: str) -> str:
     try:
         return _MODES[normalise(text)]
     except KeyError:
-        raise CellError("unknown", FIELDS["mode"].rule) from None
+        raise CellError("unknown", FIELDS["mode"].rule, suggestion=corrections.mode(text, MODES)) from None
 
 
 @lru_cache(maxsize=1024)
@@ -131,10 +137,11 @@ def locations(text: str) -> tuple[int, ...]:
     for part in _parts(text):
         number = _whole_number(part)
         if number is None or part.startswith("0"):
-            raise CellError("number", rule)
+            raise CellError("number", rule, suggestion=corrections.locations(text))
         location_ids.append(number)
     if len(set(location_ids)) < len(location_ids):
-        raise CellError("repeated", "list each location only once")
+        once = ";".join(corrections.unique(map(str, location_ids)))
+        raise CellError("repeated", "list each location only once", suggestion=once)
     return tuple(location_ids)
 
 
@@ -158,17 +165,18 @@ def custom_properties(text: str) -> tuple[tuple[int, int], ...]:
     for part in _parts(text):
         match = re.fullmatch(r"([1-9][0-9]{0,17})\s*=\s*([1-9][0-9]{0,17})", part)
         if match is None:
-            raise CellError("form", FIELDS["custom_properties"].rule)
+            raise CellError("form", FIELDS["custom_properties"].rule, suggestion=corrections.custom_properties(text))
         pairs.append((int(match[1]), int(match[2])))
     if len({property_id for property_id, _ in pairs}) < len(pairs):
-        raise CellError("repeated", "list each property only once")
+        once = ";".join(corrections.unique(f"{property_id}={value}" for property_id, value in pairs))
+        raise CellError("repeated", "list each property only once", suggestion=once)
     return tuple(pairs)
 
 
 def line(field: str, text: str) -> str:
     """Read text without control characters."""
     if _CONTROL.search(text):
-        raise CellError("control", _control_character_rule(field, text))
+        raise CellError("control", _control_character_rule(field, text), suggestion=corrections.one_line(text))
     return _not_error(text)
 
 
@@ -183,7 +191,7 @@ def lines(field: str, text: str) -> str:
 def plan_code(text: str) -> str:
     """Read a billing plan code without the counts that AlertSite displays after it."""
     if match := _PLAN_WITH_COUNTS.fullmatch(text):
-        raise CellError("counts", f"write the plan code without the counts after it: {match[1]}")
+        raise CellError("counts", f"write the plan code without the counts after it: {match[1]}", suggestion=match[1])
     return line("billing_plancode", text)
 
 
@@ -191,9 +199,9 @@ def plan_code(text: str) -> str:
 def ipv4(text: str) -> str:
     """Read an IPv4 address."""
     try:
-        return str(ipaddress.IPv4Address(text)) if text.isascii() else _raise_ipv4_error()
-    except ValueError:
-        _raise_ipv4_error()
+        return str(ipaddress.IPv4Address(text)) if text.isascii() else _raise_ipv4_error(text)
+    except ipaddress.AddressValueError:
+        _raise_ipv4_error(text)
 
 
 @lru_cache(maxsize=1024)
@@ -209,7 +217,7 @@ def email(text: str) -> str:
     except EmailNotValidError:
         if len(re.findall(r"@", text)) > 1:
             raise CellError("several", "only one e-mail address is allowed") from None
-        raise CellError("form", rule) from None
+        raise CellError("form", rule, suggestion=corrections.email(text)) from None
     return address.ascii_email or address.normalized
 
 
@@ -242,23 +250,27 @@ def _whole_number(text: str) -> int | None:
 
 def _raise_number_error(field: str, text: str) -> NoReturn:
     rule = FIELDS[field].rule
+    is_port = field == "port"
     if _SCIENTIFIC.fullmatch(text):
         raise CellError(
             "scientific",
             f"{rule}; the spreadsheet program may have rounded it, so format the column as text and enter all digits",
         )
     if _THOUSANDS.fullmatch(text):
-        raise CellError("thousands", f"{rule}, written without thousands separators")
+        plain = corrections.without_thousands(text, is_port=is_port)
+        raise CellError("thousands", f"{rule}, written without thousands separators", suggestion=plain)
     if _DECIMAL.fullmatch(text):
         raise CellError("decimal", f"{rule}, written without decimals")
     match = _UNIT.fullmatch(text)
     if match and field in _UNIT_SECONDS:
         amount, rest = divmod(int(match[1]) * _SECONDS.get(match[2].lower(), 0), _UNIT_SECONDS[field])
-        example = f": {amount}" if amount and not rest else ""
-        raise CellError("unit", f"{rule}, written without a unit{example}")
+        example = str(amount) if amount and not rest else ""
+        allowed = f"{rule}, written without a unit" + (f": {example}" if example else "")
+        raise CellError("unit", allowed, suggestion=example)
+    plain = corrections.number(text, is_port=is_port)
     if text.isdecimal() and not text.isascii():
-        raise CellError("digits", f"{rule}, written with the digits 0 to 9")
-    raise CellError("range" if text.isdecimal() else "number", rule)
+        raise CellError("digits", f"{rule}, written with the digits 0 to 9", suggestion=plain)
+    raise CellError("range" if text.isdecimal() else "number", rule, suggestion=plain)
 
 
 def _is_shown(character: str) -> bool:
@@ -286,8 +298,8 @@ def _parts(text: str) -> list[str]:
     return parts[:-1] if len(parts) > 1 and not parts[-1] else parts
 
 
-def _raise_ipv4_error() -> NoReturn:
-    raise CellError("form", FIELDS["ipv4"].rule)
+def _raise_ipv4_error(text: str) -> NoReturn:
+    raise CellError("form", FIELDS["ipv4"].rule, suggestion=corrections.ipv4(text))
 
 
 def _not_json(constant: str) -> NoReturn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulkload.model import Issue, NumberText, RawRow
@@ -109,7 +109,7 @@ class DraftRows:
                 to_json(row.cells),
                 _numbers(row.cells),
                 row.ends_at,
-                to_json([asdict(issue) for issue in row.issues]) if row.issues else None,
+                to_json([issue.record() for issue in row.issues]) if row.issues else None,
             )
             for row in rows
         ]
@@ -247,7 +247,7 @@ class DraftRows:
                 [
                     (
                         *(number, row.number, place, issue.code, issue.column or "", issue.severity),
-                        *(issue.suggestion, to_json(asdict(issue))),
+                        *(issue.suggestion, to_json(issue.record())),
                     )
                     for row in rows
                     for place, issue in enumerate(row.issues)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 
 from bulkload.model import Issue, State, Status
 from bulkload.store.row_records import PendingRow, RowChange, RowToMatch, RowToVerify
@@ -177,7 +176,7 @@ class RunRows:
                 row = self._db.execute(
                     "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
                 ).fetchone()
-                self._set_issues(position, [*json.loads(row[0] or "[]"), asdict(issue)])
+                self._set_issues(position, [*json.loads(row[0] or "[]"), issue.record()])
                 count += 1
         return count
 

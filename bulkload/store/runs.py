@@ -352,7 +352,7 @@ def _packed_errors(row: NewRow) -> tuple[str, str | None, bytes | str | None]:
     A file can have millions of invalid rows, each with several kilobytes about its cells. Their issues are compressed,
     and their error text follows from these.
     """
-    issues = to_json([asdict(issue) for issue in row.issues]) if row.issues else None
+    issues = to_json([issue.record() for issue in row.issues]) if row.issues else None
     if row.state == Status.INVALID and issues and errors_of(row.issues) == (row.error, row.error_columns):
         return "", None, zlib.compress(issues.encode())
     return row.error, to_json(row.error_columns) if row.error_columns else None, issues

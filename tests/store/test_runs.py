@@ -55,12 +55,18 @@ def test_rows_are_returned_unchanged_and_in_order(
 
 def test_all_details_of_a_row_are_kept_for_the_report(tmp_path: Path) -> None:
     issue = Issue(code="port.range", message="70000 is too high.", column="Port", field="port", value="70000")
+    other = Issue(code="port.digits", message="99\uff13 is no port.", column="Port", suggestion="993")
     with Store(tmp_path) as store:
         bad = NewRow(
-            source_row=7, cells=("a", "b"), state=Status.INVALID, error="E.", error_columns=("Port",), issues=(issue,)
+            source_row=7,
+            cells=("a", "b"),
+            state=Status.INVALID,
+            error="E.",
+            error_columns=("Port",),
+            issues=(issue, other),
         )
         (row,) = store.report_rows(begin_run(store, store.account_id(*ACCOUNT), [bad]))
-        assert row.issues == (issue,)
+        assert row.issues == (issue, other)
         assert (row.error, row.error_columns, row.status) == ("E.", ("Port",), Status.INVALID)
 
 
