@@ -1,50 +1,86 @@
 """Compare the rows of a draft with the account: what a run would do with each, without doing it.
 
-In: a draft whose rows are checked, an account, options. Out: the predicted status of each row, in the draft. Only a
-login and GET requests are sent.
+In: a draft whose rows are checked, an account, options. Out: the predicted status of each row, and facts about the
+whole, in the draft. Only a login and GET requests are sent.
 """
 
 from __future__ import annotations
 
-from bulkload.model import ReportRow, Status
+from dataclasses import dataclass
+from typing import Any
+
+from bulkload.model import ACCOUNT_ISSUE, ReportRow, Status
 from bulkload.operations.drafts import draft_input
+from bulkload.operations.forecast_texts import Fact, facts
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.preview import plan_input
 from bulkload.settings import Account, Options
+from bulkload.stages.observer import NOBODY, Observer
 from bulkload.store.draft_rows import DraftRows, PlannedRow
-from bulkload.store.drafts import Drafts
+from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
 
 BATCH = 1000  # rows a transaction
 _KNOWN_OFFLINE = (Status.INVALID, Status.DUPLICATE)
 
 
-def plan_draft(store: Store, draft_id: str, account: Account, options: Options) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftForecast:
+    """What a comparison with the account said about a draft as a whole."""
+
+    counts: dict[str, int]  # rows by predicted status
+    facts: list[Fact]
+    creates: int
+    updates: int
+    warnings: int  # rows that nearly match monitors of the account, and the like
+    stopped: str  # why the account could not be read; empty if it was
+
+
+def plan_draft(
+    store: Store,
+    draft_id: str,
+    account: Account,
+    options: Options,
+    *,
+    version: int | None = None,
+    observer: Observer = NOBODY,
+) -> Outcome:
     """Predict what a run of the draft would do in this account now, with a store that is locked."""
+    source = draft_input(store, draft_id, version=version)
     draft = Drafts(store).get(draft_id)
     rows = DraftRows(store, draft)
     batch: list[PlannedRow] = []
+    warnings = 0
 
     def on_row(row: ReportRow) -> None:
+        nonlocal warnings
+        warnings += any(issue.code.startswith(ACCOUNT_ISSUE) for issue in row.issues)
         if row.status not in _KNOWN_OFFLINE:
             batch.append(PlannedRow(row.source_row, row.status.value, row.monitor_id, row.error))
         if len(batch) == BATCH:
             rows.save_planned(batch)
             batch.clear()
 
-    outcome = plan_input(store, draft_input(store, draft_id), account, options, on_row)
-    rows.save_planned(batch)
-    Drafts(store).set_planned(
-        draft,
-        {
-            "counts": {status.value: count for status, count in outcome.info.counts.items()},
-            "stopped": outcome.info.stopped,
-            "exit_code": int(outcome.exit_code),
-        },
-    )
+    outcome = plan_input(store, source, account, options, on_row, observer=observer)
+    stopped = outcome.info.stopped
+    if not stopped:
+        rows.save_planned(batch)
+    forecast = outcome.forecast
+    planned: dict[str, Any] = {
+        "counts": {status.value: count for status, count in outcome.info.counts.items()},
+        "facts": facts(forecast) if forecast is not None and not stopped else [],
+        "creates": forecast.creates if forecast is not None else 0,
+        "updates": forecast.updates if forecast is not None else 0,
+        "warnings": warnings,
+        "stopped": stopped,
+    }
+    Drafts(store).set_planned(draft, planned)
     return outcome
 
 
-def options_of(draft_defaults: dict[str, str], options: Options, **values: object) -> Options:
-    """The options for the rows of a draft: its columns are chosen, so nothing about columns is left to say."""
-    return options.model_copy(update={"set": draft_defaults, "map": {}, "ignore_unknown": True, **values})
+def forecast_of_draft(draft: Draft) -> DraftForecast | None:
+    """What the last comparison with the account said; None if there was none."""
+    if draft.planned is None:
+        return None
+    values: dict[str, Any] = dict(draft.planned)
+    return DraftForecast(**values | {"facts": [Fact(*fact) for fact in values["facts"]]})

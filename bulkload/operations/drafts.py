@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from bulkload.errors import BulkloadError, InputError, UsageError
+from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import Input, Issue, RawRow, Source, Status
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import column_letters, is_header
@@ -175,12 +175,35 @@ def _words_of_the_api(run: Run, error: str, status: Status) -> tuple[Issue, ...]
     return (Issue(code="row.rejected", message=message, severity="warning"),)
 
 
-def draft_input(store: Store, draft_id: str) -> Input:
-    """The rows of a draft as people corrected them, for the pipeline."""
+def draft_input(store: Store, draft_id: str, *, version: int | None = None) -> Input:
+    """The rows of a draft as people corrected them, for the pipeline.
+
+    Raises `UsageError` if the draft is no longer in the version that a person saw.
+    """
     draft = Drafts(store).get(draft_id)
+    if version is not None and draft.version != version:
+        raise UsageError("The rows were changed in the meantime, so nothing was sent. Look at them, and start again.")
     if draft.state is not DraftState.CHECKED or draft.source is None:
         raise UsageError("The draft's columns are not chosen yet.")
     return Input(path=Path(draft.name), name=draft.name, open=partial(_open, store, draft, draft.source))
+
+
+def draft_options(draft: Draft, options: Options) -> Options:
+    """The options for a draft: where its rows go, and the values for empty cells; its columns are chosen already."""
+    own = {
+        "set": dict(draft.defaults),
+        "map": {},
+        "ignore_unknown": True,
+        "sheet": None,
+        "sandbox": draft.is_rehearsal or options.sandbox,
+        "on_existing": draft.on_existing,
+    }
+    return options.model_copy(update=own)
+
+
+def note_run(store: Store, draft_id: str, run: Run) -> None:
+    """Record the run that was made of a draft."""
+    Drafts(store).set_run(Drafts(store).get(draft_id), run.id)
 
 
 @contextmanager
@@ -208,10 +231,3 @@ def _changes_by_people(rows: DraftRows) -> Iterator[str]:
             subject, noun = ("1 row was", "row") if count == 1 else (f"{count:,} rows were", "rows")
             listed = ", ".join(map(str, numbers)) + (" …" if count > len(numbers) else "")
             yield f"{subject} {what} on the upload page: {noun} {listed}."
-
-
-def check_readable(draft: Draft) -> DraftSource:
-    """What was read of a draft's file. Raises `InputError` if it is not read, or cannot be."""
-    if draft.source is None:
-        raise InputError(draft.problem or f"{draft.name} is still being read.")
-    return draft.source

@@ -32,6 +32,7 @@ class Task:
     account: Account = field(repr=False)  # with its secrets
     options: Options  # its output folder is the one that is locked; those of the inbox are not passed on
     draft: str = ""
+    version: int | None = None  # of the draft that the user saw; a changed draft is refused
     run: str = ""
     path: Path | None = None
     name: str = ""  # of the file or the run, for people
@@ -50,7 +51,10 @@ class Task:
         }
         options = self.options.model_dump(mode="json", by_alias=True, exclude=_OF_THE_INBOX)
         options["rate"] = f"{self.options.rate:.12f}" if self.options.rate else "unlimited"
-        own = {name: getattr(self, name) for name in ("kind", "draft", "run", "name", "first", "on_existing", "user")}
+        own = {
+            name: getattr(self, name)
+            for name in ("kind", "draft", "version", "run", "name", "first", "on_existing", "user")
+        }
         own |= {"path": None if self.path is None else str(self.path), "include_edited": self.include_edited}
         return json.dumps({**own, "account": account, "options": options}).encode() + b"\n"
 

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked, UsageError
+from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked
 from bulkload.files.names import MAX_NAME, shorten
 from bulkload.files.printable import printable_line
 from bulkload.model import Input, ReportRow, Status
+from bulkload.operations.drafts import note_run
 from bulkload.operations.interrupts import Interrupts
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store
@@ -74,14 +75,28 @@ def _plan_path(task: Task, observer: Observer) -> Outcome:
     return plan_file(source, task.account, _options(task), lambda row: None, observer=observer)
 
 
-ORIGINS: Mapping[str, Origin] = {"path": Origin(input=_input_of_path, plan=_plan_path)}
+def _input_of_draft(store: Store, task: Task) -> Input:
+    from bulkload.operations.drafts import draft_input
+
+    return draft_input(store, task.draft, version=task.version)
+
+
+def _plan_draft(task: Task, observer: Observer) -> Outcome:
+    from bulkload.operations.draft_plan import plan_draft
+
+    options = _options(task)
+    with locked_store(options) as store:
+        return plan_draft(store, task.draft, task.account, options, version=task.version, observer=observer)
+
+
+ORIGINS: Mapping[str, Origin] = {
+    "path": Origin(input=_input_of_path, plan=_plan_path),
+    "draft": Origin(input=_input_of_draft, plan=_plan_draft),
+}
 
 
 def _origin(task: Task) -> Origin:
-    kind = "path" if task.path is not None else "draft"
-    if kind not in ORIGINS:
-        raise UsageError("There is no file to read.")
-    return ORIGINS[kind]
+    return ORIGINS["path" if task.path is not None else "draft"]
 
 
 # ── the jobs ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,6 +126,8 @@ class Job:
             for name, setting in results_setting(results).items():
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
+            if task.draft:
+                note_run(store, task.draft, run)
             self._send({"event": "started", "run": run.id})
             return _ended(carry_out(context, results, self._reporter.on_start))
 
