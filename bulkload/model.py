@@ -177,6 +177,7 @@ class Source:
     rows: Iterator[RawRow]
     details: Mapping[str, str] = field(default_factory=dict)  # what was assumed: encoding, delimiter, sheet, …
     notes: tuple[str, ...] = ()  # sentences worth showing: hidden sheets, skipped title lines
+    sheets: tuple[str, ...] = ()  # names of all worksheets of a workbook
     not_whole: str = ""  # why there are more rows than `rows`, as part of a sentence
     translated: Translated | None = None  # None: no other tool's configuration
     header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain

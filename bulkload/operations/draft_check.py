@@ -12,6 +12,7 @@ from itertools import islice
 from bulkload.errors import UsageError
 from bulkload.model import Issue, RawRow, State, Status
 from bulkload.monitors.columns import map_columns
+from bulkload.monitors.header import ColumnMapping
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.intake import check_rows
 from bulkload.store.draft_rows import IGNORED, LEFT_OUT, READY, CheckedRow, DraftRows
@@ -20,6 +21,7 @@ from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Store
 
 BATCH = 1000  # rows a transaction
+NO_COLUMNS = ColumnMapping(header=(), fields=(), is_results=False, result_columns={}, user_columns=())
 
 
 def checked_by(draft: Draft, rows: Iterable[RawRow]) -> Iterator[NewRow]:
@@ -84,3 +86,14 @@ def _checked_row(row: NewRow, marked: NewRow) -> CheckedRow:
         key=row.key,
         given_id=row.given_monitor_id,
     )
+
+
+def problem_of_default(field: str, text: str) -> str:
+    """Why a value for empty cells cannot be used, as a sentence; empty if it can."""
+    if not text:
+        return ""
+    try:
+        check_rows((), NO_COLUMNS, defaults={field: text})
+    except UsageError as error:
+        return str(error)
+    return ""

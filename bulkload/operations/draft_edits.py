@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bulkload.errors import UsageError
+from bulkload.files.printable import printable
 from bulkload.model import RawRow
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
@@ -43,7 +44,8 @@ class DraftEditor:
         """
         rows = {row.number: row for row in self._rows.raw_of({number for number, _ in texts})}
         for (number, column), text in expected.items():
-            if number in rows and (now := rows[number].cells[column]) not in (text, texts.get((number, column), text)):
+            now = rows[number].cells[column] if number in rows and column < len(rows[number].cells) else text
+            if printable(now) != text and now != texts.get((number, column)):
                 raise ChangedMeanwhile(
                     f"Row {number}, {self._name(column)} is {show(now)} by now: somebody else has changed it. Look at"
                     " it, and change it again if you want to."
@@ -129,6 +131,8 @@ class DraftEditor:
 def _with(row: RawRow, texts: Mapping[int, str]) -> tuple[str, ...]:
     cells = list(row.cells)
     for column, text in texts.items():
+        if column >= len(cells):
+            raise UsageError("There is no such column.")
         if len(text) > LONGEST_CELL:
             raise UsageError(f"A cell has at most {LONGEST_CELL:,} characters.")
         cells[column] = text

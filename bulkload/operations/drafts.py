@@ -44,6 +44,8 @@ def read_draft(store: Store, draft: Draft, options: Options) -> None:
         drafts.set_problem(draft, str(error).replace(str(path), draft.name).replace(path.name, draft.name))
         return
     drafts.set_source(draft, source)
+    if draft.reading.get("no_header") and not source.has_known_header:
+        make_header_a_row(store, drafts.get(draft.id))
     draft = drafts.get(draft.id)
     fields = proposed_fields(store, draft)
     if not problems_of(draft, fields, draft.defaults):
@@ -70,6 +72,7 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> Draf
         header=opened.header,
         details=opened.details,
         notes=opened.notes,
+        sheets=opened.sheets,
         not_whole=opened.not_whole,
         translated=opened.translated,
         header_doubts=opened.header_doubts,

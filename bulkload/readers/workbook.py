@@ -81,6 +81,7 @@ def open_workbook(
             rows=rows,
             details=details,
             notes=notes,
+            sheets=(*file.visible, *file.hidden),
             not_whole=_not_whole(workbook, read, [*matches, *unseen]),
             header_doubts=header_doubts(table.findings, len(table.header)),
         )

@@ -296,6 +296,10 @@ class DraftRows:
             f"{condition} ORDER BY rank, number LIMIT ? OFFSET ?", (self.draft.number, *values, limit, offset)
         )
 
+    def after(self, number: int, limit: int) -> list[ShownRow]:
+        """The next rows in the order of the file."""
+        return self._shown("number > ? ORDER BY number LIMIT ?", (self.draft.number, number, limit))
+
     def shown(self, numbers: Iterable[int]) -> list[ShownRow]:
         """Some rows by their numbers."""
         return self._shown(

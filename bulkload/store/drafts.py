@@ -40,6 +40,7 @@ class DraftSource:
     header: tuple[str, ...]
     details: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
     not_whole: str = ""
     translated: Translated | None = None
     header_doubts: Mapping[int, str] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Draft:
     version: int
     state: DraftState
     problem: str
-    reading: Mapping[str, str]  # options for reading the file: sheet, encoding
+    reading: Mapping[str, str]  # how to read the file: sheet, encoding, no_header
     source: DraftSource | None  # None: not read
     fields: tuple[str | None, ...] | None  # of each column; None: not chosen
     defaults: Mapping[str, str]  # for empty cells, by field
@@ -92,16 +93,17 @@ class Drafts:
         defaults: Mapping[str, str] | None = None,
         is_rehearsal: bool = False,
         on_existing: str = "skip",
+        reading: Mapping[str, str] | None = None,
     ) -> Draft:
         """Add a draft whose file is to be read."""
         draft_id, now = secrets.token_hex(_ID_BYTES), time.time()
         with self._store.transaction():
             self._db.execute(
                 "INSERT INTO drafts (id, name, upload, user, created, changed, state, reading, defaults, is_rehearsal,"
-                " on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, '{}', ?, ?, ?)",
+                " on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(draft_id, name, upload, user, now, now, DraftState.READING),
-                    *(to_json(defaults or {}), is_rehearsal, on_existing),
+                    *(to_json(reading or {}), to_json(defaults or {}), is_rehearsal, on_existing),
                 ),
             )
         return self.get(draft_id)
@@ -235,7 +237,7 @@ def _source(values: dict[str, object]) -> DraftSource:
     doubts = values.pop("header_doubts")
     assert isinstance(doubts, dict)
     return DraftSource(
-        **values | {name: tuple(values[name]) for name in ("header", "notes")},  # type: ignore[arg-type]
+        **values | {name: tuple(values[name]) for name in ("header", "notes", "sheets")},  # type: ignore[arg-type]
         translated=Translated(**translated) if isinstance(translated, dict) else None,
         header_doubts={int(index): doubt for index, doubt in doubts.items()},
     )

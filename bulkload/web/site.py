@@ -6,10 +6,13 @@ In: a request. Out: a rendered page, or a redirect with a message for the next p
 from __future__ import annotations
 
 import asyncio
+import mimetypes
+import tempfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aiohttp import web
@@ -17,15 +20,18 @@ from aiohttp import web
 from bulkload.settings import Account, Options
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
-from bulkload.web.access import Credentials, access_of
+from bulkload.web.access import access_of
+from bulkload.web.credentials import Credentials
 from bulkload.web.jobs import Jobs
 from bulkload.web.rendering import render
+from bulkload.web.responses import content_disposition
 from bulkload.web.views import Frame, Message
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_MESSAGES = 1_000  # that wait for their page
+_BLOCK = 1 << 16  # bytes of a download
 
 
 class StoreThread:
@@ -78,6 +84,7 @@ class Site:
     store: StoreThread
     jobs: Jobs
     credentials: Credentials
+    read_patience: float = 5.0  # seconds that the answer to an upload waits for its check
     reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
     draft_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)  # by session
@@ -133,6 +140,22 @@ def go_to(request: web.Request, address: str, message: str = "", *, is_problem: 
         while len(messages) > _MOST_MESSAGES:
             messages.popitem(last=False)
     return web.Response(status=303, headers={"Location": address})
+
+
+async def download(request: web.Request, name: str, write: Callable[[Path], Awaitable[None]]) -> web.StreamResponse:
+    """Send a file that is written for this request, under a name for the user."""
+    with tempfile.TemporaryDirectory(prefix="bulkload-") as folder:
+        path = Path(folder) / f"file{Path(name).suffix}"
+        await write(path)
+        with path.open("rb") as file:
+            response = web.StreamResponse(headers={"Content-Disposition": content_disposition(name)})
+            response.content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            response.content_length = path.stat().st_size
+            await response.prepare(request)
+            while block := file.read(_BLOCK):
+                await response.write(block)
+            await response.write_eof()
+    return response
 
 
 async def draft_of(request: web.Request) -> Draft:

@@ -1,0 +1,222 @@
+"""The page on which a person says what the columns mean, and gives values for empty cells.
+
+In: a draft, or the form of this page. Out: the form with every problem at its field, or the checked rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from aiohttp import web
+
+from bulkload.errors import InputError, UsageError
+from bulkload.files.printable import printable
+from bulkload.monitors.columns import ColumnProblem
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.header import column_letters
+from bulkload.operations.draft_check import problem_of_default
+from bulkload.operations.drafts import choose_columns, make_header_a_row, problems_of, proposals_of, proposed_fields
+from bulkload.store.draft_rows import DraftRows
+from bulkload.store.drafts import Draft, Drafts, DraftState
+from bulkload.store.runs import Store
+from bulkload.text_encodings import codec_named
+from bulkload.web.access import read_form
+from bulkload.web.pages.drafts import view_of, view_of_unread
+from bulkload.web.pages.start import begin_reading
+from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
+from bulkload.web.state import OPTIONS
+from bulkload.web.views import Choice, ColumnView, DefaultView, ReadingView
+
+SAMPLES = 3  # cells of a column that are shown
+_NOT_SENT = "-"  # value of the select for a column that is not sent
+_FIRST_DEFAULTS = ("billing_plancode", "type", "interval")
+_NO_DEFAULTS = ("name", "hostname", "monitor_id", "smtp_hostname", "pop3_hostname", "ipv4")
+_NEEDED = ("billing_plancode", "type")
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show the columns with what is known about them."""
+    draft = await draft_of(request)
+    if draft.state in (DraftState.READING, DraftState.UNREADABLE):
+        return go_to(request, f"/drafts/{draft.id}")
+    return await _page(request, draft, None, dict(draft.defaults), ())
+
+
+async def choose(request: web.Request) -> web.Response:
+    """Take a person's choice, and check the rows; without it, show what is wrong."""
+    site, draft = site_of(request), await draft_of(request)
+    if draft.state in (DraftState.READING, DraftState.UNREADABLE):
+        return go_to(request, f"/drafts/{draft.id}")
+    form = await read_form(request)
+    if "headerless" in form:
+        async with site.draft_locks[draft.id]:
+            await site.store(make_header_a_row, draft)
+        return go_to(request, f"/drafts/{draft.id}/columns", "The first row is a row now, and the columns have letters.")
+    if str(form.get("version", "")) != str(draft.version):
+        problem = "The rows or columns were changed in another window since this page was opened. Look, and choose again."
+        return go_to(request, f"/drafts/{draft.id}/columns", problem, is_problem=True)
+    values = [str(form.get(f"column-{index}", "")) for index in range(len(draft.header))]
+    fields = [None if value in ("", _NOT_SENT) else value for value in values]
+    defaults = {field: str(form.get(f"default-{field}", "")).strip() for field in FIELDS if f"default-{field}" in form}
+    kept = {field: text for field, text in draft.defaults.items() if field not in defaults}
+    results = {column.index for column in proposals_of(draft) if column.is_result or not column.needs_choice and column.field is None}
+    undecided = [
+        ColumnProblem(index=index, text="Choose what this column means, or that it is not sent.")
+        for index, value in enumerate(values)
+        if not value and index not in results
+    ]
+    try:
+        async with site.draft_locks[draft.id]:
+            problems = undecided or await site.store.long(choose_columns, draft, fields, {**kept, **defaults})
+    except (UsageError, InputError):
+        return await _page(request, draft, values, {**kept, **defaults}, ())
+    if problems:
+        return await _page(request, draft, values, {**kept, **defaults}, problems)
+    return go_to(request, f"/drafts/{draft.id}", "The rows are checked. Nothing is sent yet.")
+
+
+async def read_again(request: web.Request) -> web.Response:
+    """Read the file again, in another way."""
+    site, options, draft = site_of(request), request.app[OPTIONS], await draft_of(request)
+    form = await read_form(request)
+    reading = {name: text for name in ("sheet", "encoding") if (text := str(form.get(name, "")).strip())}
+    if not draft.upload:
+        raise UsageError("These rows come from a run, not from a file.")
+    if "encoding" in reading:
+        try:
+            reading["encoding"] = codec_named(reading["encoding"])
+        except ValueError as error:
+            return go_to(request, f"/drafts/{draft.id}", f"The encoding is not known: {error}.", is_problem=True)
+    async with site.draft_locks[draft.id]:
+        await site.store(lambda store: Drafts(store).set_reading(draft, reading))
+        draft = await draft_of(request)
+        begin_reading(site, options, draft)
+    return go_to(request, f"/drafts/{draft.id}")
+
+
+def reading_view(draft: Draft) -> ReadingView:
+    """How the file was read."""
+    source = draft.source
+    sheet = draft.reading.get("sheet", source.details.get("sheet", "") if source is not None else "")
+    names = list(dict.fromkeys([*([sheet] if sheet else []), *_other_sheets(draft)]))
+    is_text = source is None or source.format == "csv"
+    return ReadingView(
+        sheets=[Choice(value=name, label=printable(name), is_chosen=name == sheet) for name in names] if len(names) > 1 else (),
+        encoding=draft.reading.get("encoding", ""),
+        has_encoding=is_text and bool(draft.upload),
+    )
+
+
+def _other_sheets(draft: Draft) -> Sequence[str]:
+    return draft.source.sheets if draft.source is not None else ()
+
+
+async def _page(
+    request: web.Request,
+    draft: Draft,
+    values: Sequence[str] | None,
+    defaults: Mapping[str, str],
+    problems: Sequence[ColumnProblem],
+) -> web.Response:
+    """The form; `values` are those of its selects if a person sent it."""
+
+    def gather(store: Store) -> dict[str, object]:
+        fields = proposed_fields(store, draft)
+        chosen = values if values is not None else [field or "" for field in fields]
+        found = problems or problems_of(draft, fields, draft.defaults)
+        chosen_before = Drafts(store).chosen_fields(draft.header) if draft.fields is None else None
+        remembered = ""
+        if chosen_before is not None:
+            on = datetime.fromtimestamp(chosen_before[1]).astimezone()
+            remembered = f"The columns are as somebody chose them on {on:%-d %B %Y} for a file with the same header."
+        is_checked = draft.state is DraftState.CHECKED
+        return {
+            "draft": view_of(store, draft, "columns") if is_checked else view_of_unread(draft),
+            "columns": _columns(store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None),
+            "defaults": _defaults(draft, fields, defaults, found if values is not None else ()),
+            "problems": [printable(problem.text) for problem in found if problem.index is None] if values is not None else [],
+            "remembered": remembered,
+            "can_be_headerless": draft.source is not None and not draft.source.has_known_header,
+            "is_headerless": False,
+            "reading": reading_view(draft),
+        }
+
+    context = await site_of(request).store(gather)
+    frame = frame_of(request, "What is in the columns?", section="start", is_rehearsal=draft.is_rehearsal)
+    return page(request, "columns.html", frame, status=200 if values is None else 422, **context)
+
+
+def _columns(
+    store: Store,
+    draft: Draft,
+    chosen: Sequence[str],
+    problems: Sequence[ColumnProblem],
+    *,
+    is_sent: bool,
+    was_chosen: bool,
+) -> list[ColumnView]:
+    samples = DraftRows(store, draft).samples(SAMPLES)
+    problem_of = {problem.index: problem.text for problem in problems if problem.index is not None}
+    views = []
+    for column in proposals_of(draft):
+        if column.is_result:
+            continue  # of a results file: read back, never sent
+        value = chosen[column.index] or (_NOT_SENT if not column.needs_choice and column.field is None or was_chosen else "")
+        is_clear = column.index not in problem_of and (bool(column.field) or not column.needs_choice or bool(chosen[column.index]))
+        views.append(
+            ColumnView(
+                index=column.index,
+                letter=column_letters(column.index),
+                header=printable(column.header),
+                samples=[printable(cells[column.index]) for cells in samples],
+                choices=_choices(column.suggestion, value),
+                is_clear=is_clear and not (is_sent and column.index in problem_of),
+                hint=printable(column.hint),
+                problem=printable(problem_of[column.index]) if is_sent and column.index in problem_of else "",
+            )
+        )
+    return views
+
+
+def _choices(suggestion: str | None, value: str) -> list[Choice]:
+    """What a column can mean; a field that may be meant comes first, and is never chosen by itself."""
+    names = [*([suggestion] if suggestion else []), *(name for name in FIELDS if name != suggestion)]
+    if value.startswith("api:"):
+        names.append(value)
+    return [
+        Choice(value="", label="Choose…", is_chosen=not value),
+        Choice(value=_NOT_SENT, label="not sent: only kept in the results", is_chosen=value == _NOT_SENT),
+        *(
+            Choice(value=name, label=f"{name} (perhaps)" if name == suggestion else name, is_chosen=name == value)
+            for name in names
+        ),
+    ]
+
+
+def _defaults(
+    draft: Draft, fields: Sequence[str | None], defaults: Mapping[str, str], problems: Sequence[ColumnProblem]
+) -> list[DefaultView]:
+    missing = {problem.field: problem.text for problem in problems if problem.index is None and problem.field}
+    order = [*_FIRST_DEFAULTS, *(name for name in FIELDS if name not in _FIRST_DEFAULTS and name not in _NO_DEFAULTS)]
+    views = []
+    for name in order:
+        field, value = FIELDS[name], defaults.get(name, "")
+        choices = [
+            Choice(value="", label="no value", is_chosen=not value),
+            *(Choice(value=choice, label=choice, is_chosen=choice == value) for choice in field.choices),
+        ]
+        if value and value not in field.choices and field.choices:
+            choices.append(Choice(value=value, label=value, is_chosen=True))
+        views.append(
+            DefaultView(
+                field=name,
+                label=name.replace("_", " "),
+                help=field.help,
+                value=value,
+                choices=choices if field.choices else (),
+                is_required=name in _NEEDED and name not in fields,
+                problem=printable(missing.get(name) or problem_of_default(name, value)),
+            )
+        )
+    return views

@@ -1,0 +1,256 @@
+"""The pages of a draft: its rows with their problems, and every way to correct them.
+
+In: a draft, and forms with corrections. Out: the rows again, with what was done in a message. An edit made in an older
+version of the page is accepted cell by cell: only a cell that somebody else has changed is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from bulkload.errors import UsageError
+from bulkload.files.printable import printable
+from bulkload.operations.draft_edits import DraftEditor
+from bulkload.operations.draft_report import write_marked
+from bulkload.operations.drafts import proposals_of
+from bulkload.store.draft_rows import LEFT_OUT, DraftRows
+from bulkload.store.drafts import Draft, Drafts, DraftState
+from bulkload.store.runs import Store
+from bulkload.web.access import access_of, read_form
+from bulkload.web.pages.row_table import TableQuery, draft_table, kind_of
+from bulkload.web.pages.texts import number_of
+from bulkload.web.site import Site, download, draft_of, frame_of, go_to, page, site_of
+from bulkload.web.state import OPTIONS
+from bulkload.web.views import DraftView
+
+_BAD = ("invalid", "duplicate")
+_CELL = re.compile(r"(?:cell-)?([0-9]{1,9})-([0-9]{1,4})")
+_SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show a draft: that it is read, why it cannot be, its columns, or its rows."""
+    draft = await draft_of(request)
+    if draft.state is DraftState.READING:
+        frame = frame_of(request, "Reading the file", section="start", refresh_seconds=1)
+        return page(request, "reading.html", frame, draft=view_of_unread(draft))
+    if draft.state is DraftState.UNREADABLE:
+        frame = frame_of(request, "This file cannot be read", section="start")
+        from bulkload.web.pages.columns import reading_view
+
+        return page(
+            request,
+            "unreadable.html",
+            frame,
+            draft=view_of_unread(draft),
+            problem=printable(draft.problem),
+            reading=reading_view(draft),
+        )
+    if draft.state is DraftState.COLUMNS:
+        return go_to(request, f"/drafts/{draft.id}/columns")
+    query = TableQuery.of(f"/drafts/{draft.id}", request.query)
+    view, table = await site_of(request).store(_checked, draft, query)
+    target = "the sandbox" if draft.is_rehearsal else "your account"
+    frame = frame_of(request, "Check and fix", section="start", is_rehearsal=draft.is_rehearsal)
+    return page(request, "rows.html", frame, draft=view, table=table, target=target)
+
+
+def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, object]:
+    rows = DraftRows(store, draft)
+    return view_of(store, draft, "check"), draft_table(rows, query)
+
+
+def view_of(store: Store, draft: Draft, step: str) -> DraftView:
+    """A draft for the heading of its pages."""
+    rows = DraftRows(store, draft)
+    counts, (edits, last_edit) = rows.counts(), rows.edits()
+    bad = sum(counts.get(status, 0) for status in _BAD)
+    out = counts.get(LEFT_OUT, 0) + counts.get("not a row", 0)
+    total = sum(counts.values())
+    source = draft.source
+    details = [source.format, *(source.details[name] for name in _SHOWN_DETAILS if name in source.details)] if source else []
+    notes = [*(source.notes if source else ()), *([f"There may be more rows: {source.not_whole}."] if source and source.not_whole else [])]
+    if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
+        notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
+    return DraftView(
+        href=f"/drafts/{draft.id}",
+        name=printable(draft.name),
+        version=draft.version,
+        read_as=printable(", ".join(details)),
+        notes=[printable(note) for note in notes],
+        rows=f"{total:,}",
+        ready=total - bad - out,
+        bad=bad,
+        left_out=counts.get(LEFT_OUT, 0),
+        edits=edits,
+        last_edit=printable(last_edit),
+        step=step,
+        has_columns_step=True,
+    )
+
+
+def view_of_unread(draft: Draft) -> DraftView:
+    """A draft that has no rows yet."""
+    return DraftView(
+        href=f"/drafts/{draft.id}",
+        name=printable(draft.name),
+        version=draft.version,
+        read_as="",
+        notes=(),
+        rows="0",
+        ready=0,
+        bad=0,
+        left_out=0,
+        edits=0,
+        last_edit="",
+        step="columns",
+        has_columns_step=True,
+    )
+
+
+# ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def edit(request: web.Request) -> web.Response:
+    """Set cells: those of the form, or the one whose suggestion or original text was chosen."""
+    form = await read_form(request)
+    texts, expected = {}, {}
+    for name, value in form.items():
+        if name.startswith("cell-") and (was := form.get(f"was-{name.removeprefix('cell-')}")) is not None:
+            text, seen = _lines(value), _lines(was)
+            if text != seen:
+                texts[_place(name)], expected[_place(name)] = text, seen
+    if use := str(form.get("use", "")):
+        place, _, text = use.partition("=")
+        texts[_place(place)] = text
+    restored = [_place(str(form["restore"]))] if form.get("restore") else []
+
+    def work(editor: DraftEditor) -> int:
+        count = editor.set_cells(texts, expected) if texts else 0
+        return count + sum(editor.restore(number, column) for number, column in restored)
+
+    return await _correct(request, form, work)
+
+
+def _lines(value: object) -> str:
+    """The text of a field, with the line breaks that it had before the browser changed them."""
+    return str(value).replace("\r\n", "\n")
+
+
+async def fix(request: web.Request) -> web.Response:
+    """Correct all cells with one kind of problem."""
+    form = await read_form(request)
+    kind = kind_of(str(form.get("kind", "")))
+    match form.get("how"):
+        case "suggestion":
+            return await _correct(request, form, lambda editor: editor.set_kind(kind, None))
+        case "accept":
+            return await _correct(request, form, lambda editor: editor.accept((), kind=kind))
+    text = str(form.get("value", ""))
+    return await _correct(request, form, lambda editor: editor.set_kind(kind, text))
+
+
+async def fill(request: web.Request) -> web.Response:
+    """Set a column in all rows, or where it is empty."""
+    form = await read_form(request)
+    column, text, only_empty = _number(form, "column"), str(form.get("value", "")), form.get("scope") != "all"
+    return await _correct(request, form, lambda editor: editor.fill(column, text, only_empty=only_empty))
+
+
+async def leave_out(request: web.Request) -> web.Response:
+    """Leave rows out, or put them back."""
+    form = await read_form(request)
+    if kind := str(form.get("kind", "")):
+        return await _correct(request, form, lambda editor: editor.leave_out((), kind=kind_of(kind)))
+    if "in" in form:
+        number = _number(form, "in")
+        return await _correct(request, form, lambda editor: editor.put_back([number]))
+    number = _number(form, "out")
+    return await _correct(request, form, lambda editor: editor.leave_out([number]))
+
+
+async def accept(request: web.Request) -> web.Response:
+    """Take a row as it is shown, whatever the reader found about it."""
+    form = await read_form(request)
+    number = _number(form, "row")
+    return await _correct(request, form, lambda editor: editor.accept([number]))
+
+
+async def take_back(request: web.Request) -> web.Response:
+    """Take the last edit back."""
+    form = await read_form(request)
+    return await _correct(request, form, lambda editor: editor.take_back(), "Taken back")
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Delete a draft and its upload."""
+    site, draft = site_of(request), await draft_of(request)
+    async with site.draft_locks[draft.id]:
+        job = site.jobs.of_draft(draft.id)
+        if job is not None and job.state.ended is None:
+            raise UsageError("The draft is in use; stop its run first.")
+        await site.store(lambda store: Drafts(store).delete(draft))
+        if draft.upload:
+            path = request.app[OPTIONS].output / "uploads" / draft.upload
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+    return go_to(request, "/", f"{printable(draft.name)} was deleted.")
+
+
+async def marked(request: web.Request) -> web.StreamResponse:
+    """Send the rows as a workbook with the errors marked."""
+    draft = await draft_of(request)
+    name = f"{Path(draft.name).stem}-marked.xlsx"
+    return await download(request, name, lambda path: site_of(request).store.long(write_marked, draft, path))
+
+
+async def _correct(
+    request: web.Request, form: Mapping[str, object], work: Callable[[DraftEditor], int], done: str = "Changed"
+) -> web.Response:
+    """Make an edit, and show the rows again as they were filtered."""
+    site, draft_id, user = site_of(request), request.match_info["draft"], access_of(request).user
+
+    def correct(store: Store) -> int:
+        return work(DraftEditor(store, _changeable(store, site, draft_id), user))
+
+    async with site.draft_locks[draft_id]:
+        try:
+            count = await site.store.long(correct)
+        except UsageError as error:
+            return go_to(request, _rows_address(draft_id, form), str(error), is_problem=True)
+    message = f"{done}: {number_of(count, 'row')}." if count else "Nothing was changed."
+    return go_to(request, _rows_address(draft_id, form), message)
+
+
+def _changeable(store: Store, site: Site, draft_id: str) -> Draft:
+    """A draft whose rows are checked. Raises `UsageError` while a job is using them."""
+    draft = Drafts(store).get(draft_id)
+    if draft.state is not DraftState.CHECKED:
+        raise UsageError("The rows are not checked yet.")
+    return draft
+
+
+def _rows_address(draft_id: str, form: Mapping[str, object]) -> str:
+    """The rows as they were filtered when the form was sent."""
+    query = str(form.get("query", ""))
+    is_query = re.fullmatch(r"[\w.~%&=+:-]{1,2000}", query) is not None
+    return f"/drafts/{draft_id}?{query}" if is_query else f"/drafts/{draft_id}"
+
+
+def _place(text: str) -> tuple[int, int]:
+    """Row number and column index of "cell-17-3" or "17-3"."""
+    match = _CELL.fullmatch(text)
+    if match is None:
+        raise UsageError("The form does not name a cell.")
+    return int(match[1]), int(match[2])
+
+
+def _number(form: Mapping[str, object], name: str) -> int:
+    text = str(form.get(name, ""))
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise UsageError("The form is not complete; load the page again.")
+    return int(text)

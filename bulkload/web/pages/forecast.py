@@ -1,0 +1,150 @@
+"""The page before anything is sent: where the rows go, what would happen there, and the buttons that begin a run.
+
+In: a draft, and the forms of this page. Out: a comparison with the account as a job, or a run as a job.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bulkload.errors import UsageError
+from bulkload.files.printable import printable
+from bulkload.operations.draft_plan import forecast_of_draft
+from bulkload.operations.drafts import draft_options
+from bulkload.settings import has_credentials
+from bulkload.store.draft_rows import DraftRows
+from bulkload.store.drafts import Draft, Drafts, DraftState
+from bulkload.store.runs import Store
+from bulkload.web.access import access_of, read_form
+from bulkload.web.messages import Kind, Task
+from bulkload.web.pages.drafts import view_of
+from bulkload.web.pages.row_table import TableQuery, draft_table
+from bulkload.web.pages.texts import bars_of, number_of
+from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
+from bulkload.web.state import OPTIONS
+from bulkload.web.views import Choice, Fact, ForecastView
+
+TRIED_ROWS = 2  # of "Try 2 rows"
+SANDBOX_LABEL = "the sandbox: a rehearsal, nothing is created in AlertSite"
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show where the rows go, and what would happen there."""
+    site, draft = site_of(request), await draft_of(request)
+    if draft.state is not DraftState.CHECKED:
+        return go_to(request, f"/drafts/{draft.id}")
+    account = site.account_of(request)
+    only_sandbox = request.app[OPTIONS].sandbox
+    needs_login = not (draft.is_rehearsal or only_sandbox or has_credentials(account))
+    name = account.username or "AlertSite"
+    targets = [Choice(value="sandbox", label=SANDBOX_LABEL, is_chosen=draft.is_rehearsal or only_sandbox)]
+    if not only_sandbox:
+        label = f"AlertSite, account {name}" if has_credentials(account) else "your AlertSite account"
+        targets.insert(0, Choice(value="account", label=printable(label), is_chosen=not draft.is_rehearsal))
+    on_existing = [
+        Choice(value="skip", label="leave it as it is", is_chosen=draft.on_existing == "skip"),
+        Choice(value="update", label="change the fields that differ", is_chosen=draft.on_existing == "update"),
+    ]
+    query = TableQuery.of(f"/drafts/{draft.id}/start", request.query)
+
+    def gather(store: Store) -> dict[str, object]:
+        forecast = _forecast(draft)
+        shows_rows = forecast is not None and not forecast.problem
+        return {
+            "draft": view_of(store, draft, "start"),
+            "forecast": forecast,
+            "table": draft_table(DraftRows(store, draft), query, with_account=True) if shows_rows else None,
+        }
+
+    context = await site.store(gather)
+    frame = frame_of(request, "Compare and create", section="start", is_rehearsal=draft.is_rehearsal)
+    return page(
+        request,
+        "forecast.html",
+        frame,
+        targets=targets,
+        on_existing=on_existing,
+        needs_login=needs_login,
+        **context,
+    )
+
+
+async def plan(request: web.Request) -> web.Response:
+    """Choose where the rows go, and compare them with what is there."""
+    site, draft = site_of(request), await draft_of(request)
+    form = await read_form(request)
+    is_rehearsal = form.get("target") == "sandbox" or request.app[OPTIONS].sandbox
+    on_existing = "update" if form.get("on_existing") == "update" else "skip"
+    async with site.draft_locks[draft.id]:
+        if (is_rehearsal, on_existing) != (draft.is_rehearsal, draft.on_existing):
+            await site.store(
+                lambda store: Drafts(store).set_target(draft, is_rehearsal=is_rehearsal, on_existing=on_existing)
+            )
+        draft = await draft_of(request)
+        if not is_rehearsal and not has_credentials(site.account_of(request)):
+            return go_to(request, f"/drafts/{draft.id}/start")
+        job = site.jobs.submit(_task(request, draft, "plan"))
+    return go_to(request, f"/jobs/{job.id}")
+
+
+async def begin(request: web.Request) -> web.Response:
+    """Begin a run of the rows as they were shown, or of the first ones."""
+    site, draft = site_of(request), await draft_of(request)
+    form = await read_form(request)
+    first = {"all": None, str(TRIED_ROWS): TRIED_ROWS}.get(str(form.get("first", "")), 0)
+    is_rehearsal = form.get("target") == "sandbox" or request.app[OPTIONS].sandbox
+    if first == 0:
+        raise UsageError("The form is not complete; load the page again.")
+    address = f"/drafts/{draft.id}/start"
+    async with site.draft_locks[draft.id]:
+        draft = await draft_of(request)
+        if (job := site.jobs.of_draft(draft.id)) is not None and job.state.ended is None:
+            return go_to(request, f"/jobs/{job.id}")  # a double click
+        is_as_shown = (
+            str(form.get("version", "")) == str(draft.version)
+            and (is_rehearsal, form.get("on_existing")) == (draft.is_rehearsal or is_rehearsal, draft.on_existing)
+            and draft.is_rehearsal <= is_rehearsal
+        )
+        if not is_as_shown or not draft.is_plan_current:
+            problem = "The rows were changed since they were compared with the account, so nothing was sent. Compare again."
+            return go_to(request, address, problem, is_problem=True)
+        if draft.run_id is not None and draft.is_run_current:
+            return go_to(
+                request,
+                f"/runs/{draft.run_id}",
+                "These rows were run already, and nothing was changed since: this is that run.",
+            )
+        job = site.jobs.submit(_task(request, draft, "run", first=first))
+    return go_to(request, f"/jobs/{job.id}")
+
+
+def _task(request: web.Request, draft: Draft, kind: Kind, *, first: int | None = None) -> Task:
+    return Task(
+        kind=kind,
+        account=site_of(request).account_of(request),
+        options=draft_options(draft, request.app[OPTIONS]),
+        draft=draft.id,
+        version=draft.version,
+        name=draft.name,
+        first=first,
+        user=access_of(request).user,
+    )
+
+
+def _forecast(draft: Draft) -> ForecastView | None:
+    forecast = forecast_of_draft(draft)
+    if forecast is None:
+        return None
+    warnings = []
+    if forecast.warnings:
+        rows = number_of(forecast.warnings, "row")
+        warnings.append(f"{rows} nearly match or differ from monitors of the account; the table below says how.")
+    return ForecastView(
+        bars=bars_of(forecast.counts) if not forecast.stopped else (),
+        facts=[Fact(label=label, text=text, detail=detail) for label, text, detail in forecast.facts],
+        warnings=warnings,
+        problem=printable(forecast.stopped),
+        is_current=draft.is_plan_current,
+        creates=forecast.creates,
+        updates=forecast.updates,
+    )
