@@ -7,12 +7,13 @@ says where it came from. Secrets are never options and never in `bulkload.toml`.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,7 @@ from bulkload.text_encodings import codec_named
 BASE_URL = "https://api.alertsite.com/api/v3"
 SETTINGS_FILE = "bulkload.toml"
 LARGEST_SECRET_FILE = 4096  # bytes
+SHORTEST_SERVE_KEY = 16  # characters
 CREDENTIALS = {"password": "alertsite-password", "token": "alertsite-token"}  # in systemd's CREDENTIALS_DIRECTORY
 FOREVER = float("inf")  # days
 SIMILARITY = 0.75  # of a name and its misspelling, as difflib measures it: two of four letters swapped
@@ -80,6 +82,41 @@ def _text(value: object) -> str:
 
 def _paths(value: object) -> object:
     return [Path(text) for text in value.splitlines() if text.strip()] if isinstance(value, str) else value
+
+
+def _each(allowed: str, check: Callable[[str], object]) -> BeforeValidator:
+    """Parse several texts, in an environment variable separated by spaces, commas or line breaks, and check each.
+
+    `check` raises `ValueError` or returns something false for a text that is not allowed; `allowed` says what is.
+    """
+
+    def parse(value: object) -> object:
+        items = re.split(r"[\s,]+", value) if isinstance(value, str) else value
+        texts = [str(item).strip().lower() for item in items] if isinstance(items, list | tuple) else []
+        for text in filter(None, texts):
+            try:
+                is_allowed = bool(check(text))
+            except ValueError:
+                is_allowed = False
+            if not is_allowed:
+                raise ValueError(f"{allowed} is allowed")
+        return [text for text in texts if text]
+
+    return BeforeValidator(parse)
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", text) is not None
+
+
+def _header_name(value: object) -> object:
+    text = str(value).strip()
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", text):
+        raise ValueError("the name of a header, such as X-Remote-User, is allowed")
+    return text
 
 
 def _switch(value: object) -> object:
@@ -223,12 +260,23 @@ class Options(BaseModel):
     webhook: Url | None = None
     unchanged_for: Seconds = 5.0  # a file that changed more recently may still be being written
 
+    # of the upload page only
+    serve_key_file: Path | None = None
+    allowed_host: Annotated[list[str], _each("a host name or address without a port", _is_host)] = []
+    user_header: Annotated[str, BeforeValidator(_header_name)] | None = None
+    trusted_proxy: Annotated[
+        list[str],
+        _each("an IP address or a network such as 10.0.0.0/8", lambda text: ipaddress.ip_network(text, False)),
+    ] = []
+
 
 S = TypeVar("S", "Account", "Options")
 _TOKEN_RULE = "it is too long, or contains characters that are not allowed in a header, such as spaces"
 _ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
 _SECRET_URLS = frozenset({"ping", "webhook"})
-_ONE_LINE = frozenset({"username", "password_file", "output", "results", "metrics", "sheet"})  # without line breaks
+_ONE_LINE = frozenset(  # without line breaks
+    {"username", "password_file", "output", "results", "metrics", "sheet", "serve_key_file"}
+)
 _ONE_PER_LINE = frozenset({"results"})  # lists of these
 _TABLES = {"defaults": "set", "map": "map"}  # tables of the file → the options that extend them
 
@@ -372,9 +420,44 @@ def _secret(path: Path, noun: str) -> SecretStr:
     return SecretStr(text)
 
 
+def is_local_host(host: str) -> bool:
+    """True if a server that listens on this host or address can be reached only from this machine."""
+    return is_loopback(host.strip("[]"))
+
+
+def serve_key(options: Options, host: str) -> SecretStr | None:
+    """The access key of the upload page, from its file; None if there is no file, which only loopback allows.
+
+    Raises `UsageError`.
+    """
+    path = options.serve_key_file
+    if path is None:
+        if is_local_host(host):
+            return None
+        raise UsageError(
+            f"--host {host} lets other machines use the upload page, so it needs an access key that you choose."
+            f" Write a key of at least {SHORTEST_SERVE_KEY} characters to a file, and set BULKLOAD_SERVE_KEY_FILE to"
+            " its path."
+        )
+    key = _secret(path, "key").get_secret_value().strip()
+    if len(key) < SHORTEST_SERVE_KEY:
+        raise UsageError(
+            f"The key in the key file {path} is too short: it must have at least {SHORTEST_SERVE_KEY} characters."
+        )
+    return SecretStr(key)
+
+
 def password_file_warning(account: Account) -> str | None:
     """A warning if every user of this machine can read the password file, else None."""
-    path = account.password_file
+    return _readable_warning(account.password_file, "password")
+
+
+def serve_key_file_warning(options: Options) -> str | None:
+    """A warning if every user of this machine can read the key file of the upload page, else None."""
+    return _readable_warning(options.serve_key_file, "key")
+
+
+def _readable_warning(path: Path | None, noun: str) -> str | None:
     if path is None or os.name != "posix":
         return None
     try:
@@ -385,12 +468,17 @@ def password_file_warning(account: Account) -> str | None:
         return None
     if not (readable and reachable):
         return None
-    return f"Every user of this machine can read the password file {path}; restrict it with chmod 600."
+    return f"Every user of this machine can read the {noun} file {path}; restrict it with chmod 600."
+
+
+def has_credentials(account: Account) -> bool:
+    """True if an account can be logged in to."""
+    return bool(account.token.get_secret_value() or (account.username and account.password.get_secret_value()))
 
 
 def check_credentials(account: Account) -> None:
     """Raise `UsageError` without credentials to log in, naming the variables to set."""
-    if account.token.get_secret_value() or (account.username and account.password.get_secret_value()):
+    if has_credentials(account):
         return
     missing = [] if account.username else ["ALERTSITE_USERNAME"]
     if not account.password.get_secret_value():

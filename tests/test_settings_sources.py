@@ -54,8 +54,10 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "ping": ("https://a.example/1", "https://a.example/2", "https://a.example/3", "no URL"),
     "webhook": ("https://a.example/1", "https://a.example/2", "https://a.example/3", "no URL"),
     "unchanged_for": ("1", "2", "3", "soon"),
+    "serve_key_file": ("one.txt", "two.txt", "three.txt", ""),
+    "user_header": ("X-User", "X-Remote-User", "Remote-User", "X User"),
 }
-TABLES_AND_LISTS = {"set", "map", "results"}  # tested below
+TABLES_AND_LISTS = {"set", "map", "results", "allowed_host", "trusted_proxy"}  # tested below
 
 
 def _name(field: str) -> str:
@@ -148,6 +150,26 @@ def test_results_can_be_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULKLOAD_RESULTS", "a.csv\nb.xlsx")
     assert load({})[1].results == [Path("a.csv"), Path("b.xlsx")]
     assert load({"results": (Path("c.csv"),)})[1].results == [Path("c.csv")]
+
+
+def test_hosts_and_proxies_can_be_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULKLOAD_ALLOWED_HOST", "a.example, B.example\n10.0.0.1")
+    monkeypatch.setenv("BULKLOAD_TRUSTED_PROXY", "10.0.0.0/8 ::1")
+    options = load({})[1]
+    assert options.allowed_host == ["a.example", "b.example", "10.0.0.1"]
+    assert options.trusted_proxy == ["10.0.0.0/8", "::1"]
+    assert load({"allowed_host": ("c.example",)})[1].allowed_host == ["c.example"]
+
+
+@pytest.mark.parametrize("invalid", ["a.example:80", "https://a.example", "*"])
+def test_a_host_with_anything_else_is_refused(invalid: str) -> None:
+    with pytest.raises(UsageError, match=r"^--allowed-host is '.*'; a host name or address without a port is allowed"):
+        load({"allowed_host": (invalid,)})
+
+
+def test_a_proxy_is_named_by_its_address() -> None:
+    with pytest.raises(UsageError, match=r"^--trusted-proxy is 'proxy\.example'; an IP address or a network"):
+        load({"trusted_proxy": ("proxy.example",)})
 
 
 # ── the account ───────────────────────────────────────────────────────────────────────────────────────────────

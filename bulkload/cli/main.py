@@ -30,6 +30,7 @@ from bulkload.cli import (
     run,
     runs,
     sandbox,
+    serve,
     template,
     undo,
 )
@@ -164,6 +165,7 @@ for command in (
     export.export,
     doctor.doctor,
     inbox.inbox,
+    serve.serve,
     template.template,
     convert.convert,
     sandbox.sandbox,

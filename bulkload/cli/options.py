@@ -143,6 +143,22 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--ping", metavar="URL", help="Ping a Healthchecks-compatible URL on start, success and failure."
     ),
     "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON to this URL."),
+    "allowed-host": click.option(
+        "--allowed-host",
+        multiple=True,
+        metavar="NAME",
+        help="Further host name under which browsers reach the page. Repeatable.",
+    ),
+    "user-header": click.option(
+        "--user-header", metavar="NAME", help="Header in which a trusted proxy names the user, such as X-Remote-User."
+    ),
+    "trusted-proxy": click.option(
+        "--trusted-proxy",
+        multiple=True,
+        metavar="ADDRESS",
+        help="Address or network of a proxy whose headers are trusted. Repeatable. With --user-header, the default is"
+        " this machine.",
+    ),
 }
 INPUT_OPTIONS = ("set", "map", "sheet", "skip-hidden", "encoding", "ignore-unknown", "from", "skip-private")
 SENDING_OPTIONS = (

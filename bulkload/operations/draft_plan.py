@@ -13,6 +13,7 @@ from bulkload.model import ACCOUNT_ISSUE, ReportRow, Status
 from bulkload.operations.drafts import draft_input
 from bulkload.operations.forecast_texts import Fact, facts
 from bulkload.operations.outcome import Outcome
+from bulkload.operations.pipeline import SANDBOX
 from bulkload.operations.preview import plan_input
 from bulkload.settings import Account, Options
 from bulkload.stages.observer import NOBODY, Observer
@@ -34,6 +35,7 @@ class DraftForecast:
     updates: int
     warnings: int  # rows that nearly match monitors of the account, and the like
     stopped: str  # why the account could not be read; empty if it was
+    account: str  # see `account_name`
 
 
 def plan_draft(
@@ -73,6 +75,7 @@ def plan_draft(
         "updates": forecast.updates if forecast is not None else 0,
         "warnings": warnings,
         "stopped": stopped,
+        "account": account_name(account, options),
     }
     Drafts(store).set_planned(draft, planned)
     return outcome
@@ -84,3 +87,8 @@ def forecast_of_draft(draft: Draft) -> DraftForecast | None:
         return None
     values: dict[str, Any] = dict(draft.planned)
     return DraftForecast(**values | {"facts": [Fact(*fact) for fact in values["facts"]]})
+
+
+def account_name(account: Account, options: Options) -> str:
+    """What tells one account from another: a comparison with one says nothing about another."""
+    return SANDBOX if options.sandbox else f"{account.base_url} {account.username}"

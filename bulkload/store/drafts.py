@@ -70,6 +70,7 @@ class Draft:
     planned: Mapping[str, object] | None  # what the last comparison with the account said
     is_plan_current: bool  # no row was changed since
     run_id: str | None  # the last run that was made of it
+    is_run_current: bool  # nothing was changed since that run was begun
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -178,7 +179,9 @@ class Drafts:
     def set_run(self, draft: Draft, run_id: str) -> None:
         """Record the run that was made of a draft."""
         with self._store.transaction():
-            self._db.execute("UPDATE drafts SET run = ? WHERE draft = ?", (run_id, draft.number))
+            self._db.execute(
+                "UPDATE drafts SET run = ?, run_version = ? WHERE draft = ?", (run_id, draft.version, draft.number)
+            )
 
     def chosen_fields(self, header: Sequence[str]) -> tuple[tuple[str | None, ...], float] | None:
         """The fields that a person chose for the columns of an equal header, and when."""
@@ -229,6 +232,7 @@ def _draft(row: sqlite3.Row) -> Draft:
         planned=json.loads(row["planned"]) if row["planned"] else None,
         is_plan_current=row["planned_version"] == row["version"],
         run_id=row["run"],
+        is_run_current=row["run_version"] == row["version"],
     )
 
 

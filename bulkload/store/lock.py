@@ -34,6 +34,23 @@ def file_id(path: Path) -> FileId | None:
     return status.st_dev, status.st_ino
 
 
+def lock_file(path: Path, message: str) -> FileLock:
+    """Lock a file, which is made if there is none, until `release()` or the end of the process.
+
+    Raises `Locked` with this message if another process holds the lock, and `StoreError`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Locked(message) from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be locked: {error.strerror}.") from error
+    return lock
+
+
 class StoreLock:
     """The lock of a store, held by this process. Its `token` in the store shows whether another process took over."""
 
@@ -48,7 +65,7 @@ class StoreLock:
         self._lock: FileLock | None = None
         self._folder: int | None = None  # file descriptor
         try:
-            self._lock_file()
+            self._lock = lock_file(self._lock_path, f"Another run is using {self._path}.")
             self._lock_folder(real.parent)
             self._locked = file_id(self._lock_path)
             self._wal = file_id(self._wal_path)  # None: SQLite cannot use one on this file system
@@ -81,17 +98,6 @@ class StoreLock:
         if self._wal is not None and file_id(self._wal_path) != self._wal:
             return f"{self._wal_path}, part of the run store, was moved, deleted or replaced"
         return None
-
-    def _lock_file(self) -> None:
-        from filelock import FileLock, Timeout
-
-        self._lock = FileLock(str(self._lock_path))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise Locked(f"Another run is using {self._path}.") from None
-        except OSError as error:
-            raise StoreError(f"{self._lock_path} cannot be locked: {error.strerror}.") from error
 
     def _lock_folder(self, folder: Path) -> None:
         """Lock the folder, which cannot be deleted unnoticed. Where that is impossible, only the lock file is used.

@@ -15,9 +15,9 @@ BELOW = {"stages", "readers", "migration", "reports", "store", "alertsite", "mon
 MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"inbox", "operations", "reports", "settings", "files", "sandbox"},
-    "web": {"operations", "reports", "settings", "files", "stages", "store"},
+    "cli": {"inbox", "web", "operations", "reports", "settings", "files", "sandbox"},
     "inbox": {"operations", "reports", "settings", "files", "stages", "store", "readers"},
+    "web": {"operations", "reports", "settings", "files", "stages", "store", "monitors"},
     "operations": BELOW,
     "stages": {"readers", "store", "alertsite", "monitors", "settings"},
     "readers": {"migration", "monitors", "files"},

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
-from bulkload.operations.draft_plan import forecast_of_draft
+from bulkload.operations.draft_plan import account_name, forecast_of_draft
 from bulkload.operations.drafts import draft_options
 from bulkload.settings import has_credentials
 from bulkload.store.draft_rows import DraftRows
@@ -48,7 +48,7 @@ async def show(request: web.Request) -> web.Response:
     query = TableQuery.of(f"/drafts/{draft.id}/start", request.query)
 
     def gather(store: Store) -> dict[str, object]:
-        forecast = _forecast(draft)
+        forecast = _forecast(request, draft)
         shows_rows = forecast is not None and not forecast.problem
         return {
             "draft": view_of(store, draft, "start"),
@@ -91,8 +91,8 @@ async def begin(request: web.Request) -> web.Response:
     """Begin a run of the rows as they were shown, or of the first ones."""
     site, draft = site_of(request), await draft_of(request)
     form = await read_form(request)
+    options = request.app[OPTIONS]
     first = {"all": None, str(TRIED_ROWS): TRIED_ROWS}.get(str(form.get("first", "")), 0)
-    is_rehearsal = form.get("target") == "sandbox" or request.app[OPTIONS].sandbox
     if first == 0:
         raise UsageError("The form is not complete; load the page again.")
     address = f"/drafts/{draft.id}/start"
@@ -100,13 +100,13 @@ async def begin(request: web.Request) -> web.Response:
         draft = await draft_of(request)
         if (job := site.jobs.of_draft(draft.id)) is not None and job.state.ended is None:
             return go_to(request, f"/jobs/{job.id}")  # a double click
-        is_as_shown = (
-            str(form.get("version", "")) == str(draft.version)
-            and (is_rehearsal, form.get("on_existing")) == (draft.is_rehearsal or is_rehearsal, draft.on_existing)
-            and draft.is_rehearsal <= is_rehearsal
-        )
-        if not is_as_shown or not draft.is_plan_current:
-            problem = "The rows were changed since they were compared with the account, so nothing was sent. Compare again."
+        forecast = _forecast(request, draft)
+        shown = (str(draft.version), "sandbox" if draft_options(draft, options).sandbox else "account", draft.on_existing)
+        if (form.get("version"), form.get("target"), form.get("on_existing")) != shown:
+            problem = "The rows were changed in another window since this page was opened, so nothing was sent. Look again."
+            return go_to(request, address, problem, is_problem=True)
+        if forecast is None or not forecast.is_current:
+            problem = "The rows were not compared with this account yet, so nothing was sent. Compare first."
             return go_to(request, address, problem, is_problem=True)
         if draft.run_id is not None and draft.is_run_current:
             return go_to(
@@ -131,10 +131,12 @@ def _task(request: web.Request, draft: Draft, kind: Kind, *, first: int | None =
     )
 
 
-def _forecast(draft: Draft) -> ForecastView | None:
+def _forecast(request: web.Request, draft: Draft) -> ForecastView | None:
+    """What the last comparison said; it is out of date if the rows or the account are others by now."""
     forecast = forecast_of_draft(draft)
     if forecast is None:
         return None
+    account = account_name(site_of(request).account_of(request), draft_options(draft, request.app[OPTIONS]))
     warnings = []
     if forecast.warnings:
         rows = number_of(forecast.warnings, "row")
@@ -144,7 +146,7 @@ def _forecast(draft: Draft) -> ForecastView | None:
         facts=[Fact(label=label, text=text, detail=detail) for label, text, detail in forecast.facts],
         warnings=warnings,
         problem=printable(forecast.stopped),
-        is_current=draft.is_plan_current,
+        is_current=draft.is_plan_current and forecast.account == account,
         creates=forecast.creates,
         updates=forecast.updates,
     )

@@ -1,0 +1,107 @@
+"""Make responses: the security headers of all of them, names of downloads, and plain pages for errors.
+
+In: a response before it is sent, or what an error page says. Out: the headers set, or a page of HTML without any
+template, so that it can be shown whatever went wrong.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from urllib.parse import quote
+
+from aiohttp import web
+
+from bulkload.errors import UsageError
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",  # the start link contains the key
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Server": "bulkload",  # in place of the names and versions of the libraries
+}
+MAX_DOWNLOAD_NAME = 200  # characters
+_UNSAFE_IN_NAME = re.compile(r'[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
+
+_SENTENCES = {
+    400: "The browser sent a request that cannot be understood.",
+    404: "There is no page at this address. It may have been deleted, or the link is not complete.",
+    405: "This address cannot be opened like this. Go back, and use the buttons of the page.",
+    413: "That is more than this page accepts.",
+    500: "Something went wrong in bulkload. Nothing was sent to your account by this click; try again.",
+    503: "The server is stopping. Load the page again when it has been started.",
+}
+
+
+class RequestError(UsageError):
+    """A request that cannot be served; the message is for the user, `status` for the browser."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def set_security_headers(response: web.StreamResponse) -> None:
+    """Add the headers that every response has; only static files set a `Cache-Control` of their own."""
+    response.headers.update(SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def content_disposition(name: str) -> str:
+    """The value of `Content-Disposition` that downloads a file under a name of any characters (RFC 6266)."""
+    safe = _UNSAFE_IN_NAME.sub("_", name.encode("utf-8", "replace").decode()).strip(" .")
+    if len(safe) > MAX_DOWNLOAD_NAME:
+        stem, dot, suffix = safe.rpartition(".")
+        suffix = f"{dot}{suffix}" if stem and len(suffix) <= 10 else ""
+        safe = safe[: MAX_DOWNLOAD_NAME - len(suffix)] + suffix
+    safe = safe or "download"
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", safe)
+    extended = "" if plain == safe else f"; filename*=UTF-8''{quote(safe, safe='')}"
+    return f'attachment; filename="{plain}"{extended}'
+
+
+def plain_page(
+    title: str,
+    paragraphs: Sequence[str],
+    *,
+    status: int = 200,
+    link: tuple[str, str] | None = ("/", "Start page"),
+    go_to: str = "",
+    form: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """A page without a template. `link` is an address and its text; `form` is HTML; all else is text.
+
+    With `go_to`, the browser goes on to that address at once.
+    """
+    texts = "".join(f"<p>{html.escape(text)}</p>" for text in paragraphs)
+    anchor = f'<p><a href="{html.escape(link[0])}">{html.escape(link[1])}</a></p>' if link else ""
+    refresh = f'<meta http-equiv="refresh" content="0; url={html.escape(go_to)}">' if go_to else ""
+    body = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{refresh}<title>{html.escape(title)} · bulkload</title><link rel="stylesheet" href="/static/style.css">'
+        f'</head><body class="plain"><main id="main"><h1>{html.escape(title)}</h1>{texts}{form}{anchor}</main></body>'
+        "</html>\n"
+    )
+    return web.Response(text=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The page of an error; without a message, it has a sentence of its own for the status."""
+    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        title = "Something went wrong"
+    elif status == HTTPStatus.BAD_REQUEST and message:
+        title = "That did not work"
+    sentences = (message or _SENTENCES.get(status, "This request cannot be served.")).splitlines()
+    return plain_page(title, sentences, status=status, headers=headers)
