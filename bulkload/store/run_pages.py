@@ -64,3 +64,10 @@ class RunPages:
             conditions.append("(cells LIKE ? ESCAPE '\\' OR monitor_id = ?)")
             values.extend([f"%{text}%", self.search])
         return " AND ".join(conditions), values
+
+
+def created_monitors(store: Store, run: Run) -> int:
+    """The number of monitors that a run created, without those that are known to be deleted."""
+    with store.errors():
+        row = store.db.execute("SELECT count(*) FROM monitors WHERE run = ?", (run.number,)).fetchone()
+    return int(row[0])

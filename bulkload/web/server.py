@@ -29,7 +29,8 @@ from bulkload.web.access import AccessControl, Handler, needs_no_key, new_key
 from bulkload.web.credentials import Credentials
 from bulkload.web.multipart import BrowserLeft
 from bulkload.web.origins import Origins
-from bulkload.web.responses import RequestError, error_page, plain_page, set_security_headers
+from bulkload.web.responses import RequestError, error_page, set_security_headers
+from bulkload.web.routes import add_pages
 from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS, STATIC, STOPPING, UPLOADS
 from bulkload.web.static_files import StaticFiles
 from bulkload.web.uploads import Uploads
@@ -55,17 +56,8 @@ def create_app(account: Account, options: Options, control: AccessControl) -> we
     app.on_response_prepare.append(_on_prepare)
     app.router.add_get("/health", health)
     app.router.add_get("/static/{name}", app[STATIC].serve)
-    _add_pages(app)
+    add_pages(app)
     return app
-
-
-def _add_pages(app: web.Application) -> None:
-    """Add the routes of the pages, and what they need: `app.on_startup`, `app.on_shutdown`."""
-    app.router.add_get("/", _placeholder)
-
-
-async def _placeholder(request: web.Request) -> web.Response:
-    return plain_page("bulkload", ["The server is running."], link=None)
 
 
 @needs_no_key

@@ -21,10 +21,10 @@ from bulkload.settings import Account, Options
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of
-from bulkload.web.credentials import Credentials
 from bulkload.web.jobs import Jobs
 from bulkload.web.rendering import render
 from bulkload.web.responses import content_disposition
+from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS
 from bulkload.web.views import Frame, Message
 
 P = ParamSpec("P")
@@ -79,11 +79,8 @@ class StoreThread:
 class Site:
     """The parts of a running server."""
 
-    account: Account
-    options: Options
     store: StoreThread
     jobs: Jobs
-    credentials: Credentials
     read_patience: float = 5.0  # seconds that the answer to an upload waits for its check
     reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
     draft_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -91,7 +88,7 @@ class Site:
 
     def account_of(self, request: web.Request) -> Account:
         """The account that a session logs in to: its own credentials, or else those of the server."""
-        return self.credentials.get(access_of(request).nonce) or self.account
+        return request.app[CREDENTIALS].get(access_of(request).nonce) or request.app[ACCOUNT]
 
 
 SITE = web.AppKey("site", Site)
@@ -118,15 +115,15 @@ def frame_of(
 ) -> Frame:
     """What a page has around its content; takes the message that the last action left for it."""
     site, access = site_of(request), access_of(request)
-    account = site.account_of(request)
+    account, only_sandbox = site.account_of(request), request.app[OPTIONS].sandbox
     return Frame(
         title=title,
-        token=access.token,
+        token=access.form_token,
         user=access.user,
         section=section,
         account=account.username or ("access token" if account.token.get_secret_value() else ""),
-        is_rehearsal=is_rehearsal or site.options.sandbox,
-        only_sandbox=site.options.sandbox,
+        is_rehearsal=is_rehearsal or only_sandbox,
+        only_sandbox=only_sandbox,
         message=message or site.messages.pop(access.nonce, None),
         refresh_seconds=refresh_seconds,
     )

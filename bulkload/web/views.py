@@ -119,10 +119,9 @@ class DefaultView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingView:
-    """How a file was read, to read it in another way: fields `sheet`, `header_row` and `encoding`."""
+    """How a file was read, to read it in another way: fields `sheet` and `encoding`."""
 
     sheets: Sequence[Choice]  # empty: a format without worksheets
-    header_row: str  # "3"; empty: found by the program
     encoding: str  # as chosen; empty: found by the program
     has_encoding: bool  # a text format
 

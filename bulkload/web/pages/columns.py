@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
@@ -22,11 +23,11 @@ from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.text_encodings import codec_named
 from bulkload.web.access import read_form
-from bulkload.web.pages.drafts import view_of, view_of_unread
-from bulkload.web.pages.start import begin_reading
+from bulkload.web.pages.draft_view import reading_view, view_of, view_of_unread
+from bulkload.web.pages.reading import begin_reading
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
-from bulkload.web.views import Choice, ColumnView, DefaultView, ReadingView
+from bulkload.web.views import Choice, ColumnView, DefaultView
 
 SAMPLES = 3  # cells of a column that are shown
 _NOT_SENT = "-"  # value of the select for a column that is not sent
@@ -52,15 +53,23 @@ async def choose(request: web.Request) -> web.Response:
     if "headerless" in form:
         async with site.draft_locks[draft.id]:
             await site.store(make_header_a_row, draft)
-        return go_to(request, f"/drafts/{draft.id}/columns", "The first row is a row now, and the columns have letters.")
+        return go_to(
+            request, f"/drafts/{draft.id}/columns", "The first row is a row now, and the columns have letters."
+        )
     if str(form.get("version", "")) != str(draft.version):
-        problem = "The rows or columns were changed in another window since this page was opened. Look, and choose again."
+        problem = (
+            "The rows or columns were changed in another window since this page was opened. Look, and choose again."
+        )
         return go_to(request, f"/drafts/{draft.id}/columns", problem, is_problem=True)
     values = [str(form.get(f"column-{index}", "")) for index in range(len(draft.header))]
     fields = [None if value in ("", _NOT_SENT) else value for value in values]
     defaults = {field: str(form.get(f"default-{field}", "")).strip() for field in FIELDS if f"default-{field}" in form}
     kept = {field: text for field, text in draft.defaults.items() if field not in defaults}
-    results = {column.index for column in proposals_of(draft) if column.is_result or not column.needs_choice and column.field is None}
+    results = {
+        column.index
+        for column in proposals_of(draft)
+        if column.is_result or (not column.needs_choice and column.field is None)
+    }
     undecided = [
         ColumnProblem(index=index, text="Choose what this column means, or that it is not sent.")
         for index, value in enumerate(values)
@@ -95,23 +104,6 @@ async def read_again(request: web.Request) -> web.Response:
     return go_to(request, f"/drafts/{draft.id}")
 
 
-def reading_view(draft: Draft) -> ReadingView:
-    """How the file was read."""
-    source = draft.source
-    sheet = draft.reading.get("sheet", source.details.get("sheet", "") if source is not None else "")
-    names = list(dict.fromkeys([*([sheet] if sheet else []), *_other_sheets(draft)]))
-    is_text = source is None or source.format == "csv"
-    return ReadingView(
-        sheets=[Choice(value=name, label=printable(name), is_chosen=name == sheet) for name in names] if len(names) > 1 else (),
-        encoding=draft.reading.get("encoding", ""),
-        has_encoding=is_text and bool(draft.upload),
-    )
-
-
-def _other_sheets(draft: Draft) -> Sequence[str]:
-    return draft.source.sheets if draft.source is not None else ()
-
-
 async def _page(
     request: web.Request,
     draft: Draft,
@@ -121,7 +113,7 @@ async def _page(
 ) -> web.Response:
     """The form; `values` are those of its selects if a person sent it."""
 
-    def gather(store: Store) -> dict[str, object]:
+    def gather(store: Store) -> dict[str, Any]:
         fields = proposed_fields(store, draft)
         chosen = values if values is not None else [field or "" for field in fields]
         found = problems or problems_of(draft, fields, draft.defaults)
@@ -133,9 +125,13 @@ async def _page(
         is_checked = draft.state is DraftState.CHECKED
         return {
             "draft": view_of(store, draft, "columns") if is_checked else view_of_unread(draft),
-            "columns": _columns(store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None),
+            "columns": _columns(
+                store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None
+            ),
             "defaults": _defaults(draft, fields, defaults, found if values is not None else ()),
-            "problems": [printable(problem.text) for problem in found if problem.index is None] if values is not None else [],
+            "problems": [printable(problem.text) for problem in found if problem.index is None]
+            if values is not None
+            else [],
             "remembered": remembered,
             "can_be_headerless": draft.source is not None and not draft.source.has_known_header,
             "is_headerless": False,
@@ -162,8 +158,12 @@ def _columns(
     for column in proposals_of(draft):
         if column.is_result:
             continue  # of a results file: read back, never sent
-        value = chosen[column.index] or (_NOT_SENT if not column.needs_choice and column.field is None or was_chosen else "")
-        is_clear = column.index not in problem_of and (bool(column.field) or not column.needs_choice or bool(chosen[column.index]))
+        value = chosen[column.index] or (
+            _NOT_SENT if (not column.needs_choice and column.field is None) or was_chosen else ""
+        )
+        is_clear = column.index not in problem_of and (
+            bool(column.field) or not column.needs_choice or bool(chosen[column.index])
+        )
         views.append(
             ColumnView(
                 index=column.index,

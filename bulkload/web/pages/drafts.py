@@ -17,20 +17,18 @@ from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.operations.draft_edits import DraftEditor
 from bulkload.operations.draft_report import write_marked
-from bulkload.operations.drafts import proposals_of
-from bulkload.store.draft_rows import LEFT_OUT, DraftRows
+from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
+from bulkload.web.pages.draft_view import reading_view, view_of, view_of_unread
 from bulkload.web.pages.row_table import TableQuery, draft_table, kind_of
 from bulkload.web.pages.texts import number_of
 from bulkload.web.site import Site, download, draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
-from bulkload.web.views import DraftView
+from bulkload.web.views import DraftView, RowTable
 
-_BAD = ("invalid", "duplicate")
 _CELL = re.compile(r"(?:cell-)?([0-9]{1,9})-([0-9]{1,4})")
-_SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
 
 
 async def show(request: web.Request) -> web.Response:
@@ -41,8 +39,6 @@ async def show(request: web.Request) -> web.Response:
         return page(request, "reading.html", frame, draft=view_of_unread(draft))
     if draft.state is DraftState.UNREADABLE:
         frame = frame_of(request, "This file cannot be read", section="start")
-        from bulkload.web.pages.columns import reading_view
-
         return page(
             request,
             "unreadable.html",
@@ -60,57 +56,9 @@ async def show(request: web.Request) -> web.Response:
     return page(request, "rows.html", frame, draft=view, table=table, target=target)
 
 
-def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, object]:
+def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, RowTable]:
     rows = DraftRows(store, draft)
     return view_of(store, draft, "check"), draft_table(rows, query)
-
-
-def view_of(store: Store, draft: Draft, step: str) -> DraftView:
-    """A draft for the heading of its pages."""
-    rows = DraftRows(store, draft)
-    counts, (edits, last_edit) = rows.counts(), rows.edits()
-    bad = sum(counts.get(status, 0) for status in _BAD)
-    out = counts.get(LEFT_OUT, 0) + counts.get("not a row", 0)
-    total = sum(counts.values())
-    source = draft.source
-    details = [source.format, *(source.details[name] for name in _SHOWN_DETAILS if name in source.details)] if source else []
-    notes = [*(source.notes if source else ()), *([f"There may be more rows: {source.not_whole}."] if source and source.not_whole else [])]
-    if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
-        notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
-    return DraftView(
-        href=f"/drafts/{draft.id}",
-        name=printable(draft.name),
-        version=draft.version,
-        read_as=printable(", ".join(details)),
-        notes=[printable(note) for note in notes],
-        rows=f"{total:,}",
-        ready=total - bad - out,
-        bad=bad,
-        left_out=counts.get(LEFT_OUT, 0),
-        edits=edits,
-        last_edit=printable(last_edit),
-        step=step,
-        has_columns_step=True,
-    )
-
-
-def view_of_unread(draft: Draft) -> DraftView:
-    """A draft that has no rows yet."""
-    return DraftView(
-        href=f"/drafts/{draft.id}",
-        name=printable(draft.name),
-        version=draft.version,
-        read_as="",
-        notes=(),
-        rows="0",
-        ready=0,
-        bad=0,
-        left_out=0,
-        edits=0,
-        last_edit="",
-        step="columns",
-        has_columns_step=True,
-    )
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,8 @@ In: a draft, and the forms of this page. Out: a comparison with the account as a
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from bulkload.errors import UsageError
@@ -17,7 +19,7 @@ from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
 from bulkload.web.messages import Kind, Task
-from bulkload.web.pages.drafts import view_of
+from bulkload.web.pages.draft_view import view_of
 from bulkload.web.pages.row_table import TableQuery, draft_table
 from bulkload.web.pages.texts import bars_of, number_of
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
@@ -47,7 +49,7 @@ async def show(request: web.Request) -> web.Response:
     ]
     query = TableQuery.of(f"/drafts/{draft.id}/start", request.query)
 
-    def gather(store: Store) -> dict[str, object]:
+    def gather(store: Store) -> dict[str, Any]:
         forecast = _forecast(request, draft)
         shows_rows = forecast is not None and not forecast.problem
         return {
@@ -101,9 +103,15 @@ async def begin(request: web.Request) -> web.Response:
         if (job := site.jobs.of_draft(draft.id)) is not None and job.state.ended is None:
             return go_to(request, f"/jobs/{job.id}")  # a double click
         forecast = _forecast(request, draft)
-        shown = (str(draft.version), "sandbox" if draft_options(draft, options).sandbox else "account", draft.on_existing)
+        shown = (
+            str(draft.version),
+            "sandbox" if draft_options(draft, options).sandbox else "account",
+            draft.on_existing,
+        )
         if (form.get("version"), form.get("target"), form.get("on_existing")) != shown:
-            problem = "The rows were changed in another window since this page was opened, so nothing was sent. Look again."
+            problem = (
+                "The rows were changed in another window since this page was opened, so nothing was sent. Look again."
+            )
             return go_to(request, address, problem, is_problem=True)
         if forecast is None or not forecast.is_current:
             problem = "The rows were not compared with this account yet, so nothing was sent. Compare first."

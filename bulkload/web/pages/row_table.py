@@ -33,17 +33,18 @@ class TableQuery:
     kind: str = ""
     search: str = ""
     page: int = 1
+    edit: int = 0  # number of the row whose cells are all fields
 
     @classmethod
     def of(cls, path: str, query: Mapping[str, str]) -> TableQuery:
         """The query of an address; what cannot be read counts as missing."""
-        page = query.get("page", "1")
         return cls(
             path=path,
             status=query.get("status", ""),
             kind=query.get("kind", ""),
             search=query.get("q", "").strip()[:_LONGEST_SEARCH],
-            page=int(page) if page.isascii() and page.isdecimal() and len(page) < 8 and int(page) else 1,
+            page=_number(query.get("page", "")) or 1,
+            edit=_number(query.get("edit", "")),
         )
 
     @property
@@ -76,28 +77,34 @@ class TableQuery:
         return (min(self.page, max(1, -(-total // ROWS_OF_PAGE))) - 1) * ROWS_OF_PAGE
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
 def kind_of(key: str) -> tuple[str, str]:
     """Code and header from the key of a kind."""
     code, _, header = key.partition(":")
     return code, header
 
 
-def draft_table(rows: DraftRows, query: TableQuery) -> RowTable:
-    """One page of a draft's rows."""
+def draft_table(rows: DraftRows, query: TableQuery, *, with_account: bool = False) -> RowTable:
+    """One page of a draft's rows, to be corrected or, `with_account`, to be compared with the account."""
     wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
     total, counts, header = rows.count(wanted), rows.counts(), rows.draft.header
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     shown = rows.page(wanted, query.offset(total), ROWS_OF_PAGE)
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
-        rows=[_draft_row(row, place) for row in shown],
+        rows=[_draft_row(row, place, query) for row in shown],
         statuses=bars_of(counts, lambda status: query.link(status=status, kind=""), query.status),
-        kinds=[_kind(kind, query) for kind in rows.kinds()],
+        kinds=() if with_account else [_kind(kind, query) for kind in rows.kinds()],
         search=query.search,
         clear_href=query.path if query.status or query.kind or query.search else "",
         pager=query.pager(total),
         action=query.path,
         hidden=[(name, value) for name, value in (("status", query.status), ("kind", query.kind)) if value],
+        query=query.link(page=query.page).partition("?")[2],
+        has_account=with_account or any(row.planned is not None for row in shown),
     )
 
 
@@ -115,10 +122,11 @@ def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> 
         pager=query.pager(total),
         action=query.path,
         hidden=[("status", query.status)] if query.status else [],
+        has_monitors=True,
     )
 
 
-def _draft_row(row: ShownRow, place: Mapping[str, int]) -> RowView:
+def _draft_row(row: ShownRow, place: Mapping[str, int], query: TableQuery) -> RowView:
     at_cells, whole = _by_cell(row.issues, place)
     cells = []
     for column, text in enumerate(row.cells):
@@ -134,6 +142,8 @@ def _draft_row(row: ShownRow, place: Mapping[str, int]) -> RowView:
         account=printable(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
+        is_open=row.number == query.edit,
+        edit_href=query.link(page=query.page, edit=row.number),
     )
 
 

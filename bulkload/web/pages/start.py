@@ -6,34 +6,31 @@ In: an upload. Out: a draft that is being read, and the page that waits for it.
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from aiohttp import web
 
-from bulkload.operations.drafts import read_draft
-from bulkload.settings import Options
 from bulkload.store.draft_rows import LEFT_OUT, DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, checks_token_itself
-from bulkload.web.pages.runs import run_lines
+from bulkload.web.pages.draft_view import BAD
+from bulkload.web.pages.reading import begin_reading
+from bulkload.web.pages.runs import active_runs, run_lines
 from bulkload.web.pages.texts import moment, number_of
-from bulkload.web.site import Site, frame_of, go_to, page, site_of
+from bulkload.web.site import frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS, UPLOADS
 from bulkload.web.uploads import MAX_UPLOAD
 from bulkload.web.views import DraftLine
 
 DRAFTS_SHOWN, RUNS_SHOWN = 12, 5
-_BAD = ("invalid", "duplicate")
 _HOST_LIST = "Each host of the list is also the name of its monitor; change a name in its row if you want another one."
-
-log = logging.getLogger(__name__)
 
 
 async def start(request: web.Request) -> web.Response:
     """Show how to give a file, the drafts, and the last runs."""
     site = site_of(request)
-    drafts, runs = await site.store(lambda store: (_draft_lines(store), run_lines(store, site.jobs, RUNS_SHOWN)))
+    active = active_runs(site.jobs)
+    drafts, runs = await site.store(lambda store: (_draft_lines(store), run_lines(store, active, RUNS_SHOWN)))
     return page(
         request,
         "start.html",
@@ -67,31 +64,6 @@ async def upload(request: web.Request) -> web.Response:
     return go_to(request, f"/drafts/{draft.id}", message)
 
 
-def begin_reading(site: Site, options: Options, draft: Draft) -> asyncio.Task[None]:
-    """Read the file of a draft in the background; the draft says when it is done."""
-
-    async def read() -> None:
-        try:
-            await site.store.long(read_draft, draft, options)
-        except Exception as error:
-            log.error("the draft %s could not be read", draft.id, exc_info=True)
-            problem = f"The file could not be read because of a bug in bulkload ({type(error).__name__})."
-            await site.store(lambda store: Drafts(store).set_problem(draft, problem))
-
-    task = asyncio.create_task(read(), name=f"reading {draft.id}")
-    site.reading.add(task)
-    task.add_done_callback(site.reading.discard)
-    return task
-
-
-async def read_interrupted(site: Site, options: Options) -> None:
-    """Read the files again that an earlier server was reading when it ended."""
-    for draft in await site.store(lambda store: Drafts(store).list()):
-        if draft.state is DraftState.READING:
-            await site.store(lambda store, draft=draft: Drafts(store).set_reading(draft, draft.reading))
-            begin_reading(site, options, draft)
-
-
 def _draft_lines(store: Store) -> list[DraftLine]:
     return [
         DraftLine(
@@ -114,6 +86,6 @@ def _state(store: Store, draft: Draft) -> str:
         case DraftState.COLUMNS:
             return "Next: choose what its columns mean."
     counts = DraftRows(store, draft).counts()
-    bad, rows = sum(counts.get(status, 0) for status in _BAD), sum(counts.values()) - counts.get(LEFT_OUT, 0)
+    bad, rows = sum(counts.get(status, 0) for status in BAD), sum(counts.values()) - counts.get(LEFT_OUT, 0)
     checked = f"{number_of(rows, 'row')}, {bad:,} with errors." if bad else f"{number_of(rows, 'row')}, no errors."
     return f"{checked} Run {draft.run_id} was made of it." if draft.run_id else checked

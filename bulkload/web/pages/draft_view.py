@@ -1,0 +1,84 @@
+"""What the heading of a draft's pages says: its file, how it was read, how many rows are ready.
+
+In: a draft in the store. Out: views for the templates.
+"""
+
+from __future__ import annotations
+
+from bulkload.files.printable import printable
+from bulkload.operations.drafts import proposals_of
+from bulkload.store.draft_rows import IGNORED, LEFT_OUT, DraftRows
+from bulkload.store.drafts import Draft
+from bulkload.store.runs import Store
+from bulkload.web.views import Choice, DraftView, ReadingView
+
+BAD = ("invalid", "duplicate")
+_SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
+
+
+def view_of(store: Store, draft: Draft, step: str) -> DraftView:
+    """A draft for the heading of its pages."""
+    rows = DraftRows(store, draft)
+    counts, (edits, last_edit) = rows.counts(), rows.edits()
+    bad = sum(counts.get(status, 0) for status in BAD)
+    out = counts.get(LEFT_OUT, 0) + counts.get(IGNORED, 0)
+    total = sum(counts.values())
+    source = draft.source
+    details = (
+        [source.format, *(source.details[name] for name in _SHOWN_DETAILS if name in source.details)] if source else []
+    )
+    notes = [
+        *(source.notes if source else ()),
+        *([f"There may be more rows: {source.not_whole}."] if source and source.not_whole else []),
+    ]
+    if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
+        notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
+    return DraftView(
+        href=f"/drafts/{draft.id}",
+        name=printable(draft.name),
+        version=draft.version,
+        read_as=printable(", ".join(details)),
+        notes=[printable(note) for note in notes],
+        rows=f"{total:,}",
+        ready=total - bad - out,
+        bad=bad,
+        left_out=counts.get(LEFT_OUT, 0),
+        edits=edits,
+        last_edit=printable(last_edit),
+        step=step,
+        has_columns_step=True,
+    )
+
+
+def view_of_unread(draft: Draft) -> DraftView:
+    """A draft that has no rows yet."""
+    return DraftView(
+        href=f"/drafts/{draft.id}",
+        name=printable(draft.name),
+        version=draft.version,
+        read_as="",
+        notes=(),
+        rows="0",
+        ready=0,
+        bad=0,
+        left_out=0,
+        edits=0,
+        last_edit="",
+        step="columns",
+        has_columns_step=True,
+    )
+
+
+def reading_view(draft: Draft) -> ReadingView:
+    """How the file was read."""
+    source = draft.source
+    sheet = draft.reading.get("sheet", source.details.get("sheet", "") if source is not None else "")
+    names = list(dict.fromkeys([*([sheet] if sheet else []), *(source.sheets if source is not None else ())]))
+    is_text = source is None or source.format == "csv"
+    return ReadingView(
+        sheets=[Choice(value=name, label=printable(name), is_chosen=name == sheet) for name in names]
+        if len(names) > 1
+        else (),
+        encoding=draft.reading.get("encoding", ""),
+        has_encoding=is_text and bool(draft.upload),
+    )

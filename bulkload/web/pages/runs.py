@@ -1,0 +1,245 @@
+"""The history, and the page of a run: watch it, filter its rows, download, stop, resume, fix.
+
+In: runs in the store, and the jobs that work on them. Out: pages, files, and new jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bulkload.errors import UsageError
+from bulkload.files.printable import printable
+from bulkload.model import RunInfo, Status
+from bulkload.operations.drafts import TO_FIX, draft_of_run
+from bulkload.operations.pipeline import SANDBOX
+from bulkload.reports import formats
+from bulkload.reports.summary import headline, moment, sections
+from bulkload.settings import Account, Options, has_credentials
+from bulkload.store.run_pages import RunPages, created_monitors
+from bulkload.store.runs import Run, Store
+from bulkload.web.access import access_of
+from bulkload.web.jobs import Job, Jobs
+from bulkload.web.messages import Kind, Task
+from bulkload.web.pages.progress_view import progress_view
+from bulkload.web.pages.row_table import TableQuery, run_table
+from bulkload.web.pages.texts import bars_of, number_of
+from bulkload.web.site import download, frame_of, go_to, page, site_of
+from bulkload.web.state import OPTIONS
+from bulkload.web.views import Download, Fact, Pager, RunLine, RunView
+from bulkload.web.worker import STARTED_BY
+
+RUNS_OF_PAGE = 30
+_DOWNLOADS = (("xlsx", "Excel workbook"), ("csv", "CSV"), ("html", "web page"))
+_AGAIN = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
+_HIDDEN_SETTINGS = ("results", "sha256")
+
+
+async def history(request: web.Request) -> web.Response:
+    """List all runs, the newest first."""
+    site = site_of(request)
+    query = TableQuery.of("/runs", request.query)
+    active = active_runs(site.jobs)
+
+    def gather(store: Store) -> tuple[list[RunLine], int]:
+        total = count_runs(store)
+        first = (min(query.page, max(1, -(-total // RUNS_OF_PAGE))) - 1) * RUNS_OF_PAGE
+        return run_lines(store, active, RUNS_OF_PAGE, first), total
+
+    runs, total = await site.store(gather)
+    pager = _pager(query, total) if total > RUNS_OF_PAGE else None
+    return page(request, "runs.html", frame_of(request, "Runs", section="runs"), runs=runs, pager=pager)
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show a run: its progress while a job of this server works on it, then its results."""
+    site, run_id = site_of(request), request.match_info["run"]
+    job = site.jobs.of_run(run_id)
+    active = job if job is not None and job.state.ended is None and job.state.kind != "undo_preview" else None
+    query = TableQuery.of(f"/runs/{run_id}", request.query)
+
+    def gather(store: Store) -> dict[str, Any]:
+        run = store.run(run_id)
+        info = store.info(run)
+        pages = RunPages(store=store, run=run, status=query.status, search=query.search)
+        counts = {status.value: count for status, count in info.counts.items()}
+        return {
+            "run": view_of_run(store, run, info, active),
+            "bars": bars_of(counts),
+            "table": run_table(pages, counts, query),
+            "is_rehearsal": run.base_url == SANDBOX,
+        }
+
+    context = await site.store(gather)
+    is_rehearsal = bool(context.pop("is_rehearsal"))
+    title = "Results" if active is None else "Creating monitors" if active.state.kind != "undo" else "Deleting monitors"
+    frame = frame_of(
+        request, title, section="runs", is_rehearsal=is_rehearsal, refresh_seconds=5 if active is not None else None
+    )
+    progress = progress_view(active.state) if active is not None else None
+    return page(request, "run.html", frame, progress=progress, **context)
+
+
+async def results(request: web.Request) -> web.StreamResponse:
+    """Send the results of a run as they are now."""
+    site, run_id, suffix = site_of(request), request.match_info["run"], request.match_info["format"]
+    run = await site.store(lambda store: store.run(run_id))
+
+    def write(store: Store, path: Path) -> None:
+        formats.write(path, store.info(run), store.report_rows(run), output=store.path.parent)
+
+    name = f"{Path(run.input).stem}-results.{suffix}"
+    return await download(request, name, lambda path: site.store.long(write, path))
+
+
+async def stop(request: web.Request) -> web.Response:
+    """Stop the job of a run."""
+    site, run_id = site_of(request), request.match_info["run"]
+    job = site.jobs.of_run(run_id)
+    if job is None or job.state.ended is not None:
+        return go_to(request, f"/runs/{run_id}", "The run is not being worked on by this server.")
+    await site.jobs.stop(job)
+    return go_to(request, f"/runs/{run_id}", "It is stopping. Nothing is lost: you can resume the run.")
+
+
+async def resume(request: web.Request) -> web.Response:
+    """Go on with a run: rows that were not sent, and those that were given up."""
+    return await submit_for_run(request, "resume")
+
+
+async def fix(request: web.Request) -> web.Response:
+    """Make a draft of the rows that have to be fixed."""
+    site, run_id = site_of(request), request.match_info["run"]
+    user = access_of(request).user
+    draft = await site.store.long(lambda store: draft_of_run(store, store.run(run_id), user))
+    return go_to(
+        request,
+        f"/drafts/{draft.id}",
+        "These are the rows of the run that were not created. Correct them, then compare and create them.",
+    )
+
+
+async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bool = False) -> web.Response:
+    """Queue a job for a run. It needs the account that the run belongs to."""
+    site, options, run_id = site_of(request), request.app[OPTIONS], request.match_info["run"]
+    run = await site.store(lambda store: store.run(run_id))
+    account = site.account_of(request)
+    is_rehearsal = run.base_url == SANDBOX
+    if not is_rehearsal:
+        if options.sandbox:
+            raise UsageError("This server was started with --sandbox, and the run belongs to a real account.")
+        if not has_credentials(account):
+            return go_to(request, f"/account?next=/runs/{run.id}", f"Log in as {run.username} first.", is_problem=True)
+    task = Task(
+        kind=kind,
+        account=account,
+        options=options_of_run(run, account, options),
+        run=run.id,
+        name=run.input,
+        include_edited=include_edited,
+        user=access_of(request).user,
+    )
+    job = site.jobs.submit(task)
+    return go_to(request, f"/jobs/{job.id}")
+
+
+def options_of_run(run: Run, account: Account, options: Options) -> Options:
+    """The options of the server, in the sandbox if the run was a rehearsal."""
+    return options.model_copy(update={"sandbox": run.base_url == SANDBOX, "first": None})
+
+
+def active_runs(jobs: Jobs) -> frozenset[str]:
+    """The runs that a job of this server works on."""
+    return frozenset(job.state.run for job in jobs.active() if job.state.run)
+
+
+def run_lines(store: Store, active: Collection[str], limit: int, offset: int = 0) -> list[RunLine]:
+    """Runs in a list, the newest first."""
+    lines = []
+    for run in store.runs()[offset : offset + limit]:
+        info = store.info(run)
+        lines.append(
+            RunLine(
+                href=f"/runs/{run.id}",
+                run_id=run.id,
+                name=printable(Path(run.input).name or run.input),
+                started=moment(info.started),
+                user=printable(info.settings.get(STARTED_BY, "")),
+                how=printable(_how(run, info)),
+                bars=bars_of({status.value: count for status, count in info.counts.items()}),
+                is_rehearsal=run.base_url == SANDBOX,
+                is_active=run.id in active,
+                undo_href=f"/runs/{run.id}/undo" if run.id not in active and created_monitors(store, run) else "",
+            )
+        )
+    return lines
+
+
+def count_runs(store: Store) -> int:
+    """The number of runs in the store."""
+    return len(store.runs())
+
+
+def _how(run: Run, info: RunInfo) -> str:
+    how = headline(info)
+    return f"{how} Stopped early: {info.stopped}" if info.stopped else how if run.finished else f"Not finished. {how}"
+
+
+def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunView:
+    """A run; `job` works on it now."""
+    again = sum(info.counts.get(status, 0) for status in _AGAIN)
+    not_sent = info.counts.get(Status.NOT_ATTEMPTED, 0)
+    is_tried = "first" in info.settings and not info.stopped and not_sent == again > 0
+    label = (
+        f"Create the other {number_of(not_sent, 'monitor')}"
+        if is_tried
+        else f"Resume: {number_of(again, 'row')} to run again"
+    )
+    fixable = sum(info.counts.get(status, 0) for status in TO_FIX)
+    stopped = info.stopped
+    if job is None and not run.finished:
+        stopped = (
+            "This run is not finished: the process that worked on it has ended, or another bulkload, in a terminal or"
+            " from cron, is working on it now. Nothing is lost."
+        )
+    return RunView(
+        href=f"/runs/{run.id}",
+        run_id=run.id,
+        name=printable(Path(run.input).name or run.input),
+        headline=printable(headline(info)),
+        stopped=printable(stopped) if job is None else "",
+        is_active=job is not None,
+        is_tried=is_tried,
+        facts=_facts(info),
+        downloads=[Download(href=f"/runs/{run.id}/results.{suffix}", label=label) for suffix, label in _DOWNLOADS],
+        events_href=f"/jobs/{job.id}/events" if job is not None else "",
+        can_resume=job is None and again > 0 and run.read_whole,
+        resume_label=label,
+        can_fix=fixable if job is None else 0,
+        can_undo=created_monitors(store, run) if job is None else 0,
+    )
+
+
+def _facts(info: RunInfo) -> list[Fact]:
+    facts = []
+    for section in sections(info):
+        for label, text in section.facts:
+            if label.casefold() not in _HIDDEN_SETTINGS:
+                facts.append(Fact(label=printable(label), text=printable(text)))
+    return facts
+
+
+def _pager(query: TableQuery, total: int) -> Pager:
+    last = max(1, -(-total // RUNS_OF_PAGE))
+    current = min(query.page, last)
+    first_row = (current - 1) * RUNS_OF_PAGE + 1
+    return Pager(
+        text=f"{first_row:,}–{min(total, current * RUNS_OF_PAGE):,} of {total:,}",
+        first_href=query.link(page=1) if current > 1 else "",
+        previous_href=query.link(page=current - 1) if current > 1 else "",
+        next_href=query.link(page=current + 1) if current < last else "",
+        last_href=query.link(page=last) if current < last else "",
+    )
