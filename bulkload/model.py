@@ -99,7 +99,7 @@ class Issue:
     suggestion: str = ""  # a text for the cell that is probably meant; never applied by itself
 
     def record(self) -> dict[str, str | None]:
-        """The issue for JSON; without an empty suggestion, so that older versions can read it."""
+        """The issue for JSON; it has a suggestion only if there is one."""
         record = asdict(self)
         if not self.suggestion:
             del record["suggestion"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bulkload.cli.main import cli
@@ -114,3 +116,13 @@ def test_messages_about_one_row_are_in_the_singular(cli: CommandLine, sandbox: S
     assert "A run would send 1 request and take" in cli("plan", bad).stdout
     cli("run", bad)
     assert "Stopped early: 1 row already has its monitor" in cli("plan", bad, "--on-existing", "fail").stdout
+
+
+def test_check_prints_a_suggestion_only_where_there_is_one(cli: CommandLine) -> None:
+    rows = ["type,name,hostname,billing_plancode,interval,port", "imap,a,a.example.com,UBM - A/A,300s,0"]
+    Path("hosts.csv").write_text("\n".join((*rows, "")), encoding="utf-8")
+    issues = cli("check", "hosts.csv", "--json").json["issues"]
+    assert [(issue["code"], issue.get("suggestion")) for issue in issues] == [
+        ("interval.unit", "5"),
+        ("port.range", None),
+    ]
