@@ -274,8 +274,8 @@
     if (!url || source) return;
     source = new EventSource(url);
     source.onopen = () => (byId("lost").hidden = true);
-    source.onmessage = (event) => update($("[data-events]"), event.data);
-    source.addEventListener("done", () => {
+    source.addEventListener("progress", (event) => update($("[data-events]"), event.data));
+    source.addEventListener("ended", () => {
       source = void source.close();
       enqueue(() => load(location.href));
     });
