@@ -10,7 +10,6 @@ not sent when a link on another site leads here; then a page of ours loads the s
 from __future__ import annotations
 
 import hmac
-import html
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -22,7 +21,9 @@ from aiohttp import web
 
 from bulkload.web.attempts import Attempts
 from bulkload.web.origins import Origins, port_of
-from bulkload.web.responses import RequestError, error_page, plain_page
+from bulkload.web.rendering import render
+from bulkload.web.responses import RequestError, error_page, going_page
+from bulkload.web.views import Frame, Message
 
 KEY_BYTES = 32  # random bytes of a key that nobody chose
 TOKEN_FIELD = "token"
@@ -136,7 +137,7 @@ class AccessControl:
         if (refused := await self._check_key(request, request.query["key"], target)) is not None:
             return refused
         # Not a redirect: after a link on another site, the browser would not send the cookie with it
-        response = plain_page("Opening the page…", [], link=(target, "Continue"), go_to=target)
+        response = going_page(target)
         return self._with_cookie(request, response)
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
@@ -167,7 +168,7 @@ class AccessControl:
         may_be_link = request.headers.get("Sec-Fetch-Site", "cross-site") == "cross-site"
         if may_be_link and AGAIN not in request.query:
             again = f"{target}{'&' if '?' in target else '?'}{AGAIN}=1"
-            return plain_page("Opening the page…", [], status=401, link=(again, "Continue"), go_to=again)
+            return going_page(again, status=401)
         return _login_page(target)
 
     def _with_cookie(self, request: web.Request, response: web.Response) -> web.Response:
@@ -232,18 +233,10 @@ def _foreign_host(request: web.Request) -> web.Response:
 
 
 def _login_page(target: str, problem: str = "", status: int = 401) -> web.Response:
-    described = ' aria-invalid="true" aria-describedby="key-problem"' if problem else ""
-    alert = f'<p id="key-problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    form = (
-        f'<form method="post" action="/login">{alert}<p><label for="key">Access key</label> '
-        f'<input type="password" id="key" name="key" required autofocus autocomplete="current-password"{described}></p>'
-        f'<input type="hidden" name="next" value="{html.escape(target)}"><p><button>Open</button></p></form>'
-    )
-    return plain_page(
-        "Access key needed",
-        ["Open the link that bulkload serve printed when it was started: it contains the key. Or enter the key here."],
+    message = Message(text=problem, is_problem=True) if problem else None
+    return web.Response(
+        text=render("login.html", frame=Frame(title="Access key needed", message=message), next=target),
         status=status,
-        link=None,
-        form=form,
+        content_type="text/html",
         headers={"Retry-After": "60"} if status == 429 else None,
     )

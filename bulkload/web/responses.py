@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
 from aiohttp import web
 
 from bulkload.errors import UsageError
+from bulkload.web.rendering import render
+from bulkload.web.views import Frame
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -69,31 +71,15 @@ def content_disposition(name: str) -> str:
     return f'attachment; filename="{plain}"{extended}'
 
 
-def plain_page(
-    title: str,
-    paragraphs: Sequence[str],
-    *,
-    status: int = 200,
-    link: tuple[str, str] | None = ("/", "Start page"),
-    go_to: str = "",
-    form: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> web.Response:
-    """A page without a template. `link` is an address and its text; `form` is HTML; all else is text.
-
-    With `go_to`, the browser goes on to that address at once.
-    """
-    texts = "".join(f"<p>{html.escape(text)}</p>" for text in paragraphs)
-    anchor = f'<p><a href="{html.escape(link[0])}">{html.escape(link[1])}</a></p>' if link else ""
-    refresh = f'<meta http-equiv="refresh" content="0; url={html.escape(go_to)}">' if go_to else ""
-    body = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'{refresh}<title>{html.escape(title)} · bulkload</title><link rel="stylesheet" href="/static/style.css">'
-        f'</head><body class="plain"><main id="main"><h1>{html.escape(title)}</h1>{texts}{form}{anchor}</main></body>'
+def going_page(address: str, *, status: int = 200) -> web.Response:
+    """A page that loads another address of this server at once, as a navigation that begins on this site."""
+    link = html.escape(address)
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Opening the page… · bulkload</title>'
+        f'<meta http-equiv="refresh" content="0; url={link}"></head><body><p><a href="{link}">Continue</a></p></body>'
         "</html>\n"
     )
-    return web.Response(text=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+    return web.Response(text=text, status=status, content_type="text/html")
 
 
 def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -103,5 +89,8 @@ def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | N
         title = "Something went wrong"
     elif status == HTTPStatus.BAD_REQUEST and message:
         title = "That did not work"
-    sentences = (message or _SENTENCES.get(status, "This request cannot be served.")).splitlines()
-    return plain_page(title, sentences, status=status, headers=headers)
+    sentence = message or _SENTENCES.get(status, "This request cannot be served.")
+    text = render(
+        "error.html", frame=Frame(title=title), heading=title, sentence=sentence, back_href="/", back_label="Start page"
+    )
+    return web.Response(text=text, status=status, content_type="text/html", headers=headers)

@@ -25,14 +25,14 @@ from aiohttp import web
 from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked, StoreError, UsageError, stop_signals
 from bulkload.settings import Account, Options, serve_key
 from bulkload.store.lock import lock_file
+from bulkload.web import static_files
 from bulkload.web.access import AccessControl, Handler, needs_no_key, new_key
 from bulkload.web.credentials import Credentials
 from bulkload.web.multipart import BrowserLeft
 from bulkload.web.origins import Origins
 from bulkload.web.responses import RequestError, error_page, set_security_headers
 from bulkload.web.routes import add_pages
-from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS, STATIC, STOPPING, UPLOADS
-from bulkload.web.static_files import StaticFiles
+from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS, STOPPING, UPLOADS
 from bulkload.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,10 @@ def create_app(account: Account, options: Options, control: AccessControl) -> we
     app[OPTIONS] = options
     app[CREDENTIALS] = Credentials()
     app[UPLOADS] = Uploads(options.output / UPLOADS_FOLDER)
-    app[STATIC] = StaticFiles()
     app[STOPPING] = asyncio.Event()
     app.on_response_prepare.append(_on_prepare)
     app.router.add_get("/health", health)
-    app.router.add_get("/static/{name}", app[STATIC].serve)
+    app.router.add_get("/static/{name}", static_files.serve)
     add_pages(app)
     return app
 

@@ -11,12 +11,10 @@ from aiohttp import web
 
 from bulkload.settings import Account, Options
 from bulkload.web.credentials import Credentials
-from bulkload.web.static_files import StaticFiles
 from bulkload.web.uploads import Uploads
 
 ACCOUNT = web.AppKey("account", Account)  # of the server's settings
 OPTIONS = web.AppKey("options", Options)
 CREDENTIALS = web.AppKey("credentials", Credentials)  # typed in a session
 UPLOADS = web.AppKey("uploads", Uploads)
-STATIC = web.AppKey("static", StaticFiles)
 STOPPING = web.AppKey("stopping", asyncio.Event)  # set when the server begins to stop: event streams end then
