@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bulkload.sandbox import Faults, Rule
+from pydantic import SecretStr
+
+from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.settings import Account, Options
 from bulkload.web.jobs import Job, Jobs, JobState
@@ -55,10 +57,8 @@ class Site:
 @contextmanager
 def site_in(folder: Path, faults: Faults | None = None) -> Iterator[Site]:
     """An empty account in a running sandbox."""
-    from bulkload.sandbox import SandboxOptions
-
     with running(SandboxOptions(password=PASSWORD), faults or Faults()) as sandbox:
-        account = Account(base_url=sandbox.base_url, username=sandbox.options.user, password=PASSWORD)
+        account = Account(base_url=sandbox.base_url, username=sandbox.options.user, password=SecretStr(PASSWORD))
         yield Site(sandbox=sandbox, folder=folder, account=account)
 
 
