@@ -332,10 +332,15 @@ def _do(events: Events) -> Ended:
 
 
 def _obey(lines: Iterator[bytes]) -> None:
-    """Stop in order on request, and when the server is gone, as if on a signal."""
+    """Stop in order on request, and when the server is gone, as if on a signal.
+
+    The second request is another signal than the first: two of the same at nearly the same time count as one.
+    """
+    number = signal.SIGINT
     for line in lines:
         if line == STOP:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
+            number = signal.SIGTERM
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,1 +1,1 @@
-"""Tests of what users ask for."""
+"""Tests of the upload page."""
