@@ -60,7 +60,6 @@ DRAFT = DraftView(
 )
 READING = ReadingView(
     sheets=(Choice(value="Hosts", label="Hosts (60 rows)", is_chosen=True), Choice(value="Old", label="Old (12 rows)")),
-    header_row="3",
     encoding="",
     has_encoding=False,
 )
