@@ -6,7 +6,7 @@ those of a run; a row that repeats an earlier one is found again whenever one of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from bulkload.errors import UsageError
@@ -35,15 +35,18 @@ def checked_by(draft: Draft, rows: Iterable[RawRow]) -> Iterator[NewRow]:
     return check_rows(rows, mapping, defaults=draft.defaults)
 
 
-def check_draft(store: Store, draft: Draft) -> None:
-    """Check all rows of a draft."""
+def check_draft(store: Store, draft: Draft, on_rows: Callable[[int], None] = lambda rows: None) -> None:
+    """Check all rows of a draft; `on_rows` gets the number of rows so far."""
     rows = DraftRows(store, draft)
     new_rows = checked_by(draft, rows.raw())
     rows.clear_checked()
     with DuplicateFinder() as duplicates:
         checked = (_checked_row(row, duplicates.mark(row)) for row in new_rows)
+        count = 0
         while batch := list(islice(checked, BATCH)):
             rows.save_checked(batch)
+            count += len(batch)
+            on_rows(count)
     rows.save_checked([CheckedRow(number, LEFT_OUT) for number in rows.matching(left_out=True)])
     Drafts(store).set_checked(draft)
 

@@ -37,6 +37,16 @@ class DraftEditor:
         self._user = user
         self._rows = DraftRows(store, draft)
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The texts of the draft's columns."""
+        return self._draft.header
+
+    @property
+    def version(self) -> int:
+        """The version of the draft that is edited."""
+        return self._draft.version
+
     def set_cells(self, texts: Mapping[tuple[int, int], str], expected: Mapping[tuple[int, int], str]) -> int:
         """Set cells, by row number and column index; `expected` has the texts that the person saw.
 
@@ -77,6 +87,7 @@ class DraftEditor:
 
     def restore(self, number: int, column: int) -> int:
         """Give a cell the text that it has in the file."""
+        self._name(column)  # raises for a column that does not exist
         shown = self._rows.shown([number])
         if not shown or shown[0].original is None:
             return 0

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bulkload.errors import UsageError
+from bulkload.files.printable import printable
 from bulkload.web.rendering import render
 from bulkload.web.views import Frame
 
@@ -89,7 +90,7 @@ def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | N
         title = "Something went wrong"
     elif status == HTTPStatus.BAD_REQUEST and message:
         title = "That did not work"
-    sentence = message or _SENTENCES.get(status, "This request cannot be served.")
+    sentence = printable(message) or _SENTENCES.get(status, "This request cannot be served.")
     text = render(
         "error.html", frame=Frame(title=title), heading=title, sentence=sentence, back_href="/", back_label="Start page"
     )

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import tempfile
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from bulkload.files.printable import printable
 from bulkload.settings import Account, Options
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
@@ -75,6 +77,19 @@ class StoreThread:
             store.db.close()
 
 
+class DraftLocks:
+    """A lock for each draft, by its ID, as long as somebody uses it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def __getitem__(self, draft_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(draft_id, asyncio.Lock())
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+
 @dataclass(kw_only=True)
 class Site:
     """The parts of a running server."""
@@ -83,7 +98,7 @@ class Site:
     jobs: Jobs
     read_patience: float = 5.0  # seconds that the answer to an upload waits for its check
     reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
-    draft_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    draft_locks: DraftLocks = field(default_factory=DraftLocks)
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)  # by session
 
     def account_of(self, request: web.Request) -> Account:
@@ -133,7 +148,7 @@ def go_to(request: web.Request, address: str, message: str = "", *, is_problem: 
     """Send the browser to another page, with a message at its top."""
     if message:
         messages = site_of(request).messages
-        messages[access_of(request).nonce] = Message(text=message, is_problem=is_problem)
+        messages[access_of(request).nonce] = Message(text=printable(message), is_problem=is_problem)
         while len(messages) > _MOST_MESSAGES:
             messages.popitem(last=False)
     return web.Response(status=303, headers={"Location": address})

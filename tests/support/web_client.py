@@ -176,7 +176,9 @@ class Visitor:
 
     def upload(self, content: bytes, name: str = "hosts.csv", **fields: str) -> Answer:
         """Send a file."""
-        body, content_type = multipart([("token", None, self.token.encode()), *_encoded(fields), ("file", name, content)])
+        body, content_type = multipart(
+            [("token", None, self.token.encode()), *_encoded(fields), ("file", name, content)]
+        )
         return self.request("POST", "/drafts", body, {"Content-Type": content_type})
 
     def draft(self, content: bytes, name: str = "hosts.csv", **fields: str) -> str:
