@@ -212,7 +212,7 @@ def _defaults(
             DefaultView(
                 field=name,
                 label=name.replace("_", " "),
-                help=field.help,
+                help=_help(field.help),
                 value=value,
                 choices=choices if field.choices else (),
                 is_required=name in _NEEDED and name not in fields,
@@ -220,3 +220,8 @@ def _defaults(
             )
         )
     return views
+
+
+def _help(text: str) -> str:
+    """The help of a field without its sentences about the command line."""
+    return ". ".join(sentence for sentence in text.split(". ") if "--" not in sentence).rstrip(".") + "."

@@ -27,7 +27,7 @@ from bulkload.web.state import OPTIONS
 from bulkload.web.views import Choice, Fact, ForecastView
 
 TRIED_ROWS = 2  # of "Try 2 rows"
-SANDBOX_LABEL = "the sandbox: a rehearsal, nothing is created in AlertSite"
+SANDBOX_LABEL = "Sandbox: a rehearsal, nothing is created in AlertSite"
 
 
 async def show(request: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ async def show(request: web.Request) -> web.Response:
     name = account.username or "AlertSite"
     targets = [Choice(value="sandbox", label=SANDBOX_LABEL, is_chosen=draft.is_rehearsal or only_sandbox)]
     if not only_sandbox:
-        label = f"AlertSite, account {name}" if has_credentials(account) else "your AlertSite account"
+        label = f"AlertSite, account {name}" if has_credentials(account) else "AlertSite: your account, after a login"
         targets.insert(0, Choice(value="account", label=printable(label), is_chosen=not draft.is_rehearsal))
     on_existing = [
         Choice(value="skip", label="leave it as it is", is_chosen=draft.on_existing == "skip"),
@@ -64,6 +64,7 @@ async def show(request: web.Request) -> web.Response:
         request,
         "forecast.html",
         frame,
+        target="the sandbox" if targets[-1].is_chosen else "AlertSite",
         targets=targets,
         on_existing=on_existing,
         needs_login=needs_login,
