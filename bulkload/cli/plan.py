@@ -62,7 +62,7 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     forecast = outcome.forecast
     assert forecast is not None
     seconds = None if forecast.seconds is None else round(forecast.seconds, 1)
-    added = {"expected_seconds": seconds, "warnings": warnings, "alerts": alerts_json(forecast)}
+    added: dict[str, object] = {"expected_seconds": seconds, "warnings": warnings, "alerts": alerts_json(forecast)}
     print_outcome(outcome, options, added, resumable=False)
     if not options.json_ and not options.quiet:
         print_line(expectation(forecast))
