@@ -128,7 +128,7 @@ def _intervals(forecast: Forecast) -> Fact:
     named = {f"{minutes:,} min" if minutes else DEFAULT: rows for minutes, rows in forecast.intervals.items()}
     detail = ""
     if forecast.checks_per_day:
-        detail = f"{_count(forecast.checks_per_day, 'check')} per day in all, counted once for all locations."
+        detail = f"{_count(forecast.checks_per_day, 'check')} per day in all, each counted once for all its locations."
         if default := forecast.intervals.get(0, 0):
             detail += f" {_count(default, 'monitor')} with {DEFAULT} not included."
     return Fact("Interval", _values(named, forecast.creates), detail)
