@@ -82,8 +82,8 @@ def recipients_fact(forecast: Forecast) -> Fact | None:
         sentences.append(f"The account's recipient groups could not be read: {one_line(alerts.group_problem)}.")
     if not alerts.count:
         text = "nobody"
-        sentences.append("Nobody in the account gets availability alerts.")
-    if alerts.off:
+        sentences.append("None of them has availability alerts on." if alerts.off else "There are none.")
+    elif alerts.off:
         sentences.append(f"Availability alerts are off for {_count(alerts.off, 'recipient')}.")
     if alerting.off:
         if alerting.off == forecast.creates:

@@ -44,7 +44,10 @@ async def test_recipients_have_the_documented_envelope_and_fields() -> None:
 async def test_groups_and_their_recipients_name_each_other() -> None:
     async with run_sandbox(THREE) as client:
         _, groups = await client.request("GET", "/notifier-groups")
-        assert [(group["name"], group["is_default"]) for group in groups["results"]] == [("Mail", True), ("Night", False)]
+        assert [(group["name"], group["is_default"]) for group in groups["results"]] == [
+            ("Mail", True),
+            ("Night", False),
+        ]
         assert [member["id"] for member in groups["results"][0]["recipients"]] == [1, 3]
         assert groups["results"][0]["errortypes"] == [{"description": "Error 1", "id": 1}]
         assert (await client.request("GET", "/recipients/1"))[1]["notifier_groups"] == ["7"]
