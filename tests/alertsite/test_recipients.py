@@ -96,9 +96,24 @@ async def test_all_pages_are_read_as_limit_and_offset_say(counts_all: bool) -> N
         ]
 
 
+async def test_a_last_page_that_is_full_is_followed_by_an_empty_one() -> None:
+    pages = {"0": [recipient(1)], "1": []}
+    with fake_api(lambda request: envelope(*pages[request.query.get("offset", "0")], limit=1)) as server:
+        assert len(await _recipients(server)) == 1
+        assert server.count("GET") == 2
+
+
+async def test_a_list_that_lacks_items_is_an_error_and_not_a_shorter_list() -> None:
+    with fake_api(lambda request: envelope(count=3)) as server:
+        with pytest.raises(ApiUnreliable, match="gives a count of 3, but contains 0"):
+            await _recipients(server)
+        assert server.count("GET") == 1
+
+
 async def test_pages_that_repeat_or_never_end_do_not_hold_up_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_api(lambda request: envelope(recipient(1), count=100)) as server:
-        assert len(await _recipients(server)) == 1
+        with pytest.raises(ApiUnreliable, match="gives a count of 100, but contains 1"):
+            await _recipients(server)
         assert server.count("GET") == 2
     monkeypatch.setattr(client, "MAX_RECIPIENT_PAGES", 3)
     with fake_api(lambda request: envelope(recipient(1 + int(request.query.get("offset", 0))), count=100)) as server:
