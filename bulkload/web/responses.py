@@ -75,7 +75,8 @@ def going_page(address: str, *, status: int = 200) -> web.Response:
     """A page that loads another address of this server at once, as a navigation that begins on this site."""
     link = html.escape(address)
     text = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Opening the page… · bulkload</title><link rel="icon" href="data:,">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Opening the page… · bulkload</title>'
+        '<link rel="icon" href="data:,">'
         f'<meta http-equiv="refresh" content="0; url={link}"></head><body><p><a href="{link}">Continue</a></p></body>'
         "</html>\n"
     )
