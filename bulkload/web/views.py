@@ -164,6 +164,7 @@ class RowView:
     next_step: str = ""
     is_left_out: bool = False
     is_edited: bool = False
+    can_accept: bool = False  # its reader doubts whether the row is whole or its text right; a person can say that it is
     is_open: bool = False  # every cell is a field (`?edit=<row>`)
     edit_href: str = ""  # opens the row; empty: it cannot be edited
 

@@ -21,6 +21,7 @@ from bulkload.web.pages.texts import bars_of
 from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 
 ROWS_OF_PAGE = 50
+_ACCEPTABLE = frozenset({"row.long", "row.cut", "row.split", "row.short", "cell.encoding"})  # see `DraftEditor.accept`
 _LONGEST_SEARCH = 200  # characters
 
 
@@ -142,6 +143,7 @@ def _draft_row(row: ShownRow, place: Mapping[str, int], query: TableQuery) -> Ro
         account=printable(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
+        can_accept=any(issue.code in _ACCEPTABLE and issue.severity == "error" for issue in row.issues),
         is_open=row.number == query.edit,
         edit_href=query.link(page=query.page, edit=row.number),
     )
