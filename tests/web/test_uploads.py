@@ -83,7 +83,7 @@ def test_a_form_may_arrive_byte_by_byte(page: UploadPage) -> None:
         ("hosts\u202excod.exe", "hostsxcod.exe", ""),
         ("a\u2066b\u2069\u200f.ods", "ab.ods", ".ods"),
         ('say "hi".csv', 'say "hi".csv', ".csv"),
-        ("=cmd|' /C calc'!A0.csv", "calc'!A0.csv", ".csv"),
+        ("=cmd|' /C calc'!A0.csv", "C calc'!A0.csv", ".csv"),
         ("<b>.csv", "<b>.csv", ".csv"),
         ("M\u00fcller \u682a\u5f0f.csv", "M\u00fcller \u682a\u5f0f.csv", ".csv"),
         ("hosts.php", "hosts.php", ""),
