@@ -338,7 +338,7 @@ def test_a_full_folder_is_a_sentence(page: UploadPage, monkeypatch: pytest.Monke
 def test_a_full_disk_is_a_sentence(page: UploadPage, monkeypatch: pytest.MonkeyPatch) -> None:
     real_open = os.open
     monkeypatch.setattr(
-        uploads.os,
+        os,
         "open",
         lambda path, *rest: real_open(*(("/dev/full", os.O_WRONLY) if "uploads" in str(path) else (path, *rest))),
     )
