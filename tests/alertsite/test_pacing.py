@@ -291,6 +291,10 @@ def test_the_status_shows_a_lowered_rate_until_it_is_the_maximum_again(clock: Cl
     clock.now += 3_600
     assert pace.status.rate == 50  # reading it changes nothing
     assert pace.status.is_lowered
-    asyncio.run(starts_of(pace, 1, 1))
+
+    async def one_start() -> None:
+        await pace.start()
+
+    drive(clock, one_start())
     assert pace.status == (50, False, 0.0, False)
     assert Pace(None).status == (None, False, 0.0, False)
