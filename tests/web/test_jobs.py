@@ -20,6 +20,7 @@ from bulkload.sandbox import Faults, Rule
 from bulkload.settings import Account
 from bulkload.store.runs import Store
 from bulkload.web.jobs import Job, Jobs, JobState, _Worker
+from bulkload.web.messages import Ended
 from tests.support.command_line import CommandLine
 from tests.support.web_jobs import PASSWORD, SLOW, Site, ended, open_jobs, site_in, until, until_true
 
@@ -362,16 +363,16 @@ async def test_a_worker_finds_no_module_in_the_current_folder(site: Site, monkey
     assert end.exit_code == 0
 
 
-async def test_a_run_of_the_page_can_be_resumed_and_undone_in_the_terminal(
-    site: Site, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("BULKLOAD_RATE")
+def test_a_run_of_the_page_can_be_resumed_and_undone_in_the_terminal(site: Site, cli: CommandLine) -> None:
+    async def try_one() -> Ended:
+        async with open_jobs() as jobs:
+            return await ended(jobs, jobs.submit(site.task("run", path=site.write(4), first=1)))
+
+    run = asyncio.run(try_one()).run
     cli.use_account(site.sandbox.base_url, site.account.username, PASSWORD)
-    async with open_jobs() as jobs:
-        tried = await ended(jobs, jobs.submit(site.task("run", path=site.write(4), first=1)))
     output = ("--output", site.output, "--rate", "unlimited")
-    resumed = await asyncio.to_thread(cli, "resume", tried.run, "--json", *output)
+    resumed = cli("resume", run, "--json", *output)
     assert (resumed.exit_code, resumed.json["counts"]) == (0, {"created": 4})
-    assert [Path(path).name for path in resumed.json["results"]] == [f"hosts-{tried.run}-results.xlsx"]
-    undone = await asyncio.to_thread(cli, "undo", tried.run, "--yes", *output)
+    assert [Path(path).name for path in resumed.json["results"]] == [f"hosts-{run}-results.xlsx"]
+    undone = cli("undo", run, "--yes", *output)
     assert (undone.exit_code, site.names()) == (0, [])
