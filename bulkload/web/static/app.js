@@ -30,6 +30,7 @@
 
   const kept = new Map(); // name → value: typed into a cell that the page shows no longer
   const underWay = new Map(); // name → value: sent, not answered yet
+  let isSwapping = false;
   const cells = () => $$(".cell[name]");
   const isChanged = (cell) => cell.value !== cell.defaultValue;
   const isUnsent = (cell) => cell.value !== (underWay.get(cell.name) ?? cell.defaultValue);
@@ -83,6 +84,7 @@
   });
   document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
   document.addEventListener("change", (event) => {
+    if (isSwapping) return;
     if (event.target.matches(".cell") && isUnsent(event.target)) byId("edit")?.requestSubmit();
     else if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
@@ -107,7 +109,6 @@
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
-  const isWaiting = () => underWay.size > 0;
 
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
   async function load(url, { form, submitter, data, push = false } = {}) {
@@ -119,7 +120,7 @@
       if (version && data.has("version")) data.set("version", version.value);
     }
     if (isEdit) {
-      for (const cell of cells()) data.delete(cell.name);
+      for (const name of [...data.keys()].filter((key) => key.startsWith("cell-"))) data.delete(name);
       for (const [name, value] of kept) sent.set(name, value);
       for (const cell of cells().filter(isChanged)) sent.set(cell.name, cell.value);
       kept.clear();
@@ -171,8 +172,10 @@
     const action = focused?.form?.action;
 
     document.title = page.title;
+    isSwapping = true; // a field that is removed while it has the focus fires "change"
     $("#top").replaceWith($("#top", page));
     $("main").replaceWith($("main", page));
+    isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
     for (const [name, value] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
