@@ -110,6 +110,11 @@
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
 
+  let release = () => {};
+  let pressed = Promise.resolve(); // a page that changes under a pressed pointer would swallow the click
+  addEventListener("pointerdown", () => (pressed = new Promise((resolve) => (release = resolve))), true);
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(release), true);
+
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
   async function load(url, { form, submitter, data, push = false } = {}) {
     const sent = new Map();
@@ -151,17 +156,18 @@
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
+    await pressed;
     const isRefused = Boolean($("#message.problem", page));
     const typed = new Map(isRefused ? sent : []);
     for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
     underWay.clear();
-    swap(page, { typed, isLoad: !isPost });
+    swap(page, { typed, sent, isLoad: !isPost });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
   }
 
-  function swap(page, { typed = new Map(), isLoad = false } = {}) {
+  function swap(page, { typed, sent, isLoad }) {
     const focused = document.activeElement;
     const invalid = $$(".cell[aria-invalid]");
     const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
@@ -188,15 +194,18 @@
     scrollTo(scroll[0], scroll[1]);
     if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
     if (isInside) {
-      const td = focused.name?.startsWith("cell-") ? $(`[data-cell="${focused.name.slice(5)}"]`) : null;
+      const [, row, column] = focused.name?.match(/^cell-(\d+)-(\d+)$/) ?? [];
+      const isStillEdited = row && (!sent.has(focused.name) || typed.has(focused.name));
+      const td = isStillEdited ? $(`[data-cell="${row}-${column}"]`) : null;
       const nowInvalid = $$(".cell[aria-invalid]");
-      const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
-      const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
-      const same = byId(focused.id);
-      const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
-      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || byId("message") || $("h1");
-      field?.focus({ preventScroll: field === target && !row });
-      if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
+      const target =
+        (focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`)) ||
+        [focused.id, focused.id.replace(/^out-/, "in-"), focused.id.replace(/^in-/, "out-")].map(byId).find((found) => found?.matches("a, button, input, select, textarea, summary, [tabindex]")) ||
+        (td && openCell(td)) ||
+        (position >= 0 && (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next"))) ||
+        byId(`open-${row}`) || byId("message") || $("h1");
+      target?.focus({ preventScroll: target.id === focused.id });
+      if (selection && target?.id === focused.id) target.setSelectionRange?.(...selection);
     }
     const message = $("#message") ?? (isLoad && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
