@@ -234,6 +234,7 @@
     const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location.href);
     if (!isPost) url.search = String(new URLSearchParams(data));
     const isEdit = form.id === "edit";
+    if (isEdit && !submitter?.name && !kept.size && !cells().some(isUnsent)) return; // Enter: the change has sent it
     enqueue(async () => {
       if (!isEdit && byId("edit") && isUnsaved() && !(await saveCells())) return false;
       submitter?.setAttribute("aria-disabled", "true");
