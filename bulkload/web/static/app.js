@@ -161,13 +161,13 @@
     const typed = new Map(isRefused ? sent : []);
     for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
     underWay.clear();
-    swap(page, { typed, sent, isLoad: !isPost });
+    swap(page, { typed, sent, isLoad: !isPost, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
   }
 
-  function swap(page, { typed, sent, isLoad }) {
+  function swap(page, { typed, sent, isLoad, doneForm }) {
     const focused = document.activeElement;
     const invalid = $$(".cell[aria-invalid]");
     const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
@@ -178,11 +178,16 @@
     const action = focused?.form?.action;
 
     document.title = page.title;
+    const filled = $$("main :is(input, textarea, select)[id]:not(.cell)").filter(
+      (field) => field.form !== doneForm && (field.value !== field.defaultValue || field.checked !== field.defaultChecked),
+    );
+
     isSwapping = true; // a field that is removed while it has the focus fires "change"
     $("#top").replaceWith($("#top", page));
     $("main").replaceWith($("main", page));
     isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
+    for (const { id, value, checked } of filled) if (byId(id)) Object.assign(byId(id), { value, checked });
     for (const [name, value] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
       const field = byId(name) ?? (td && openCell(td, value));
