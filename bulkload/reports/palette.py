@@ -1,7 +1,7 @@
 """Define one colour per status, for the workbook and the page.
 
-In: nothing. Out: `PALETTE`, `css_class`. Colour never carries the status alone; its text is always there too. The strong colours
-follow the Okabe-Ito set, which is distinguishable with the common kinds of colour blindness.
+In: nothing. Out: `PALETTE`, `css_class`. Colour never carries the status alone; its text is always there too. The
+strong colours follow the Okabe-Ito set, which is distinguishable with the common kinds of colour blindness.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class Kind:
 class Pager:
     """Which rows of how many are shown; empty links at the ends."""
 
-    text: str  # "1–50 of 9,998"
+    text: str  # "1-50 of 9,998"
     first_href: str
     previous_href: str
     next_href: str
