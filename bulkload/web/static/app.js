@@ -150,9 +150,10 @@
       complain("The server does not answer. What you typed is still on this page: try again in a moment.");
       return false;
     }
-    if (!answer.ok || !$("main", page)) {
+    if (!answer.ok || !$("main", page) || $("#key", page)) {
       giveBack();
-      const words = $$("main h1, main .lead, main .flash", page).map((part) => part.textContent.trim());
+      const words = $$("main h1, main .lead", page).map((part) => part.textContent.trim());
+      if ($("#key", page)) words.push("Open the start-up link in another window, then try again here.");
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
