@@ -109,6 +109,7 @@
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
+  let refusals = 0;
 
   let release = () => {};
   let pressed = Promise.resolve(); // a page that changes under a pressed pointer would swallow the click
@@ -116,7 +117,7 @@
   for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(release), true);
 
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
-  async function load(url, { form, submitter, data, push = false } = {}) {
+  async function load(url, { form, submitter, data, push = false, isQuiet = false } = {}) {
     const sent = new Map();
     const isEdit = form?.id === "edit";
     const isPost = form?.method === "post";
@@ -157,18 +158,18 @@
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
-    await pressed;
+    await Promise.race([pressed, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const isRefused = Boolean($("#message.problem", page));
     const typed = new Map(isRefused ? sent : []);
     for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
     underWay.clear();
-    swap(page, { typed, sent, isLoad: !isPost, doneForm: isRefused ? null : form });
+    swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
   }
 
-  function swap(page, { typed, sent, isLoad, doneForm }) {
+  function swap(page, { typed, sent, isLoad, isQuiet, doneForm }) {
     const focused = document.activeElement;
     const invalid = $$(".cell[aria-invalid]");
     const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
@@ -176,8 +177,8 @@
     const isInside = $("main").contains(focused);
     const scroll = [scrollX, scrollY, $(".scroll")?.scrollLeft ?? 0, $(".scroll")?.scrollTop ?? 0];
     const opened = $$("details[open][id]").map((details) => details.id);
-    const action = focused?.form?.action;
 
+    const isNews = !isQuiet || document.title !== page.title;
     document.title = page.title;
     const filled = $$("main :is(input, textarea, select)[id]:not(.cell)").filter(
       (field) => field.form !== doneForm && (field.value !== field.defaultValue || field.checked !== field.defaultChecked),
@@ -213,13 +214,19 @@
       target?.focus({ preventScroll: target.id === focused.id });
       if (selection && target?.id === focused.id) target.setSelectionRange?.(...selection);
     }
-    const message = $("#message") ?? (isLoad && ($(".pager span") ?? $("h1")));
+    const message = $("#message") ?? (isLoad && isNews && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
     start();
   }
 
+  // What was asked for before the user saw that something was refused is not done.
   function enqueue(step) {
-    queue = queue.then(step, step);
+    const seen = refusals;
+    queue = queue.then(async () => {
+      const isDone = seen === refusals && (await step());
+      if (!isDone && seen === refusals) refusals += 1;
+      return isDone;
+    });
     return queue;
   }
 
@@ -296,7 +303,7 @@
     source.onmessage = (event) => update($("[data-events]"), event.data);
     source.addEventListener("done", () => {
       source = void source.close();
-      enqueue(() => load(location.href));
+      enqueue(() => load(location.href)).then((isDone) => isDone || setTimeout(watch, 3000));
     });
     source.onerror = () => {
       if (byId("lost")) byId("lost").hidden = false;
@@ -375,11 +382,15 @@
     request.send(new FormData(form));
   });
 
+  function refresh() {
+    enqueue(() => load(location.href, { isQuiet: true })).then((isDone) => isDone || start());
+  }
+
   function start() {
     watch();
     clearTimeout(timer);
     const seconds = Number($("main").dataset.refresh);
-    if (seconds && !$("[data-events]")) timer = setTimeout(() => enqueue(() => load(location.href)), 1000 * seconds);
+    if (seconds && !$("[data-events]")) timer = setTimeout(refresh, 1000 * seconds);
   }
   start();
 })();
