@@ -142,6 +142,7 @@
     try {
       answer = await fetch(url, {
         method: isPost ? "POST" : "GET",
+        signal: AbortSignal.timeout(60000), // a lost connection must not hold up what comes after
         body: isPost ? (form.enctype.startsWith("multipart") ? data : new URLSearchParams(data)) : undefined,
         headers: isPost ? { "X-Form-Token": data.get("token") ?? "" } : {},
       });
@@ -222,7 +223,7 @@
   // What was asked for before the user saw that something was refused is not done.
   function enqueue(step) {
     const seen = refusals;
-    queue = queue.then(async () => {
+    queue = queue.catch(() => false).then(async () => {
       const isDone = seen === refusals && (await step());
       if (!isDone && seen === refusals) refusals += 1;
       return isDone;
