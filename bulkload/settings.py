@@ -212,6 +212,11 @@ class Account(BaseModel):
     password_file: Path | None = None
     token: SecretStr = SecretStr("")
 
+    def logged_in_as(self, username: str, password: str) -> Account:
+        """The account of another user at the same address."""
+        own: dict[str, object] = {"username": username, "password": SecretStr(password)}
+        return self.model_copy(update=own | {"token": SecretStr(""), "password_file": None})
+
 
 class Options(BaseModel):
     """All other settings. A field is named as its option, its variable and its key in the file."""

@@ -285,8 +285,10 @@ class Api:
             known = len(items)
             items |= {str(item["id"]): read(item, response.secrets) for item in page.items}
             is_last = len(items) >= page.total and (not page.limit or len(page.items) < page.limit)
-            if is_last or len(items) == known:
+            if is_last or (len(items) == known >= page.total):
                 return list(items.values())
+            if len(items) == known:
+                raise ApiUnreliable(f"the list gives a count of {page.total:,}, but contains {known:,}")
             params = {"limit": str(len(page.items)), "offset": str(len(items))}
         raise ApiUnreliable(f"the list did not end after {MAX_RECIPIENT_PAGES} pages")
 

@@ -2,8 +2,7 @@
 
 In: a page of `GET /recipients` or `GET /notifier-groups`. Out: `Recipient`s or `RecipientGroup`s. A destination can be
 a secret (the address of a chat hook, a telephone number), and a recipient has a user name and a password: of all that,
-only e-mail addresses are read. The fields are those of AlertSite's pages "Recipient Object" and "Recipient Group
-Object".
+only e-mail addresses are read. The fields are from AlertSite's pages "Recipient Object" and "Recipient Group Object".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a run would do in the account: what it sends, how long that takes, what is billed, who would be alerted.
 
-In: the planned rows of a run in the store, or rows with their predicted status and body; the account. Out: a
-`Forecast`. `forecast_texts` makes sentences of it. Nothing is sent but GET requests.
+In: the planned rows of a run in the store, or rows with predicted status and body; the account. Out: a `Forecast`.
+`forecast_texts` makes sentences of it. Nothing is sent but GET requests.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def recipients_fact(forecast: Forecast) -> Fact | None:
         sentences.append(f"The account's recipient groups could not be read: {one_line(alerts.group_problem)}.")
     if not alerts.count:
         text = "nobody"
-        sentences.append("Nobody in the account gets availability alerts.")
-    if alerts.off:
+        sentences.append("None of them has availability alerts on." if alerts.off else "There are none.")
+    elif alerts.off:
         sentences.append(f"Availability alerts are off for {_count(alerts.off, 'recipient')}.")
     if alerting.off:
         if alerting.off == forecast.creates:
@@ -128,7 +128,7 @@ def _intervals(forecast: Forecast) -> Fact:
     named = {f"{minutes:,} min" if minutes else DEFAULT: rows for minutes, rows in forecast.intervals.items()}
     detail = ""
     if forecast.checks_per_day:
-        detail = f"{_count(forecast.checks_per_day, 'check')} per day in all, counted once for all locations."
+        detail = f"{_count(forecast.checks_per_day, 'check')} per day in all, each counted once for all its locations."
         if default := forecast.intervals.get(0, 0):
             detail += f" {_count(default, 'monitor')} with {DEFAULT} not included."
     return Fact("Interval", _values(named, forecast.creates), detail)

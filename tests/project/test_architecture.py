@@ -40,7 +40,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "email_validator": {"monitors/values"},
     "filelock": {"store/lock"},
     "idna": {"monitors/hosts", "store/accounts"},
-    "jinja2": {"reports/html_page"},
+    "jinja2": {"reports/html_page", "web/rendering"},
     "openpyxl": {"operations/template_workbook"},
     "prometheus_client": {"inbox/metrics"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},

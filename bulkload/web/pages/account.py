@@ -6,7 +6,6 @@ In: user name and password. Out: credentials in memory, for this session only.
 from __future__ import annotations
 
 from aiohttp import web
-from pydantic import SecretStr
 
 from bulkload.errors import UsageError
 from bulkload.settings import has_credentials
@@ -43,9 +42,5 @@ async def log_in(request: web.Request) -> web.Response:
     target = local_address(str(form.get("next", "/account")))
     if not username or not password or len(username) > _LONGEST or len(password) > _LONGEST:
         return go_to(request, target, "Type both user name and password.", is_problem=True)
-    own = request.app[ACCOUNT]
-    typed = own.model_copy(
-        update={"username": username, "password": SecretStr(password), "token": SecretStr(""), "password_file": None}
-    )
-    credentials.set(access.nonce, typed)
+    credentials.set(access.nonce, request.app[ACCOUNT].logged_in_as(username, password))
     return go_to(request, target, f"Logged in as {username} for this session. The password is tried when it is needed.")
