@@ -6,7 +6,7 @@ are clear; and an `Input` of its rows, as people corrected them, for the pipelin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import Input, Issue, RawRow, Source, Status
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import column_letters, is_header
-from bulkload.operations.draft_check import check_draft, checked_by
+from bulkload.operations.draft_check import OnRows, check_draft, checked_by, ignore_rows
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.store.draft_rows import DraftRows
@@ -31,14 +31,12 @@ _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a p
 _MAX_LISTED = 20  # row numbers in a note
 
 
-def read_draft(
-    store: Store, draft: Draft, options: Options, on_rows: Callable[[int], None] = lambda rows: None
-) -> None:
+def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = ignore_rows) -> None:
     """Read the file of a draft into the store, and check its rows if the columns are clear.
 
-    If the file cannot be read, the draft says why. May take long: a file can have a million rows. `on_rows` gets the
-    number of rows so far; what it raises ends the reading, which then has to begin again. Raises `DraftChanged` if the
-    draft is deleted, or is to be read in another way by now.
+    If the file cannot be read, the draft says why. May take long: a file can have a million rows. What `on_rows`
+    raises ends the reading, which then has to begin again. Raises `DraftChanged` if the draft is deleted, or is to be
+    read in another way by now.
     """
     drafts = Drafts(store)
     path = options.output / UPLOADS / draft.upload
@@ -55,9 +53,7 @@ def read_draft(
     _check_if_clear(store, drafts.get(draft.id), on_rows=on_rows)
 
 
-def _check_if_clear(
-    store: Store, draft: Draft, *, was_chosen: bool = False, on_rows: Callable[[int], None] = lambda rows: None
-) -> None:
+def _check_if_clear(store: Store, draft: Draft, *, was_chosen: bool = False, on_rows: OnRows = ignore_rows) -> None:
     """Check the rows of a draft that was just read if its columns are clear, else leave the choice to a person."""
     drafts, fields = Drafts(store), proposed_fields(store, draft)
     if problems_of(draft, fields, draft.defaults, was_chosen=was_chosen):
@@ -67,7 +63,7 @@ def _check_if_clear(
         check_draft(store, drafts.get(draft.id), on_rows)
 
 
-def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows: Callable[[int], None]) -> DraftSource:
+def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows: OnRows) -> DraftSource:
     is_known_header = partial(is_header, given=_MAY_COME_LATER, mapping=options.map)
     rows, count = DraftRows(store, draft), 0
     with open_source(
@@ -82,7 +78,7 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
         while batch := list(islice(opened.rows, BATCH)):
             rows.add(batch)
             count += len(batch)
-            on_rows(count)
+            on_rows("read", count)
     return DraftSource(
         format=opened.format,
         header=opened.header,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 _MOST_MESSAGES = 1_000  # that wait for their page
 _BLOCK = 1 << 16  # bytes of a download
+_MAX_WRITE = 60.0  # seconds that a browser may take to accept them
+_READ_AT_ONCE = 2  # uploads
 
 
 class StoreThread:
@@ -42,6 +45,7 @@ class StoreThread:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._readers = ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="reading")
         self._store: Store | None = None
 
     async def __call__(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -58,8 +62,18 @@ class StoreThread:
 
         return await asyncio.to_thread(with_own_store)
 
+    async def read(self, work: Callable[[Store], T]) -> T:
+        """Read an upload: as `long`, but only a few at a time, so that they leave threads for everything else."""
+
+        def with_own_store() -> T:
+            with Store(self._options.output) as store:
+                return work(store)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, with_own_store)
+
     async def close(self) -> None:
         """Close the store, after what is being done with it."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
 
@@ -98,6 +112,8 @@ class Site:
     jobs: Jobs
     read_patience: float = 5.0  # seconds that the answer to an upload waits for its check
     reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
+    rows_read: dict[str, str] = field(default_factory=dict)  # how far they are, by draft: "12,000 rows are read."
+    ends_reading: threading.Event = field(default_factory=threading.Event)  # the server stops
     draft_locks: DraftLocks = field(default_factory=DraftLocks)
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)  # by session
 
@@ -164,9 +180,13 @@ async def download(request: web.Request, name: str, write: Callable[[Path], Awai
             response.content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             response.content_length = path.stat().st_size
             await response.prepare(request)
-            while block := file.read(_BLOCK):
-                await response.write(block)
-            await response.write_eof()
+            try:
+                while block := file.read(_BLOCK):
+                    async with asyncio.timeout(_MAX_WRITE):
+                        await response.write(block)
+            except (ConnectionError, TimeoutError):
+                if request.transport is not None:
+                    request.transport.abort()  # the browser has left, or takes nothing any more
     return response
 
 

@@ -168,10 +168,13 @@ class Visitor:
         body = urlencode(pairs).encode()
         return self.request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"})
 
-    def press(self, form: Form, button: tuple[str, str] | None = None, **changed: str) -> Answer:
+    def press(
+        self, form: Form, button: tuple[str, str] | None = None, changed: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send a form of a page as it is, with some fields changed."""
-        fields = [(name, changed.pop(name.replace("-", "_"), value)) for name, value in form.fields]
-        assert not changed, f"the form has no {', '.join(changed)}"
+        new = dict(changed or {})
+        fields = [(name, new.pop(name, value)) for name, value in form.fields]
+        assert not new, f"the form has no {', '.join(new)}"
         return self.post(form.action, [*fields, *([button] if button else [])])
 
     def upload(self, content: bytes, name: str = "hosts.csv", **fields: str) -> Answer:
@@ -190,7 +193,7 @@ class Visitor:
 
     def compared(self, draft: str, **choice: str) -> Answer:
         """Compare a draft with the account; returns the page with the buttons that begin a run."""
-        sent = self.press(self.get(f"{draft}/start").html.form("/plan"), **choice)
+        sent = self.press(self.get(f"{draft}/start").html.form("/plan"), changed=choice)
         assert sent.status == 303, sent.shown
         return self.until(sent.location, lambda answer: f'action="{draft}/plan"' in answer.text)
 

@@ -25,7 +25,7 @@ from bulkload.web.access import access_of, read_form
 from bulkload.web.pages.draft_view import reading_view, view_of, view_of_unread
 from bulkload.web.pages.row_table import TableQuery, draft_table, kind_of
 from bulkload.web.pages.texts import number_of
-from bulkload.web.site import Site, download, draft_of, frame_of, go_to, page, site_of
+from bulkload.web.site import download, draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import DraftView, RowTable
 from bulkload.web.wording import on_page
@@ -38,7 +38,8 @@ async def show(request: web.Request) -> web.Response:
     draft = await draft_of(request)
     if draft.state is DraftState.READING:
         frame = frame_of(request, "Reading the file", section="start", refresh_seconds=1)
-        return page(request, "reading.html", frame, draft=view_of_unread(draft))
+        progress = site_of(request).rows_read.get(draft.id, "")
+        return page(request, "reading.html", frame, draft=view_of_unread(draft), progress=progress)
     if draft.state is DraftState.UNREADABLE:
         frame = frame_of(request, "This file cannot be read", section="start")
         return page(
@@ -69,7 +70,7 @@ def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, 
 async def edit(request: web.Request) -> web.Response:
     """Set cells: those of the form, or the one whose suggestion or original text was chosen."""
     form = await read_form(request)
-    texts, expected = {}, {}
+    texts, expected, used = {}, {}, {}
     for name, value in form.items():
         if name.startswith("cell-") and (was := form.get(f"was-{name.removeprefix('cell-')}")) is not None:
             text, seen = _lines(value), _lines(was)
@@ -77,12 +78,13 @@ async def edit(request: web.Request) -> web.Response:
                 texts[_place(name)], expected[_place(name)] = text, seen
     if use := str(form.get("use", "")):
         place, _, text = use.partition("=")
-        texts[_place(place)] = text
-        if (was := form.get(f"was-{place}")) is not None:
-            expected[_place(place)] = _lines(was)
+        used[_place(place)] = texts[_place(place)] = text
+        expected.pop(_place(place), None)
     restored = [_place(str(form["restore"]))] if form.get("restore") else []
 
     def work(editor: DraftEditor) -> int:
+        for (number, column), text in used.items():
+            editor.check_suggestion(number, column, text)
         count = editor.set_cells(texts, expected) if texts else 0
         return count + sum(editor.restore(number, column) for number, column in restored)
 

@@ -199,7 +199,7 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
     severity = "error" if any(issue.severity == "error" for issue in issues) else "warning" if issues else ""
     suggestions = dict.fromkeys(issue.suggestion for issue in issues if issue.suggestion)
     return CellView(
-        text=on_page(text),
+        text=printable(text),
         column=column,
         severity=severity,
         messages=[on_page(issue.message) for issue in issues],
