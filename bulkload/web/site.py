@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -34,6 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_MESSAGES = 1_000  # that wait for their page
+_IN_ADDRESS = "/?&=%:+~"  # characters that stay as they are; links are encoded already
 _BLOCK = 1 << 16  # bytes of a download
 _MAX_WRITE = 60.0  # seconds that a browser may take to accept them
 _READ_AT_ONCE = 2  # uploads
@@ -167,7 +169,8 @@ def go_to(request: web.Request, address: str, message: str = "", *, is_problem: 
         messages[access_of(request).nonce] = Message(text=printable(message), is_problem=is_problem)
         while len(messages) > _MOST_MESSAGES:
             messages.popitem(last=False)
-    return web.Response(status=303, headers={"Location": address})
+    location = quote(address, safe=_IN_ADDRESS)  # an ID that somebody typed may contain any character
+    return web.Response(status=303, headers={"Location": location})
 
 
 async def download(request: web.Request, name: str, write: Callable[[Path], Awaitable[None]]) -> web.StreamResponse:

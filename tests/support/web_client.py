@@ -71,7 +71,9 @@ class Html(HTMLParser):
         self.forms: list[Form] = []
         self._texts: list[str] = []
         self._form: Form | None = None
-        self._textarea: tuple[str, list[str]] | None = None
+        self._textarea: list[str] | None = None
+        self._options: list[tuple[bool, str]] = []  # of the select: is chosen, value
+        self._open: Mapping[str, str] = {}  # attributes of the open select or textarea
         self._ids: dict[str, Form] = {}
         self._outside: list[tuple[str, bool, str, str]] = []  # form ID, is a button, name, value
 
@@ -107,27 +109,38 @@ class Html(HTMLParser):
             self._form = Form(attributes.get("method", "get"), attributes.get("action", ""))
             self.forms.append(self._form)
             self._ids[attributes.get("id", "")] = self._form
-        elif tag == "textarea":
-            self._textarea = (attributes["name"], [])
-            self._add(attributes, False, attributes["name"], "")
+        elif tag in ("textarea", "select"):
+            self._open, self._options = attributes, []
+            self._textarea = [] if tag == "textarea" else None
+        elif tag == "option":
+            self._options.append(("selected" in attributes, attributes.get("value", "")))
         elif tag == "input" and "name" in attributes:
             if attributes.get("type") not in ("radio", "checkbox", "file") or "checked" in attributes:
-                self._add(attributes, False, attributes["name"], attributes.get("value", ""))
+                self._add(attributes, is_button=False, value=attributes.get("value", ""))
         elif tag == "button" and "name" in attributes:
-            self._add(attributes, True, attributes["name"], attributes.get("value", ""))
+            self._add(attributes, is_button=True, value=attributes.get("value", ""))
         self._texts.append(" " if tag not in ("b", "i", "strong", "bdi", "span") else "")
 
     def handle_endtag(self, tag: str) -> None:
         """Note the end of a tag."""
         if tag == "form":
             self._form = None
+        elif tag == "textarea" and self._textarea is not None:
+            text = "".join(self._textarea).removeprefix("\n")
+            self._add(self._open, is_button=False, value=text)
+            self._textarea = None
+        elif tag == "select" and self._options:
+            self._add(self._open, is_button=False, value=max(self._options, key=lambda option: option[0])[1])
         self._texts.append(" " if tag not in ("b", "i", "strong", "bdi", "span") else "")
 
     def handle_data(self, data: str) -> None:
         """Note a text."""
         self._texts.append(data)
+        if self._textarea is not None:
+            self._textarea.append(data)
 
-    def _add(self, attributes: Mapping[str, str], is_button: bool, name: str, value: str) -> None:
+    def _add(self, attributes: Mapping[str, str], *, is_button: bool, value: str) -> None:
+        name = attributes.get("name", "")
         if "form" in attributes:
             self._outside.append((attributes["form"], is_button, name, value))
         elif self._form is not None:
@@ -190,6 +203,12 @@ class Visitor:
         assert sent.status == 303, sent.shown
         self.until(sent.location, lambda answer: "Reading the file" not in answer.text)
         return sent.location
+
+    def choose_columns(self, draft: str, fields: Sequence[str]) -> Answer:
+        """Say what the first columns mean; the others are not sent."""
+        form = self.get(f"{draft}/columns").html.form("/columns")
+        chosen = {name: "-" for name, _ in form.fields if name.startswith("column-")}
+        return self.press(form, changed=chosen | {f"column-{index}": field for index, field in enumerate(fields)})
 
     def compared(self, draft: str, **choice: str) -> Answer:
         """Compare a draft with the account; returns the page with the buttons that begin a run."""
