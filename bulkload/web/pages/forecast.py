@@ -19,6 +19,7 @@ from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
+from bulkload.web.jobs import InUse
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.draft_view import view_of
 from bulkload.web.pages.row_table import TableQuery, draft_table
@@ -98,7 +99,10 @@ async def plan(request: web.Request) -> web.Response:
             draft = await draft_of(request)
         if not is_rehearsal and not has_credentials(site.account_of(request)):
             return go_to(request, f"/drafts/{draft.id}/start")
-        job = site.jobs.submit(_task(request, draft, "plan"))
+        try:
+            job = site.jobs.submit(_task(request, draft, "plan"))
+        except InUse as error:
+            return go_to(request, f"/jobs/{error.job.id}", str(error), is_problem=True)
     return go_to(request, f"/jobs/{job.id}")
 
 
