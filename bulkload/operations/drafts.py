@@ -200,6 +200,8 @@ def draft_options(draft: Draft, options: Options) -> Options:
         "sheet": None,
         "sandbox": draft.is_rehearsal or options.sandbox,
         "on_existing": draft.on_existing,
+        "trust_list": draft.trust_list or options.trust_list,
+        "create_lookalikes": draft.create_lookalikes or options.create_lookalikes,
     }
     return options.model_copy(update=own)
 

@@ -67,6 +67,8 @@ class Draft:
     defaults: Mapping[str, str]  # for empty cells, by field
     is_rehearsal: bool  # in the sandbox
     on_existing: str
+    trust_list: bool
+    create_lookalikes: bool
     planned: Mapping[str, object] | None  # what the last comparison with the account said
     is_plan_current: bool  # no row was changed since
     run_id: str | None  # the last run that was made of it
@@ -163,10 +165,18 @@ class Drafts:
         with self._store.transaction():
             self._set(draft, state=DraftState.CHECKED)
 
-    def set_target(self, draft: Draft, *, is_rehearsal: bool, on_existing: str) -> None:
-        """Record the account that the rows are for, and what happens to monitors that exist there."""
+    def set_target(
+        self, draft: Draft, *, is_rehearsal: bool, on_existing: str, trust_list: bool, create_lookalikes: bool
+    ) -> None:
+        """Record the account that the rows are for, and what is allowed there; see the options of these names."""
         with self._store.transaction():
-            self._set(draft, is_rehearsal=is_rehearsal, on_existing=on_existing)
+            self._set(
+                draft,
+                is_rehearsal=is_rehearsal,
+                on_existing=on_existing,
+                trust_list=trust_list,
+                create_lookalikes=create_lookalikes,
+            )
 
     def set_planned(self, draft: Draft, planned: Mapping[str, object]) -> None:
         """Record what a comparison with the account says about the rows as they are in this version."""
@@ -229,6 +239,8 @@ def _draft(row: sqlite3.Row) -> Draft:
         defaults=json.loads(row["defaults"]),
         is_rehearsal=bool(row["is_rehearsal"]),
         on_existing=row["on_existing"],
+        trust_list=bool(row["trust_list"]),
+        create_lookalikes=bool(row["create_lookalikes"]),
         planned=json.loads(row["planned"]) if row["planned"] else None,
         is_plan_current=row["planned_version"] == row["version"],
         run_id=row["run"],

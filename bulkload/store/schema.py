@@ -86,7 +86,8 @@ MIGRATIONS = (
         user TEXT NOT NULL, created REAL NOT NULL, changed REAL NOT NULL, version INTEGER NOT NULL DEFAULT 0,
         state TEXT NOT NULL, problem TEXT NOT NULL DEFAULT '', reading TEXT NOT NULL, source TEXT, fields TEXT,
         defaults TEXT NOT NULL DEFAULT '{}', is_rehearsal INTEGER NOT NULL DEFAULT 0,
-        on_existing TEXT NOT NULL DEFAULT 'skip', planned_version INTEGER, planned TEXT, run TEXT,
+        on_existing TEXT NOT NULL DEFAULT 'skip', trust_list INTEGER NOT NULL DEFAULT 0,
+        create_lookalikes INTEGER NOT NULL DEFAULT 0, planned_version INTEGER, planned TEXT, run TEXT,
         run_version INTEGER);
     CREATE TABLE draft_rows (
         draft INTEGER NOT NULL REFERENCES drafts (draft), number INTEGER NOT NULL,

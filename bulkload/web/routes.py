@@ -36,6 +36,7 @@ def add_pages(app: web.Application) -> None:
             web.post(f"{DRAFT}/take-back", drafts.take_back),
             web.post(f"{DRAFT}/delete", drafts.delete),
             web.get(f"{DRAFT}/marked.xlsx", drafts.marked),
+            web.get(f"{DRAFT}/converted.xlsx", drafts.converted),
             web.get(f"{DRAFT}/start", forecast.show),
             web.post(f"{DRAFT}/plan", forecast.plan),
             web.post(f"{DRAFT}/start", forecast.begin),

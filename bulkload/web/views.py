@@ -164,7 +164,7 @@ class RowView:
     next_step: str = ""
     is_left_out: bool = False
     is_edited: bool = False
-    can_accept: bool = False  # its reader doubts whether the row is whole or its text right; a person can say that it is
+    can_accept: bool = False  # the reader doubts whether the row is whole or its text right
     is_open: bool = False  # every cell is a field (`?edit=<row>`)
     edit_href: str = ""  # opens the row; empty: it cannot be edited
 
@@ -233,6 +233,7 @@ class DraftView:
     last_edit: str  # "port in 12 rows"
     step: str  # "columns", "check", "start"
     has_columns_step: bool
+    converted_href: str = ""  # what became of another tool's configuration, as a workbook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

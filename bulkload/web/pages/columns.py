@@ -28,6 +28,7 @@ from bulkload.web.pages.reading import begin_reading
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Choice, ColumnView, DefaultView
+from bulkload.web.wording import on_page
 
 SAMPLES = 3  # cells of a column that are shown
 _NOT_SENT = "-"  # value of the select for a column that is not sent
@@ -129,7 +130,7 @@ async def _page(
                 store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None
             ),
             "defaults": _defaults(draft, fields, defaults, found if values is not None else ()),
-            "problems": [printable(problem.text) for problem in found if problem.index is None]
+            "problems": [on_page(problem.text) for problem in found if problem.index is None]
             if values is not None
             else [],
             "remembered": remembered,
@@ -172,8 +173,8 @@ def _columns(
                 samples=[printable(cells[column.index]) for cells in samples],
                 choices=_choices(column.suggestion, value),
                 is_clear=is_clear and not (is_sent and column.index in problem_of),
-                hint=printable(column.hint),
-                problem=printable(problem_of[column.index]) if is_sent and column.index in problem_of else "",
+                hint=on_page(column.hint),
+                problem=on_page(problem_of[column.index]) if is_sent and column.index in problem_of else "",
             )
         )
     return views
@@ -216,7 +217,7 @@ def _defaults(
                 value=value,
                 choices=choices if field.choices else (),
                 is_required=name in _NEEDED and name not in fields,
-                problem=printable(missing.get(name) or problem_of_default(name, value)),
+                problem=on_page(missing.get(name) or problem_of_default(name, value)),
             )
         )
     return views

@@ -10,7 +10,9 @@ from bulkload.operations.drafts import proposals_of
 from bulkload.store.draft_rows import IGNORED, LEFT_OUT, DraftRows
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
+from bulkload.web.pages.texts import number_of
 from bulkload.web.views import Choice, DraftView, ReadingView
+from bulkload.web.wording import on_page
 
 BAD = ("invalid", "duplicate")
 _SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
@@ -33,12 +35,19 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
     ]
     if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
         notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
+    translated = source.translated if source is not None else None
+    if translated is not None:
+        notes.append(
+            f"{number_of(translated.objects, 'object')} of another tool's configuration: {translated.rows:,} became"
+            f" rows, {translated.skipped:,} were skipped, {translated.errors:,} could not be translated."
+        )
+        notes.extend(translated.missing)
     return DraftView(
         href=f"/drafts/{draft.id}",
         name=printable(draft.name),
         version=draft.version,
         read_as=printable(", ".join(details)),
-        notes=[printable(note) for note in notes],
+        notes=[on_page(note) for note in notes],
         rows=f"{total:,}",
         ready=total - bad - out,
         bad=bad,
@@ -47,6 +56,7 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
         last_edit=printable(last_edit),
         step=step,
         has_columns_step=True,
+        converted_href=f"/drafts/{draft.id}/converted.xlsx" if translated is not None and draft.upload else "",
     )
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
+from bulkload.operations.convert import convert
 from bulkload.operations.draft_edits import DraftEditor
 from bulkload.operations.draft_report import write_marked
 from bulkload.store.draft_rows import DraftRows
@@ -27,6 +28,7 @@ from bulkload.web.pages.texts import number_of
 from bulkload.web.site import Site, download, draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import DraftView, RowTable
+from bulkload.web.wording import on_page
 
 _CELL = re.compile(r"(?:cell-)?([0-9]{1,9})-([0-9]{1,4})")
 
@@ -44,7 +46,7 @@ async def show(request: web.Request) -> web.Response:
             "unreadable.html",
             frame,
             draft=view_of_unread(draft),
-            problem=printable(draft.problem),
+            problem=on_page(draft.problem),
             reading=reading_view(draft),
         )
     if draft.state is DraftState.COLUMNS:
@@ -154,6 +156,22 @@ async def marked(request: web.Request) -> web.StreamResponse:
     draft = await draft_of(request)
     name = f"{Path(draft.name).stem}-marked.xlsx"
     return await download(request, name, lambda path: site_of(request).store.long(write_marked, draft, path))
+
+
+async def converted(request: web.Request) -> web.StreamResponse:
+    """Send what became of another tool's configuration: the rows, what was left out and why, what was changed."""
+    draft, options = await draft_of(request), request.app[OPTIONS]
+    source = options.output / "uploads" / draft.upload
+    if draft.source is None or draft.source.translated is None or not draft.upload:
+        raise UsageError("This draft was not made of another tool's configuration.")
+
+    async def write(path: Path) -> None:
+        await asyncio.to_thread(
+            convert, [source], path, tool=options.from_, skip_private=options.skip_private, encoding=encoding
+        )
+
+    encoding = draft.reading.get("encoding")
+    return await download(request, f"{Path(draft.name).stem}-converted.xlsx", write)
 
 
 async def _correct(

@@ -25,6 +25,7 @@ from bulkload.web.pages.texts import bars_of, number_of
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Choice, Fact, ForecastView
+from bulkload.web.wording import on_page
 
 TRIED_ROWS = 2  # of "Try 2 rows"
 SANDBOX_LABEL = "Sandbox: a rehearsal, nothing is created in AlertSite"
@@ -67,6 +68,7 @@ async def show(request: web.Request) -> web.Response:
         target="the sandbox" if targets[-1].is_chosen else "AlertSite",
         targets=targets,
         on_existing=on_existing,
+        allowed={"trust_list": draft.trust_list, "create_lookalikes": draft.create_lookalikes},
         needs_login=needs_login,
         **context,
     )
@@ -78,10 +80,17 @@ async def plan(request: web.Request) -> web.Response:
     form = await read_form(request)
     is_rehearsal = form.get("target") == "sandbox" or request.app[OPTIONS].sandbox
     on_existing = "update" if form.get("on_existing") == "update" else "skip"
+    chosen = (is_rehearsal, on_existing, "trust_list" in form, "create_lookalikes" in form)
     async with site.draft_locks[draft.id]:
-        if (is_rehearsal, on_existing) != (draft.is_rehearsal, draft.on_existing):
+        if chosen != (draft.is_rehearsal, draft.on_existing, draft.trust_list, draft.create_lookalikes):
             await site.store(
-                lambda store: Drafts(store).set_target(draft, is_rehearsal=is_rehearsal, on_existing=on_existing)
+                lambda store: Drafts(store).set_target(
+                    draft,
+                    is_rehearsal=chosen[0],
+                    on_existing=chosen[1],
+                    trust_list=chosen[2],
+                    create_lookalikes=chosen[3],
+                )
             )
         draft = await draft_of(request)
         if not is_rehearsal and not has_credentials(site.account_of(request)):
@@ -154,7 +163,7 @@ def _forecast(request: web.Request, draft: Draft) -> ForecastView | None:
         bars=bars_of(forecast.counts) if not forecast.stopped else (),
         facts=[Fact(label=label, text=text, detail=detail) for label, text, detail in forecast.facts],
         warnings=warnings,
-        problem=printable(forecast.stopped),
+        problem=on_page(forecast.stopped),
         is_current=draft.is_plan_current and forecast.account == account,
         creates=forecast.creates,
         updates=forecast.updates,

@@ -16,6 +16,7 @@ from bulkload.web.pages.progress_view import progress_html, progress_view
 from bulkload.web.progress import stream
 from bulkload.web.responses import RequestError
 from bulkload.web.site import frame_of, go_to, page, site_of
+from bulkload.web.wording import on_page
 
 SHORT = 1.0  # seconds in which a job often ends, so that no page of its own is shown
 _TITLES = {
@@ -61,12 +62,12 @@ def after(request: web.Request, state: JobState) -> web.Response:
     stopped = (state.ended.stopped or "") if state.ended is not None else ""
     match state.kind:
         case "plan":
-            return go_to(request, f"/drafts/{state.draft}/start", printable(stopped), is_problem=bool(stopped))
+            return go_to(request, f"/drafts/{state.draft}/start", on_page(stopped), is_problem=bool(stopped))
         case "undo_preview" if state.ended is not None and not stopped:
             return go_to(request, f"/runs/{state.run}/undo?job={state.id}")
         case "run" if not state.run:
-            return go_to(request, f"/drafts/{state.draft}/start", printable(stopped), is_problem=True)
-    shown = printable(stopped) if state.kind in ("undo", "undo_preview") else ""
+            return go_to(request, f"/drafts/{state.draft}/start", on_page(stopped), is_problem=True)
+    shown = on_page(stopped) if state.kind in ("undo", "undo_preview") else ""
     return go_to(request, f"/runs/{state.run}", shown, is_problem=bool(shown))
 
 

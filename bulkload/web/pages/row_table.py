@@ -19,6 +19,7 @@ from bulkload.store.draft_rows import Kind as KindOfIssue
 from bulkload.store.run_pages import RunPages
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
+from bulkload.web.wording import on_page
 
 ROWS_OF_PAGE = 50
 _ACCEPTABLE = frozenset({"row.long", "row.cut", "row.split", "row.short", "cell.encoding"})  # see `DraftEditor.accept`
@@ -138,9 +139,9 @@ def _draft_row(row: ShownRow, place: Mapping[str, int], query: TableQuery) -> Ro
         css=css_class(row.status),
         status=row.status,
         cells=cells,
-        messages=[*([printable(row.error)] if row.error else []), *(printable(issue.message) for issue in whole)],
+        messages=[*([on_page(row.error)] if row.error else []), *(on_page(issue.message) for issue in whole)],
         has_error=bool(row.error) or any(issue.severity == "error" for issue in row.issues),
-        account=printable(_account(row)),
+        account=on_page(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
         can_accept=any(issue.code in _ACCEPTABLE and issue.severity == "error" for issue in row.issues),
@@ -161,11 +162,11 @@ def _account(row: ShownRow) -> str:
 def _run_row(row: ReportRow, place: Mapping[str, int]) -> RowView:
     at_cells, whole = _by_cell(row.issues, place)
     said = {issue.message for issues in at_cells.values() for issue in issues} | {issue.message for issue in whole}
-    messages = [printable(issue.message) for issue in whole]
+    messages = [on_page(issue.message) for issue in whole]
     if row.error and row.error not in said and not all(message in row.error for message in said if said):
-        messages = [printable(row.error), *(message for message in messages if message not in row.error)]
+        messages = [on_page(row.error), *(message for message in messages if message not in row.error)]
     elif row.error and not said:
-        messages = [printable(row.error)]
+        messages = [on_page(row.error)]
     return RowView(
         number=row.source_row,
         css=css_class(row.status),
@@ -194,10 +195,10 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
     severity = "error" if any(issue.severity == "error" for issue in issues) else "warning" if issues else ""
     suggestions = dict.fromkeys(issue.suggestion for issue in issues if issue.suggestion)
     return CellView(
-        text=printable(text),
+        text=on_page(text),
         column=column,
         severity=severity,
-        messages=[printable(issue.message) for issue in issues],
+        messages=[on_page(issue.message) for issue in issues],
         fixes=[Fix(label=f"Use {printable(show(value))}", value=value) for value in suggestions],
         original=printable(original) if original is not None else None,
     )
@@ -209,7 +210,7 @@ def _kind(kind: KindOfIssue, query: TableQuery) -> Kind:
     text = kind.message if kind.rows == 1 or not rule else rule[:1].upper() + rule[1:]
     label = f"Use the suggestion in {kind.rows:,} rows" if kind.suggestions == kind.rows > 1 else ""
     return Kind(
-        text=printable(text),
+        text=on_page(text),
         column=printable(kind.header),
         rows=f"{kind.rows:,}",
         severity=kind.severity,

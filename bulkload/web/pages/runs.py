@@ -30,6 +30,7 @@ from bulkload.web.pages.texts import bars_of, number_of
 from bulkload.web.site import download, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Download, Fact, Pager, RunLine, RunView
+from bulkload.web.wording import on_page
 from bulkload.web.worker import STARTED_BY
 
 RUNS_OF_PAGE = 30
@@ -168,7 +169,7 @@ def run_lines(store: Store, active: Collection[str], limit: int, offset: int = 0
                 name=printable(Path(run.input).name or run.input),
                 started=moment(info.started),
                 user=printable(info.settings.get(STARTED_BY, "")),
-                how=printable(_how(run, info)),
+                how=on_page(_how(run, info)),
                 bars=bars_of({status.value: count for status, count in info.counts.items()}),
                 is_rehearsal=run.base_url == SANDBOX,
                 is_active=run.id in active,
@@ -209,8 +210,8 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
         href=f"/runs/{run.id}",
         run_id=run.id,
         name=printable(Path(run.input).name or run.input),
-        headline=printable(headline(info)),
-        stopped=printable(stopped) if job is None else "",
+        headline=on_page(headline(info)),
+        stopped=on_page(stopped) if job is None else "",
         is_active=job is not None,
         is_tried=is_tried,
         facts=_facts(info),
