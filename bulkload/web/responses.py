@@ -87,6 +87,7 @@ def going_page(address: str, *, status: int = 200) -> web.Response:
     link = html.escape(address)
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Opening the page… · bulkload</title>'
+        '<link rel="icon" href="data:,">'  # without it, browsers ask for /favicon.ico
         '<link rel="icon" href="data:,">'
         f'<meta http-equiv="refresh" content="0; url={link}"></head><body><p><a href="{link}">Continue</a></p></body>'
         "</html>\n"

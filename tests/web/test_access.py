@@ -18,9 +18,9 @@ from bulkload.web.access import local_address
 from bulkload.web.attempts import MAX_CLIENTS, MAX_WAITING, Attempts
 from bulkload.web.credentials import MAX_SESSIONS, Credentials
 from bulkload.web.origins import host_of, port_of
+from bulkload.web.rendering import static_address
 from bulkload.web.responses import SECURITY_HEADERS, content_disposition
 from bulkload.web.server import Server
-from bulkload.web.static_files import StaticFiles
 from tests.support.upload_page import Answer, UploadPage, upload_page
 
 KEY = "correct horse battery staple"
@@ -442,24 +442,18 @@ def test_the_server_is_healthy_without_key_and_under_any_name(page: UploadPage) 
     assert (answer.status, answer.text) == (200, "ok\n")
 
 
-def test_static_files_are_kept_for_as_long_as_they_are_the_same(tmp_path: Path) -> None:
-    (tmp_path / "style.css").write_text("body { color: red }")
-    (tmp_path / "secret.py").write_text("secret")
-    files = StaticFiles(tmp_path)
-
-    def add(page: UploadPage, app: web.Application) -> None:
-        app.router.add_get("/files/{name}", files.serve)
-
-    with upload_page(tmp_path / "output", add=add) as page:
-        path = files.url("style.css").replace("/static/", "/files/")
-        current, other = page.ask("GET", path, cookie=""), page.ask("GET", "/files/style.css?v=old", cookie="")
-        assert current.text == other.text == "body { color: red }"
-        assert current.headers["Content-Type"] == "text/css; charset=utf-8"
-        assert "immutable" in current.headers["Cache-Control"]
-        assert other.headers["Cache-Control"] == "no-cache"
-        assert page.ask("GET", "/files/style.css", cookie="", If_None_Match=other.headers["ETag"]).status == 304
-        for name in ("secret.py", "..%2fkey.txt", "%2e%2e/key.txt", "style.css%00"):
-            assert page.ask("GET", f"/files/{name}", cookie="").status in (401, 404)
+def test_static_files_are_kept_for_as_long_as_they_are_the_same(page: UploadPage) -> None:
+    current, other = (
+        page.ask("GET", path, cookie="") for path in (static_address("style.css"), "/static/style.css?old")
+    )
+    assert current.text == other.text
+    assert ".s-created {" in current.text
+    assert current.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert "immutable" in current.headers["Cache-Control"]
+    assert other.headers["Cache-Control"] == "no-cache"
+    assert page.ask("GET", "/static/style.css", cookie="", If_None_Match=other.headers["ETag"]).status == 304
+    for name in ("access.py", "..%2faccess.py", "%2e%2e/access.py", "style.css%00"):
+        assert page.ask("GET", f"/static/{name}", cookie="").status in (401, 404)
 
 
 @pytest.mark.parametrize(

@@ -135,9 +135,7 @@ async def _page(
                 store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None
             ),
             "defaults": _defaults(draft, fields, defaults, found if values is not None else ()),
-            "problems": [on_page(problem.text) for problem in found if problem.index is None]
-            if values is not None
-            else [],
+            "problems": _notices(found) if values is not None else [],
             "remembered": remembered,
             "can_be_headerless": draft.source is not None and not draft.source.has_known_header,
             "is_headerless": False,
@@ -147,6 +145,12 @@ async def _page(
     context = await site_of(request).store(gather)
     frame = frame_of(request, "What is in the columns?", section="start", is_rehearsal=draft.is_rehearsal)
     return page(request, "columns.html", frame, status=200 if values is None else 422, **context)
+
+
+def _notices(problems: Sequence[ColumnProblem]) -> list[str]:
+    """What the top of the page says of a choice that cannot be used: all that has no column, or where to look."""
+    notices = [on_page(problem.text) for problem in problems if problem.index is None]
+    return notices or ["The rows are not checked yet: look at what is marked below."]
 
 
 def _columns(

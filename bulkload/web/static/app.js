@@ -28,19 +28,20 @@
 
   // ── cells ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  const kept = new Map(); // name → value: typed into a cell that the page shows no longer
+  const kept = new Map(); // name → { value, was }: typed into a cell that the page shows no longer
   const underWay = new Map(); // name → value: sent, not answered yet
   let isSwapping = false;
   const cells = () => $$(".cell[name]");
   const isChanged = (cell) => cell.value !== cell.defaultValue;
   const isUnsent = (cell) => cell.value !== (underWay.get(cell.name) ?? cell.defaultValue);
+  const was = (cell) => cell.dataset.was ?? cell.defaultValue; // what the person saw before the change
   const isUnsaved = () => kept.size > 0 || underWay.size > 0 || cells().some(isChanged);
   const place = (name) => {
     const [, row, column] = name.split("-");
     return `${$$(".rows thead th:not(.ours)")[column]?.textContent ?? ""}, row ${row}`;
   };
 
-  function openCell(td, value) {
+  function openCell(td) {
     const shown = $(".text", td);
     if (!shown) return $(".cell", td);
     const name = `cell-${td.dataset.cell}`;
@@ -54,7 +55,6 @@
     field.autocomplete = "off";
     field.spellcheck = false;
     field.defaultValue = shown.textContent;
-    field.value = value ?? shown.textContent;
     field.dataset.opened = "";
     shown.replaceWith(field);
     return field;
@@ -75,7 +75,7 @@
     note.dataset.hint ??= note.textContent;
     const count = changed.length + kept.size;
     note.textContent = count ? `${count} ${count === 1 ? "change is" : "changes are"} not saved yet.` : note.dataset.hint;
-    if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, value]) => `${place(name)}: “${value}”`).join("; ")}`;
+    if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, { value }]) => `${place(name)}: “${value}”`).join("; ")}`;
   }
 
   document.addEventListener("click", (event) => {
@@ -96,6 +96,7 @@
     if (event.key !== "Escape" || !cell.matches(".cell")) return;
     const wasChanged = isChanged(cell);
     cell.value = cell.defaultValue;
+    delete cell.dataset.was;
     markUnsaved();
     if (wasChanged) say("Not changed");
     if ("opened" in cell.dataset) {
@@ -126,16 +127,20 @@
       if (version && data.has("version")) data.set("version", version.value);
     }
     if (isEdit) {
-      for (const name of [...data.keys()].filter((key) => key.startsWith("cell-"))) data.delete(name);
-      for (const [name, value] of kept) sent.set(name, value);
-      for (const cell of cells().filter(isChanged)) sent.set(cell.name, cell.value);
+      for (const name of [...data.keys()]) if (/^(cell|was)-/.test(name)) data.delete(name);
+      for (const [name, edit] of kept) sent.set(name, edit);
+      for (const cell of cells().filter(isChanged)) sent.set(cell.name, { value: cell.value, was: was(cell) });
       kept.clear();
-      for (const [name, value] of sent) (data.set(name, value), underWay.set(name, value));
+      for (const [name, edit] of sent) {
+        data.set(name, edit.value);
+        data.set(name.replace("cell-", "was-"), edit.was);
+        underWay.set(name, edit.value);
+      }
       if (!sent.size && !submitter?.name) return true;
     }
     const giveBack = () => {
       underWay.clear();
-      for (const [name, value] of sent) if (!byId(name)) kept.set(name, value);
+      for (const [name, edit] of sent) if (!byId(name)) kept.set(name, edit);
       markUnsaved();
     };
     let answer, page;
@@ -161,8 +166,9 @@
     }
     await Promise.race([pressed, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const isRefused = Boolean($("#message.problem", page));
-    const typed = new Map(isRefused ? sent : []);
-    for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
+    const typed = new Map(isRefused ? [...sent].map(([name, edit]) => [name, { ...edit, isRefused }]) : []);
+    for (const cell of cells())
+      if (isChanged(cell) && cell.value !== sent.get(cell.name)?.value) typed.set(cell.name, { value: cell.value, was: was(cell) });
     underWay.clear();
     swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
@@ -190,30 +196,29 @@
     $("main").replaceWith($("main", page));
     isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
-    for (const { id, value, checked } of filled) if (byId(id)) Object.assign(byId(id), { value, checked });
-    for (const [name, value] of typed) {
+    for (const [name, edit] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
-      const field = byId(name) ?? (td && openCell(td, value));
-      if (field) field.value = value;
-      else kept.set(name, value);
+      const field = td && openCell(td);
+      if (!field) kept.set(name, edit);
+      else field.value = edit.value;
+      if (field && !edit.isRefused) field.dataset.was = edit.was; // after a refusal, the person sees what is there now
     }
     markUnsaved();
 
     scrollTo(scroll[0], scroll[1]);
     if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
     if (isInside) {
-      const [, row, column] = focused.name?.match(/^cell-(\d+)-(\d+)$/) ?? [];
-      const isStillEdited = row && (!sent.has(focused.name) || typed.has(focused.name));
-      const td = isStillEdited ? $(`[data-cell="${row}-${column}"]`) : null;
+      const place = focused.name?.startsWith("cell-") && focused.name.slice(5);
+      const td = place && $(`[data-cell="${place}"]`);
       const nowInvalid = $$(".cell[aria-invalid]");
-      const target =
-        (focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`)) ||
-        [focused.id, focused.id.replace(/^out-/, "in-"), focused.id.replace(/^in-/, "out-")].map(byId).find((found) => found?.matches("a, button, input, select, textarea, summary, [tabindex]")) ||
-        (td && openCell(td)) ||
-        (position >= 0 && (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next"))) ||
-        byId(`open-${row}`) || byId("message") || $("h1");
-      target?.focus({ preventScroll: target.id === focused.id });
-      if (selection && target?.id === focused.id) target.setSelectionRange?.(...selection);
+      const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
+      const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
+      const same = byId(focused.id);
+      const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
+      const saved = place && $(`#row-${place.split("-")[0]} .row-actions :is(a, button)`); // a cell that was opened
+      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || saved || byId("message") || $("h1");
+      field?.focus({ preventScroll: field === target && !row });
+      if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
     }
     const message = $("#message") ?? (isLoad && isNews && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
