@@ -20,7 +20,7 @@ from bulkload.monitors.header import column_letters, is_header
 from bulkload.operations.draft_check import OnRows, check_draft, checked_by, ignore_rows
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
-from bulkload.store.draft_rows import DraftRows
+from bulkload.store.draft_rows import DraftRows, RowFilter
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
 from bulkload.store.runs import Run, Store
 
@@ -47,10 +47,23 @@ def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = i
     except BulkloadError as error:
         drafts.set_problem(draft, str(error).replace(str(path), draft.name).replace(path.name, draft.name))
         return
+    if source.has_known_header and not DraftRows(store, draft).count(RowFilter()):
+        drafts.set_problem(draft, _why_empty(draft.name, source))
+        return
     drafts.set_source(draft, source)
     if draft.reading.get("no_header") and not source.has_known_header:
         make_header_a_row(store, drafts.get(draft.id))
     _check_if_clear(store, drafts.get(draft.id), on_rows=on_rows)
+
+
+def _why_empty(name: str, source: DraftSource) -> str:
+    translated = source.translated
+    if translated is None:
+        return " ".join([f"{name}: there is no row below the header; at least one is needed.", *source.notes])
+    return (
+        f"{name}: none of its {translated.objects:,} objects becomes a row: {translated.skipped:,} are skipped, and"
+        f" {translated.errors:,} could not be translated."
+    )
 
 
 def _check_if_clear(store: Store, draft: Draft, *, was_chosen: bool = False, on_rows: OnRows = ignore_rows) -> None:
