@@ -209,7 +209,7 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
     fixable = sum(info.counts.get(status, 0) for status in TO_FIX)
     stopped = info.stopped
     if is_stopped_on_request := stopped in _STOPPED:
-        stopped = f"{_STOPPED[stopped]} Nothing is lost: it can go on there."
+        stopped = f"{_STOPPED[stopped]} Nothing is lost: you can go on where it stopped."
     if job is None and not run.finished:
         stopped = (
             "This run is not finished: the process that worked on it has ended, or another bulkload, in a terminal or"

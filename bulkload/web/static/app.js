@@ -17,11 +17,12 @@
     setTimeout(() => (live.textContent = text), 60); // emptied first, so that the same text is said again
   }
 
-  function complain(text) {
+  function complain(...parts) {
     $("#trouble")?.remove();
     const box = document.createElement("p");
-    Object.assign(box, { id: "trouble", className: "flash problem", tabIndex: -1, textContent: text });
+    Object.assign(box, { id: "trouble", className: "flash problem", tabIndex: -1 });
     box.setAttribute("role", "alert");
+    box.append(...parts);
     $("main").prepend(box);
     box.scrollIntoView({ block: "nearest" });
   }
@@ -79,7 +80,10 @@
 
   document.addEventListener("click", (event) => {
     const td = event.target.closest("td[data-cell]");
-    if (td && !event.target.closest("a, button, .cell") && !String(getSelection())) openCell(td).focus();
+    if (!td || event.target.closest("a, button, .cell") || String(getSelection())) return;
+    const field = openCell(td);
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
   });
   document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
   document.addEventListener("change", (event) => {
@@ -108,7 +112,6 @@
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
-  const isWaiting = () => underWay.size > 0;
 
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
   async function load(url, { form, submitter, data, push = false } = {}) {
@@ -138,15 +141,18 @@
     };
     let answer, page;
     try {
-      answer = await fetch(url, {
-        method: isPost ? "POST" : "GET",
-        body: isPost ? (form.enctype.startsWith("multipart") ? data : new URLSearchParams(data)) : undefined,
-        headers: isPost ? { "X-Form-Token": data.get("token") ?? "" } : {},
-      });
+      answer = isPost ? await post(url, form, data) : await fetch(url);
+      if (isPost && answer.status === 403 && (await renewToken(data))) answer = await post(url, form, data);
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {
       giveBack();
-      complain("The server does not answer. What you typed is still on this page: try again in a moment.");
+      complain(`The server does not answer. ${isUnsaved() ? "What you typed is still on this page: try" : "Try"} again in a moment.`);
+      return false;
+    }
+    if (answer.status === 401) {
+      giveBack();
+      const link = Object.assign(document.createElement("a"), { href: "/", target: "_blank", textContent: "Enter it in another tab" });
+      complain("Not done: the server asks for its access key again, as after a restart. ", link, ", then repeat the step here.");
       return false;
     }
     if (!answer.ok || !$("main", page)) {
@@ -164,6 +170,23 @@
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
+  }
+
+  const post = (url, form, data) =>
+    fetch(url, {
+      method: "POST",
+      body: form.enctype.startsWith("multipart") ? data : new URLSearchParams(data),
+      headers: { "X-Form-Token": data.get("token") ?? "" },
+    });
+
+  // After a login in another tab, the token of this page is that of an earlier session.
+  async function renewToken(data) {
+    const answer = await fetch(location.href);
+    const token = $("input[name=token]", new DOMParser().parseFromString(await answer.text(), "text/html"))?.value;
+    if (!answer.ok || !token || token === data.get("token")) return false;
+    data.set("token", token);
+    for (const input of $$("input[name=token]")) input.value = token;
+    return true;
   }
 
   function swap(page, { typed = new Map(), isLoad = false } = {}) {
@@ -259,7 +282,7 @@
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("main a[href], #top a[href]");
-    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.hasAttribute("download")) return;
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target || link.hasAttribute("download")) return;
     const isLive = link.matches("[data-live]");
     if (!isLive && !(byId("edit") && isUnsaved())) return;
     event.preventDefault();
@@ -274,6 +297,7 @@
 
   // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  const RECONNECT = 3000; // milliseconds
   let source, milestone, timer;
 
   function watch() {
@@ -282,18 +306,37 @@
     if (source && (!url || !source.url.endsWith(url))) source = void source.close();
     if (!url || source) return;
     source = new EventSource(url);
-    source.onopen = () => (byId("lost").hidden = true);
+    source.onopen = () => byId("lost") && (byId("lost").hidden = true);
     source.addEventListener("progress", (event) => update($("[data-events]"), event.data));
     source.addEventListener("ended", () => {
       source = void source.close();
       enqueue(() => load(location.href));
     });
     source.onerror = () => {
-      if (byId("lost")) byId("lost").hidden = false;
+      tell("lost");
       if (source?.readyState !== EventSource.CLOSED) return; // it connects again by itself
       source = undefined;
-      setTimeout(watch, 3000);
+      setTimeout(reconnect, RECONNECT);
     };
+  }
+
+  function tell(id) {
+    const note = byId(id);
+    if (!note?.hidden) return;
+    note.hidden = false;
+    say(note.textContent);
+  }
+
+  // The server answers, but not with events: it may have been started again, and then knows the job no longer.
+  async function reconnect() {
+    if (source || !$("[data-events]")) return;
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer || answer.status >= 500) setTimeout(reconnect, RECONNECT);
+    else if (answer.status === 401) {
+      byId("lost").hidden = true;
+      tell("locked");
+    } else if (answer.ok) enqueue(() => load(location.href));
+    else location.reload(); // to the page that says what is wrong
   }
 
   // Only parts that differ are replaced, so that Stop can be pressed at any moment.
