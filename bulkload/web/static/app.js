@@ -31,6 +31,7 @@
 
   const kept = new Map(); // name → { value, was }: typed into a cell that the page shows no longer
   const underWay = new Map(); // name → value: sent, not answered yet
+  let isSwapping = false;
   const cells = () => $$(".cell[name]");
   const isChanged = (cell) => cell.value !== cell.defaultValue;
   const isUnsent = (cell) => cell.value !== (underWay.get(cell.name) ?? cell.defaultValue);
@@ -87,6 +88,7 @@
   });
   document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
   document.addEventListener("change", (event) => {
+    if (isSwapping) return;
     if (event.target.matches(".cell") && isUnsent(event.target)) byId("edit")?.requestSubmit();
     else if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
@@ -112,9 +114,15 @@
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
+  let refusals = 0;
+
+  let release = () => {};
+  let pressed = Promise.resolve(); // a page that changes under a pressed pointer would swallow the click
+  addEventListener("pointerdown", () => (pressed = new Promise((resolve) => (release = resolve))), true);
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(release), true);
 
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
-  async function load(url, { form, submitter, data, push = false } = {}) {
+  async function load(url, { form, submitter, data, push = false, isQuiet = false } = {}) {
     const sent = new Map();
     const isEdit = form?.id === "edit";
     const isPost = form?.method === "post";
@@ -141,15 +149,15 @@
     };
     let answer, page;
     try {
-      answer = isPost ? await post(url, form, data) : await fetch(url);
-      if (isPost && answer.status === 403 && (await renewToken(data))) answer = await post(url, form, data);
+      answer = await send(url, form, data);
+      if (isPost && answer.status === 403 && (await renewToken(data))) answer = await send(url, form, data);
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {
       giveBack();
       complain(`The server does not answer. ${isUnsaved() ? "What you typed is still on this page: try" : "Try"} again in a moment.`);
       return false;
     }
-    if (answer.status === 401) {
+    if (answer.status === 401 || $("#key", page)) {
       giveBack();
       const link = Object.assign(document.createElement("a"), { href: "/", target: "_blank", textContent: "Enter it in another tab" });
       complain("Not done: the server asks for its access key again, as after a restart. ", link, ", then repeat the step here.");
@@ -157,31 +165,32 @@
     }
     if (!answer.ok || !$("main", page)) {
       giveBack();
-      const words = $$("main h1, main .lead, main .flash", page).map((part) => part.textContent.trim());
+      const words = $$("main h1, main .lead", page).map((part) => part.textContent.trim());
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
+    await Promise.race([pressed, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const isRefused = Boolean($("#message.problem", page));
     const typed = new Map(isRefused ? [...sent].map(([name, edit]) => [name, { ...edit, isRefused }]) : []);
     for (const cell of cells())
       if (isChanged(cell) && cell.value !== sent.get(cell.name)?.value) typed.set(cell.name, { value: cell.value, was: was(cell) });
     underWay.clear();
-    swap(page, { typed, isLoad: !isPost });
+    swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
   }
 
-  const post = (url, form, data) =>
-    fetch(url, {
-      method: "POST",
-      body: form.enctype.startsWith("multipart") ? data : new URLSearchParams(data),
-      headers: { "X-Form-Token": data.get("token") ?? "" },
-    });
+  function send(url, form, data) {
+    const signal = AbortSignal.timeout(60000); // a lost connection must not hold up what comes after
+    if (form?.method !== "post") return fetch(url, { signal });
+    const body = form.enctype.startsWith("multipart") ? data : new URLSearchParams(data);
+    return fetch(url, { method: "POST", signal, body, headers: { "X-Form-Token": data.get("token") ?? "" } });
+  }
 
   // After a login in another tab, the token of this page is that of an earlier session.
   async function renewToken(data) {
-    const answer = await fetch(location.href);
+    const answer = await send(location.href);
     const token = $("input[name=token]", new DOMParser().parseFromString(await answer.text(), "text/html"))?.value;
     if (!answer.ok || !token || token === data.get("token")) return false;
     data.set("token", token);
@@ -189,7 +198,7 @@
     return true;
   }
 
-  function swap(page, { typed = new Map(), isLoad = false } = {}) {
+  function swap(page, { typed, sent, isLoad, isQuiet, doneForm }) {
     const focused = document.activeElement;
     const invalid = $$(".cell[aria-invalid]");
     const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
@@ -197,12 +206,19 @@
     const isInside = $("main").contains(focused);
     const scroll = [scrollX, scrollY, $(".scroll")?.scrollLeft ?? 0, $(".scroll")?.scrollTop ?? 0];
     const opened = $$("details[open][id]").map((details) => details.id);
-    const action = focused?.form?.action;
 
+    const isNews = !isQuiet || document.title !== page.title;
     document.title = page.title;
+    const filled = $$("main :is(input, textarea, select)[id]:not(.cell)").filter(
+      (field) => field.form !== doneForm && (field.value !== field.defaultValue || field.checked !== field.defaultChecked),
+    );
+
+    isSwapping = true; // a field that is removed while it has the focus fires "change"
     $("#top").replaceWith($("#top", page));
     $("main").replaceWith($("main", page));
+    isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
+    for (const { id, value, checked } of filled) if (byId(id)) Object.assign(byId(id), { value, checked });
     for (const [name, edit] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
       const field = td && openCell(td);
@@ -215,25 +231,32 @@
     scrollTo(scroll[0], scroll[1]);
     if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
     if (isInside) {
-      const place = focused.name?.startsWith("cell-") && focused.name.slice(5);
-      const td = place && $(`[data-cell="${place}"]`);
+      const [, row, column] = focused.name?.match(/^cell-(\d+)-(\d+)$/) ?? [];
+      const isStillEdited = row && (!sent.has(focused.name) || typed.has(focused.name));
+      const td = isStillEdited ? $(`[data-cell="${row}-${column}"]`) : null;
       const nowInvalid = $$(".cell[aria-invalid]");
-      const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
-      const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
-      const same = byId(focused.id);
-      const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
-      const saved = place && $(`#row-${place.split("-")[0]} .row-actions :is(a, button)`); // a cell that was opened
-      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || saved || byId("message") || $("h1");
-      field?.focus({ preventScroll: field === target && !row });
-      if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
+      const target =
+        (focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`)) ||
+        [focused.id, focused.id.replace(/^out-/, "in-"), focused.id.replace(/^in-/, "out-")].map(byId).find((found) => found?.matches("a, button, input, select, textarea, summary, [tabindex]")) ||
+        (td && openCell(td)) ||
+        (position >= 0 && (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next"))) ||
+        byId(`open-${row}`) || byId("message") || $("h1");
+      target?.focus({ preventScroll: target.id === focused.id });
+      if (selection && target?.id === focused.id) target.setSelectionRange?.(...selection);
     }
-    const message = $("#message") ?? (isLoad && ($(".pager span") ?? $("h1")));
+    const message = $("#message") ?? (isLoad && isNews && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
     start();
   }
 
+  // What was asked for before the user saw that something was refused is not done.
   function enqueue(step) {
-    queue = queue.then(step, step);
+    const seen = refusals;
+    queue = queue.catch(() => false).then(async () => {
+      const isDone = seen === refusals && (await step());
+      if (!isDone && seen === refusals) refusals += 1;
+      return isDone;
+    });
     return queue;
   }
 
@@ -254,6 +277,7 @@
     const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location.href);
     if (!isPost) url.search = String(new URLSearchParams(data));
     const isEdit = form.id === "edit";
+    if (isEdit && !submitter?.name && !kept.size && !cells().some(isUnsent)) return; // Enter: the change has sent it
     enqueue(async () => {
       if (!isEdit && byId("edit") && isUnsaved() && !(await saveCells())) return false;
       submitter?.setAttribute("aria-disabled", "true");
@@ -310,7 +334,7 @@
     source.addEventListener("progress", (event) => update($("[data-events]"), event.data));
     source.addEventListener("ended", () => {
       source = void source.close();
-      enqueue(() => load(location.href));
+      enqueue(() => load(location.href)).then((isDone) => isDone || setTimeout(watch, 3000));
     });
     source.onerror = () => {
       tell("lost");
@@ -408,11 +432,15 @@
     request.send(new FormData(form));
   });
 
+  function refresh() {
+    enqueue(() => load(location.href, { isQuiet: true })).then((isDone) => isDone || start());
+  }
+
   function start() {
     watch();
     clearTimeout(timer);
     const seconds = Number($("main").dataset.refresh);
-    if (seconds && !$("[data-events]")) timer = setTimeout(() => enqueue(() => load(location.href)), 1000 * seconds);
+    if (seconds && !$("[data-events]")) timer = setTimeout(refresh, 1000 * seconds);
   }
   start();
 })();
