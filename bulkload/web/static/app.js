@@ -321,7 +321,7 @@
 
   // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  const RECONNECT = 3000; // milliseconds
+  const RECONNECT = 2000; // milliseconds
   let source, milestone, timer;
 
   function watch() {
@@ -355,12 +355,13 @@
   async function reconnect() {
     if (source || !$("[data-events]")) return;
     const answer = await fetch(location.href).catch(() => null);
-    if (!answer || answer.status >= 500) setTimeout(reconnect, RECONNECT);
-    else if (answer.status === 401) {
+    if (answer?.ok) return enqueue(() => load(location.href));
+    if (answer && answer.status < 500 && answer.status !== 401) return location.reload(); // to the page that says what is wrong
+    if (answer?.status === 401) {
       byId("lost").hidden = true;
       tell("locked");
-    } else if (answer.ok) enqueue(() => load(location.href));
-    else location.reload(); // to the page that says what is wrong
+    }
+    setTimeout(reconnect, RECONNECT); // the key may be entered in another tab
   }
 
   // Only parts that differ are replaced, so that Stop can be pressed at any moment.
