@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from bulkload.sandbox.server import Sandbox
 from tests.support.browser import Page, Pages, expect
-from tests.support.served import Serve
 from tests.support.page_steps import (
     compare,
     create_all,
@@ -21,6 +20,7 @@ from tests.support.page_steps import (
     release,
     write_workbook,
 )
+from tests.support.served import Serve
 
 PLAN = "UBM - A/A"
 HEADER = ("Service", "Name", "Mail server", "Port", "Keeper", "Interval")
