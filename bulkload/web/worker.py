@@ -128,7 +128,7 @@ class Job:
             for name, setting in results_setting(results).items():
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
-            if task.draft:
+            if task.path is None:
                 note_run(store, task.draft, run)
             self._send({"event": "started", "run": run.id})
             return _ended(carry_out(context, results, self._reporter.on_start))

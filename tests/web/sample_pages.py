@@ -60,7 +60,9 @@ def pages() -> dict[str, Page]:
     }
     plan = {
         "draft": replace(DRAFT, step="start"),
+        "target": "AlertSite",
         "targets": TARGETS,
+        "allowed": {"trust_list": False, "create_lookalikes": True},
         "on_existing": ON_EXISTING,
         "needs_login": False,
     }
@@ -253,6 +255,7 @@ def pages() -> dict[str, Page]:
             {
                 "frame": frame("Compare and create", is_rehearsal=True),
                 **plan,
+                "target": "the sandbox",
                 "targets": SANDBOX,
                 "forecast": replace(FORECAST, creates=1, updates=0),
                 "table": forecast_table(),

@@ -18,9 +18,9 @@ from bulkload.web.access import local_address
 from bulkload.web.attempts import MAX_CLIENTS, MAX_WAITING, Attempts
 from bulkload.web.credentials import MAX_SESSIONS, Credentials
 from bulkload.web.origins import host_of, port_of
+from bulkload.web.rendering import static_address
 from bulkload.web.responses import SECURITY_HEADERS, content_disposition
 from bulkload.web.server import Server
-from bulkload.web.rendering import static_address
 from tests.support.upload_page import Answer, UploadPage, upload_page
 
 KEY = "correct horse battery staple"
