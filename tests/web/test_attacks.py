@@ -201,7 +201,8 @@ def test_what_the_api_says_is_text(tmp_path: Path) -> None:
     def answer(request: ApiRequest) -> FakeResponse:
         if request.method == "GET":
             names = [
-                {"id": n, "type": "email-imap", "name": f"{text}", "hostname": text} for n, text in enumerate(HOSTILE, 100)
+                {"id": n, "type": "email-imap", "name": f"{text}", "hostname": text}
+                for n, text in enumerate(HOSTILE, 100)
             ]
             return list_response(*names) if request.path == "/monitors" else list_response()
         return FakeResponse(

@@ -33,7 +33,8 @@ def job_of(request: web.Request) -> Job:
     job = site_of(request).jobs.get(request.match_info["job"])
     if job is None:
         raise RequestError(
-            "This job ended some time ago, or the server was started again since. What was given and created is on the start page.",
+            "This job ended some time ago, or the server was started again since. What was given and created is on the"
+            " start page.",
             404,
         )
     return job
