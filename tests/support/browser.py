@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import TIMEOUT
 
 try:
     from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
@@ -69,6 +70,7 @@ def running_browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing("chromium is not installed")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=1000 * TIMEOUT)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         try:
             yield browser
@@ -109,6 +111,7 @@ class Pages:
             java_script_enabled=javascript,
             **options,
         )
+        context.set_default_timeout(1000 * TIMEOUT)
         self._contexts.append(context)
         self._watch(context, re.compile(allow) if allow else None)
         page = context.new_page()

@@ -32,7 +32,11 @@ def job_of(request: web.Request) -> Job:
     """The job that the address names."""
     job = site_of(request).jobs.get(request.match_info["job"])
     if job is None:
-        raise RequestError("This job ended some time ago. Its result is under Runs.", 404)
+        raise RequestError(
+            "This job ended some time ago, or the server was started again since. What was given and created is on the"
+            " start page.",
+            404,
+        )
     return job
 
 

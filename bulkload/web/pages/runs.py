@@ -35,6 +35,7 @@ from bulkload.web.wording import on_page
 from bulkload.web.worker import STARTED_BY
 
 RUNS_OF_PAGE = 30
+SOON, REFRESH = 1, 5  # seconds until a page of a run that goes on is loaded again: it has just begun, or it goes on
 _DOWNLOADS = (("xlsx", "Excel workbook"), ("csv", "CSV"), ("html", "web page"))
 _AGAIN = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
 _STOPPED = {  # what the store says after a signal, for people who sent none
@@ -82,9 +83,10 @@ async def show(request: web.Request) -> web.Response:
     context = await site.store(gather)
     is_rehearsal = bool(context.pop("is_rehearsal"))
     title = "Results" if active is None else "Creating monitors" if active.state.kind != "undo" else "Deleting monitors"
-    frame = frame_of(
-        request, title, section="runs", is_rehearsal=is_rehearsal, refresh_seconds=5 if active is not None else None
-    )
+    refresh = None
+    if active is not None:
+        refresh = REFRESH if active.state.progress is not None else SOON
+    frame = frame_of(request, title, section="runs", is_rehearsal=is_rehearsal, refresh_seconds=refresh)
     progress = progress_view(active.state) if active is not None else None
     return page(request, "run.html", frame, progress=progress, **context)
 
@@ -212,7 +214,7 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
     fixable = sum(info.counts.get(status, 0) for status in TO_FIX)
     stopped = info.stopped
     if is_stopped_on_request := stopped in _STOPPED:
-        stopped = f"{_STOPPED[stopped]} Nothing is lost: it can go on there."
+        stopped = f"{_STOPPED[stopped]} Nothing is lost: you can go on where it stopped."
     if job is None and not run.finished:
         stopped = (
             "This run is not finished: the process that worked on it has ended, or another bulkload, in a terminal or"
