@@ -291,9 +291,13 @@ class DraftRows:
             rows = self._db.execute(
                 "WITH some AS (SELECT own_key, given_id FROM draft_rows WHERE draft = ?1"
                 " AND number IN (SELECT value FROM json_each(?2)))"
+                ", found AS ("  # a union, because with OR, SQLite would read all rows of the draft
+                " SELECT number FROM draft_rows WHERE draft = ?1"
+                " AND own_key IN (SELECT own_key FROM some WHERE own_key IS NOT NULL)"
+                " UNION SELECT number FROM draft_rows WHERE draft = ?1"
+                " AND given_id IN (SELECT given_id FROM some WHERE given_id IS NOT NULL))"
                 " SELECT number, state, own_key, given_id FROM draft_rows WHERE draft = ?1 AND NOT left_out"
-                " AND (own_key IN (SELECT own_key FROM some WHERE own_key IS NOT NULL)"
-                " OR given_id IN (SELECT given_id FROM some WHERE given_id IS NOT NULL)) ORDER BY number",
+                " AND number IN (SELECT number FROM found) ORDER BY number",
                 (self.draft.number, given),
             )
             return [CheckedRow(number, state, key=key, given_id=given_id) for number, state, key, given_id in rows]
