@@ -84,8 +84,10 @@ class Store(Database):
     ) -> Run:
         """Store a new run, without rows; `arrival` is the number of its file in an inbox."""
         started = time.time()
-        run_id = new_run_id(started)
         with self.transaction():
+            run_id = new_run_id(started)
+            while self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None:
+                run_id = new_run_id(started)  # of many runs in one second, two may get the same
             self.db.execute(
                 "INSERT INTO runs"
                 " (id, account, command, input, header, details, settings, started, arrival, translated)"
