@@ -35,9 +35,7 @@ class LayoutReader:
         self._header: Sequence[str] = ()  # with hidden columns
         self._header_number = 0
 
-    def find_table(
-        self, records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False
-    ) -> Table | None:
+    def find_table(self, records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False) -> Table | None:
         """Return the table of these records, as `table.find_table` does; None if no record has content."""
         if not (self._layout.merged or self._skips):
             table = find_table(records, is_header, headerless=headerless)

@@ -75,8 +75,8 @@ def find_table(records: Iterable[Record], is_header: IsHeader, *, headerless: bo
     if headerless:
         width = max(1, *(len(clean_header(record.cells)) for record in above))
         names = tuple(f"Column {column_letters(index)}" for index in range(width))
-        header = Record(above[0].number - 1, names)
-        return _table(header, names, recognised=False, skipped=(), records=itertools.chain(above, stream))
+        no_line = Record(above[0].number - 1, names)
+        return _table(no_line, names, recognised=False, skipped=(), records=itertools.chain(above, stream))
     first, *others = above
     rest = itertools.chain(others, stream)
     return _table(first, clean_header(first.cells), recognised=False, skipped=(), records=rest)

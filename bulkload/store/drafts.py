@@ -19,8 +19,14 @@ from bulkload.errors import UsageError
 from bulkload.model import Translated
 from bulkload.store.runs import Store, digest, to_json
 
+NO_PLAN = "planned = NULL, planned_id = NULL, planned_error = NULL"  # nothing is known of the account
+
 _ID_BYTES = 6
 _TABLES = ("draft_issues", "draft_edits", "draft_rows", "drafts")
+
+
+class DraftChanged(UsageError):
+    """The draft was deleted, or is to be read in another way, while it was being worked on."""
 
 
 class DraftState(enum.StrEnum):
@@ -29,6 +35,7 @@ class DraftState(enum.StrEnum):
     READING = "reading"  # its file is being read
     UNREADABLE = "unreadable"  # its file cannot be read; `problem` says why
     COLUMNS = "columns"  # its columns have to be chosen
+    CHECKING = "checking"  # all of its rows are being checked
     CHECKED = "checked"  # its rows can be corrected and run
 
 
@@ -44,7 +51,8 @@ class DraftSource:
     not_whole: str = ""
     translated: Translated | None = None
     header_doubts: Mapping[int, str] = field(default_factory=dict)
-    has_known_header: bool = True  # False: its first row with content was taken as the header
+    mapping: Mapping[str, str] = field(default_factory=dict)  # column → field: --map of the server, or of the run
+    has_known_header: bool = True  # False: its first row with content was taken as the header, or is a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +120,27 @@ class Drafts:
         return self.get(draft_id)
 
     def get(self, draft_id: str) -> Draft:
-        """A draft by its ID. Raises `UsageError` if there is none."""
+        """A draft by its ID. Raises `DraftChanged` if there is none."""
         with self._store.errors():
             row = self._db.execute("SELECT * FROM drafts WHERE id = ?", (draft_id,)).fetchone()
         if row is None:
-            raise UsageError("There is no such draft; it may have been deleted.")
+            raise DraftChanged("There is no such draft; it may have been deleted.")
         return _draft(row)
+
+    def version(self, draft: Draft) -> int | None:
+        """The version of a draft as it is now; None if it was deleted."""
+        with self._store.errors():
+            row = self._db.execute("SELECT version FROM drafts WHERE id = ?", (draft.id,)).fetchone()
+        return row["version"] if row is not None else None
+
+    def require(self, draft: Draft, *, unchanged: bool = False) -> None:
+        """Raise `DraftChanged` if a draft was deleted: the number of a deleted one can be that of a new one.
+
+        With `unchanged`, also if it has another version by now.
+        """
+        version = self.version(draft)
+        if version is None or (unchanged and version != draft.version):
+            raise DraftChanged("The draft was deleted or changed in the meantime.")
 
     def list(self, limit: int = -1) -> list[Draft]:
         """All drafts, or some, the last changed first."""
@@ -134,8 +157,9 @@ class Drafts:
     def delete(self, draft: Draft) -> None:
         """Delete a draft; the runs that were made of it stay."""
         with self._store.transaction():
-            for table in _TABLES:
-                self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
+            if self.version(draft) is not None:
+                for table in _TABLES:
+                    self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
 
     def set_reading(self, draft: Draft, reading: Mapping[str, str]) -> None:
         """Have the file read again, with these options; what was read of it before is deleted."""
@@ -145,14 +169,19 @@ class Drafts:
             self._set(draft, state=DraftState.READING, reading=to_json(reading), source=None, fields=None, problem="")
 
     def set_problem(self, draft: Draft, problem: str) -> None:
-        """Record why the file cannot be read; the rows that were read of it are deleted."""
+        """Record why the file cannot be read; the rows that were read of it are deleted.
+
+        Raises `DraftChanged` if the draft is no longer the one that was read.
+        """
         with self._store.transaction():
+            self.require(draft, unchanged=True)
             self._db.execute("DELETE FROM draft_rows WHERE draft = ?", (draft.number,))
             self._set(draft, state=DraftState.UNREADABLE, problem=problem)
 
     def set_source(self, draft: Draft, source: DraftSource) -> None:
-        """Record what was read; the columns are to be chosen."""
+        """Record what was read; the columns are to be chosen. Raises `DraftChanged` as `set_problem` does."""
         with self._store.transaction():
+            self.require(draft, unchanged=True)
             self._set(draft, state=DraftState.COLUMNS, source=to_json(asdict(source)), problem="")
 
     def set_columns(self, draft: Draft, fields: Sequence[str | None], defaults: Mapping[str, str]) -> None:
@@ -168,8 +197,12 @@ class Drafts:
     def set_target(
         self, draft: Draft, *, is_rehearsal: bool, on_existing: str, trust_list: bool, create_lookalikes: bool
     ) -> None:
-        """Record the account that the rows are for, and what is allowed there; see the options of these names."""
+        """Record the account that the rows are for, and what is allowed there; see the options of these names.
+
+        What another account has for the rows is forgotten.
+        """
         with self._store.transaction():
+            self._db.execute(f"UPDATE draft_rows SET {NO_PLAN} WHERE draft = ?", (draft.number,))
             self._set(
                 draft,
                 is_rehearsal=is_rehearsal,
@@ -182,19 +215,17 @@ class Drafts:
         """Record what a comparison with the account says about the rows as they are in this version."""
         with self._store.transaction():
             self._db.execute(
-                "UPDATE drafts SET planned = ?, planned_version = ? WHERE draft = ?",
-                (to_json(planned), draft.version, draft.number),
+                "UPDATE drafts SET planned = ?, planned_version = ? WHERE id = ?",
+                (to_json(planned), draft.version, draft.id),
             )
 
-    def set_run(self, draft: Draft, run_id: str) -> None:
-        """Record the run that was made of a draft."""
+    def set_run(self, draft_id: str, run_id: str, version: int | None) -> None:
+        """Record the run that was made of a draft, and the version of the draft that it got."""
         with self._store.transaction():
-            self._db.execute(
-                "UPDATE drafts SET run = ?, run_version = ? WHERE draft = ?", (run_id, draft.version, draft.number)
-            )
+            self._db.execute("UPDATE drafts SET run = ?, run_version = ? WHERE id = ?", (run_id, version, draft_id))
 
     def chosen_fields(self, header: Sequence[str]) -> tuple[tuple[str | None, ...], float] | None:
-        """The fields that a person chose for the columns of an equal header, and when."""
+        """The fields that a person chose last for the columns of an equal header, and when."""
         with self._store.errors():
             row = self._db.execute(
                 "SELECT fields, at FROM header_choices WHERE header = ?", (_header_key(header),)
@@ -212,13 +243,13 @@ class Drafts:
     def _set(self, draft: Draft, **values: object) -> None:
         columns = "".join(f"{column} = ?, " for column in values)
         self._db.execute(
-            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE draft = ?",
-            (*values.values(), time.time(), draft.number),
+            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE id = ?",
+            (*values.values(), time.time(), draft.id),
         )
 
 
 def _header_key(header: Sequence[str]) -> bytes:
-    return digest(to_json([text.strip().casefold() for text in header]))
+    return digest(to_json(header))
 
 
 def _draft(row: sqlite3.Row) -> Draft:

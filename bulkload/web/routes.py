@@ -9,6 +9,8 @@ import asyncio
 
 from aiohttp import web
 
+from bulkload.operations.draft_retention import delete_old_drafts
+from bulkload.operations.drafts import UPLOADS
 from bulkload.web.jobs import Jobs
 from bulkload.web.pages import account, columns, drafts, forecast, jobs, runs, start, template, undo
 from bulkload.web.pages.reading import read_interrupted
@@ -64,6 +66,7 @@ def add_pages(app: web.Application) -> None:
 async def _open(app: web.Application) -> None:
     site = Site(store=StoreThread(app[OPTIONS]), jobs=Jobs())
     app[SITE] = site
+    await site.store(delete_old_drafts, app[OPTIONS].output / UPLOADS)
     await read_interrupted(site, app[OPTIONS])
 
 

@@ -16,9 +16,9 @@ from aiohttp import web
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.operations.convert import convert
-from bulkload.operations.draft_edits import DraftEditor
+from bulkload.operations.draft_edits import DraftEditor, fixed_columns
 from bulkload.operations.draft_report import write_marked
-from bulkload.store.draft_rows import DraftRows
+from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
@@ -36,7 +36,7 @@ _CELL = re.compile(r"(?:cell-)?([0-9]{1,9})-([0-9]{1,4})")
 async def show(request: web.Request) -> web.Response:
     """Show a draft: that it is read, why it cannot be, its columns, or its rows."""
     draft = await draft_of(request)
-    if draft.state is DraftState.READING:
+    if draft.state in (DraftState.READING, DraftState.CHECKING):
         frame = frame_of(request, "Reading the file", section="start", refresh_seconds=1)
         return page(request, "reading.html", frame, draft=view_of_unread(draft))
     if draft.state is DraftState.UNREADABLE:
@@ -59,8 +59,8 @@ async def show(request: web.Request) -> web.Response:
 
 
 def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, RowTable]:
-    rows = DraftRows(store, draft)
-    return view_of(store, draft, "check"), draft_table(rows, query)
+    table = draft_table(DraftPages(store, draft), query, fixed=fixed_columns(draft))
+    return view_of(store, draft, "check"), table
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -153,9 +153,9 @@ async def delete(request: web.Request) -> web.Response:
 
 async def marked(request: web.Request) -> web.StreamResponse:
     """Send the rows as a workbook with the errors marked."""
-    draft = await draft_of(request)
+    site, options, draft = site_of(request), request.app[OPTIONS], await draft_of(request)
     name = f"{Path(draft.name).stem}-marked.xlsx"
-    return await download(request, name, lambda path: site_of(request).store.long(write_marked, draft, path))
+    return await download(request, name, lambda path: site.store.long(write_marked, draft, path, options))
 
 
 async def converted(request: web.Request) -> web.StreamResponse:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
+from bulkload.operations.draft_check import check_interrupted
 from bulkload.operations.drafts import read_draft
 from bulkload.settings import Options
-from bulkload.store.drafts import Draft, Drafts, DraftState
+from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.site import Site
 
@@ -26,7 +28,8 @@ def begin_reading(site: Site, options: Options, draft: Draft) -> asyncio.Task[No
         except Exception as error:
             log.error("the draft %s could not be read", draft.id, exc_info=True)
             problem = f"The file could not be read because of a bug in bulkload ({type(error).__name__})."
-            await site.store(lambda store: Drafts(store).set_problem(draft, problem))
+            with suppress(DraftChanged):
+                await site.store(lambda store: Drafts(store).set_problem(Drafts(store).get(draft.id), problem))
 
     task = asyncio.create_task(read(), name=f"reading {draft.id}")
     site.reading.add(task)
@@ -35,7 +38,8 @@ def begin_reading(site: Site, options: Options, draft: Draft) -> asyncio.Task[No
 
 
 async def read_interrupted(site: Site, options: Options) -> None:
-    """Read the files again that an earlier server was reading when it ended."""
+    """Read the files again, and check the rows, with which an earlier server was not done when it ended."""
+    await site.store(check_interrupted)
     for draft in await site.store(lambda store: Drafts(store).list()):
         if draft.state is DraftState.READING:
             await site.store(_clear, draft)
