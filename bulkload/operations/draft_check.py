@@ -23,6 +23,7 @@ from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Store
 
+DUPLICATE = "row.duplicate"  # code of the issue of a row that repeats an earlier one
 BATCH = 1000  # rows a transaction
 MOST_AT_ONCE = 5_000  # rows that are checked apart from the others; more are quicker checked all together
 
@@ -104,7 +105,7 @@ def _checked_row(row: NewRow, marked: NewRow) -> CheckedRow:
     issues = row.issues
     if marked.error and marked.error != row.error:
         is_duplicate = marked.state is Status.DUPLICATE
-        repeats = Issue(code="row.duplicate", message=marked.error, severity="error" if is_duplicate else "warning")
+        repeats = Issue(code=DUPLICATE, message=marked.error, severity="error" if is_duplicate else "warning")
         issues = (repeats, *issues)
     return CheckedRow(
         number=row.source_row,

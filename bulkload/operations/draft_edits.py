@@ -14,15 +14,16 @@ from bulkload.files.printable import printable
 from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
-from bulkload.operations.draft_check import check_changed
+from bulkload.operations.draft_check import DUPLICATE, check_changed
 from bulkload.store.draft_checks import DraftChecks
 from bulkload.store.draft_pages import DraftPages
-from bulkload.store.draft_records import KindKey, RowChange
-from bulkload.store.draft_rows import DraftRows, StoredRow
+from bulkload.store.draft_records import KindKey, RowChange, ShownRow
+from bulkload.store.draft_rows import DraftRows, StoredRow, can_be_accepted
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
 
 LONGEST_CELL = 10_000  # characters
+_FOUND_IN_FILE = ("row.", "cell.")  # prefixes of the codes of what is no matter of a field
 
 
 class ChangedMeanwhile(UsageError):
@@ -156,6 +157,17 @@ def fixed_columns(draft: Draft) -> frozenset[int]:
         return frozenset()
     mapping = map_columns(draft.header, draft.fields, given=tuple(draft.defaults))
     return frozenset(index for name, index in mapping.result_columns.items() if name != "monitor_id")
+
+
+def can_accept(row: ShownRow) -> bool:
+    """True if something is wrong with a row that `DraftEditor.accept` settles."""
+    return any(
+        issue.severity == "error"
+        and issue.code.startswith(_FOUND_IN_FILE)
+        and issue.code != DUPLICATE
+        and can_be_accepted(issue, row.cells)
+        for issue in row.issues
+    )
 
 
 def _what(numbers: Sequence[int], what: str) -> str:

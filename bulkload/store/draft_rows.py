@@ -50,7 +50,7 @@ class StoredRow(NamedTuple):
         kept = [
             finding
             for finding in findings
-            if finding.index not in changed and not (self.accepted and _can_be_accepted(finding, cells))
+            if finding.index not in changed and not (self.accepted and can_be_accepted(finding, cells))
         ]
         return RawRow(
             number=self.number,
@@ -243,7 +243,7 @@ class DraftRows:
         )
 
 
-def _can_be_accepted(finding: Issue, cells: Sequence[str]) -> bool:
+def can_be_accepted(finding: Issue, cells: Sequence[str]) -> bool:
     """True for what is wrong with a whole row or with its encoding; not for a cell that could not be read."""
     if finding.code != _GUESSED_TEXT:
         return finding.index is None

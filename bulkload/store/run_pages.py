@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkload.model import ReportRow, State, Status, status_of
+from bulkload.model import ReportRow, State, Status, in_order, status_of
 from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
 from bulkload.store.search import search_condition
 
 _NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
-_STATES = {status: tuple(state for state in (*Status, *State) if status_of(state) is status) for status in Status}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +22,15 @@ class RunPages:
     run: Run
     status: str = ""
     search: str = ""
+    is_active: bool = False  # the run goes on: a row that is being sent just now is not in doubt, it has no answer yet
+
+    def counts(self) -> dict[str, int]:
+        """The number of rows of the whole run by status, in the order of `Status`."""
+        counts: dict[Status, int] = {}
+        for state, rows in self.store.state_counts(self.run).items():
+            status = self._status(state)
+            counts[status] = counts.get(status, 0) + rows
+        return {status.value: rows for status, rows in in_order(counts).items()}
 
     def count(self) -> int:
         """How many rows match."""
@@ -41,7 +49,7 @@ class RunPages:
                 f" ORDER BY {_NEEDS_ATTENTION} DESC, position",
                 (self.run.number, *values, limit, offset),
             )
-            return [report_row(*row) for row in rows]
+            return [report_row(*row)._replace(status=self._status(row["state"])) for row in rows]
 
     def last_errors(self, limit: int) -> list[ReportRow]:
         """The last rows that the API rejected or that were given up."""
@@ -52,10 +60,13 @@ class RunPages:
             )
             return [report_row(*row) for row in rows]
 
+    def _status(self, state: str) -> Status:
+        return Status.NOT_ATTEMPTED if self.is_active and state == State.SENDING else status_of(state)
+
     def _condition(self) -> tuple[str, list[object]]:
         conditions, values = ["run = ?"], list[object]([self.run.number])
         if self.status:
-            states = _STATES.get(Status(self.status), ()) if self.status in set(Status) else ()
+            states = [state for state in (*Status, *State) if self._status(state) == self.status]
             conditions.append("state IN (SELECT value FROM json_each(?))")
             values.append(to_json(states))
         if self.search:

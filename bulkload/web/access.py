@@ -31,7 +31,8 @@ TOKEN_HEADER = "X-Form-Token"
 AGAIN = "again"  # query field of an address that a page of ours has loaded again
 MAX_ADDRESS = 2000  # characters of an address to return to
 
-_ACCESS = "bulkload.access"
+_new_request_key: Any = getattr(web, "RequestKey", web.AppKey)  # aiohttp before 3.14 takes any key
+_ACCESS = _new_request_key("access", object)
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
 _SAFE_METHODS = ("GET", "HEAD")
 

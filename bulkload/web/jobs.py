@@ -167,7 +167,8 @@ class Jobs:
                 self._cancel(job, "The server was stopped before anything was sent.")
             else:
                 running.append(job)
-                await self.stop(job)
+                if not job._stops:  # a second request would not wait for requests in flight
+                    await self.stop(job)
         runners = [job._runner for job in running if job._runner is not None]
         if runners:
             await asyncio.wait(runners, timeout=self._close_seconds)

@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -58,11 +57,9 @@ class Origins:
         origin = request.headers.get("Origin", "null")
         if origin == "null":
             return False
-        netloc = _without_default_port(origin)
-        scheme = "https" if self.is_https(request) else "http"
-        if netloc == _without_default_port(f"{scheme}://{request.headers.get('Host', '')}"):
-            return False
-        return host_of(urlsplit(origin).netloc if "://" in origin else origin) not in self.allowed_hosts
+        # The scheme may differ behind a proxy with TLS. Browsers leave out a default port in both headers
+        netloc = origin.partition("://")[2].lower()
+        return netloc != request.headers.get("Host", "").lower() and host_of(netloc) not in self.allowed_hosts
 
     def is_trusted_proxy(self, request: web.BaseRequest) -> bool:
         """True if the peer of the connection may speak for others."""
@@ -109,12 +106,6 @@ def port_of(netloc: str) -> str:
     """The port of `host:port`; empty if there is none."""
     port = netloc.strip().rpartition("]")[2].rpartition(":")[2] if ":" in netloc.rpartition("]")[2] else ""
     return port if port.isascii() and port.isdecimal() else ""
-
-
-def _without_default_port(origin: str) -> tuple[str, str]:
-    scheme, _, netloc = origin.lower().partition("://")
-    port = port_of(netloc) or {"http": "80", "https": "443"}.get(scheme, "")
-    return host_of(netloc), port
 
 
 def _socket_host(request: web.BaseRequest, which: str) -> str:

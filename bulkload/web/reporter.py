@@ -83,8 +83,10 @@ class Reporter(Observer):
     def _report(self) -> None:
         last = Progress()
         try:
-            while not self._is_ended.wait(INTERVAL):
-                now = self._progress()
+            is_ended = False
+            while not is_ended:
+                is_ended = self._is_ended.wait(INTERVAL)  # the last report shows the end
+                now = self._progress(fresh=is_ended)
                 if now != last:
                     self._send(event_of("progress", now))
                     last = now
@@ -93,10 +95,10 @@ class Reporter(Observer):
         finally:
             self._rows.close()
 
-    def _progress(self) -> Progress:
+    def _progress(self, *, fresh: bool) -> Progress:
         run, done = self._run, self._done
-        if run is not None:
-            self._rows.refresh(run)
+        if run is not None and (run.command == "run" or not fresh):  # the rows of a plan are gone at its end
+            self._rows.refresh(run, at_once=fresh)
         progress = Progress(
             run="" if run is None or run.command != "run" else run.id,
             phase=self._phase,
@@ -166,10 +168,10 @@ class _RowCounts:
         self._trouble: dict[str, int] = {}
         self._next = 0.0  # monotonic time of the next reading
 
-    def refresh(self, run: Run) -> None:
+    def refresh(self, run: Run, *, at_once: bool) -> None:
         """Read the store again, unless that would be too soon."""
         began = time.monotonic()
-        if began < self._next:
+        if began < self._next and not at_once:
             return
         try:
             self._store = self._store or Store(self._options.output, must_exist=True)

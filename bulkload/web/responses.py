@@ -34,12 +34,22 @@ SECURITY_HEADERS: Mapping[str, str] = {
 MAX_DOWNLOAD_NAME = 200  # characters
 _UNSAFE_IN_NAME = re.compile(r'[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
 
+_TITLES = {
+    400: "That did not work",
+    403: "Not allowed",
+    404: "Page not found",
+    408: "The connection was too slow",
+    409: "In use at the moment",
+    413: "Too large",
+    500: "Something went wrong",
+    507: "No room left",
+}
 _SENTENCES = {
     400: "The browser sent a request that cannot be understood.",
     404: "There is no page at this address. It may have been deleted, or the link is not complete.",
     405: "This address cannot be opened like this. Go back, and use the buttons of the page.",
     413: "That is more than this page accepts.",
-    500: "Something went wrong in bulkload. Nothing was sent to your account by this click; try again.",
+    500: "This is a bug in bulkload, not in your file. To see what was done, open the list of runs.",
     503: "The server is stopping. Load the page again when it has been started.",
 }
 
@@ -76,6 +86,7 @@ def going_page(address: str, *, status: int = 200) -> web.Response:
     link = html.escape(address)
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Opening the page… · bulkload</title>'
+        '<link rel="icon" href="data:,">'  # without it, browsers ask for /favicon.ico
         '<link rel="icon" href="data:,">'
         f'<meta http-equiv="refresh" content="0; url={link}"></head><body><p><a href="{link}">Continue</a></p></body>'
         "</html>\n"
@@ -85,11 +96,7 @@ def going_page(address: str, *, status: int = 200) -> web.Response:
 
 def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | None = None) -> web.Response:
     """The page of an error; without a message, it has a sentence of its own for the status."""
-    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        title = "Something went wrong"
-    elif status == HTTPStatus.BAD_REQUEST and message:
-        title = "That did not work"
+    title = _TITLES.get(status) or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error")
     sentence = message or _SENTENCES.get(status, "This request cannot be served.")
     text = render(
         "error.html", frame=Frame(title=title), heading=title, sentence=sentence, back_href="/", back_label="Start page"

@@ -121,7 +121,7 @@ class Server:
         chosen = serve_key(options, host)
         self._key = chosen.get_secret_value() if chosen else new_key()
         self._shows_key = chosen is None
-        self._host = host
+        self._host = host.strip("[]")  # an IPv6 address may be written as in an address of the web
         self._port = port
         self._options = options
         origins = Origins(
@@ -167,7 +167,7 @@ class Server:
         except OSError as error:
             raise UsageError(_cannot_listen(self._host, self._port, error)) from error
         port = listener.sockets[0].getsockname()[1]
-        host = f"[{self._host}]" if ":" in self._host and not self._host.startswith("[") else self._host
+        host = f"[{self._host}]" if ":" in self._host else self._host
         self.url = f"http://{host}:{port}/" + (f"?key={quote(self._key, safe='')}" if self._shows_key else "")
         return listener
 

@@ -205,15 +205,22 @@ class Uploads:
         """The path of a new file. Raises `RequestError` if there are too many already."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.scandir(self.folder) as entries:
-            sizes = [
-                MAX_UPLOAD if entry.name.endswith(_PARTIAL) else entry.stat(follow_symlinks=False).st_size
-                for entry in entries
-            ]
+            sizes = [_reserved(entry) for entry in entries]
         if len(sizes) >= MAX_FILES or sum(sizes) + MAX_UPLOAD > MAX_FOLDER:
             raise RequestError(
                 "There is no room for further uploads on this server. Delete drafts that are no longer needed.", 507
             )
         return self.folder / f"{secrets.token_hex(16)}{suffix}{_PARTIAL}"
+
+
+def _reserved(entry: os.DirEntry[str]) -> int:
+    """The bytes that a file takes, or may take while it is received."""
+    if entry.name.endswith(_PARTIAL):
+        return MAX_UPLOAD
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:  # its draft was deleted at this moment
+        return 0
 
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:

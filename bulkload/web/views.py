@@ -294,7 +294,9 @@ class RunView:
     name: str
     headline: str
     stopped: str  # why it stopped early
+    is_stopped_on_request: bool = False
     is_active: bool
+    as_of: str = ""  # while it is active: when the rows were read that are shown
     is_tried: bool  # only the first rows were sent, on request ("Try 2 rows")
     facts: Sequence[Fact]
     downloads: Sequence[Download]

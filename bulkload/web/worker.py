@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -44,6 +45,7 @@ FIRST_LINES = 500  # of each result in the preview of an undo
 MAX_TASK = 1 << 20  # bytes
 STARTED_BY, RESUMED_BY = "started by", "resumed by"  # settings of a run in the store
 _SUFFIX = "-results.xlsx"
+_UNSAFE = re.compile(r'[<>:"/\\|?*]')  # in a file name, on Windows or elsewhere; results are handed on
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +128,7 @@ class Job:
             for name, setting in results_setting(results).items():
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
-            if task.draft:
+            if task.path is None:
                 note_run(store, task.draft, run, task.version)
             self._send({"event": "started", "run": run.id})
             return _ended(carry_out(context, results, self._reporter.on_start))
@@ -204,7 +206,7 @@ WORK: Mapping[Kind, Callable[[Job], Ended]] = {
 def default_results(run: Run, options: Options) -> list[Path]:
     """`<output>/<stem>-<run ID>-results.xlsx`: runs of files with the same name do not replace each other's results."""
     suffix = f"-{run.id}{_SUFFIX}"
-    stem = "".join(character if character.isprintable() else "_" for character in Path(run.input).stem).lstrip(".")
+    stem = _UNSAFE.sub("_", printable_line(Path(run.input).stem)).strip(" .")
     return [options.output / f"{shorten(stem or 'upload', MAX_NAME - len(suffix))}{suffix}"]
 
 

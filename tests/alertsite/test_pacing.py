@@ -267,3 +267,34 @@ def test_a_request_that_may_have_arrived_late_is_allowed_for_once(clock: Clock) 
         assert await pace.start() - first == pytest.approx(1 / MARGIN - MAX_LATENESS + MAX_DELAY)
 
     drive(clock, work())
+
+
+def test_the_status_says_how_long_a_pause_lasts_and_who_asked_for_it(clock: Clock) -> None:
+    pace = Pace(50)
+    assert pace.status == (50, False, 0.0, False)
+    pace.slow_down(clock.now, retry_after=20.0)
+    clock.now += 5
+    assert pace.status == (50, False, 15.0, True)
+    clock.now += 15
+    assert pace.status == (50, False, 0.0, False)
+
+
+def test_the_status_shows_a_lowered_rate_until_it_is_the_maximum_again(clock: Clock) -> None:
+    pace = Pace(50)
+    clock.now += 1
+    pace.slow_down(clock.now, retry_after=None)
+    status = pace.status
+    assert (status.is_lowered, status.is_requested) == (True, False)
+    assert status.rate is not None
+    assert 0 < status.rate < 50
+    assert 0 < status.pause < 1
+    clock.now += 3_600
+    assert pace.status.rate == 50  # reading it changes nothing
+    assert pace.status.is_lowered
+
+    async def one_start() -> None:
+        await pace.start()
+
+    drive(clock, one_start())
+    assert pace.status == (50, False, 0.0, False)
+    assert Pace(None).status == (None, False, 0.0, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 
@@ -14,6 +15,7 @@ from bulkload.alertsite.client import Api, CreatedMonitor
 from bulkload.alertsite.pacing import Pace
 from bulkload.errors import ApiError, InDoubt, Rejected, UnreadableResponse
 from tests.support.raw_server import RawRequest, as_json, endless, raw_server
+from tests.support.waiting import TIMEOUT
 
 SLOW = 0.4  # seconds until the server responds
 BODY = json.dumps({"name": "mx1", "hostname": "mx1.example.com", "note": "ü" * 3000}).encode()
@@ -41,20 +43,21 @@ async def test_a_request_that_waits_for_a_connection_is_sent_when_it_gets_one(st
     """There are three connections for four requests, so the last one is sent after the first response."""
     answered: list[float] = []
     monitor_ids = iter(range(100, 200))
+    all_connections = threading.Barrier(3)
 
     def answer(request: RawRequest) -> list[bytes]:
-        time.sleep(SLOW)
+        if not answered:
+            all_connections.wait(TIMEOUT)
         answered.append(time.monotonic())
         return as_json({"id": str(next(monitor_ids))}, status)
 
     with raw_server(answer) as server:
         async with Api(server.base_url, Pace(None), token="t", concurrency=1) as api:
-            began = time.monotonic()
             results = await asyncio.gather(*(_create(api) for _ in range(4)))
     moments = sorted(seconds(result.sent_at) for result in results if isinstance(result, CreatedMonitor | InDoubt))
     assert len(moments) == 4
     last_arrived = max(request.received_at for request in server.requests)
-    assert last_arrived > began + SLOW
+    assert last_arrived >= min(answered)
     if status == 200:
         assert moments[-1] <= last_arrived, "the earliest moment"
         assert moments[-1] < answered[0]
@@ -93,8 +96,7 @@ async def test_a_create_is_sent_completely_and_with_its_length() -> None:
 
 async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
     """The server rejects the request after reading its head; the body is longer than the socket buffers."""
-    import socket
-
+    received = threading.Event()
     body = b'{"name": "' + b"x" * 8_000_000 + b'"}'
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -104,15 +106,18 @@ async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
                 connection.recv(1000)
                 for piece in as_json({"errors": [{"code": 413, "message": "too long"}]}, 413):
                     connection.sendall(piece)
-                time.sleep(SLOW)
+                received.wait(TIMEOUT)  # closing earlier could destroy the response, because the body was not read
 
         thread = threading.Thread(target=refuse)
         thread.start()
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with Api(base_url, Pace(None), token="t", request_timeout=5) as api:
-            with pytest.raises(Rejected, match="too long"):
-                await api.create("email-imap", body, ready)
-        thread.join()
+        try:
+            async with Api(base_url, Pace(None), token="t", request_timeout=TIMEOUT) as api:
+                with pytest.raises(Rejected, match="too long"):
+                    await api.create("email-imap", body, ready)
+        finally:
+            received.set()
+            thread.join()
 
 
 async def test_an_endless_response_leaves_the_create_in_doubt_since_it_was_sent() -> None:

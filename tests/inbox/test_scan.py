@@ -138,9 +138,8 @@ def test_a_new_file_is_taken_if_it_stays_the_same(tmp_path: Path, age: float) ->
 def test_a_growing_file_is_left_and_the_others_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "still.csv", age=0)
     growing = put(tmp_path, "growing.csv", age=0)
-    with growing.open("a") as file:
-        while_it_waits(monkeypatch, lambda: (file.write("more\n"), file.flush()))
-        files = find_waiting(tmp_path, 0.3)
+    while_it_waits(monkeypatch, lambda: growing.write_text("more"))
+    files = find_waiting(tmp_path, 0.3)
     assert [path.name for path in files.ready] == ["still.csv"]
     assert files.incomplete == ("growing.csv",)
 

@@ -24,7 +24,7 @@ from tests.support.paths import SAMPLES
 PROGRAM = Path(sys.executable).parent / "bulkload"
 INSTALLED = "/opt/bulkload/bin/bulkload"  # where the samples put it
 MOST_EXPOSED = 20  # tenths; systemd calls up to 2.0 "OK", and starts "MEDIUM" at 5.0
-PATIENCE = 90.0  # seconds; cron starts jobs at full minutes
+PATIENCE = 300.0  # seconds; cron starts jobs at full minutes, and the machine may be busy
 CRON = shutil.which("cron", path="/usr/sbin:/usr/bin:/sbin:/bin")
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

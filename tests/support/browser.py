@@ -82,7 +82,7 @@ class Pages:
 
     browser: Browser
     faults: list[str] = field(default_factory=list)
-    _contexts: list[BrowserContext] = field(default_factory=list)
+    _contexts: list[BrowserContext] = field(default_factory=list, init=False)
 
     def __call__(
         self,

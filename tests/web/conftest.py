@@ -1,4 +1,4 @@
-"""Fixtures for the upload page: the server as a process, and a browser that watches what its pages do."""
+"""Fixtures for the upload page: a running server, in this process or its own, and a browser that watches its pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bulkload.sandbox.server import Sandbox, running
 from tests.support.browser import Browser, Pages, running_browser
 from tests.support.command_line import FAST_SETTINGS
 from tests.support.served import Serve
+from tests.support.upload_page import UploadPage, upload_page
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,10 @@ def serve(tmp_path: Path, account: Sandbox) -> Iterator[Serve]:
     serve = Serve(folder=folder, logs=tmp_path, account={**FAST_SETTINGS, **credentials})
     yield serve
     serve.close()
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[UploadPage]:
+    """A server for this machine, with a random key."""
+    with upload_page(tmp_path / "output") as page:
+        yield page

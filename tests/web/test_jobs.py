@@ -20,6 +20,8 @@ from bulkload.sandbox import Faults, Rule
 from bulkload.settings import Account
 from bulkload.store.runs import Store
 from bulkload.web.jobs import Job, Jobs, JobState, _Worker
+from bulkload.web.messages import Ended
+from tests.support.command_line import CommandLine
 from tests.support.web_jobs import PASSWORD, SLOW, Site, ended, open_jobs, site_in, until, until_true
 
 
@@ -51,13 +53,13 @@ def settings_of(site: Site, run: str) -> dict[str, str]:
 
 async def test_a_run_creates_each_row_once_and_writes_results_named_after_it(site: Site) -> None:
     async with open_jobs() as jobs:
-        task = site.task("run", path=site.write(3), name="Hosts / Münch*en.csv", user="ann@example.com")
+        task = site.task("run", path=site.write(3), name="../Hosts / Münch*en.csv", user="ann@example.com")
         job = jobs.submit(task)
         end = await ended(jobs, job)
     assert (end.exit_code, end.stopped, dict(end.counts)) == (0, None, {"created": 3})
     assert site.names() == ["m0", "m1", "m2"]
     (results,) = site.output.glob("*-results.xlsx")
-    assert results.name == f" Münch*en-{end.run}-results.xlsx"
+    assert results.name == f"Münch_en-{end.run}-results.xlsx"
     settings = settings_of(site, end.run)
     assert (settings["started by"], settings["results"]) == ("ann@example.com", str(results))
 
@@ -337,3 +339,40 @@ async def test_ended_jobs_are_forgotten_in_their_order(site: Site, monkeypatch: 
         last = jobs.submit(site.task("plan", path=path))
         assert [jobs.get(job.id) for job in [*made, last]] == [None, None, *made[2:], last]
         await ended(jobs, last)
+
+
+async def test_closing_does_not_hurry_a_run_that_is_stopping(tmp_path: Path) -> None:
+    """Its request in flight finishes, so that no row is left in doubt."""
+    with site_in(tmp_path, Faults(rules=(Rule(fault="slow", seconds=1.0),))) as site:
+        jobs = Jobs()
+        job = jobs.submit(site.task("run", path=site.write(5)))
+        await until_true(lambda: len(site.names()) >= 2)
+        await jobs.stop(job)
+        await jobs.close()
+        assert job.state.ended is not None
+        assert job.state.ended.counts["created"] == len(site.names())
+        assert "unknown" not in job.state.ended.counts
+
+
+async def test_a_worker_finds_no_module_in_the_current_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be started in a folder of other people's files."""
+    (site.folder / "asyncio.py").write_text("raise SystemExit('wrong module')\n")
+    monkeypatch.chdir(site.folder)
+    async with open_jobs() as jobs:
+        end = await ended(jobs, jobs.submit(site.task("plan", path=site.write(1))))
+    assert end.exit_code == 0
+
+
+def test_a_run_of_the_page_can_be_resumed_and_undone_in_the_terminal(site: Site, cli: CommandLine) -> None:
+    async def try_one() -> Ended:
+        async with open_jobs() as jobs:
+            return await ended(jobs, jobs.submit(site.task("run", path=site.write(4), first=1)))
+
+    run = asyncio.run(try_one()).run
+    cli.use_account(site.sandbox.base_url, site.account.username, PASSWORD)
+    output = ("--output", site.output, "--rate", "unlimited")
+    resumed = cli("resume", run, "--json", *output)
+    assert (resumed.exit_code, resumed.json["counts"]) == (0, {"created": 4})
+    assert [Path(path).name for path in resumed.json["results"]] == [f"hosts-{run}-results.xlsx"]
+    undone = cli("undo", run, "--yes", *output)
+    assert (undone.exit_code, site.names()) == (0, [])

@@ -134,16 +134,12 @@ async def _page(
             on = datetime.fromtimestamp(proposal.remembered).astimezone()
             remembered = f"The columns are as somebody chose them on {on:%-d %B %Y} for a file with the same header."
         views = _defaults(fields, defaults, found if is_sent else ())
-        at_fields = {view.problem for view in views}
-        of_file = [problem for problem in found if problem.index is None] if is_sent else problems_of_defaults(defaults)
         is_checked = draft.state is DraftState.CHECKED
         return {
             "draft": view_of(store, draft, "columns") if is_checked else view_of_unread(draft),
             "columns": _columns(store, draft, chosen, found, is_sent=is_sent, was_chosen=proposal.is_chosen),
             "defaults": views,
-            "problems": [
-                on_page(problem.text) for problem in of_file if is_sent or on_page(problem.text) not in at_fields
-            ],
+            "problems": _notices(found) if is_sent else _elsewhere(problems_of_defaults(defaults), views),
             "remembered": remembered,
             "can_be_headerless": _can_be_headerless(draft),
             "is_headerless": NO_HEADER in draft.reading,
@@ -157,6 +153,18 @@ async def _page(
 
 def _can_be_headerless(draft: Draft) -> bool:
     return draft.source is not None and not draft.source.has_known_header and bool(draft.upload)
+
+
+def _notices(problems: Sequence[ColumnProblem]) -> list[str]:
+    """What the top of the page says of a choice that cannot be used: all that has no column, or where to look."""
+    notices = [on_page(problem.text) for problem in problems if problem.index is None]
+    return notices or ["The rows are not checked yet: look at what is marked below."]
+
+
+def _elsewhere(problems: Sequence[ColumnProblem], views: Sequence[DefaultView]) -> list[str]:
+    """The problems of values for empty cells that are not at a field of the page."""
+    shown = {view.problem for view in views}
+    return [text for problem in problems if (text := on_page(problem.text)) not in shown]
 
 
 def _columns(

@@ -69,17 +69,21 @@ def _facts(progress: Progress) -> list[Fact]:
         facts.append(Fact(label="Rate", text=f"{progress.rate:.1f} requests per second"))
     if progress.paused_until is not None and progress.paused_until > time.time():
         text = f"until {_clock(progress.paused_until)}"
-        facts.append(Fact(label="Pause", text=text, detail=f"{progress.pause_reason}."))
+        facts.append(Fact(label="Pause", text=text, detail=f"{_sentence(progress.pause_reason)}."))
     elif progress.pause_reason:
-        facts.append(Fact(label="Slower", text=progress.pause_reason))
+        facts.append(Fact(label="Slower", text=f"{_sentence(progress.pause_reason)}."))
     if progress.in_doubt:
         until = f"This is known at {_clock(progress.doubt_until)} at the latest." if progress.doubt_until else ""
         text = (
             f"{number_of(progress.in_doubt, 'row')}: the answer of the API did not say whether the monitor was created"
         )
         detail = f"bulkload looks for it in the account, and never sends a row twice. {until}".strip()
-        facts.append(Fact(label="In doubt", text=text, detail=detail[:1].upper() + detail[1:]))
+        facts.append(Fact(label="In doubt", text=text, detail=_sentence(detail)))
     return facts
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _clock(seconds: float) -> str:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from bulkload.files.printable import printable
-from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow
+from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, Status
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
+from bulkload.operations.draft_edits import can_accept
 from bulkload.reports.palette import css_class
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import Kind as KindOfIssue
@@ -23,7 +24,7 @@ from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 from bulkload.web.wording import on_page
 
 ROWS_OF_PAGE = 50
-_ACCEPTABLE = frozenset({"row.long", "row.cut", "row.split", "row.short", "cell.encoding"})  # see `DraftEditor.accept`
+_STILL_OPEN = (Status.NOT_ATTEMPTED, Status.UNKNOWN)  # while the run goes on
 _LONGEST_SEARCH = 200  # characters
 
 
@@ -123,7 +124,7 @@ def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> 
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
-        rows=[_run_row(row, place) for row in pages.page(query.offset(total), ROWS_OF_PAGE)],
+        rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), ROWS_OF_PAGE)],
         statuses=bars_of(counts, lambda status: query.link(status=status), query.status),
         kinds=(),
         search=query.search,
@@ -152,7 +153,7 @@ def _draft_row(row: ShownRow, query: TableQuery, fixed: Collection[int]) -> RowV
         account=on_page(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
-        can_accept=any(issue.code in _ACCEPTABLE and issue.severity == "error" for issue in row.issues),
+        can_accept=can_accept(row),
         is_open=row.number == query.edit,
         edit_href=query.link(page=query.page, edit=row.number),
     )
@@ -167,7 +168,7 @@ def _account(row: ShownRow) -> str:
     return ". ".join(part for part in (text, row.planned_error) if part)
 
 
-def _run_row(row: ReportRow, place: Mapping[str, int]) -> RowView:
+def _run_row(row: ReportRow, place: Mapping[str, int], *, is_active: bool) -> RowView:
     at_cells, whole = _by_cell(row.issues, place)
     said = {issue.message for issues in at_cells.values() for issue in issues} | {issue.message for issue in whole}
     messages = [on_page(issue.message) for issue in whole]
@@ -183,7 +184,7 @@ def _run_row(row: ReportRow, place: Mapping[str, int]) -> RowView:
         messages=messages,
         has_error=bool(row.status.next_step),
         monitor_id=printable(row.id_to_keep),
-        next_step=row.status.next_step,
+        next_step="" if is_active and row.status in _STILL_OPEN else row.status.next_step,
     )
 
 

@@ -6,12 +6,13 @@ In: runs in the store, and the jobs that work on them. Out: pages, files, and ne
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from bulkload.errors import UsageError
+from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
 from bulkload.operations.draft_of_run import TO_FIX, draft_of_run
@@ -36,6 +37,10 @@ from bulkload.web.worker import STARTED_BY
 RUNS_OF_PAGE = 30
 _DOWNLOADS = (("xlsx", "Excel workbook"), ("csv", "CSV"), ("html", "web page"))
 _AGAIN = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
+_STOPPED = {  # what the store says after a signal, for people who sent none
+    str(Interrupted(ExitCode.INTERRUPTED)): "It was stopped on request.",
+    str(Interrupted(ExitCode.TERMINATED)): "The server was stopped, or the process was ended.",
+}
 _HIDDEN_SETTINGS = ("results", "sha256")
 
 
@@ -65,8 +70,8 @@ async def show(request: web.Request) -> web.Response:
     def gather(store: Store) -> dict[str, Any]:
         run = store.run(run_id)
         info = store.info(run)
-        pages = RunPages(store=store, run=run, status=query.status, search=query.search)
-        counts = {status.value: count for status, count in info.counts.items()}
+        pages = RunPages(store=store, run=run, status=query.status, search=query.search, is_active=active is not None)
+        counts = pages.counts()
         return {
             "run": view_of_run(store, run, info, active),
             "bars": bars_of(counts),
@@ -186,7 +191,9 @@ def count_runs(store: Store) -> int:
 
 def _how(run: Run, info: RunInfo) -> str:
     how = headline(info)
-    return f"{how} Stopped early: {info.stopped}" if info.stopped else how if run.finished else f"Not finished. {how}"
+    if info.stopped:
+        return f"{how} Stopped early: {_STOPPED.get(info.stopped, info.stopped)}"
+    return how if run.finished else f"Not finished. {how}"
 
 
 def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunView:
@@ -201,6 +208,8 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
     )
     fixable = sum(info.counts.get(status, 0) for status in TO_FIX)
     stopped = info.stopped
+    if is_stopped_on_request := stopped in _STOPPED:
+        stopped = f"{_STOPPED[stopped]} Nothing is lost: it can go on there."
     if job is None and not run.finished:
         stopped = (
             "This run is not finished: the process that worked on it has ended, or another bulkload, in a terminal or"
@@ -212,7 +221,9 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
         name=printable(Path(run.input).name or run.input),
         headline=on_page(headline(info)),
         stopped=on_page(stopped) if job is None else "",
+        is_stopped_on_request=is_stopped_on_request and run.finished,
         is_active=job is not None,
+        as_of=f"{datetime.now():%H:%M:%S}" if job is not None else "",
         is_tried=is_tried,
         facts=_facts(info),
         downloads=[Download(href=f"/runs/{run.id}/results.{suffix}", label=label) for suffix, label in _DOWNLOADS],

@@ -28,18 +28,20 @@
 
   // ── cells ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  const kept = new Map(); // name → value: typed into a cell that the page shows no longer
+  const kept = new Map(); // name → { value, was }: typed into a cell that the page shows no longer
   const underWay = new Map(); // name → value: sent, not answered yet
+  let isSwapping = false;
   const cells = () => $$(".cell[name]");
   const isChanged = (cell) => cell.value !== cell.defaultValue;
   const isUnsent = (cell) => cell.value !== (underWay.get(cell.name) ?? cell.defaultValue);
+  const was = (cell) => cell.dataset.was ?? cell.defaultValue; // what the person saw before the change
   const isUnsaved = () => kept.size > 0 || underWay.size > 0 || cells().some(isChanged);
   const place = (name) => {
     const [, row, column] = name.split("-");
     return `${$$(".rows thead th:not(.ours)")[column]?.textContent ?? ""}, row ${row}`;
   };
 
-  function openCell(td, value) {
+  function openCell(td) {
     const shown = $(".text", td);
     if (!shown) return $(".cell", td);
     const name = `cell-${td.dataset.cell}`;
@@ -53,7 +55,6 @@
     field.autocomplete = "off";
     field.spellcheck = false;
     field.defaultValue = shown.textContent;
-    field.value = value ?? shown.textContent;
     field.dataset.opened = "";
     shown.replaceWith(field);
     return field;
@@ -74,7 +75,7 @@
     note.dataset.hint ??= note.textContent;
     const count = changed.length + kept.size;
     note.textContent = count ? `${count} ${count === 1 ? "change is" : "changes are"} not saved yet.` : note.dataset.hint;
-    if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, value]) => `${place(name)}: “${value}”`).join("; ")}`;
+    if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, { value }]) => `${place(name)}: “${value}”`).join("; ")}`;
   }
 
   document.addEventListener("click", (event) => {
@@ -83,6 +84,7 @@
   });
   document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
   document.addEventListener("change", (event) => {
+    if (isSwapping) return;
     if (event.target.matches(".cell") && isUnsent(event.target)) byId("edit")?.requestSubmit();
     else if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
@@ -94,6 +96,7 @@
     if (event.key !== "Escape" || !cell.matches(".cell")) return;
     const wasChanged = isChanged(cell);
     cell.value = cell.defaultValue;
+    delete cell.dataset.was;
     markUnsaved();
     if (wasChanged) say("Not changed");
     if ("opened" in cell.dataset) {
@@ -107,10 +110,15 @@
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
-  const isWaiting = () => underWay.size > 0;
+  let refusals = 0;
+
+  let release = () => {};
+  let pressed = Promise.resolve(); // a page that changes under a pressed pointer would swallow the click
+  addEventListener("pointerdown", () => (pressed = new Promise((resolve) => (release = resolve))), true);
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(release), true);
 
   // Sends a form, or loads an address. What was typed since then, or was refused, stays in its cell.
-  async function load(url, { form, submitter, data, push = false } = {}) {
+  async function load(url, { form, submitter, data, push = false, isQuiet = false } = {}) {
     const sent = new Map();
     const isEdit = form?.id === "edit";
     const isPost = form?.method === "post";
@@ -119,22 +127,27 @@
       if (version && data.has("version")) data.set("version", version.value);
     }
     if (isEdit) {
-      for (const cell of cells()) data.delete(cell.name);
-      for (const [name, value] of kept) sent.set(name, value);
-      for (const cell of cells().filter(isChanged)) sent.set(cell.name, cell.value);
+      for (const name of [...data.keys()]) if (/^(cell|was)-/.test(name)) data.delete(name);
+      for (const [name, edit] of kept) sent.set(name, edit);
+      for (const cell of cells().filter(isChanged)) sent.set(cell.name, { value: cell.value, was: was(cell) });
       kept.clear();
-      for (const [name, value] of sent) (data.set(name, value), underWay.set(name, value));
+      for (const [name, edit] of sent) {
+        data.set(name, edit.value);
+        data.set(name.replace("cell-", "was-"), edit.was);
+        underWay.set(name, edit.value);
+      }
       if (!sent.size && !submitter?.name) return true;
     }
     const giveBack = () => {
       underWay.clear();
-      for (const [name, value] of sent) if (!byId(name)) kept.set(name, value);
+      for (const [name, edit] of sent) if (!byId(name)) kept.set(name, edit);
       markUnsaved();
     };
     let answer, page;
     try {
       answer = await fetch(url, {
         method: isPost ? "POST" : "GET",
+        signal: AbortSignal.timeout(60000), // a lost connection must not hold up what comes after
         body: isPost ? (form.enctype.startsWith("multipart") ? data : new URLSearchParams(data)) : undefined,
         headers: isPost ? { "X-Form-Token": data.get("token") ?? "" } : {},
       });
@@ -144,23 +157,26 @@
       complain("The server does not answer. What you typed is still on this page: try again in a moment.");
       return false;
     }
-    if (!answer.ok || !$("main", page)) {
+    if (!answer.ok || !$("main", page) || $("#key", page)) {
       giveBack();
-      const words = $$("main h1, main .lead, main .flash", page).map((part) => part.textContent.trim());
+      const words = $$("main h1, main .lead", page).map((part) => part.textContent.trim());
+      if ($("#key", page)) words.push("Open the start-up link in another window, then try again here.");
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
+    await Promise.race([pressed, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const isRefused = Boolean($("#message.problem", page));
-    const typed = new Map(isRefused ? sent : []);
-    for (const cell of cells()) if (isChanged(cell) && cell.value !== sent.get(cell.name)) typed.set(cell.name, cell.value);
+    const typed = new Map(isRefused ? [...sent].map(([name, edit]) => [name, { ...edit, isRefused }]) : []);
+    for (const cell of cells())
+      if (isChanged(cell) && cell.value !== sent.get(cell.name)?.value) typed.set(cell.name, { value: cell.value, was: was(cell) });
     underWay.clear();
-    swap(page, { typed, isLoad: !isPost });
+    swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
   }
 
-  function swap(page, { typed = new Map(), isLoad = false } = {}) {
+  function swap(page, { typed, sent, isLoad, isQuiet, doneForm }) {
     const focused = document.activeElement;
     const invalid = $$(".cell[aria-invalid]");
     const position = invalid.indexOf(focused?.closest("td")?.querySelector(".cell"));
@@ -168,40 +184,55 @@
     const isInside = $("main").contains(focused);
     const scroll = [scrollX, scrollY, $(".scroll")?.scrollLeft ?? 0, $(".scroll")?.scrollTop ?? 0];
     const opened = $$("details[open][id]").map((details) => details.id);
-    const action = focused?.form?.action;
 
+    const isNews = !isQuiet || document.title !== page.title;
     document.title = page.title;
+    const filled = $$("main :is(input, textarea, select)[id]:not(.cell)").filter(
+      (field) => field.form !== doneForm && (field.value !== field.defaultValue || field.checked !== field.defaultChecked),
+    );
+
+    isSwapping = true; // a field that is removed while it has the focus fires "change"
     $("#top").replaceWith($("#top", page));
     $("main").replaceWith($("main", page));
+    isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
-    for (const [name, value] of typed) {
+    for (const [name, edit] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
-      const field = byId(name) ?? (td && openCell(td, value));
-      if (field) field.value = value;
-      else kept.set(name, value);
+      const field = td && openCell(td);
+      if (!field) kept.set(name, edit);
+      else field.value = edit.value;
+      if (field && !edit.isRefused) field.dataset.was = edit.was; // after a refusal, the person sees what is there now
     }
     markUnsaved();
 
     scrollTo(scroll[0], scroll[1]);
     if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
     if (isInside) {
-      const td = focused.name?.startsWith("cell-") ? $(`[data-cell="${focused.name.slice(5)}"]`) : null;
+      const place = focused.name?.startsWith("cell-") && focused.name.slice(5);
+      const td = place && $(`[data-cell="${place}"]`);
       const nowInvalid = $$(".cell[aria-invalid]");
       const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
       const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
       const same = byId(focused.id);
       const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
-      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || byId("message") || $("h1");
+      const saved = place && $(`#row-${place.split("-")[0]} .row-actions :is(a, button)`); // a cell that was opened
+      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || saved || byId("message") || $("h1");
       field?.focus({ preventScroll: field === target && !row });
       if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
     }
-    const message = $("#message") ?? (isLoad && ($(".pager span") ?? $("h1")));
+    const message = $("#message") ?? (isLoad && isNews && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
     start();
   }
 
+  // What was asked for before the user saw that something was refused is not done.
   function enqueue(step) {
-    queue = queue.then(step, step);
+    const seen = refusals;
+    queue = queue.catch(() => false).then(async () => {
+      const isDone = seen === refusals && (await step());
+      if (!isDone && seen === refusals) refusals += 1;
+      return isDone;
+    });
     return queue;
   }
 
@@ -222,6 +253,7 @@
     const url = new URL(submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location.href);
     if (!isPost) url.search = String(new URLSearchParams(data));
     const isEdit = form.id === "edit";
+    if (isEdit && !submitter?.name && !kept.size && !cells().some(isUnsent)) return; // Enter: the change has sent it
     enqueue(async () => {
       if (!isEdit && byId("edit") && isUnsaved() && !(await saveCells())) return false;
       submitter?.setAttribute("aria-disabled", "true");
@@ -277,7 +309,7 @@
     source.addEventListener("progress", (event) => update($("[data-events]"), event.data));
     source.addEventListener("ended", () => {
       source = void source.close();
-      enqueue(() => load(location.href));
+      enqueue(() => load(location.href)).then((isDone) => isDone || setTimeout(watch, 3000));
     });
     source.onerror = () => {
       if (byId("lost")) byId("lost").hidden = false;
@@ -356,11 +388,15 @@
     request.send(new FormData(form));
   });
 
+  function refresh() {
+    enqueue(() => load(location.href, { isQuiet: true })).then((isDone) => isDone || start());
+  }
+
   function start() {
     watch();
     clearTimeout(timer);
     const seconds = Number($("main").dataset.refresh);
-    if (seconds && !$("[data-events]")) timer = setTimeout(() => enqueue(() => load(location.href)), 1000 * seconds);
+    if (seconds && !$("[data-events]")) timer = setTimeout(refresh, 1000 * seconds);
   }
   start();
 })();
