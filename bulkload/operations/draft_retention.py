@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from bulkload.operations.draft_upload import READING
 from bulkload.store.drafts import Drafts
 from bulkload.store.runs import Store
 
@@ -36,6 +38,8 @@ def delete_old_drafts(store: Store, uploads: Path, *, days: float = KEPT_DAYS) -
     needed = {draft.upload for draft in drafts.list()}
     with suppress(OSError):  # no upload yet
         for path in uploads.iterdir():
-            if _IS_UPLOAD(path.name) and path.name not in needed:
+            if path.name.startswith(READING):
+                shutil.rmtree(path, ignore_errors=True)  # of a server that was killed
+            elif _IS_UPLOAD(path.name) and path.name not in needed:
                 path.unlink(missing_ok=True)
     return len(old)

@@ -6,6 +6,7 @@ and an `Input` of its rows for the pipeline.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import Input, RawRow, Source
 from bulkload.monitors.header import is_header
 from bulkload.operations.draft_columns import NO_HEADER, use_clear_columns
+from bulkload.operations.draft_upload import READING, opened_upload
 from bulkload.readers.opening import open_source
 from bulkload.readers.table import IsHeader
 from bulkload.settings import Options
@@ -23,9 +25,9 @@ from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
 from bulkload.store.runs import Run, Store
 
-UPLOADS = "uploads"  # folder beside the store
 BATCH = 1000  # rows a transaction
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
+_FOLDER = re.compile(rf"\S*{READING}\w+/")  # in which the upload is read; nobody has to know it
 _MAX_LISTED = 20  # row numbers in a note
 _CHANGED = "The rows were changed in the meantime, so nothing was sent. Look at them, and start again."
 
@@ -36,15 +38,14 @@ def read_draft(store: Store, draft: Draft, options: Options) -> None:
     If the file cannot be read, the draft says why. May take long: a file can have a million rows. Nothing is done if
     the draft is deleted meanwhile, or read once more.
     """
-    path = options.output / UPLOADS / draft.upload
     try:
         try:
-            source = _read_rows(store, draft, path, options)
+            with opened_upload(draft, options) as path:
+                source = _read_rows(store, draft, path, options)
         except DraftChanged:
             raise
         except BulkloadError as error:
-            message = str(error).replace(str(path), draft.name).replace(path.name, draft.name)
-            Drafts(store).set_problem(draft, message)
+            Drafts(store).set_problem(draft, _FOLDER.sub("", str(error)))
             return
         Drafts(store).set_source(draft, source)
         use_clear_columns(store, Drafts(store).get(draft.id))

@@ -10,7 +10,7 @@ import asyncio
 from aiohttp import web
 
 from bulkload.operations.draft_retention import delete_old_drafts
-from bulkload.operations.drafts import UPLOADS
+from bulkload.operations.draft_upload import UPLOADS
 from bulkload.web.jobs import Jobs
 from bulkload.web.pages import account, columns, drafts, forecast, jobs, runs, start, template, undo
 from bulkload.web.pages.reading import read_interrupted

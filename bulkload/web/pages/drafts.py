@@ -18,6 +18,7 @@ from bulkload.files.printable import printable
 from bulkload.operations.convert import convert
 from bulkload.operations.draft_edits import DraftEditor, fixed_columns
 from bulkload.operations.draft_report import write_marked
+from bulkload.operations.draft_upload import UPLOADS, opened_upload
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
@@ -146,7 +147,7 @@ async def delete(request: web.Request) -> web.Response:
             raise UsageError("The draft is in use; stop its run first.")
         await site.store(lambda store: Drafts(store).delete(draft))
         if draft.upload:
-            path = request.app[OPTIONS].output / "uploads" / draft.upload
+            path = request.app[OPTIONS].output / UPLOADS / draft.upload
             await asyncio.to_thread(path.unlink, missing_ok=True)
     return go_to(request, "/", f"{printable(draft.name)} was deleted.")
 
@@ -161,17 +162,17 @@ async def marked(request: web.Request) -> web.StreamResponse:
 async def converted(request: web.Request) -> web.StreamResponse:
     """Send what became of another tool's configuration: the rows, what was left out and why, what was changed."""
     draft, options = await draft_of(request), request.app[OPTIONS]
-    source = options.output / "uploads" / draft.upload
     if draft.source is None or draft.source.translated is None or not draft.upload:
         raise UsageError("This draft was not made of another tool's configuration.")
 
-    async def write(path: Path) -> None:
-        await asyncio.to_thread(
-            convert, [source], path, tool=options.from_, skip_private=options.skip_private, encoding=encoding
-        )
+    def write(path: Path) -> None:
+        encoding = draft.reading.get("encoding") or options.encoding
+        with opened_upload(draft, options) as source:
+            convert([source], path, tool=options.from_, skip_private=options.skip_private, encoding=encoding)
 
-    encoding = draft.reading.get("encoding")
-    return await download(request, f"{Path(draft.name).stem}-converted.xlsx", write)
+    return await download(
+        request, f"{Path(draft.name).stem}-converted.xlsx", lambda path: asyncio.to_thread(write, path)
+    )
 
 
 async def _correct(
