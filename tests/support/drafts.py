@@ -166,7 +166,7 @@ def everything(store: Store, draft: Draft) -> dict[str, list[tuple[Any, ...]]]:
         (now.number,),
     )
     raw = [
-        (*row[:2], to_json([issue.record() for issue in row.issues]), row.ends_at)
+        (row.number, row.cells, [issue_record(issue) for issue in row.issues], row.ends_at, row.left_out)
         for row in DraftRows(store, now).raw()
     ]
     return {
