@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,63 @@ def test_any_edits(rows: list[str], edits: list[tuple[Any, ...]], ends_whole: bo
         while editor(store, draft).take_back():
             assert_as_checked_all(store, draft)
         assert everything(store, draft) == first
+
+
+ROW = st.tuples(st.sampled_from("abc"), st.sampled_from(("", "1", "2", "3")))
+SMALL_EDIT = st.one_of(
+    st.tuples(
+        st.just("set_cells"), st.dictionaries(st.tuples(NUMBERS, st.just(1)), st.sampled_from("abc"), min_size=1)
+    ),
+    st.tuples(
+        st.just("set_cells"),
+        st.dictionaries(st.tuples(NUMBERS, st.just(3)), st.sampled_from(("", "1", "2")), min_size=1),
+    ),
+    st.tuples(st.just("leave_out"), st.lists(NUMBERS, min_size=1, max_size=2)),
+    st.tuples(st.just("put_back"), st.lists(NUMBERS, min_size=1, max_size=2)),
+    st.tuples(st.just("take_back")),
+)
+
+
+@settings(max_examples=150)
+@given(st.lists(ROW, min_size=4, max_size=9), st.lists(SMALL_EDIT, min_size=1, max_size=5))
+def test_rows_that_repeat_each_other_by_name_or_by_id(
+    rows: list[tuple[str, str]], edits: list[tuple[Any, ...]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, locked_store(Options(output=Path(folder), set=PLAN)) as store:
+        text = "".join(f"imap,{name},mx.example.com,{given_id}\n" for name, given_id in rows)
+        draft = upload_text(store, "type,name,hostname,monitor_id\n" + text, Options(output=Path(folder), set=PLAN))
+        for edit in edits:
+            with suppress(UsageError):
+                apply(store, draft, edit)
+            assert_as_checked_all(store, draft)
+
+
+def test_a_chain_of_rows_by_name_and_id(options: Options) -> None:
+    """Row 3 repeats row 2 by its ID, so row 4 is the first with the name of row 3; without row 2, it is not."""
+    rows = ("a,1", "b,1", "b,", "b,", "c,1", "c,")
+    text = "type,name,hostname,monitor_id\n" + "".join(f"imap,{row[0]},mx.example.com,{row[2:]}\n" for row in rows)
+    with locked_store(options) as store:
+        draft = upload_text(store, text, options)
+        bad = {number for number, status in statuses(store, draft).items() if status == "duplicate"}
+        assert bad == {3, 5, 6}
+        editor(store, draft).set_cells({(2, 3): "9"}, {})
+        assert_as_checked_all(store, draft)
+        bad = {number for number, status in statuses(store, draft).items() if status == "duplicate"}
+        assert bad == {4, 5, 6}
+
+
+def test_zeros_below_a_row_that_ends_early(options: Options) -> None:
+    """They are no row, unless they can be the rest of the row above; that depends on whether that row is good."""
+    with locked_store(options) as store:
+        draft = upload_text(store, "type,name,hostname,port,note\nimap,a,a.example.com,x\n0,0\n", options)
+        assert statuses(store, draft) == {2: "invalid", 3: IGNORED}
+        editor(store, draft).set_cells({(2, 3): "143"}, {})
+        assert statuses(store, draft) == {2: "invalid", 3: "invalid"}
+        assert codes(rows_of(store, draft)[0]) == ["row.split"]
+        assert_as_checked_all(store, draft)
+        editor(store, draft).accept([2])
+        assert statuses(store, draft) == {2: READY, 3: IGNORED}
+        assert_as_checked_all(store, draft)
 
 
 @settings(max_examples=60)
