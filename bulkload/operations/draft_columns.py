@@ -6,6 +6,7 @@ remembered for files with an equal header.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,12 +99,10 @@ def use_clear_columns(store: Store, draft: Draft) -> None:
 
 
 def defaults_by_field(given: Mapping[str, str]) -> dict[str, str]:
-    """The values of --set or [defaults] by field; a name that is no field, or a second one of a field, stays."""
-    defaults: dict[str, str] = {}
-    for name, text in given.items():
-        field = field_named(name)
-        defaults[name if field is None or field in defaults else field] = text
-    return defaults
+    """The values of --set or [defaults] by field; names that are no field, or of the same field, stay to be refused."""
+    fields = {name: field_named(name) for name in given}
+    named = Counter(fields.values())
+    return {field if field is not None and named[field] == 1 else name: given[name] for name, field in fields.items()}
 
 
 def _problem_of_defaults(defaults: Mapping[str, str]) -> str:
