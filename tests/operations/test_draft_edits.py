@@ -202,7 +202,7 @@ def test_a_run_does_with_each_row_what_is_shown(rows: list[str], edits: list[tup
             draft = upload_text(store, "\n".join([",".join(HEADER), *rows]), options)
             for edit in edits:
                 apply(store, draft, edit)
-            shown = {number: status for number, status in statuses(store, draft).items()}
+            shown = statuses(store, draft)
             cells = {row.number: list(row.cells) for row in rows_of(store, draft)}
             run = stored(store, run_of_draft(store, draft, options))["rows"]
             assert {row[1]: row[3].replace("pending", READY) for row in run} == {
