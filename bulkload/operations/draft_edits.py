@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
+from bulkload.model import Issue
 from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
 from bulkload.operations.draft_check import DUPLICATE, check_changed
 from bulkload.store.draft_checks import DraftChecks
 from bulkload.store.draft_pages import DraftPages
-from bulkload.store.draft_records import KindKey, RowChange, ShownRow
+from bulkload.store.draft_records import KindKey, RowChange
 from bulkload.store.draft_rows import DraftRows, StoredRow, can_be_accepted
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
@@ -159,14 +160,14 @@ def fixed_columns(draft: Draft) -> frozenset[int]:
     return frozenset(index for name, index in mapping.result_columns.items() if name != "monitor_id")
 
 
-def can_accept(row: ShownRow) -> bool:
-    """True if something is wrong with a row that `DraftEditor.accept` settles."""
+def can_accept(issues: Iterable[Issue], cells: Sequence[str]) -> bool:
+    """True if one of these issues of a row is an error that `DraftEditor.accept` settles."""
     return any(
         issue.severity == "error"
         and issue.code.startswith(_FOUND_IN_FILE)
         and issue.code != DUPLICATE
-        and can_be_accepted(issue, row.cells)
-        for issue in row.issues
+        and can_be_accepted(issue, cells)
+        for issue in issues
     )
 
 

@@ -183,6 +183,7 @@ class Kind:
     key: str  # for the hidden field "kind"
     fix_label: str = ""  # "Use the suggestion in 12 rows", if all of them have one
     can_set: bool = True  # one value can be typed for all of them
+    can_accept: bool = False  # its rows can be meant as they are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

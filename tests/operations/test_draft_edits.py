@@ -264,7 +264,7 @@ def test_a_cell_that_could_not_be_read_is_bad_until_it_is_changed(workbook: Path
         draft = upload(store, workbook, options)
         row, other = rows_of(store, draft)
         assert codes(row) == ["cell.error", "cell.formula"]
-        assert not can_accept(row)
+        assert not can_accept(row.issues, row.cells)
         assert codes(other) == ["locations.joined"]
         edits = editor(store, draft)
         edits.set_cells({(2, 1): "new", (2, 0): "pop"}, {})
@@ -293,7 +293,7 @@ def test_a_text_of_unknown_encoding_can_be_accepted_but_not_if_it_is_lost(tmp_pa
     with locked_store(options) as store:
         draft = upload(store, path, options)
         assert [codes(row) for row in rows_of(store, draft)] == [["cell.encoding"], ["cell.encoding"]]
-        assert [can_accept(row) for row in rows_of(store, draft)] == [True, False]
+        assert [can_accept(row.issues, row.cells) for row in rows_of(store, draft)] == [True, False]
         editor(store, draft).accept([2, 3])
         assert statuses(store, draft) == {2: READY, 3: "invalid"}
         assert "cell.encoding" in codes(rows_of(store, draft)[1])
@@ -323,7 +323,7 @@ def test_what_is_wrong_with_a_whole_row_stays_until_it_is_accepted(
         draft = upload_text(store, "\n".join([",".join(header), *lines, ""]), options)
         row = rows_of(store, draft)[number - 2]
         assert code in codes(row)
-        assert can_accept(row)
+        assert can_accept(row.issues, row.cells)
         good = ("imap", "a", "a.example.com", "143", "no", "complete")
         for column, text in enumerate(good):
             editor(store, draft).set_cells({(number, column): text}, {})

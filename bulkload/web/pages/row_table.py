@@ -19,6 +19,7 @@ from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import Kind as KindOfIssue
 from bulkload.store.draft_records import KindKey, RowFilter, ShownRow
 from bulkload.store.run_pages import RunPages
+from bulkload.web.kind_texts import kind_text
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 from bulkload.web.wording import on_page
@@ -153,7 +154,7 @@ def _draft_row(row: ShownRow, query: TableQuery, fixed: Collection[int]) -> RowV
         account=on_page(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
-        can_accept=can_accept(row),
+        can_accept=can_accept(row.issues, row.cells),
         is_open=row.number == query.edit,
         edit_href=query.link(page=query.page, edit=row.number),
     )
@@ -216,12 +217,9 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
 
 def _kind(kind: KindOfIssue, names: Sequence[str], query: TableQuery) -> Kind:
     key = ":".join(kind.key)
-    message = kind.first.message
-    rule = message.partition("; ")[2]
-    text = message if kind.rows == 1 or not rule else rule[:1].upper() + rule[1:]
     label = f"Use the suggestion in {kind.rows:,} rows" if kind.suggestions == kind.rows > 1 else ""
     return Kind(
-        text=on_page(text),
+        text=kind_text(kind.first) if kind.rows > 1 else on_page(kind.first.message),
         column=names[kind.column] if kind.column is not None else "",
         rows=f"{kind.rows:,}",
         severity=kind.severity,
@@ -230,4 +228,5 @@ def _kind(kind: KindOfIssue, names: Sequence[str], query: TableQuery) -> Kind:
         key=key,
         fix_label=label,
         can_set=kind.column is not None,
+        can_accept=can_accept((kind.first,), ()),
     )
