@@ -41,8 +41,8 @@ PAIRS = (  # two rows with the same mistake, and other texts
 )
 
 
-def issues_by_kind(rows: list[tuple[Issue, ...]]) -> dict[tuple[str, int | None, str], list[Issue]]:
-    kinds = defaultdict(list)
+def issues_by_kind(rows: list[tuple[Issue, ...]]) -> defaultdict[tuple[str, int | None, str], list[Issue]]:
+    kinds: defaultdict[tuple[str, int | None, str], list[Issue]] = defaultdict(list)
     for issues in rows:
         for issue in issues:
             kinds[issue.code, issue.index, issue.severity].append(issue)
