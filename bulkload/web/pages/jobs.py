@@ -53,6 +53,7 @@ async def show(request: web.Request) -> web.Response:
         name=printable(state.name),
         progress=progress_view(state),
         events_href=f"/jobs/{state.id}/events",
+        plan_href=f"/drafts/{state.draft}/start" if state.kind == "plan" else "",
         back_href=f"/drafts/{state.draft}" if state.draft else f"/runs/{state.run}",
         back_label="Back to the rows" if state.draft else "Back to the run",
     )
