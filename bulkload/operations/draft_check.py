@@ -6,7 +6,7 @@ those of a run; a row that repeats an earlier one is found again whenever one of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from bulkload.errors import UsageError
@@ -16,12 +16,17 @@ from bulkload.monitors.header import ColumnMapping
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.intake import check_rows
 from bulkload.store.draft_rows import IGNORED, LEFT_OUT, READY, CheckedRow, DraftRows
-from bulkload.store.drafts import Draft, Drafts
+from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Store
 
 BATCH = 1000  # rows a transaction
+OnRows = Callable[[str, int], None]  # gets what was done, "read" or "checked", and to how many rows so far
 NO_COLUMNS = ColumnMapping(header=(), fields=(), is_results=False, result_columns={}, user_columns=())
+
+
+def ignore_rows(done: str, rows: int) -> None:
+    """Nobody wants to know."""
 
 
 def checked_by(draft: Draft, rows: Iterable[RawRow]) -> Iterator[NewRow]:
@@ -35,17 +40,26 @@ def checked_by(draft: Draft, rows: Iterable[RawRow]) -> Iterator[NewRow]:
     return check_rows(rows, mapping, defaults=draft.defaults)
 
 
-def check_draft(store: Store, draft: Draft) -> None:
+def check_draft(store: Store, draft: Draft, on_rows: OnRows = ignore_rows) -> None:
     """Check all rows of a draft."""
     rows = DraftRows(store, draft)
     new_rows = checked_by(draft, rows.raw())
     rows.clear_checked()
     with DuplicateFinder() as duplicates:
         checked = (_checked_row(row, duplicates.mark(row)) for row in new_rows)
+        count = 0
         while batch := list(islice(checked, BATCH)):
             rows.save_checked(batch)
+            count += len(batch)
+            on_rows("checked", count)
     rows.save_checked([CheckedRow(number, LEFT_OUT) for number in rows.matching(left_out=True)])
     Drafts(store).set_checked(draft)
+
+
+def check_interrupted(store: Store, draft: Draft) -> None:
+    """Check the rows again whose change was stored, but not checked before the program ended."""
+    if draft.state is DraftState.CHECKED and (numbers := DraftRows(store, draft).unchecked()):
+        check_changed(store, draft, numbers)
 
 
 def check_changed(store: Store, draft: Draft, numbers: Sequence[int]) -> None:

@@ -37,6 +37,16 @@ class DraftEditor:
         self._user = user
         self._rows = DraftRows(store, draft)
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The texts of the draft's columns."""
+        return self._draft.header
+
+    @property
+    def version(self) -> int:
+        """The version of the draft that is edited."""
+        return self._draft.version
+
     def set_cells(self, texts: Mapping[tuple[int, int], str], expected: Mapping[tuple[int, int], str]) -> int:
         """Set cells, by row number and column index; `expected` has the texts that the person saw.
 
@@ -46,10 +56,7 @@ class DraftEditor:
         for (number, column), text in expected.items():
             now = rows[number].cells[column] if number in rows and column < len(rows[number].cells) else text
             if printable(now) != text and now != texts.get((number, column)):
-                raise ChangedMeanwhile(
-                    f"Row {number}, {self._name(column)} is {show(now)} by now: somebody else has changed it. Look at"
-                    " it, and change it again if you want to."
-                )
+                raise _changed(number, self._name(column), now)
         changes = [
             RowChange(
                 number,
@@ -61,6 +68,14 @@ class DraftEditor:
         ]
         places = [f"row {number}, {self._name(column)}" for number, column in texts]
         return self._change(places[0] if len(places) == 1 else f"{len(places):,} cells", changes)
+
+    def check_suggestion(self, number: int, column: int, text: str) -> None:
+        """Raise `ChangedMeanwhile` if this text is no longer suggested for a cell, because it was changed."""
+        name = self._name(column)
+        for row in self._rows.shown([number]):
+            suggested = {issue.suggestion for issue in row.issues if issue.column in (name, column_letters(column))}
+            if text not in suggested | {row.cells[column]}:
+                raise _changed(number, name, row.cells[column])
 
     def set_kind(self, kind: Kind, text: str | None) -> int:
         """Set all cells with a kind of problem to a text, or to the text that each message suggests."""
@@ -77,6 +92,7 @@ class DraftEditor:
 
     def restore(self, number: int, column: int) -> int:
         """Give a cell the text that it has in the file."""
+        self._name(column)  # raises for a column that does not exist
         shown = self._rows.shown([number])
         if not shown or shown[0].original is None:
             return 0
@@ -126,6 +142,13 @@ class DraftEditor:
         if not 0 <= column < len(self._draft.header):
             raise UsageError("There is no such column.")
         return self._draft.header[column] or f"column {column_letters(column)}"
+
+
+def _changed(number: int, name: str, text: str) -> ChangedMeanwhile:
+    return ChangedMeanwhile(
+        f"Row {number}, {name} is {show(text)} by now: somebody else has changed it. Look at it, and change it again if"
+        " you want to."
+    )
 
 
 def _with(row: RawRow, texts: Mapping[int, str]) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ def plan_draft(
     observer: Observer = NOBODY,
 ) -> Outcome:
     """Predict what a run of the draft would do in this account now, with a store that is locked."""
-    source = draft_input(store, draft_id, version=version)
     draft = Drafts(store).get(draft_id)
+    source = draft_input(store, draft_id, version=draft.version if version is None else version)
     rows = DraftRows(store, draft)
     batch: list[PlannedRow] = []
     warnings = 0

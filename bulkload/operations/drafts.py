@@ -17,11 +17,11 @@ from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import Input, Issue, RawRow, Source, Status
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import column_letters, is_header
-from bulkload.operations.draft_check import check_draft, checked_by
+from bulkload.operations.draft_check import OnRows, check_draft, checked_by, ignore_rows
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.store.draft_rows import DraftRows
-from bulkload.store.drafts import Draft, Drafts, DraftSource, DraftState
+from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
 from bulkload.store.runs import Run, Store
 
 UPLOADS = "uploads"  # folder beside the store
@@ -31,31 +31,41 @@ _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a p
 _MAX_LISTED = 20  # row numbers in a note
 
 
-def read_draft(store: Store, draft: Draft, options: Options) -> None:
+def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = ignore_rows) -> None:
     """Read the file of a draft into the store, and check its rows if the columns are clear.
 
-    If the file cannot be read, the draft says why. May take long: a file can have a million rows.
+    If the file cannot be read, the draft says why. May take long: a file can have a million rows. What `on_rows`
+    raises ends the reading, which then has to begin again. Raises `DraftChanged` if the draft is deleted, or is to be
+    read in another way by now.
     """
     drafts = Drafts(store)
     path = options.output / UPLOADS / draft.upload
     try:
-        source = _read_rows(store, draft, path, options)
+        source = _read_rows(store, draft, path, options, on_rows)
+    except DraftChanged:
+        raise
     except BulkloadError as error:
         drafts.set_problem(draft, str(error).replace(str(path), draft.name).replace(path.name, draft.name))
         return
     drafts.set_source(draft, source)
     if draft.reading.get("no_header") and not source.has_known_header:
         make_header_a_row(store, drafts.get(draft.id))
-    draft = drafts.get(draft.id)
-    fields = proposed_fields(store, draft)
-    if not problems_of(draft, fields, draft.defaults):
+    _check_if_clear(store, drafts.get(draft.id), on_rows=on_rows)
+
+
+def _check_if_clear(store: Store, draft: Draft, *, was_chosen: bool = False, on_rows: OnRows = ignore_rows) -> None:
+    """Check the rows of a draft that was just read if its columns are clear, else leave the choice to a person."""
+    drafts, fields = Drafts(store), proposed_fields(store, draft)
+    if problems_of(draft, fields, draft.defaults, was_chosen=was_chosen):
+        drafts.set_unclear(draft)
+    else:
         drafts.set_columns(draft, fields, draft.defaults)
-        check_draft(store, drafts.get(draft.id))
+        check_draft(store, drafts.get(draft.id), on_rows)
 
 
-def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> DraftSource:
+def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows: OnRows) -> DraftSource:
     is_known_header = partial(is_header, given=_MAY_COME_LATER, mapping=options.map)
-    rows = DraftRows(store, draft)
+    rows, count = DraftRows(store, draft), 0
     with open_source(
         path,
         sheet=draft.reading.get("sheet"),
@@ -67,6 +77,8 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> Draf
     ) as opened:
         while batch := list(islice(opened.rows, BATCH)):
             rows.add(batch)
+            count += len(batch)
+            on_rows("read", count)
     return DraftSource(
         format=opened.format,
         header=opened.header,
@@ -133,7 +145,10 @@ def make_header_a_row(store: Store, draft: Draft) -> None:
     above = (first.number if first is not None else 2) - 1
     header = tuple(f"Column {column_letters(index)}" for index in range(len(source.header)))
     DraftRows(store, draft).add([RawRow(number=above, cells=source.header)])
-    Drafts(store).set_source(draft, replace(source, header=header, has_known_header=True, header_doubts={}))
+    drafts = Drafts(store)
+    drafts.set_source(draft, replace(source, header=header, has_known_header=True, header_doubts={}))
+    if draft.state is not DraftState.READING:
+        drafts.set_unclear(drafts.get(draft.id))
 
 
 def draft_of_run(store: Store, run: Run, user: str) -> Draft:
@@ -164,10 +179,9 @@ def draft_of_run(store: Store, run: Run, user: str) -> Draft:
     details = {"format": f"rows to fix of run {run.id}"}
     drafts.set_source(draft, DraftSource(format=details["format"], header=run.header))
     draft = drafts.get(draft.id)
-    fields = earlier.fields if earlier is not None and earlier.header == run.header else proposed_fields(store, draft)
-    if fields is not None and not problems_of(draft, fields, draft.defaults, was_chosen=earlier is not None):
-        drafts.set_columns(draft, fields, draft.defaults)
-        check_draft(store, drafts.get(draft.id))
+    if earlier is not None and earlier.header == run.header:
+        draft = replace(draft, fields=earlier.fields)
+    _check_if_clear(store, draft, was_chosen=earlier is not None)
     return drafts.get(draft.id)
 
 
@@ -181,14 +195,18 @@ def _words_of_the_api(run: Run, error: str, status: Status) -> tuple[Issue, ...]
 def draft_input(store: Store, draft_id: str, *, version: int | None = None) -> Input:
     """The rows of a draft as people corrected them, for the pipeline.
 
-    Raises `UsageError` if the draft is no longer in the version that a person saw.
+    Raises `UsageError`, also as it is opened, if the draft is no longer in the version that a person saw.
     """
     draft = Drafts(store).get(draft_id)
-    if version is not None and draft.version != version:
-        raise UsageError("The rows were changed in the meantime, so nothing was sent. Look at them, and start again.")
+    _check_version(draft, draft.version if version is None else version)
     if draft.state is not DraftState.CHECKED or draft.source is None:
         raise UsageError("The draft's columns are not chosen yet.")
     return Input(path=Path(draft.name), name=draft.name, open=partial(_open, store, draft, draft.source))
+
+
+def _check_version(draft: Draft, version: int) -> None:
+    if draft.version != version:
+        raise UsageError("The rows were changed in the meantime, so nothing was sent. Look at them, and start again.")
 
 
 def draft_options(draft: Draft, options: Options) -> Options:
@@ -206,26 +224,30 @@ def draft_options(draft: Draft, options: Options) -> Options:
     return options.model_copy(update=own)
 
 
-def note_run(store: Store, draft_id: str, run: Run) -> None:
-    """Record the run that was made of a draft."""
-    Drafts(store).set_run(Drafts(store).get(draft_id), run.id)
+def note_run(store: Store, draft_id: str, run: Run, version: int | None = None) -> None:
+    """Record the run that was made of a draft, in the version that a person saw."""
+    draft = Drafts(store).get(draft_id)
+    Drafts(store).set_run(draft, run.id, draft.version if version is None else version)
 
 
 @contextmanager
 def _open(store: Store, draft: Draft, read: DraftSource) -> Iterator[Source]:
-    rows = DraftRows(store, draft)
-    yield Source(
-        path=Path(draft.name),
-        name=draft.name,
-        format=read.format,
-        header=read.header,
-        rows=rows.raw(),
-        details=read.details,
-        notes=(*read.notes, *_changes_by_people(rows)),
-        not_whole=read.not_whole,
-        translated=read.translated,
-        fields=draft.fields,
-    )
+    """Open the rows as they are at this moment: edits while they are read are not in the run."""
+    with Store(store.path.parent) as snapshot, snapshot.snapshot():
+        _check_version(Drafts(snapshot).get(draft.id), draft.version)
+        rows = DraftRows(snapshot, draft)
+        yield Source(
+            path=Path(draft.name),
+            name=draft.name,
+            format=read.format,
+            header=read.header,
+            rows=rows.raw(),
+            details=read.details,
+            notes=(*read.notes, *_changes_by_people(rows)),
+            not_whole=read.not_whole,
+            translated=read.translated,
+            fields=draft.fields,
+        )
 
 
 def _changes_by_people(rows: DraftRows) -> Iterator[str]:

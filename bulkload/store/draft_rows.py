@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulkload.model import Issue, NumberText, RawRow
-from bulkload.store.drafts import Draft
+from bulkload.store.drafts import Draft, DraftChanged
 from bulkload.store.runs import Store, to_json
 
 READY, LEFT_OUT = "ready", "left out"  # statuses of a draft's row, besides those of `Status`
@@ -21,7 +21,7 @@ IGNORED = "not a row"  # it has only 0 or FALSE
 BATCH = 500  # rows fetched at a time
 
 _GUESSED_TEXT = "cell.encoding"  # code of the reader's issue about a text whose encoding is not certain
-_RANK_BAD, _RANK_WARNING, _RANK_GOOD, _RANK_OUT = range(4)  # the order in which rows are shown
+_RANK_UNCHECKED, _RANK_BAD, _RANK_WARNING, _RANK_GOOD, _RANK_OUT = range(-1, 4)  # the order in which rows are shown
 _SHOWN = f"CASE WHEN left_out THEN '{LEFT_OUT}' ELSE coalesce(planned, state) END"
 _READ = "number, cells, original, numbers, ends_at, findings, accepted"
 
@@ -101,7 +101,7 @@ class DraftRows:
     # ── as read, and as changed ───────────────────────────────────────────────────────────────────────────
 
     def add(self, rows: Iterable[RawRow]) -> None:
-        """Add rows as they were read."""
+        """Add rows as they were read. Raises `DraftChanged` if the draft is no longer in this version."""
         values = [
             (
                 self.draft.number,
@@ -114,6 +114,7 @@ class DraftRows:
             for row in rows
         ]
         with self._store.transaction():
+            self._check_version()
             self._db.executemany(
                 "INSERT INTO draft_rows (draft, number, cells, numbers, ends_at, findings) VALUES (?, ?, ?, ?, ?, ?)",
                 values,
@@ -145,6 +146,14 @@ class DraftRows:
             rows = self._db.execute(
                 f"SELECT number FROM draft_rows WHERE draft = ? AND {condition} ORDER BY number",
                 (self.draft.number, *values),
+            )
+            return [number for (number,) in rows]
+
+    def unchecked(self) -> list[int]:
+        """The numbers of rows that were changed and, because the program ended, not checked again."""
+        with self._store.errors():
+            rows = self._db.execute(
+                f"SELECT number FROM draft_rows WHERE draft = ? AND rank = {_RANK_UNCHECKED}", (self.draft.number,)
             )
             return [number for (number,) in rows]
 
@@ -233,6 +242,7 @@ class DraftRows:
         """Record what a check says about rows; what the account has for them is forgotten."""
         number = self.draft.number
         with self._store.transaction():
+            self._check_existence()
             self._db.executemany(
                 "DELETE FROM draft_issues WHERE draft = ? AND number = ?", [(number, row.number) for row in rows]
             )
@@ -265,9 +275,10 @@ class DraftRows:
             )
 
     def save_planned(self, rows: Iterable[PlannedRow]) -> None:
-        """Record what the account has for rows."""
+        """Record what the account has for rows. Raises `DraftChanged` if the draft is no longer in this version."""
         values = [(row.status, row.monitor_id, row.error, self.draft.number, row.number) for row in rows]
         with self._store.transaction():
+            self._check_version()
             self._db.executemany(
                 "UPDATE draft_rows SET planned = ?, planned_id = ?, planned_error = ? WHERE draft = ? AND number = ?",
                 values,
@@ -388,9 +399,20 @@ class DraftRows:
     def _write(self, number: int, cells: str, original: str, left_out: int, accepted: int) -> None:
         self._db.execute(
             "UPDATE draft_rows SET cells = ?1, original = nullif(?2, ?1), left_out = ?3, accepted = ?4,"
-            f" rank = iif(?3, {_RANK_OUT}, rank), planned = NULL WHERE draft = ?5 AND number = ?6",
+            f" rank = {_RANK_UNCHECKED}, planned = NULL WHERE draft = ?5 AND number = ?6",
             (cells, original, left_out, accepted, self.draft.number, number),
         )
+
+    def _check_version(self) -> None:
+        """Raise `DraftChanged` if the draft is in another version, or deleted. In a transaction, it stays as it is."""
+        row = self._db.execute("SELECT version FROM drafts WHERE draft = ?", (self.draft.number,)).fetchone()
+        if row is None or row["version"] != self.draft.version:
+            raise DraftChanged
+
+    def _check_existence(self) -> None:
+        """Raise `DraftChanged` if the draft is deleted."""
+        if not self._db.execute("SELECT 1 FROM drafts WHERE draft = ?", (self.draft.number,)).fetchone():
+            raise DraftChanged
 
     def _raise_version(self) -> None:
         self._db.execute(

@@ -80,8 +80,18 @@ class Draft:
         return self.source.header if self.source is not None else ()
 
 
+class DraftChanged(UsageError):
+    """A draft was changed or deleted after the caller read it; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The rows were changed or deleted in another window in the meantime, so nothing was done. Load the page"
+            " again."
+        )
+
+
 class Drafts:
-    """The drafts in a store."""
+    """The drafts in a store. A change based on a `Draft` that is out of date raises `DraftChanged`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -101,11 +111,14 @@ class Drafts:
         """Add a draft whose file is to be read."""
         draft_id, now = secrets.token_hex(_ID_BYTES), time.time()
         with self._store.transaction():
+            # A thread that still reads a deleted draft knows its number, so no number is used twice
+            (last,) = self._db.execute("SELECT coalesce(max(draft), 0) FROM drafts").fetchone()
+            number = max(last + 1, int(now * 1_000_000))
             self._db.execute(
-                "INSERT INTO drafts (id, name, upload, user, created, changed, state, reading, defaults, is_rehearsal,"
-                " on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO drafts (draft, id, name, upload, user, created, changed, state, reading, defaults,"
+                " is_rehearsal, on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(draft_id, name, upload, user, now, now, DraftState.READING),
+                    *(number, draft_id, name, upload, user, now, now, DraftState.READING),
                     *(to_json(reading or {}), to_json(defaults or {}), is_rehearsal, on_existing),
                 ),
             )
@@ -147,18 +160,25 @@ class Drafts:
     def set_problem(self, draft: Draft, problem: str) -> None:
         """Record why the file cannot be read; the rows that were read of it are deleted."""
         with self._store.transaction():
-            self._db.execute("DELETE FROM draft_rows WHERE draft = ?", (draft.number,))
             self._set(draft, state=DraftState.UNREADABLE, problem=problem)
+            for table in _TABLES[:-1]:
+                self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
 
     def set_source(self, draft: Draft, source: DraftSource) -> None:
-        """Record what was read; the columns are to be chosen."""
+        """Record what was read; its state stays."""
         with self._store.transaction():
-            self._set(draft, state=DraftState.COLUMNS, source=to_json(asdict(source)), problem="")
+            self._set(draft, source=to_json(asdict(source)), problem="")
 
     def set_columns(self, draft: Draft, fields: Sequence[str | None], defaults: Mapping[str, str]) -> None:
         """Record the field of each column, and the values for empty cells; the rows are to be checked."""
+        state = DraftState.READING if draft.state is DraftState.READING else DraftState.COLUMNS
         with self._store.transaction():
-            self._set(draft, state=DraftState.COLUMNS, fields=to_json(fields), defaults=to_json(defaults))
+            self._set(draft, state=state, fields=to_json(fields), defaults=to_json(defaults))
+
+    def set_unclear(self, draft: Draft) -> None:
+        """Record that all rows are read, and that a person has to choose the columns."""
+        with self._store.transaction():
+            self._set(draft, state=DraftState.COLUMNS)
 
     def set_checked(self, draft: Draft) -> None:
         """Record that all rows are checked."""
@@ -186,11 +206,11 @@ class Drafts:
                 (to_json(planned), draft.version, draft.number),
             )
 
-    def set_run(self, draft: Draft, run_id: str) -> None:
-        """Record the run that was made of a draft."""
+    def set_run(self, draft: Draft, run_id: str, version: int) -> None:
+        """Record the run that was made of a version of a draft."""
         with self._store.transaction():
             self._db.execute(
-                "UPDATE drafts SET run = ?, run_version = ? WHERE draft = ?", (run_id, draft.version, draft.number)
+                "UPDATE drafts SET run = ?, run_version = ? WHERE draft = ?", (run_id, version, draft.number)
             )
 
     def chosen_fields(self, header: Sequence[str]) -> tuple[tuple[str | None, ...], float] | None:
@@ -211,10 +231,12 @@ class Drafts:
 
     def _set(self, draft: Draft, **values: object) -> None:
         columns = "".join(f"{column} = ?, " for column in values)
-        self._db.execute(
-            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE draft = ?",
-            (*values.values(), time.time(), draft.number),
+        cursor = self._db.execute(
+            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE draft = ? AND version = ?",
+            (*values.values(), time.time(), draft.number, draft.version),
         )
+        if not cursor.rowcount:
+            raise DraftChanged
 
 
 def _header_key(header: Sequence[str]) -> bytes:

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from bulkload.web.jobs import Jobs
 from bulkload.web.pages import account, columns, drafts, forecast, jobs, runs, start, template, undo
-from bulkload.web.pages.reading import read_interrupted
+from bulkload.web.pages.reading import finish_interrupted
 from bulkload.web.site import SITE, Site, StoreThread
-from bulkload.web.state import OPTIONS
+from bulkload.web.state import OPTIONS, UPLOADS
 
 DRAFT, RUN, JOB = "/drafts/{draft}", "/runs/{run}", "/jobs/{job}"
 
@@ -64,7 +64,7 @@ def add_pages(app: web.Application) -> None:
 async def _open(app: web.Application) -> None:
     site = Site(store=StoreThread(app[OPTIONS]), jobs=Jobs())
     app[SITE] = site
-    await read_interrupted(site, app[OPTIONS])
+    await finish_interrupted(site, app[OPTIONS], app[UPLOADS])
 
 
 async def _end_jobs(app: web.Application) -> None:
@@ -73,7 +73,6 @@ async def _end_jobs(app: web.Application) -> None:
 
 async def _close(app: web.Application) -> None:
     site = app[SITE]
-    for task in site.reading:
-        task.cancel()
+    site.ends_reading.set()
     await asyncio.gather(*site.reading, return_exceptions=True)
     await site.store.close()

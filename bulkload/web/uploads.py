@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,7 @@ SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())  # that a sto
 PASTED_NAME = "Pasted rows"
 PASTED_HOSTS_NAME = "Pasted hosts"
 
+_STORED = re.compile(r"[0-9a-f]{32}(\.[a-z]+)?")  # name of a complete upload
 _PARTIAL = ".part"  # suffix of a file that is not complete
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # would show a name in another order
 _TOO_LARGE = f"The file is too large: at most {MAX_UPLOAD >> 20} MB are allowed. Split it into several files."
@@ -91,6 +92,13 @@ class Uploads:
         with suppress(OSError):
             for path in self.folder.glob(f"*{_PARTIAL}"):
                 path.unlink()
+
+    def remove_unused(self, used: Collection[str]) -> None:
+        """Remove uploads that belong to no draft, because the server ended between the two."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                if _STORED.fullmatch(path.name) and path.name not in used:
+                    path.unlink()
 
     @asynccontextmanager
     async def receive(self, request: web.Request) -> AsyncIterator[Upload]:

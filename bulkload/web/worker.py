@@ -129,7 +129,7 @@ class Job:
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
             if task.path is None:
-                note_run(store, task.draft, run)
+                note_run(store, task.draft, run, task.version)
             self._send({"event": "started", "run": run.id})
             return _ended(carry_out(context, results, self._reporter.on_start))
 

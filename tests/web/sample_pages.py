@@ -159,7 +159,14 @@ def pages() -> dict[str, Page]:
                 **start,
             },
         ),
-        "reading": ("reading.html", {"frame": frame("Reading the file", refresh_seconds=2), "draft": DRAFT}),
+        "reading": (
+            "reading.html",
+            {
+                "frame": frame("Reading the file", refresh_seconds=2),
+                "draft": DRAFT,
+                "progress": "12,000 rows are read.",
+            },
+        ),
         "unreadable": (
             "unreadable.html",
             {

@@ -19,7 +19,7 @@ from bulkload.monitors.header import column_letters
 from bulkload.operations.draft_check import problem_of_default
 from bulkload.operations.drafts import choose_columns, make_header_a_row, problems_of, proposals_of, proposed_fields
 from bulkload.store.draft_rows import DraftRows
-from bulkload.store.drafts import Draft, Drafts, DraftState
+from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.text_encodings import codec_named
 from bulkload.web.access import read_form
@@ -35,6 +35,7 @@ _NOT_SENT = "-"  # value of the select for a column that is not sent
 _FIRST_DEFAULTS = ("billing_plancode", "type", "interval")
 _NO_DEFAULTS = ("name", "hostname", "monitor_id", "smtp_hostname", "pop3_hostname", "ipv4")
 _NEEDED = ("billing_plancode", "type")
+_CHANGED = "The rows or columns were changed in another window since this page was opened. Look, and choose again."
 
 
 async def show(request: web.Request) -> web.Response:
@@ -47,21 +48,23 @@ async def show(request: web.Request) -> web.Response:
 
 async def choose(request: web.Request) -> web.Response:
     """Take a person's choice, and check the rows; without it, show what is wrong."""
-    site, draft = site_of(request), await draft_of(request)
+    site, form = site_of(request), await read_form(request)
+    async with site.draft_locks[request.match_info["draft"]]:
+        return await _choose(request, form, await draft_of(request))
+
+
+async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
+    """Do it with the draft as it is, while nobody else changes it."""
+    site = site_of(request)
     if draft.state in (DraftState.READING, DraftState.UNREADABLE):
         return go_to(request, f"/drafts/{draft.id}")
-    form = await read_form(request)
+    if str(form.get("version", "")) != str(draft.version):
+        return go_to(request, f"/drafts/{draft.id}/columns", _CHANGED, is_problem=True)
     if "headerless" in form:
-        async with site.draft_locks[draft.id]:
-            await site.store(make_header_a_row, draft)
+        await site.store.long(make_header_a_row, draft)
         return go_to(
             request, f"/drafts/{draft.id}/columns", "The first row is a row now, and the columns have letters."
         )
-    if str(form.get("version", "")) != str(draft.version):
-        problem = (
-            "The rows or columns were changed in another window since this page was opened. Look, and choose again."
-        )
-        return go_to(request, f"/drafts/{draft.id}/columns", problem, is_problem=True)
     values = [str(form.get(f"column-{index}", "")) for index in range(len(draft.header))]
     fields = [None if value in ("", _NOT_SENT) else value for value in values]
     defaults = {field: str(form.get(f"default-{field}", "")).strip() for field in FIELDS if f"default-{field}" in form}
@@ -77,8 +80,9 @@ async def choose(request: web.Request) -> web.Response:
         if not value and index not in results
     ]
     try:
-        async with site.draft_locks[draft.id]:
-            problems = undecided or await site.store.long(choose_columns, draft, fields, {**kept, **defaults})
+        problems = undecided or await site.store.long(choose_columns, draft, fields, {**kept, **defaults})
+    except DraftChanged:
+        raise
     except (UsageError, InputError):
         return await _page(request, draft, values, {**kept, **defaults}, ())
     if problems:
@@ -88,20 +92,21 @@ async def choose(request: web.Request) -> web.Response:
 
 async def read_again(request: web.Request) -> web.Response:
     """Read the file again, in another way."""
-    site, options, draft = site_of(request), request.app[OPTIONS], await draft_of(request)
-    form = await read_form(request)
+    site, options, form = site_of(request), request.app[OPTIONS], await read_form(request)
     reading = {name: text for name in ("sheet", "encoding") if (text := str(form.get(name, "")).strip())}
-    if not draft.upload:
-        raise UsageError("These rows come from a run, not from a file.")
-    if "encoding" in reading:
-        try:
-            reading["encoding"] = codec_named(reading["encoding"])
-        except ValueError as error:
-            return go_to(request, f"/drafts/{draft.id}", f"The encoding is not known: {error}.", is_problem=True)
-    async with site.draft_locks[draft.id]:
-        await site.store(lambda store: Drafts(store).set_reading(draft, reading))
+    async with site.draft_locks[request.match_info["draft"]]:
         draft = await draft_of(request)
-        begin_reading(site, options, draft)
+        if not draft.upload:
+            raise UsageError("These rows come from a run, not from a file.")
+        if str(form.get("version", "")) != str(draft.version):
+            return go_to(request, f"/drafts/{draft.id}", _CHANGED, is_problem=True)
+        if "encoding" in reading:
+            try:
+                reading["encoding"] = codec_named(reading["encoding"])
+            except ValueError as error:
+                return go_to(request, f"/drafts/{draft.id}", f"The encoding is not known: {error}.", is_problem=True)
+        await site.store.long(lambda store: Drafts(store).set_reading(draft, reading))
+        begin_reading(site, options, await draft_of(request))
     return go_to(request, f"/drafts/{draft.id}")
 
 

@@ -32,8 +32,11 @@ def job_of(request: web.Request) -> Job:
     """The job that the address names."""
     job = site_of(request).jobs.get(request.match_info["job"])
     if job is None:
-        text = "This job ended some time ago, or with the server. What was given and created is on the start page."
-        raise RequestError(text, 404)
+        raise RequestError(
+            "This job ended some time ago, or the server was started again since. What was given and created is on the"
+            " start page.",
+            404,
+        )
     return job
 
 

@@ -50,11 +50,6 @@ class TableQuery:
             edit=_number(query.get("edit", "")),
         )
 
-    @property
-    def kind_key(self) -> tuple[str, str] | None:
-        """Code and header of the kind of issue."""
-        return kind_of(self.kind) if self.kind else None
-
     def link(self, **changed: object) -> str:
         """The address of the same table with another filter or page."""
         values = {"status": self.status, "kind": self.kind, "q": self.search, "page": 1} | changed
@@ -84,23 +79,32 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
-def kind_of(key: str) -> tuple[str, str]:
+def kind_key(kind: KindOfIssue, header: Sequence[str]) -> str:
+    """The key of a kind in addresses and forms: code and column letters. A header may contain any character."""
+    column = column_letters(header.index(kind.header)) if kind.header in header else kind.header
+    return f"{kind.code}:{column}"
+
+
+def kind_of(key: str, header: Sequence[str]) -> tuple[str, str]:
     """Code and header from the key of a kind."""
-    code, _, header = key.partition(":")
-    return code, header
+    code, _, column = key.partition(":")
+    named = {column_letters(index): text for index, text in enumerate(header) if text}
+    return code, named.get(column, column)
 
 
 def draft_table(rows: DraftRows, query: TableQuery, *, with_account: bool = False) -> RowTable:
     """One page of a draft's rows, to be corrected or, `with_account`, to be compared with the account."""
-    wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
-    total, counts, header = rows.count(wanted), rows.counts(), rows.draft.header
+    header = rows.draft.header
+    kind = kind_of(query.kind, header) if query.kind else None
+    wanted = RowFilter(status=query.status, kind=kind, search=query.search)
+    total, counts = rows.count(wanted), rows.counts()
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     shown = rows.page(wanted, query.offset(total), ROWS_OF_PAGE)
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
         rows=[_draft_row(row, place, query) for row in shown],
         statuses=bars_of(counts, lambda status: query.link(status=status, kind=""), query.status),
-        kinds=() if with_account else [_kind(kind, query) for kind in rows.kinds()],
+        kinds=() if with_account else [_kind(kind, header, query) for kind in rows.kinds()],
         search=query.search,
         clear_href=query.path if query.status or query.kind or query.search else "",
         pager=query.pager(total),
@@ -196,7 +200,7 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
     severity = "error" if any(issue.severity == "error" for issue in issues) else "warning" if issues else ""
     suggestions = dict.fromkeys(issue.suggestion for issue in issues if issue.suggestion)
     return CellView(
-        text=on_page(text),
+        text=printable(text),
         column=column,
         severity=severity,
         messages=[on_page(issue.message) for issue in issues],
@@ -205,8 +209,8 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
     )
 
 
-def _kind(kind: KindOfIssue, query: TableQuery) -> Kind:
-    key = f"{kind.code}:{kind.header}"
+def _kind(kind: KindOfIssue, header: Sequence[str], query: TableQuery) -> Kind:
+    key = kind_key(kind, header)
     rule = kind.message.partition("; ")[2]
     text = kind.message if kind.rows == 1 or not rule else rule[:1].upper() + rule[1:]
     label = f"Use the suggestion in {kind.rows:,} rows" if kind.suggestions == kind.rows > 1 else ""

@@ -23,7 +23,7 @@ from bulkload.settings import Account, Options, has_credentials
 from bulkload.store.run_pages import RunPages, created_monitors
 from bulkload.store.runs import Run, Store
 from bulkload.web.access import access_of
-from bulkload.web.jobs import Job, Jobs
+from bulkload.web.jobs import InUse, Job, Jobs
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.progress_view import progress_view
 from bulkload.web.pages.row_table import TableQuery, run_table
@@ -150,7 +150,10 @@ async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bo
         include_edited=include_edited,
         user=access_of(request).user,
     )
-    job = site.jobs.submit(task)
+    try:
+        job = site.jobs.submit(task)
+    except InUse as error:
+        return go_to(request, f"/jobs/{error.job.id}", str(error), is_problem=True)
     return go_to(request, f"/jobs/{job.id}")
 
 
