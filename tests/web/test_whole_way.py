@@ -59,6 +59,12 @@ def fix_ports(page: Page) -> None:
     expect(page.locator("#message")).to_have_text("Changed: 2 rows.")
 
 
+def expect_hint(page: Page, how: str) -> None:
+    """Check what the page says about corrections, as far as it can be seen."""
+    text = f"Type the right value into a red cell, or {how}"
+    expect(page.locator("#unsaved")).to_have_text(text, use_inner_text=True)
+
+
 def expect_held(page: Page) -> None:
     """Wait for the progress of the run that the account holds after 3 of 7 rows."""
     panel = page.get_by_role("region", name="Progress")
@@ -121,6 +127,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     expect(page.locator("#message")).to_have_text("Changed: 1 row.")
     expect(page.get_by_label("Mail server, row 5")).to_be_focused()
     assert cell(page, 4, "Service") == "imap"
+    expect_hint(page, "click any other cell; Enter saves, Escape takes back.")
 
     # one kind, a suggestion, a row left out, and put back
     fix_ports(page)
@@ -134,6 +141,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     # any other cell is opened by a click; the edit is taken back
     page.locator('td[data-cell="2-1"]').click()
     page.keyboard.type(" main")
+    expect(page.get_by_text("1 change is not saved yet.")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take back: row 2, Name")).to_be_visible()
     expect(page.get_by_role("link", name="edit row 2")).to_be_focused()
@@ -194,6 +202,8 @@ def test_without_javascript(open_page: Pages, serve: Serve, account: Sandbox, tm
     expect(page.locator('td[data-cell="6-2"]')).to_contain_text("was: https://mx5.example.com/login")
     page.get_by_role("button", name="leave out row 8").click()
     expect(page.get_by_role("button", name="put back row 8")).to_be_visible()
+
+    expect_hint(page, "press “edit” in another row.")
 
     # `?edit=<row>` opens all cells of a row, and shows it
     page.get_by_role("link", name="edit row 12").click()
