@@ -90,7 +90,9 @@ async def stop(request: web.Request) -> web.Response:
     """Ask a job to stop in order; asked again, without delay."""
     job = job_of(request)
     await site_of(request).jobs.stop(job)
-    return go_to(request, f"/jobs/{job.id}", "It is stopping. Nothing is lost: you can resume the run.")
+    is_run = job.state.kind in ("run", "resume")
+    text = "It is stopping. Nothing is lost: you can resume the run." if is_run else "It is stopping."
+    return go_to(request, f"/jobs/{job.id}", text)
 
 
 async def _wait_shortly(request: web.Request, job: Job) -> None:
