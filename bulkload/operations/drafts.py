@@ -14,13 +14,14 @@ from itertools import islice
 from pathlib import Path
 
 from bulkload.errors import BulkloadError, UsageError
+from bulkload.migration.tools.registry import READERS
 from bulkload.model import Input, Issue, RawRow, Source, Status
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import column_letters, is_header
 from bulkload.operations.draft_check import OnRows, check_draft, checked_by, ignore_rows
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
-from bulkload.store.draft_rows import DraftRows
+from bulkload.store.draft_rows import DraftRows, RowFilter
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
 from bulkload.store.runs import Run, Store
 
@@ -28,6 +29,7 @@ UPLOADS = "uploads"  # folder beside the store
 BATCH = 1000  # rows a transaction
 TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
+_CONFIGURATIONS = frozenset({".json", ".yaml", ".yml", ".xml"})  # never a spreadsheet without a known header
 _MAX_LISTED = 20  # row numbers in a note
 
 
@@ -47,10 +49,28 @@ def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = i
     except BulkloadError as error:
         drafts.set_problem(draft, str(error).replace(str(path), draft.name).replace(path.name, draft.name))
         return
+    if problem := _why_no_rows(draft, source, DraftRows(store, draft).count(RowFilter())):
+        drafts.set_problem(draft, problem)
+        return
     drafts.set_source(draft, source)
     if draft.reading.get("no_header") and not source.has_known_header:
         make_header_a_row(store, drafts.get(draft.id))
     _check_if_clear(store, drafts.get(draft.id), on_rows=on_rows)
+
+
+def _why_no_rows(draft: Draft, source: DraftSource, rows: int) -> str:
+    """Why a file that was read has nothing to check; empty if it has."""
+    if not source.has_known_header:
+        is_configuration = Path(draft.name).suffix.lower() in _CONFIGURATIONS and not draft.reading.get("no_header")
+        if not is_configuration:
+            return ""
+        tools = ", ".join(sorted(reader.TITLE for reader in READERS))
+        return f"{draft.name}: this is no list of monitors and no configuration of a supported tool: {tools}."
+    if rows:
+        return ""
+    if source.translated is None:
+        return " ".join([f"{draft.name}: there is no row below the header; at least one is needed.", *source.notes])
+    return " ".join([f"{draft.name}: nothing in this file becomes a row.", *source.notes])
 
 
 def _check_if_clear(store: Store, draft: Draft, *, was_chosen: bool = False, on_rows: OnRows = ignore_rows) -> None:

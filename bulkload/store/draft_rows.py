@@ -138,7 +138,7 @@ class DraftRows:
 
     def matching(self, *, kind: tuple[str, str] | None = None, left_out: bool | None = None) -> list[int]:
         """The numbers of rows with a kind of issue, or of those that are left out or not."""
-        condition, values = _condition(RowFilter(kind=kind))
+        condition, values = _condition(self.draft, RowFilter(kind=kind))
         if left_out is not None:
             condition += " AND left_out = ?"
             values.append(left_out)
@@ -291,9 +291,13 @@ class DraftRows:
             rows = self._db.execute(
                 "WITH some AS (SELECT own_key, given_id FROM draft_rows WHERE draft = ?1"
                 " AND number IN (SELECT value FROM json_each(?2)))"
+                ", found AS ("  # a union, because with OR, SQLite would read all rows of the draft
+                " SELECT number FROM draft_rows WHERE draft = ?1"
+                " AND own_key IN (SELECT own_key FROM some WHERE own_key IS NOT NULL)"
+                " UNION SELECT number FROM draft_rows WHERE draft = ?1"
+                " AND given_id IN (SELECT given_id FROM some WHERE given_id IS NOT NULL))"
                 " SELECT number, state, own_key, given_id FROM draft_rows WHERE draft = ?1 AND NOT left_out"
-                " AND (own_key IN (SELECT own_key FROM some WHERE own_key IS NOT NULL)"
-                " OR given_id IN (SELECT given_id FROM some WHERE given_id IS NOT NULL)) ORDER BY number",
+                " AND number IN (SELECT number FROM found) ORDER BY number",
                 (self.draft.number, given),
             )
             return [CheckedRow(number, state, key=key, given_id=given_id) for number, state, key, given_id in rows]
@@ -302,7 +306,7 @@ class DraftRows:
 
     def page(self, wanted: RowFilter, offset: int, limit: int) -> list[ShownRow]:
         """Some of the rows that match a filter, those with errors first."""
-        condition, values = _condition(wanted)
+        condition, values = _condition(self.draft, wanted)
         return self._shown(
             f"{condition} ORDER BY rank, number LIMIT ? OFFSET ?", (self.draft.number, *values, limit, offset)
         )
@@ -319,7 +323,7 @@ class DraftRows:
 
     def count(self, wanted: RowFilter) -> int:
         """How many rows match a filter."""
-        condition, values = _condition(wanted)
+        condition, values = _condition(self.draft, wanted)
         with self._store.errors():
             row = self._db.execute(
                 f"SELECT count(*) FROM draft_rows WHERE draft = ? AND {condition}", (self.draft.number, *values)
@@ -420,17 +424,16 @@ class DraftRows:
         )
 
 
-def _condition(wanted: RowFilter) -> tuple[str, list[object]]:
+def _condition(draft: Draft, wanted: RowFilter) -> tuple[str, list[object]]:
     conditions, values = ["1"], list[object]()
     if wanted.status:
         conditions.append(f"{_SHOWN} = ?")
         values.append(wanted.status)
     if wanted.kind is not None:
         conditions.append(
-            "NOT left_out AND number IN (SELECT number FROM draft_issues AS issues"
-            " WHERE issues.draft = draft_rows.draft AND code = ? AND header = ?)"
+            "NOT left_out AND number IN (SELECT number FROM draft_issues WHERE draft = ? AND code = ? AND header = ?)"
         )
-        values.extend(wanted.kind)
+        values.extend((draft.number, *wanted.kind))
     if wanted.search:
         text = to_json(wanted.search)[1:-1]
         for character in "\\%_":

@@ -33,7 +33,7 @@ _PLACES = tuple(
         (r"; map it with --map, or skip it with --ignore-unknown", ""),
         (r" --set can fill it in\.", " A value for empty cells can fill it in."),
         (r"[,;]? ?(?:or )?(?:choose|use) (?:another folder|one) (?:\(--output\)|with --from [^.]*)", ""),
-        (r"; bulkload convert lists them with the reason", ""),
+        (r"; bulkload convert lists (?:them with the reasons?|all of them)(?=\.|$)", ""),
     )
 )
 

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from bulkload.web.routes import add_pages
+from tests.support.browser import Pages, expect
 from tests.support.command_line import FAST_SETTINGS, PLAN, ApiRequest, FakeResponse, fake_api, list_response
 from tests.support.paths import ROOT
 from tests.support.served import SERVE, Served
@@ -244,6 +245,29 @@ def test_names_of_files_that_were_run_in_the_terminal_are_text(server: Served, v
     assert_harmless(visitor.get(run))
     for suffix in ("xlsx", "csv", "html"):
         assert CONTROL.search(visitor.get(f"{run}/results.{suffix}").headers["Content-Disposition"]) is None
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_browser_runs_nothing_of_a_hostile_file(
+    server: Served, visitor: Visitor, open_page: Pages, javascript: bool
+) -> None:
+    draft = visitor.draft(hostile_file(), "hostile.csv")
+    visitor.choose_columns(draft, ["type", "name", "hostname", "billing_plancode"])
+    page = open_page(server.address, javascript=javascript)
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    last = MARKUP[-1]
+    for path in (f"{draft}/columns", f"{draft}?edit=2", draft):
+        page.goto(server.url(path))
+        assert page.title().endswith("bulkload")
+        assert page.locator("img, iframe, main script, main svg[onload]").count() == 0
+        assert last in page.inner_text("main") or last in [
+            field.input_value() for field in page.locator("main input").all()
+        ]
+    field = page.locator("input.cell").first
+    field.fill(MARKUP[1])
+    field.press("Enter")
+    expect(page.locator("#message")).to_contain_text("Changed: 1 row.")
+    assert MARKUP[1] in [field.input_value() for field in page.locator("input.cell").all()]
 
 
 # ── requests that no page of ours sends ────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ In: rows of the store, and the query of the address. Out: a `RowTable` for the t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from bulkload.files.printable import printable
@@ -22,6 +22,7 @@ from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 from bulkload.web.wording import on_page
 
 ROWS_OF_PAGE = 50
+MOST_CELLS, FEWEST_ROWS = 5_000, 5  # of a page of a wide file
 _ACCEPTABLE = frozenset({"row.long", "row.cut", "row.split", "row.short", "cell.encoding"})  # see `DraftEditor.accept`
 _STILL_OPEN = (Status.NOT_ATTEMPTED, Status.UNKNOWN)  # while the run goes on
 _LONGEST_SEARCH = 200  # characters
@@ -36,6 +37,7 @@ class TableQuery:
     kind: str = ""
     search: str = ""
     page: int = 1
+    rows: int = ROWS_OF_PAGE  # of a page
     edit: int = 0  # number of the row whose cells are all fields
 
     @classmethod
@@ -58,10 +60,10 @@ class TableQuery:
 
     def pager(self, total: int) -> Pager:
         """The pager for a number of rows."""
-        last = max(1, -(-total // ROWS_OF_PAGE))
+        last = max(1, -(-total // self.rows))
         page = min(self.page, last)
-        first_row = (page - 1) * ROWS_OF_PAGE + 1
-        text = f"{first_row:,}–{min(total, first_row + ROWS_OF_PAGE - 1):,} of {total:,}" if total else "no rows"
+        first_row = (page - 1) * self.rows + 1
+        text = f"{first_row:,}–{min(total, first_row + self.rows - 1):,} of {total:,}" if total else "no rows"
         return Pager(
             text=text,
             first_href=self.link(page=1) if page > 1 else "",
@@ -72,7 +74,11 @@ class TableQuery:
 
     def offset(self, total: int) -> int:
         """How many rows come before the page."""
-        return (min(self.page, max(1, -(-total // ROWS_OF_PAGE))) - 1) * ROWS_OF_PAGE
+        return (min(self.page, max(1, -(-total // self.rows))) - 1) * self.rows
+
+    def for_columns(self, columns: int) -> TableQuery:
+        """The same with fewer rows on a page if the file is wide."""
+        return replace(self, rows=max(FEWEST_ROWS, min(ROWS_OF_PAGE, MOST_CELLS // max(1, columns))))
 
 
 def _number(text: str) -> int:
@@ -95,11 +101,12 @@ def kind_of(key: str, header: Sequence[str]) -> tuple[str, str]:
 def draft_table(rows: DraftRows, query: TableQuery, *, with_account: bool = False) -> RowTable:
     """One page of a draft's rows, to be corrected or, `with_account`, to be compared with the account."""
     header = rows.draft.header
+    query = query.for_columns(len(header))
     kind = kind_of(query.kind, header) if query.kind else None
     wanted = RowFilter(status=query.status, kind=kind, search=query.search)
     total, counts = rows.count(wanted), rows.counts()
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
-    shown = rows.page(wanted, query.offset(total), ROWS_OF_PAGE)
+    shown = rows.page(wanted, query.offset(total), query.rows)
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
         rows=[_draft_row(row, place, query) for row in shown],
@@ -118,10 +125,11 @@ def draft_table(rows: DraftRows, query: TableQuery, *, with_account: bool = Fals
 def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> RowTable:
     """One page of a run's rows."""
     total, header = pages.count(), pages.run.header
+    query = query.for_columns(len(header))
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
-        rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), ROWS_OF_PAGE)],
+        rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), query.rows)],
         statuses=bars_of(counts, lambda status: query.link(status=status), query.status),
         kinds=(),
         search=query.search,
