@@ -6,7 +6,7 @@ they are printable: no control character of a cell or a message reaches a page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -147,6 +147,7 @@ class CellView:
     messages: Sequence[str] = ()
     fixes: Sequence[Fix] = ()
     original: str | None = None  # the text in the file, if it was edited
+    is_fixed: bool = False  # nobody can change it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,7 @@ class RowTable:
     action: str  # where the filter form goes (GET: "q", "status", "kind")
     hidden: Sequence[tuple[str, str]] = ()  # name and value of what the filter form has to keep
     query: str = ""  # of this view ("status=invalid&page=2"), for the hidden field "query": actions come back to it
+    fixed: Collection[int] = ()  # columns that nobody can change
     has_account: bool = False  # the rows say what the account has of them (`RowView.account`)
     has_monitors: bool = False  # the rows have monitor IDs and next steps
 

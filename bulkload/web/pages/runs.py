@@ -15,7 +15,7 @@ from aiohttp import web
 from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
-from bulkload.operations.drafts import TO_FIX, draft_of_run
+from bulkload.operations.draft_of_run import TO_FIX, draft_of_run
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.reports import formats
 from bulkload.reports.summary import headline, moment, sections
