@@ -118,7 +118,8 @@ def configuration_source(
     if len(errors) > MAX_ERROR_NOTES:
         notes.append(f"{len(errors) - MAX_ERROR_NOTES} more objects have errors; bulkload convert lists all of them.")
     if counts.skipped:
-        notes.append(f"{counts.skipped} objects are skipped; bulkload convert lists them with the reasons.")
+        subject = "1 object is" if counts.skipped == 1 else f"{counts.skipped:,} objects are"
+        notes.append(f"{subject} skipped; bulkload convert lists them with the reasons.")
     return Source(
         path=paths[0],
         name=paths[0].name or str(paths[0]),

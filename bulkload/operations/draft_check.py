@@ -8,7 +8,7 @@ rows that may mean the same monitor; so these are checked again, too.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
 from bulkload.errors import BulkloadError, UsageError
@@ -27,8 +27,14 @@ DUPLICATE = "row.duplicate"  # code of the issue of a row that repeats an earlie
 BATCH = 1000  # rows a transaction
 MOST_AT_ONCE = 5_000  # rows that are checked apart from the others; more are quicker checked all together
 
+OnRows = Callable[[str, int], None]  # gets what was done, "read" or "checked", and to how many rows so far
 
-def check_draft(store: Store, draft: Draft) -> None:
+
+def ignore_rows(done: str, rows: int) -> None:
+    """Nobody wants to know."""
+
+
+def check_draft(store: Store, draft: Draft, on_rows: OnRows = ignore_rows) -> None:
     """Check all rows of a draft."""
     drafts, checks = Drafts(store), DraftChecks(store, draft)
     if draft.fields is None:
@@ -38,8 +44,11 @@ def check_draft(store: Store, draft: Draft) -> None:
     try:
         with DuplicateFinder() as duplicates:
             checked = (_checked_row(row, duplicates.mark(row)) for row in new_rows)
+            count = 0
             while batch := list(islice(checked, BATCH)):
                 checks.save(batch)
+                count += len(batch)
+                on_rows("checked", count)
     except BulkloadError:
         drafts.set_columns(draft, draft.fields, draft.defaults)  # from there, a person can have them checked again
         raise
@@ -48,6 +57,7 @@ def check_draft(store: Store, draft: Draft) -> None:
 
 def check_changed(store: Store, draft: Draft, numbers: Iterable[int]) -> None:
     """Check the rows with these numbers again, and those that the change concerns besides."""
+    draft = Drafts(store).get(draft.id)  # the change has given it a new version
     rows, checks = DraftRows(store, draft), DraftChecks(store, draft)
     changed = {*numbers, *checks.unchecked()}
     if len(changed) > MOST_AT_ONCE:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bulkload.errors import UsageError
 from bulkload.monitors.columns import ColumnProblem, ProposedColumn, column_problems, propose_columns
 from bulkload.monitors.header import ColumnMapping, field_named
-from bulkload.operations.draft_check import check_draft
+from bulkload.operations.draft_check import OnRows, check_draft, ignore_rows
 from bulkload.stages.intake import check_rows
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
@@ -89,13 +89,14 @@ def choose_columns(
     return []
 
 
-def use_clear_columns(store: Store, draft: Draft) -> None:
-    """Check the rows if no person has to choose anything."""
-    proposal = proposal_of(store, draft)
-    if not problems_of(draft, proposal.fields, draft.defaults, is_chosen=proposal.is_chosen):
-        drafts = Drafts(store)
+def use_clear_columns(store: Store, draft: Draft, on_rows: OnRows = ignore_rows) -> None:
+    """Check the rows if no person has to choose anything; else leave the choice to one."""
+    drafts, proposal = Drafts(store), proposal_of(store, draft)
+    if problems_of(draft, proposal.fields, draft.defaults, is_chosen=proposal.is_chosen):
+        drafts.set_unclear(draft)
+    else:
         drafts.set_columns(draft, proposal.fields, _filled(draft.defaults))
-        check_draft(store, drafts.get(draft.id))
+        check_draft(store, drafts.get(draft.id), on_rows)
 
 
 def defaults_by_field(given: Mapping[str, str]) -> dict[str, str]:

@@ -41,6 +41,11 @@ class DraftEditor:
         self._rows = DraftRows(store, draft)
         self._fixed = fixed_columns(draft)
 
+    @property
+    def version(self) -> int:
+        """The version of the draft that is edited."""
+        return self._draft.version
+
     def set_cells(self, texts: Mapping[tuple[int, int], str], expected: Mapping[tuple[int, int], str]) -> int:
         """Set cells, by row number and column index; `expected` has the texts that the person saw.
 
@@ -53,15 +58,20 @@ class DraftEditor:
                 raise UsageError(f"There is no row {number}.")
             now, seen = cells[number][column], expected.get((number, column))
             if seen is not None and seen != printable(now) != text:
-                raise ChangedMeanwhile(
-                    f"Row {number}, {self._name(column)} is {show(now)} by now: somebody else has changed it. Look at"
-                    " it, and change it again if you want to."
-                )
+                raise _changed(number, self._name(column), now)
         for (number, column), text in texts.items():
             cells[number][column] = text
         places = [f"row {number}, {self._name(column)}" for number, column in texts]
         what = places[0] if len(places) == 1 else f"{len(places):,} cells"
         return self._change(what, [RowChange(number, cells=tuple(row)) for number, row in cells.items()])
+
+    def check_suggestion(self, number: int, column: int, text: str) -> None:
+        """Raise `ChangedMeanwhile` if this text is no longer suggested for a cell, because it was changed."""
+        name = self._name(column)
+        for row in DraftPages(self._store, self._draft).shown([number]):
+            suggested = {issue.suggestion for issue in row.issues if issue.index == column}
+            if text not in suggested | {row.cells[column]}:
+                raise _changed(number, name, row.cells[column])
 
     def set_kind(self, kind: KindKey, text: str | None) -> int:
         """Set all cells with a kind of problem to a text, or to the text that each message suggests."""
@@ -147,6 +157,13 @@ class DraftEditor:
 
     def _name(self, column: int) -> str:
         return self._draft.header[column] or f"column {column_letters(column)}"
+
+
+def _changed(number: int, name: str, text: str) -> ChangedMeanwhile:
+    return ChangedMeanwhile(
+        f"Row {number}, {name} is {show(text)} by now: somebody else has changed it. Look at it, and change it again if"
+        " you want to."
+    )
 
 
 def fixed_columns(draft: Draft) -> frozenset[int]:

@@ -14,8 +14,10 @@ from itertools import islice
 from pathlib import Path
 
 from bulkload.errors import BulkloadError, UsageError
-from bulkload.model import Input, RawRow, Source
+from bulkload.migration.tools.registry import READERS
+from bulkload.model import Input, Source
 from bulkload.monitors.header import is_header
+from bulkload.operations.draft_check import OnRows, ignore_rows
 from bulkload.operations.draft_columns import NO_HEADER, use_clear_columns
 from bulkload.operations.draft_upload import READING, opened_upload
 from bulkload.readers.opening import open_source
@@ -27,33 +29,53 @@ from bulkload.store.runs import Run, Store
 
 BATCH = 1000  # rows a transaction
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
+_CONFIGURATIONS = frozenset({".json", ".yaml", ".yml", ".xml"})  # never a spreadsheet without a known header
 _FOLDER = re.compile(rf"\S*{READING}\w+/")  # in which the upload is read; nobody has to know it
 _MAX_LISTED = 20  # row numbers in a note
 _CHANGED = "The rows were changed in the meantime, so nothing was sent. Look at them, and start again."
 
 
-def read_draft(store: Store, draft: Draft, options: Options) -> None:
+def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = ignore_rows) -> None:
     """Read the file of a draft into the store, and check its rows if the columns are clear.
 
-    If the file cannot be read, the draft says why. May take long: a file can have a million rows. Nothing is done if
-    the draft is deleted meanwhile, or read once more.
+    If the file cannot be read, the draft says why. May take long: a file can have a million rows. What `on_rows`
+    raises ends the reading, which then has to begin again. Nothing is done if the draft is deleted meanwhile, or read
+    once more.
     """
     try:
         try:
             with opened_upload(draft, options) as path:
-                source = _read_rows(store, draft, path, options)
+                source = _read_rows(store, draft, path, options, on_rows)
         except DraftChanged:
             raise
         except BulkloadError as error:
             Drafts(store).set_problem(draft, _FOLDER.sub("", str(error)))
             return
+        if problem := _why_no_rows(draft, source, has_rows=bool(DraftRows(store, draft).samples(1))):
+            Drafts(store).set_problem(draft, problem)
+            return
         Drafts(store).set_source(draft, source)
-        use_clear_columns(store, Drafts(store).get(draft.id))
+        use_clear_columns(store, Drafts(store).get(draft.id), on_rows)
     except DraftChanged:
         return
 
 
-def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> DraftSource:
+def _why_no_rows(draft: Draft, source: DraftSource, *, has_rows: bool) -> str:
+    """Why a file that was read has nothing to check; empty if it has."""
+    if not source.has_known_header:
+        is_configuration = Path(draft.name).suffix.lower() in _CONFIGURATIONS and NO_HEADER not in draft.reading
+        if not is_configuration:
+            return ""
+        tools = ", ".join(sorted(reader.TITLE for reader in READERS))
+        return f"{draft.name}: this is no list of monitors and no configuration of a supported tool: {tools}."
+    if has_rows:
+        return ""
+    if source.translated is None:
+        return " ".join([f"{draft.name}: there is no row below the header; at least one is needed.", *source.notes])
+    return " ".join([f"{draft.name}: nothing in this file becomes a row.", *source.notes])
+
+
+def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows: OnRows) -> DraftSource:
     """Read the rows below the header that `check` would find; without one, below what a person may make one."""
     is_known: IsHeader = partial(is_header, given=tuple(options.set), mapping=options.map)
     may_be: IsHeader = partial(is_header, given=(*options.set, *_MAY_COME_LATER), mapping=options.map)
@@ -69,15 +91,22 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options) -> Draf
     )
     with open_upload(is_header=is_known, headerless=headerless) as opened:
         if headerless or opened.translated is not None or is_known(opened.header):
-            return _add_rows(store, draft, opened, options, has_known_header=is_known(opened.header))
+            _add_rows(store, draft, opened, on_rows)
+            return _source_of(opened, options, has_known_header=is_known(opened.header))
     with open_upload(is_header=may_be) as opened:
-        return _add_rows(store, draft, opened, options, has_known_header=False)
+        _add_rows(store, draft, opened, on_rows)
+        return _source_of(opened, options, has_known_header=False)
 
 
-def _add_rows(store: Store, draft: Draft, opened: Source, options: Options, *, has_known_header: bool) -> DraftSource:
-    rows = DraftRows(store, draft)
+def _add_rows(store: Store, draft: Draft, opened: Source, on_rows: OnRows) -> None:
+    rows, count = DraftRows(store, draft), 0
     while batch := list(islice(opened.rows, BATCH)):
         rows.add(batch)
+        count += len(batch)
+        on_rows("read", count)
+
+
+def _source_of(opened: Source, options: Options, *, has_known_header: bool) -> DraftSource:
     return DraftSource(
         format=opened.format,
         header=opened.header,
@@ -95,7 +124,7 @@ def _add_rows(store: Store, draft: Draft, opened: Source, options: Options, *, h
 def draft_input(store: Store, draft_id: str, *, version: int | None = None) -> Input:
     """The rows of a draft as people corrected them, for the pipeline.
 
-    Raises `UsageError` if the draft is no longer in the version that a person saw, now or while its rows are read.
+    Raises `UsageError`, also as it is opened, if the draft is no longer in the version that a person saw.
     """
     draft = Drafts(store).get(draft_id)
     if version is not None and draft.version != version:
@@ -127,26 +156,24 @@ def note_run(store: Store, draft_id: str, run: Run, version: int | None) -> None
 
 @contextmanager
 def _open(store: Store, draft: Draft, read: DraftSource) -> Iterator[Source]:
-    yield Source(
-        path=Path(draft.name),
-        name=draft.name,
-        format=read.format,
-        header=read.header,
-        rows=_unchanged_rows(store, draft),
-        details=read.details,
-        notes=(*read.notes, *_changes_by_people(DraftRows(store, draft))),
-        not_whole=read.not_whole,
-        translated=read.translated,
-        header_doubts=read.header_doubts,
-        fields=draft.fields,
-    )
-
-
-def _unchanged_rows(store: Store, draft: Draft) -> Iterator[RawRow]:
-    """Yield the rows; raise `UsageError` at the end if some may have been changed while they were read."""
-    yield from DraftRows(store, draft).raw()
-    if Drafts(store).version(draft) != draft.version:
-        raise UsageError(_CHANGED)
+    """Open the rows as they are at this moment: edits while they are read are not in the run."""
+    with Store(store.path.parent) as snapshot, snapshot.snapshot():
+        if Drafts(snapshot).version(draft) != draft.version:
+            raise UsageError(_CHANGED)
+        rows = DraftRows(snapshot, draft)
+        yield Source(
+            path=Path(draft.name),
+            name=draft.name,
+            format=read.format,
+            header=read.header,
+            rows=rows.raw(),
+            details=read.details,
+            notes=(*read.notes, *_changes_by_people(rows)),
+            not_whole=read.not_whole,
+            translated=read.translated,
+            header_doubts=read.header_doubts,
+            fields=draft.fields,
+        )
 
 
 def _changes_by_people(rows: DraftRows) -> Iterator[str]:

@@ -25,12 +25,14 @@ class Pasted:
 
 
 def prepare_pasted(text: str) -> Pasted:
-    """Recognise a list of hosts; all other text is returned unchanged."""
+    """Recognise a list of hosts; all other text is returned unchanged, with an end of its last line."""
     text = text.removeprefix("\ufeff")
     hosts = _hosts(text)
     if hosts:
         rows = "".join(f"{host}\t{host}\n" for host in hosts)
         return Pasted(text=f"name\thostname\n{rows}", suffix=".tsv", is_host_list=True)
+    if not text.endswith(("\n", "\r")):
+        text += "\n"  # nothing that was pasted is cut off, as a file that ends within a line may be
     # Spreadsheet programs copy cells with tabs between them, and commas may be part of any cell
     return Pasted(text=text, suffix=".tsv" if "\t" in text else ".txt", is_host_list=False)
 

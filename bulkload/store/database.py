@@ -102,6 +102,17 @@ class Database:
         return Transaction(self, allow_lost_lock)
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See the store as it is now during the block, whatever others write in the meantime; for reading only."""
+        with self.errors():
+            self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self.errors():
+                self.db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Turn errors of SQLite and the file system into a `StoreError` with a message for the user."""
         try:

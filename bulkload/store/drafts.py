@@ -25,6 +25,11 @@ _ID_BYTES = 6
 _TABLES = ("draft_issues", "draft_edits", "draft_rows", "drafts")
 
 
+_CHANGED = (
+    "The rows were changed or deleted in another window in the meantime, so nothing was done. Load the page again."
+)
+
+
 class DraftChanged(UsageError):
     """The draft was deleted, or is to be read in another way, while it was being worked on."""
 
@@ -140,7 +145,7 @@ class Drafts:
         """
         version = self.version(draft)
         if version is None or (unchanged and version != draft.version):
-            raise DraftChanged("The draft was deleted or changed in the meantime.")
+            raise DraftChanged(_CHANGED)
 
     def list(self, limit: int = -1) -> list[Draft]:
         """All drafts, or some, the last changed first."""
@@ -174,20 +179,24 @@ class Drafts:
         Raises `DraftChanged` if the draft is no longer the one that was read.
         """
         with self._store.transaction():
-            self.require(draft, unchanged=True)
             self._db.execute("DELETE FROM draft_rows WHERE draft = ?", (draft.number,))
             self._set(draft, state=DraftState.UNREADABLE, problem=problem)
 
     def set_source(self, draft: Draft, source: DraftSource) -> None:
-        """Record what was read; the columns are to be chosen. Raises `DraftChanged` as `set_problem` does."""
+        """Record what was read; its state stays. Raises `DraftChanged` as `set_problem` does."""
         with self._store.transaction():
-            self.require(draft, unchanged=True)
-            self._set(draft, state=DraftState.COLUMNS, source=to_json(asdict(source)), problem="")
+            self._set(draft, source=to_json(asdict(source)), problem="")
 
     def set_columns(self, draft: Draft, fields: Sequence[str | None], defaults: Mapping[str, str]) -> None:
         """Record the field of each column, and the values for empty cells; the rows are to be checked."""
+        state = DraftState.READING if draft.state is DraftState.READING else DraftState.COLUMNS
         with self._store.transaction():
-            self._set(draft, state=DraftState.COLUMNS, fields=to_json(fields), defaults=to_json(defaults))
+            self._set(draft, state=state, fields=to_json(fields), defaults=to_json(defaults))
+
+    def set_unclear(self, draft: Draft) -> None:
+        """Record that all rows are read, and that a person has to choose the columns."""
+        with self._store.transaction():
+            self._set(draft, state=DraftState.COLUMNS)
 
     def set_checked(self, draft: Draft) -> None:
         """Record that all rows are checked."""
@@ -243,10 +252,12 @@ class Drafts:
 
     def _set(self, draft: Draft, **values: object) -> None:
         columns = "".join(f"{column} = ?, " for column in values)
-        self._db.execute(
-            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE id = ?",
-            (*values.values(), time.time(), draft.id),
+        changed = self._db.execute(
+            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE id = ? AND version = ?",
+            (*values.values(), time.time(), draft.id, draft.version),
         )
+        if not changed.rowcount:
+            raise DraftChanged(_CHANGED)
 
 
 def _header_key(header: Sequence[str]) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import bulkload
 from bulkload.errors import ExitCode, UsageError
+from bulkload.operations.draft_plan import account_name
 from bulkload.settings import Account, Options
 from bulkload.web.messages import STOP, Ended, Kind, PlannedLine, Progress, Task
 
@@ -76,6 +77,7 @@ class Job:
             user=task.user,
         )
         self.folder = Path(os.path.realpath(task.options.output))
+        self.purpose = _purpose(task)
         self._changed = asyncio.Event()
         self._task: Task | None = task  # with secrets, until it is handed over
         self._worker: _Worker | None = None
@@ -104,6 +106,14 @@ class Job:
         self._set(replace(self.state, phase="ended", waiting_for="", run=ended.run, ended=ended))
 
 
+class InUse(UsageError):
+    """A draft or a run has a job already, which does something else or uses another account."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"Nothing was done, because {job.title} is under way. Try again when it has ended.")
+        self.job = job
+
+
 class Jobs:
     """All jobs of a server."""
 
@@ -114,12 +124,15 @@ class Jobs:
         self._is_closing = False
 
     def submit(self, task: Task) -> Job:
-        """Queue a job; returns the one of this draft or run that waits or runs, if there is one.
+        """Queue a job; returns the one that does the same already, if there is one.
 
-        Raises `UsageError` if too many jobs wait, or if the server is stopping.
+        Raises `InUse` if the draft or run has another job that waits or runs, and `UsageError` if too many jobs wait or
+        the server is stopping.
         """
         for job in self.active():
             if (task.draft and job.state.draft == task.draft) or (task.run and job.state.run == task.run):
+                if job.purpose != _purpose(task):
+                    raise InUse(job)
                 return job
         if self._is_closing:
             raise UsageError("The server is stopping; try again when it runs again.")
@@ -337,6 +350,12 @@ class _Worker:
                 logging.getLogger(str(event["logger"])).log(int(event["level"]), "%s", event["message"])
             case "ended":
                 self._ended = Ended.of_event(event, tuple(self._planned))
+
+
+def _purpose(task: Task) -> tuple[object, ...]:
+    """What a job does, and in which account: a job for other credentials is not the one that was asked for."""
+    account = account_name(task.account, task.options)
+    return task.kind, account, task.include_edited
 
 
 def _environment() -> dict[str, str]:

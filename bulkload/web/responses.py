@@ -15,6 +15,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bulkload.errors import UsageError
+from bulkload.files.printable import printable
 from bulkload.web.rendering import render
 from bulkload.web.views import Frame
 
@@ -97,7 +98,7 @@ def going_page(address: str, *, status: int = 200) -> web.Response:
 def error_page(status: int, message: str = "", *, headers: Mapping[str, str] | None = None) -> web.Response:
     """The page of an error; without a message, it has a sentence of its own for the status."""
     title = _TITLES.get(status) or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error")
-    sentence = message or _SENTENCES.get(status, "This request cannot be served.")
+    sentence = printable(message) or _SENTENCES.get(status, "This request cannot be served.")
     text = render(
         "error.html", frame=Frame(title=title), heading=title, sentence=sentence, back_href="/", back_label="Start page"
     )

@@ -13,7 +13,7 @@ from bulkload.operations.draft_retention import delete_old_drafts
 from bulkload.operations.draft_upload import UPLOADS
 from bulkload.web.jobs import Jobs
 from bulkload.web.pages import account, columns, drafts, forecast, jobs, runs, start, template, undo
-from bulkload.web.pages.reading import read_interrupted
+from bulkload.web.pages.reading import finish_interrupted
 from bulkload.web.site import SITE, Site, StoreThread
 from bulkload.web.state import OPTIONS
 
@@ -67,7 +67,7 @@ async def _open(app: web.Application) -> None:
     site = Site(store=StoreThread(app[OPTIONS]), jobs=Jobs())
     app[SITE] = site
     await site.store(delete_old_drafts, app[OPTIONS].output / UPLOADS)
-    await read_interrupted(site, app[OPTIONS])
+    await finish_interrupted(site, app[OPTIONS])
 
 
 async def _end_jobs(app: web.Application) -> None:
@@ -76,7 +76,6 @@ async def _end_jobs(app: web.Application) -> None:
 
 async def _close(app: web.Application) -> None:
     site = app[SITE]
-    for task in site.reading:
-        task.cancel()
+    site.ends_reading.set()
     await asyncio.gather(*site.reading, return_exceptions=True)
     await site.store.close()

@@ -8,22 +8,27 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import tempfile
-from collections import OrderedDict, defaultdict
+import threading
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from bulkload.errors import UsageError
+from bulkload.files.printable import printable
 from bulkload.settings import Account, Options
 from bulkload.store.drafts import Draft, Drafts
-from bulkload.store.runs import Store
+from bulkload.store.runs import Run, Store
 from bulkload.web.access import access_of
 from bulkload.web.jobs import Jobs
 from bulkload.web.rendering import render
-from bulkload.web.responses import content_disposition
+from bulkload.web.responses import RequestError, content_disposition
 from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS
 from bulkload.web.views import Frame, Message
 
@@ -31,7 +36,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_MESSAGES = 1_000  # that wait for their page
+_IN_ADDRESS = "/?&=%:+~"  # characters that stay as they are; links are encoded already
 _BLOCK = 1 << 16  # bytes of a download
+_MAX_WRITE = 60.0  # seconds that a browser may take to accept them
+_READ_AT_ONCE = 2  # uploads
 
 
 class StoreThread:
@@ -40,6 +48,7 @@ class StoreThread:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._readers = ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="reading")
         self._store: Store | None = None
 
     async def __call__(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -56,8 +65,18 @@ class StoreThread:
 
         return await asyncio.to_thread(with_own_store)
 
+    async def read(self, work: Callable[[Store], T]) -> T:
+        """Read an upload: as `long`, but only a few at a time, so that they leave threads for everything else."""
+
+        def with_own_store() -> T:
+            with Store(self._options.output) as store:
+                return work(store)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, with_own_store)
+
     async def close(self) -> None:
         """Close the store, after what is being done with it."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
 
@@ -75,6 +94,19 @@ class StoreThread:
             store.db.close()
 
 
+class DraftLocks:
+    """A lock for each draft, by its ID, as long as somebody uses it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def __getitem__(self, draft_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(draft_id, asyncio.Lock())
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+
 @dataclass(kw_only=True)
 class Site:
     """The parts of a running server."""
@@ -83,7 +115,9 @@ class Site:
     jobs: Jobs
     read_patience: float = 5.0  # seconds that the answer to an upload waits for its check
     reading: set[asyncio.Task[None]] = field(default_factory=set)  # uploads that are being read
-    draft_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    rows_read: dict[str, str] = field(default_factory=dict)  # how far they are, by draft: "12,000 rows are read."
+    ends_reading: threading.Event = field(default_factory=threading.Event)  # the server stops
+    draft_locks: DraftLocks = field(default_factory=DraftLocks)
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)  # by session
 
     def account_of(self, request: web.Request) -> Account:
@@ -133,10 +167,11 @@ def go_to(request: web.Request, address: str, message: str = "", *, is_problem: 
     """Send the browser to another page, with a message at its top."""
     if message:
         messages = site_of(request).messages
-        messages[access_of(request).nonce] = Message(text=message, is_problem=is_problem)
+        messages[access_of(request).nonce] = Message(text=printable(message), is_problem=is_problem)
         while len(messages) > _MOST_MESSAGES:
             messages.popitem(last=False)
-    return web.Response(status=303, headers={"Location": address})
+    location = quote(address, safe=_IN_ADDRESS)  # an ID that somebody typed may contain any character
+    return web.Response(status=303, headers={"Location": location})
 
 
 async def download(request: web.Request, name: str, write: Callable[[Path], Awaitable[None]]) -> web.StreamResponse:
@@ -149,12 +184,30 @@ async def download(request: web.Request, name: str, write: Callable[[Path], Awai
             response.content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             response.content_length = path.stat().st_size
             await response.prepare(request)
-            while block := file.read(_BLOCK):
-                await response.write(block)
-            await response.write_eof()
+            try:
+                while block := file.read(_BLOCK):
+                    async with asyncio.timeout(_MAX_WRITE):
+                        await response.write(block)
+            except (ConnectionError, TimeoutError):
+                if request.transport is not None:
+                    request.transport.abort()  # the browser has left, or takes nothing any more
     return response
 
 
 async def draft_of(request: web.Request) -> Draft:
     """The draft that the address names."""
-    return await site_of(request).store(lambda store: Drafts(store).get(request.match_info["draft"]))
+    try:
+        return await site_of(request).store(lambda store: Drafts(store).get(request.match_info["draft"]))
+    except UsageError as error:
+        raise RequestError(str(error), 404) from None
+
+
+def run_named(store: Store, run_id: str) -> Run:
+    """The run with this whole ID, as in an address."""
+    try:
+        run = store.run(run_id)
+    except UsageError:
+        run = None
+    if run is None or run.id != run_id:
+        raise RequestError("There is no such run in this folder.", 404)
+    return run

@@ -48,6 +48,7 @@ SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())  # that a sto
 PASTED_NAME = "Pasted rows"
 PASTED_HOSTS_NAME = "Pasted hosts"
 
+_STORED = re.compile(r"[0-9a-f]{32}(\.[a-z]+)?")  # name of a complete upload
 _PARTIAL = ".part"  # suffix of a file that is not complete
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # would show a name in another order
 _TOO_LARGE = f"The file is too large: at most {MAX_UPLOAD >> 20} MB are allowed. Split it into several files."

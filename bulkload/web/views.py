@@ -276,6 +276,7 @@ class ProgressView:
     last_errors: Sequence[str]
     can_stop: bool
     stop_href: str
+    stop_help: str = ""  # what that leads to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ _PLACES = tuple(
             "; complete the row, leave the other one out, then take this one as shown",
         ),
         (r"; send the whole file, or complete the row", "; upload the whole file, or take the row as shown"),
-        (r"; bulkload convert lists them with the reason", ""),
+        (r"; bulkload convert lists (?:them with the reasons?|all of them)(?=\.|$)", ""),
     )
 )
 _WORDS = ("--", "bulkload convert", "complete the row")  # none of the above is in a text without one of these

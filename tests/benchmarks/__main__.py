@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import frugality, limit, memory, pacing, requests_sent, rows, start, workbooks
+from tests.benchmarks import frugality, limit, memory, pacing, page, requests_sent, rows, start, workbooks
 from tests.benchmarks.scale import FULL, SMALL, Scale
 from tests.benchmarks.table import Measurement, Skipped, as_markdown, as_text
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Scale, Path], Iterator[Measurement]]] = {
     "start": start.measure,
     "requests": requests_sent.measure,
     "frugality": frugality.measure,
+    "page": page.measure,
 }
 
 

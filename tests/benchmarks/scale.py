@@ -20,6 +20,9 @@ class Scale:
     starts: int  # of the program, of which the median is reported
     counted_rows: int  # whose requests are counted
     slow_rows: int  # sent at 20 per second
+    page_rows: int  # of a draft on the upload page
+    page_history: tuple[int, int]  # its runs, and the rows of each
+    page_drafts: int
 
 
 FULL = Scale(
@@ -34,6 +37,9 @@ FULL = Scale(
     starts=15,
     counted_rows=1_000,
     slow_rows=1_000,
+    page_rows=10_000,
+    page_history=(300, 1_000),
+    page_drafts=50,
 )
 SMALL = Scale(
     turns=1,
@@ -47,4 +53,7 @@ SMALL = Scale(
     starts=1,
     counted_rows=40,
     slow_rows=10,
+    page_rows=120,
+    page_history=(3, 5),
+    page_drafts=2,
 )

@@ -21,6 +21,7 @@ PEERS = {
     "start": {"python -c pass"},
     "requests": {""},
     "frugality": {""},
+    "page": {""},
 }
 
 

@@ -173,7 +173,7 @@ def test_a_default_that_cannot_be_used_is_a_problem_of_its_field(
         assert [
             problem.text for problem in choose_columns(store, draft, draft.fields or BY_LETTERS, draft.defaults)
         ] == [problem.text for problem in problems]
-        assert choose_columns(store, draft, BY_LETTERS, PLAN) == []
+        assert choose_columns(store, again(store, draft), BY_LETTERS, PLAN) == []
         assert again(store, draft).state is DraftState.CHECKED
 
 
@@ -347,7 +347,7 @@ def test_reading_again_forgets_what_was_read_before(options: Options) -> None:
     with locked_store(options) as store:
         draft = upload_text(store, "type,name,hostname\nimap,a,x\n", options)
         editor(store, draft).set_cells({(2, 1): "b"}, {})
-        Drafts(store).set_reading(draft, {})
+        Drafts(store).set_reading(again(store, draft), {})
         tables: dict[str, Any] = {
             table: store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("draft_rows", "draft_issues", "draft_edits")

@@ -26,14 +26,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import TIMEOUT
 
 try:
-    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, ViewportSize, expect, sync_playwright
 except ImportError:  # the fixtures skip their tests then
     if not TYPE_CHECKING:
-        Browser = Page = expect = sync_playwright = None
+        Browser = JSHandle = Page = expect = sync_playwright = None
 
-__all__ = ["DESKTOP", "PHONE", "Browser", "Page", "Pages", "axe_faults", "expect", "running_browser"]
+__all__ = ["DESKTOP", "PHONE", "Browser", "JSHandle", "Page", "Pages", "axe_faults", "expect", "running_browser"]
 
 REQUIRED = "BULKLOAD_BROWSER_TESTS"  # "required" makes a missing program a failure instead of a skip
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
@@ -69,6 +70,7 @@ def running_browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing("chromium is not installed")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=1000 * TIMEOUT)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET])
         try:
             yield browser
@@ -109,6 +111,7 @@ class Pages:
             java_script_enabled=javascript,
             **options,
         )
+        context.set_default_timeout(1000 * TIMEOUT)
         self._contexts.append(context)
         self._watch(context, re.compile(allow) if allow else None)
         page = context.new_page()

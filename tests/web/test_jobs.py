@@ -19,7 +19,7 @@ from bulkload.errors import UsageError
 from bulkload.sandbox import Faults, Rule
 from bulkload.settings import Account
 from bulkload.store.runs import Store
-from bulkload.web.jobs import Job, Jobs, JobState, _Worker
+from bulkload.web.jobs import InUse, Job, Jobs, JobState, _Worker
 from bulkload.web.messages import Ended
 from tests.support.command_line import CommandLine
 from tests.support.web_jobs import PASSWORD, SLOW, Site, ended, open_jobs, site_in, until, until_true
@@ -203,7 +203,10 @@ async def test_two_clicks_start_one_run(site: Site) -> None:
         assert jobs.of_run(end.run) is job
         again = jobs.submit(site.task("resume", run=end.run))
         assert again is not job
-        assert jobs.submit(site.task("undo", run=end.run)) is again
+        assert jobs.submit(site.task("resume", run=end.run)) is again
+        with pytest.raises(InUse, match="is under way") as caught:
+            jobs.submit(site.task("undo", run=end.run))
+        assert caught.value.job is again
         assert jobs.of_run(end.run) is again
         await ended(jobs, again)
     assert site.sandbox.counts()["create"] == 2

@@ -42,6 +42,7 @@ _NOT_SENT = "-"  # value of the select for a column that is not sent
 _FIRST_DEFAULTS = ("billing_plancode", "type", "interval")
 _NO_DEFAULTS = ("name", "hostname", "monitor_id", "smtp_hostname", "pop3_hostname", "ipv4")
 _NEEDED = ("billing_plancode", "type")
+_CHANGED = "The rows or columns were changed in another window since this page was opened. Look, and choose again."
 
 
 async def show(request: web.Request) -> web.Response:
@@ -54,15 +55,17 @@ async def show(request: web.Request) -> web.Response:
 
 async def choose(request: web.Request) -> web.Response:
     """Take a person's choice, and check the rows; without it, show what is wrong."""
-    site, draft = site_of(request), await draft_of(request)
+    form = await read_form(request)
+    async with site_of(request).draft_locks[request.match_info["draft"]]:
+        return await _choose(request, form, await draft_of(request))
+
+
+async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
+    """Do it with the draft as it is, while nobody else changes it."""
     if draft.state in _NO_COLUMNS_YET:
         return go_to(request, f"/drafts/{draft.id}")
-    form = await read_form(request)
     if str(form.get("version", "")) != str(draft.version):
-        problem = (
-            "The rows or columns were changed in another window since this page was opened. Look, and choose again."
-        )
-        return go_to(request, f"/drafts/{draft.id}/columns", problem, is_problem=True)
+        return go_to(request, f"/drafts/{draft.id}/columns", _CHANGED, is_problem=True)
     if "headerless" in form and draft.upload:
         reading = {name: text for name, text in draft.reading.items() if name != NO_HEADER}
         return await _read(request, draft, reading | ({NO_HEADER: "yes"} if form["headerless"] == "1" else {}))
@@ -84,8 +87,7 @@ async def choose(request: web.Request) -> web.Response:
         for index, value in enumerate(values)
         if not value and index not in results
     ]
-    async with site.draft_locks[draft.id]:
-        problems = undecided or await site.store.long(choose_columns, draft, fields, {**kept, **defaults})
+    problems = undecided or await site_of(request).store.long(choose_columns, draft, fields, {**kept, **defaults})
     if problems:
         return await _page(request, draft, values, {**kept, **defaults}, problems)
     return go_to(request, f"/drafts/{draft.id}", "The rows are checked. Nothing is sent yet.")
@@ -93,11 +95,19 @@ async def choose(request: web.Request) -> web.Response:
 
 async def read_again(request: web.Request) -> web.Response:
     """Read the file again, in another way."""
-    draft, form = await draft_of(request), await read_form(request)
+    form = await read_form(request)
+    async with site_of(request).draft_locks[request.match_info["draft"]]:
+        return await _read_again(request, form, await draft_of(request))
+
+
+async def _read_again(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
+    """Do it with the draft as it is, while nobody else changes it."""
     reading = {name: text for name in ("sheet", "encoding") if (text := str(form.get(name, "")).strip())}
     reading |= {name: text for name, text in draft.reading.items() if name == NO_HEADER}
     if not draft.upload:
         raise UsageError("These rows come from a run, not from a file.")
+    if str(form.get("version", "")) != str(draft.version):
+        return go_to(request, f"/drafts/{draft.id}", _CHANGED, is_problem=True)
     if "encoding" in reading:
         try:
             reading["encoding"] = codec_named(reading["encoding"])
@@ -109,9 +119,8 @@ async def read_again(request: web.Request) -> web.Response:
 async def _read(request: web.Request, draft: Draft, reading: Mapping[str, str]) -> web.Response:
     """Begin to read the file again."""
     site = site_of(request)
-    async with site.draft_locks[draft.id]:
-        await site.store(lambda store: Drafts(store).set_reading(draft, reading))
-        begin_reading(site, request.app[OPTIONS], await draft_of(request))
+    await site.store.long(lambda store: Drafts(store).set_reading(draft, reading))
+    begin_reading(site, request.app[OPTIONS], await draft_of(request))
     return go_to(request, f"/drafts/{draft.id}")
 
 

@@ -26,14 +26,7 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
     bad = sum(counts.get(status, 0) for status in BAD)
     out = counts.get(LEFT_OUT, 0) + counts.get(IGNORED, 0)
     total = sum(counts.values())
-    source = draft.source
-    details = (
-        [source.format, *(source.details[name] for name in _SHOWN_DETAILS if name in source.details)] if source else []
-    )
-    notes = [
-        *(source.notes if source else ()),
-        *([f"There may be more rows: {source.not_whole}."] if source and source.not_whole else []),
-    ]
+    source, notes = draft.source, _notes(draft)
     if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
         notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
     translated = source.translated if source is not None else None
@@ -47,7 +40,7 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
         href=f"/drafts/{draft.id}",
         name=printable(draft.name),
         version=draft.version,
-        read_as=printable(", ".join(details)),
+        read_as=_read_as(draft),
         notes=[on_page(note) for note in notes],
         rows=f"{total:,}",
         ready=total - bad - out,
@@ -67,8 +60,8 @@ def view_of_unread(draft: Draft) -> DraftView:
         href=f"/drafts/{draft.id}",
         name=printable(draft.name),
         version=draft.version,
-        read_as="",
-        notes=(),
+        read_as=_read_as(draft),
+        notes=[on_page(note) for note in _notes(draft)],
         rows="0",
         ready=0,
         bad=0,
@@ -78,6 +71,21 @@ def view_of_unread(draft: Draft) -> DraftView:
         step="columns",
         has_columns_step=True,
     )
+
+
+def _read_as(draft: Draft) -> str:
+    source = draft.source
+    if source is None:
+        return ""
+    return printable(", ".join([source.format, *(source.details[n] for n in _SHOWN_DETAILS if n in source.details)]))
+
+
+def _notes(draft: Draft) -> list[str]:
+    """What the reader says about the file."""
+    source = draft.source
+    if source is None:
+        return []
+    return [*source.notes, *([f"There may be more rows: {source.not_whole}."] if source.not_whole else [])]
 
 
 def reading_view(draft: Draft) -> ReadingView:

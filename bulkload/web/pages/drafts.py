@@ -26,7 +26,7 @@ from bulkload.web.access import access_of, read_form
 from bulkload.web.pages.draft_view import reading_view, view_of, view_of_unread
 from bulkload.web.pages.row_table import TableQuery, draft_table, kind_of
 from bulkload.web.pages.texts import number_of
-from bulkload.web.site import Site, download, draft_of, frame_of, go_to, page, site_of
+from bulkload.web.site import download, draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import DraftView, RowTable
 from bulkload.web.wording import on_page
@@ -39,7 +39,8 @@ async def show(request: web.Request) -> web.Response:
     draft = await draft_of(request)
     if draft.state in (DraftState.READING, DraftState.CHECKING):
         frame = frame_of(request, "Reading the file", section="start", refresh_seconds=1)
-        return page(request, "reading.html", frame, draft=view_of_unread(draft))
+        progress = site_of(request).rows_read.get(draft.id, "")
+        return page(request, "reading.html", frame, draft=view_of_unread(draft), progress=progress)
     if draft.state is DraftState.UNREADABLE:
         frame = frame_of(request, "This file cannot be read", section="start")
         return page(
@@ -70,7 +71,7 @@ def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, 
 async def edit(request: web.Request) -> web.Response:
     """Set cells: those of the form, or the one whose suggestion or original text was chosen."""
     form = await read_form(request)
-    texts, expected = {}, {}
+    texts, expected, used = {}, {}, {}
     for name, value in form.items():
         if name.startswith("cell-") and (was := form.get(f"was-{name.removeprefix('cell-')}")) is not None:
             text, seen = _lines(value), _lines(was)
@@ -78,10 +79,13 @@ async def edit(request: web.Request) -> web.Response:
                 texts[_place(name)], expected[_place(name)] = text, seen
     if use := str(form.get("use", "")):
         place, _, text = use.partition("=")
-        texts[_place(place)] = text
+        used[_place(place)] = texts[_place(place)] = text
+        expected.pop(_place(place), None)
     restored = [_place(str(form["restore"]))] if form.get("restore") else []
 
     def work(editor: DraftEditor) -> int:
+        for (number, column), text in used.items():
+            editor.check_suggestion(number, column, text)
         count = editor.set_cells(texts, expected) if texts else 0
         return count + sum(editor.restore(number, column) for number, column in restored)
 
@@ -96,14 +100,15 @@ def _lines(value: object) -> str:
 async def fix(request: web.Request) -> web.Response:
     """Correct all cells with one kind of problem."""
     form = await read_form(request)
-    kind = kind_of(str(form.get("kind", "")))
-    match form.get("how"):
-        case "suggestion":
-            return await _correct(request, form, lambda editor: editor.set_kind(kind, None))
-        case "accept":
-            return await _correct(request, form, lambda editor: editor.accept((), kind=kind))
-    text = str(form.get("value", ""))
-    return await _correct(request, form, lambda editor: editor.set_kind(kind, text))
+    key, how, text = str(form.get("kind", "")), form.get("how"), str(form.get("value", ""))
+
+    def work(editor: DraftEditor) -> int:
+        kind = kind_of(key)
+        if how == "accept":
+            return editor.accept((), kind=kind)
+        return editor.set_kind(kind, None if how == "suggestion" else text)
+
+    return await _correct(request, form, work)
 
 
 async def fill(request: web.Request) -> web.Response:
@@ -116,8 +121,8 @@ async def fill(request: web.Request) -> web.Response:
 async def leave_out(request: web.Request) -> web.Response:
     """Leave rows out, or put them back."""
     form = await read_form(request)
-    if kind := str(form.get("kind", "")):
-        return await _correct(request, form, lambda editor: editor.leave_out((), kind=kind_of(kind)))
+    if key := str(form.get("kind", "")):
+        return await _correct(request, form, lambda editor: editor.leave_out((), kind=kind_of(key)))
     if "in" in form:
         number = _number(form, "in")
         return await _correct(request, form, lambda editor: editor.put_back([number]))
@@ -133,15 +138,31 @@ async def accept(request: web.Request) -> web.Response:
 
 
 async def take_back(request: web.Request) -> web.Response:
-    """Take the last edit back."""
+    """Take the last edit back: the one that the page names."""
     form = await read_form(request)
-    return await _correct(request, form, lambda editor: editor.take_back(), "Taken back")
+
+    def work(editor: DraftEditor) -> int:
+        if str(form.get("version", "")) != str(editor.version):
+            raise UsageError(
+                "The rows were changed in another window since this page was opened, so nothing was taken back. Look at"
+                " what the last edit is now."
+            )
+        return editor.take_back()
+
+    return await _correct(request, form, work, "Taken back")
 
 
 async def delete(request: web.Request) -> web.Response:
     """Delete a draft and its upload."""
-    site, draft = site_of(request), await draft_of(request)
-    async with site.draft_locks[draft.id]:
+    site, form = site_of(request), await read_form(request)
+    async with site.draft_locks[request.match_info["draft"]]:
+        draft = await draft_of(request)
+        if draft.state is DraftState.CHECKED and str(form.get("version", "")) != str(draft.version):
+            problem = (
+                "The rows were changed in another window since this page was opened, so the draft was not deleted."
+                " Look at them, and delete it then."
+            )
+            return go_to(request, f"/drafts/{draft.id}", problem, is_problem=True)
         job = site.jobs.of_draft(draft.id)
         if job is not None and job.state.ended is None:
             raise UsageError("The draft is in use; stop its run first.")
@@ -182,7 +203,7 @@ async def _correct(
     site, draft_id, user = site_of(request), request.match_info["draft"], access_of(request).user
 
     def correct(store: Store) -> int:
-        return work(DraftEditor(store, _changeable(store, site, draft_id), user))
+        return work(DraftEditor(store, _changeable(store, draft_id), user))
 
     async with site.draft_locks[draft_id]:
         try:
@@ -193,8 +214,8 @@ async def _correct(
     return go_to(request, _rows_address(draft_id, form), message)
 
 
-def _changeable(store: Store, site: Site, draft_id: str) -> Draft:
-    """A draft whose rows are checked. Raises `UsageError` while a job is using them."""
+def _changeable(store: Store, draft_id: str) -> Draft:
+    """A draft whose rows are checked. A job that is using them has them as they were, or refuses to begin."""
     draft = Drafts(store).get(draft_id)
     if draft.state is not DraftState.CHECKED:
         raise UsageError("The rows are not checked yet.")

@@ -13,11 +13,13 @@ from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.operations.draft_plan import account_name, forecast_of_draft
 from bulkload.operations.drafts import draft_options
+from bulkload.operations.pipeline import SANDBOX
 from bulkload.settings import has_credentials
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
+from bulkload.web.jobs import InUse
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.draft_view import view_of
 from bulkload.web.pages.row_table import TableQuery, draft_table
@@ -76,12 +78,14 @@ async def show(request: web.Request) -> web.Response:
 
 async def plan(request: web.Request) -> web.Response:
     """Choose where the rows go, and compare them with what is there."""
-    site, draft = site_of(request), await draft_of(request)
-    form = await read_form(request)
+    site, form = site_of(request), await read_form(request)
     is_rehearsal = form.get("target") == "sandbox" or request.app[OPTIONS].sandbox
     on_existing = "update" if form.get("on_existing") == "update" else "skip"
     chosen = (is_rehearsal, on_existing, "trust_list" in form, "create_lookalikes" in form)
-    async with site.draft_locks[draft.id]:
+    async with site.draft_locks[request.match_info["draft"]]:
+        draft = await draft_of(request)
+        if draft.state is not DraftState.CHECKED:
+            return go_to(request, f"/drafts/{draft.id}")
         if chosen != (draft.is_rehearsal, draft.on_existing, draft.trust_list, draft.create_lookalikes):
             await site.store(
                 lambda store: Drafts(store).set_target(
@@ -92,27 +96,29 @@ async def plan(request: web.Request) -> web.Response:
                     create_lookalikes=chosen[3],
                 )
             )
-        draft = await draft_of(request)
+            draft = await draft_of(request)
         if not is_rehearsal and not has_credentials(site.account_of(request)):
             return go_to(request, f"/drafts/{draft.id}/start")
-        job = site.jobs.submit(_task(request, draft, "plan"))
+        try:
+            job = site.jobs.submit(_task(request, draft, "plan"))
+        except InUse as error:
+            return go_to(request, f"/jobs/{error.job.id}", str(error), is_problem=True)
     return go_to(request, f"/jobs/{job.id}")
 
 
 async def begin(request: web.Request) -> web.Response:
     """Begin a run of the rows as they were shown, or of the first ones."""
-    site, draft = site_of(request), await draft_of(request)
-    form = await read_form(request)
-    options = request.app[OPTIONS]
+    site, form, options = site_of(request), await read_form(request), request.app[OPTIONS]
     first = {"all": None, str(TRIED_ROWS): TRIED_ROWS}.get(str(form.get("first", "")), 0)
     if first == 0:
         raise UsageError("The form is not complete; load the page again.")
-    address = f"/drafts/{draft.id}/start"
-    async with site.draft_locks[draft.id]:
+    async with site.draft_locks[request.match_info["draft"]]:
         draft = await draft_of(request)
+        address = f"/drafts/{draft.id}/start"
         if (job := site.jobs.of_draft(draft.id)) is not None and job.state.ended is None:
             return go_to(request, f"/jobs/{job.id}")  # a double click
         forecast = _forecast(request, draft)
+        account = account_name(site.account_of(request), draft_options(draft, options))
         shown = (
             str(draft.version),
             "sandbox" if draft_options(draft, options).sandbox else "account",
@@ -123,10 +129,10 @@ async def begin(request: web.Request) -> web.Response:
                 "The rows were changed in another window since this page was opened, so nothing was sent. Look again."
             )
             return go_to(request, address, problem, is_problem=True)
-        if forecast is None or not forecast.is_current:
+        if forecast is None or not forecast.is_current or forecast.problem:
             problem = "The rows were not compared with this account yet, so nothing was sent. Compare first."
             return go_to(request, address, problem, is_problem=True)
-        if draft.run_id is not None and draft.is_run_current:
+        if draft.run_id is not None and draft.is_run_current and await site.store(_was_run_in, draft, account):
             return go_to(
                 request,
                 f"/runs/{draft.run_id}",
@@ -134,6 +140,12 @@ async def begin(request: web.Request) -> web.Response:
             )
         job = site.jobs.submit(_task(request, draft, "run", first=first))
     return go_to(request, f"/jobs/{job.id}")
+
+
+def _was_run_in(store: Store, draft: Draft, account: str) -> bool:
+    """Whether the last run of a draft was in this account."""
+    run = next((run for run in store.runs() if run.id == draft.run_id), None)
+    return run is not None and account == (SANDBOX if run.base_url == SANDBOX else f"{run.base_url} {run.username}")
 
 
 def _task(request: web.Request, draft: Draft, kind: Kind, *, first: int | None = None) -> Task:

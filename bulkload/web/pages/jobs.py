@@ -32,7 +32,11 @@ def job_of(request: web.Request) -> Job:
     """The job that the address names."""
     job = site_of(request).jobs.get(request.match_info["job"])
     if job is None:
-        raise RequestError("This job ended some time ago. Its result is under Runs.", 404)
+        raise RequestError(
+            "This job ended some time ago, or the server was started again since. What was given and created is on the"
+            " start page.",
+            404,
+        )
     return job
 
 
@@ -52,6 +56,7 @@ async def show(request: web.Request) -> web.Response:
         name=printable(state.name),
         progress=progress_view(state),
         events_href=f"/jobs/{state.id}/events",
+        plan_href=f"/drafts/{state.draft}/start" if state.kind == "plan" else "",
         back_href=f"/drafts/{state.draft}" if state.draft else f"/runs/{state.run}",
         back_label="Back to the rows" if state.draft else "Back to the run",
     )
@@ -85,7 +90,9 @@ async def stop(request: web.Request) -> web.Response:
     """Ask a job to stop in order; asked again, without delay."""
     job = job_of(request)
     await site_of(request).jobs.stop(job)
-    return go_to(request, f"/jobs/{job.id}", "It is stopping. Nothing is lost: you can resume the run.")
+    is_run = job.state.kind in ("run", "resume")
+    text = "It is stopping. Nothing is lost: you can resume the run." if is_run else "It is stopping."
+    return go_to(request, f"/jobs/{job.id}", text)
 
 
 async def _wait_shortly(request: web.Request, job: Job) -> None:

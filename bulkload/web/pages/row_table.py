@@ -25,6 +25,7 @@ from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 from bulkload.web.wording import on_page
 
 ROWS_OF_PAGE = 50
+MOST_CELLS, FEWEST_ROWS = 5_000, 5  # of a page of a wide file
 _STILL_OPEN = (Status.NOT_ATTEMPTED, Status.UNKNOWN)  # while the run goes on
 _LONGEST_SEARCH = 200  # characters
 
@@ -38,6 +39,7 @@ class TableQuery:
     kind: str = ""
     search: str = ""
     page: int = 1
+    rows: int = ROWS_OF_PAGE  # of a page
     edit: int = 0  # number of the row whose cells are all fields
 
     @classmethod
@@ -65,10 +67,10 @@ class TableQuery:
 
     def pager(self, total: int) -> Pager:
         """The pager for a number of rows."""
-        last = max(1, -(-total // ROWS_OF_PAGE))
+        last = max(1, -(-total // self.rows))
         page = min(self.page, last)
-        first_row = (page - 1) * ROWS_OF_PAGE + 1
-        text = f"{first_row:,}–{min(total, first_row + ROWS_OF_PAGE - 1):,} of {total:,}" if total else "no rows"
+        first_row = (page - 1) * self.rows + 1
+        text = f"{first_row:,}–{min(total, first_row + self.rows - 1):,} of {total:,}" if total else "no rows"
         return Pager(
             text=text,
             first_href=self.link(page=1) if page > 1 else "",
@@ -79,7 +81,11 @@ class TableQuery:
 
     def offset(self, total: int) -> int:
         """How many rows come before the page."""
-        return (min(self.page, max(1, -(-total // ROWS_OF_PAGE))) - 1) * ROWS_OF_PAGE
+        return (min(self.page, max(1, -(-total // self.rows))) - 1) * self.rows
+
+    def for_columns(self, columns: int) -> TableQuery:
+        """The same with fewer rows on a page if the file is wide."""
+        return replace(self, rows=max(FEWEST_ROWS, min(ROWS_OF_PAGE, MOST_CELLS // max(1, columns))))
 
 
 def _number(text: str) -> int:
@@ -99,10 +105,12 @@ def draft_table(
 
     Nobody can change the columns that are `fixed`.
     """
+    header = rows.draft.header
+    query = query.for_columns(len(header))
     wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
-    total, counts, header = rows.count(wanted), rows.counts(), rows.draft.header
+    total, counts = rows.count(wanted), rows.counts()
     names = [printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)]
-    shown = rows.page(wanted, query.offset(total), ROWS_OF_PAGE)
+    shown = rows.page(wanted, query.offset(total), query.rows)
     return RowTable(
         header=names,
         fixed=frozenset(fixed),
@@ -122,10 +130,11 @@ def draft_table(
 def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> RowTable:
     """One page of a run's rows."""
     total, header = pages.count(), pages.run.header
+    query = query.for_columns(len(header))
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     return RowTable(
         header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
-        rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), ROWS_OF_PAGE)],
+        rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), query.rows)],
         statuses=bars_of(counts, lambda status: query.link(status=status), query.status),
         kinds=(),
         search=query.search,

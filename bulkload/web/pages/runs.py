@@ -23,18 +23,19 @@ from bulkload.settings import Account, Options, has_credentials
 from bulkload.store.run_pages import RunPages, created_monitors
 from bulkload.store.runs import Run, Store
 from bulkload.web.access import access_of
-from bulkload.web.jobs import Job, Jobs
+from bulkload.web.jobs import InUse, Job, Jobs
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.progress_view import progress_view
 from bulkload.web.pages.row_table import TableQuery, run_table
 from bulkload.web.pages.texts import bars_of, number_of
-from bulkload.web.site import download, frame_of, go_to, page, site_of
+from bulkload.web.site import download, frame_of, go_to, page, run_named, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Download, Fact, Pager, RunLine, RunView
 from bulkload.web.wording import on_page
 from bulkload.web.worker import STARTED_BY
 
 RUNS_OF_PAGE = 30
+SOON, REFRESH = 1, 5  # seconds until a page of a run that goes on is loaded again: it has just begun, or it goes on
 _DOWNLOADS = (("xlsx", "Excel workbook"), ("csv", "CSV"), ("html", "web page"))
 _AGAIN = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
 _STOPPED = {  # what the store says after a signal, for people who sent none
@@ -68,7 +69,7 @@ async def show(request: web.Request) -> web.Response:
     query = TableQuery.of(f"/runs/{run_id}", request.query)
 
     def gather(store: Store) -> dict[str, Any]:
-        run = store.run(run_id)
+        run = run_named(store, run_id)
         info = store.info(run)
         pages = RunPages(store=store, run=run, status=query.status, search=query.search, is_active=active is not None)
         counts = pages.counts()
@@ -82,9 +83,10 @@ async def show(request: web.Request) -> web.Response:
     context = await site.store(gather)
     is_rehearsal = bool(context.pop("is_rehearsal"))
     title = "Results" if active is None else "Creating monitors" if active.state.kind != "undo" else "Deleting monitors"
-    frame = frame_of(
-        request, title, section="runs", is_rehearsal=is_rehearsal, refresh_seconds=5 if active is not None else None
-    )
+    refresh = None
+    if active is not None:
+        refresh = REFRESH if active.state.progress is not None else SOON
+    frame = frame_of(request, title, section="runs", is_rehearsal=is_rehearsal, refresh_seconds=refresh)
     progress = progress_view(active.state) if active is not None else None
     return page(request, "run.html", frame, progress=progress, **context)
 
@@ -92,7 +94,7 @@ async def show(request: web.Request) -> web.Response:
 async def results(request: web.Request) -> web.StreamResponse:
     """Send the results of a run as they are now."""
     site, run_id, suffix = site_of(request), request.match_info["run"], request.match_info["format"]
-    run = await site.store(lambda store: store.run(run_id))
+    run = await site.store(lambda store: run_named(store, run_id))
 
     def write(store: Store, path: Path) -> None:
         formats.write(path, store.info(run), store.report_rows(run), output=store.path.parent)
@@ -120,7 +122,7 @@ async def fix(request: web.Request) -> web.Response:
     """Make a draft of the rows that have to be fixed."""
     site, run_id = site_of(request), request.match_info["run"]
     user = access_of(request).user
-    draft = await site.store.long(lambda store: draft_of_run(store, store.run(run_id), user))
+    draft = await site.store.long(lambda store: draft_of_run(store, run_named(store, run_id), user))
     return go_to(
         request,
         f"/drafts/{draft.id}",
@@ -131,7 +133,7 @@ async def fix(request: web.Request) -> web.Response:
 async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bool = False) -> web.Response:
     """Queue a job for a run. It needs the account that the run belongs to."""
     site, options, run_id = site_of(request), request.app[OPTIONS], request.match_info["run"]
-    run = await site.store(lambda store: store.run(run_id))
+    run = await site.store(lambda store: run_named(store, run_id))
     account = site.account_of(request)
     is_rehearsal = run.base_url == SANDBOX
     if not is_rehearsal:
@@ -148,7 +150,10 @@ async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bo
         include_edited=include_edited,
         user=access_of(request).user,
     )
-    job = site.jobs.submit(task)
+    try:
+        job = site.jobs.submit(task)
+    except InUse as error:
+        return go_to(request, f"/jobs/{error.job.id}", str(error), is_problem=True)
     return go_to(request, f"/jobs/{job.id}")
 
 
@@ -209,7 +214,7 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
     fixable = sum(info.counts.get(status, 0) for status in TO_FIX)
     stopped = info.stopped
     if is_stopped_on_request := stopped in _STOPPED:
-        stopped = f"{_STOPPED[stopped]} Nothing is lost: it can go on there."
+        stopped = f"{_STOPPED[stopped]} Nothing is lost: you can go on where it stopped."
     if job is None and not run.finished:
         stopped = (
             "This run is not finished: the process that worked on it has ended, or another bulkload, in a terminal or"

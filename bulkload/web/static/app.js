@@ -17,11 +17,12 @@
     setTimeout(() => (live.textContent = text), 60); // emptied first, so that the same text is said again
   }
 
-  function complain(text) {
+  function complain(...parts) {
     $("#trouble")?.remove();
     const box = document.createElement("p");
-    Object.assign(box, { id: "trouble", className: "flash problem", tabIndex: -1, textContent: text });
+    Object.assign(box, { id: "trouble", className: "flash problem", tabIndex: -1 });
     box.setAttribute("role", "alert");
+    box.append(...parts);
     $("main").prepend(box);
     box.scrollIntoView({ block: "nearest" });
   }
@@ -72,7 +73,7 @@
     for (const cell of cells()) cell.closest("td").classList.toggle("unsaved", isChanged(cell));
     const note = $("#unsaved");
     if (!note) return;
-    note.dataset.hint ??= note.textContent;
+    note.dataset.hint ??= note.innerText; // without what only pages without JavaScript show
     const count = changed.length + kept.size;
     note.textContent = count ? `${count} ${count === 1 ? "change is" : "changes are"} not saved yet.` : note.dataset.hint;
     if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, { value }]) => `${place(name)}: “${value}”`).join("; ")}`;
@@ -80,7 +81,10 @@
 
   document.addEventListener("click", (event) => {
     const td = event.target.closest("td[data-cell]");
-    if (td && !event.target.closest("a, button, .cell") && !String(getSelection())) openCell(td).focus();
+    if (!td || event.target.closest("a, button, .cell") || String(getSelection())) return;
+    const field = openCell(td);
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
   });
   document.addEventListener("input", (event) => event.target.matches(".cell") && markUnsaved());
   document.addEventListener("change", (event) => {
@@ -145,22 +149,23 @@
     };
     let answer, page;
     try {
-      answer = await fetch(url, {
-        method: isPost ? "POST" : "GET",
-        signal: AbortSignal.timeout(60000), // a lost connection must not hold up what comes after
-        body: isPost ? (form.enctype.startsWith("multipart") ? data : new URLSearchParams(data)) : undefined,
-        headers: isPost ? { "X-Form-Token": data.get("token") ?? "" } : {},
-      });
+      answer = await send(url, form, data);
+      if (isPost && answer.status === 403 && (await renewToken(data))) answer = await send(url, form, data);
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {
       giveBack();
-      complain("The server does not answer. What you typed is still on this page: try again in a moment.");
+      complain(`The server does not answer. ${isUnsaved() ? "What you typed is still on this page: try" : "Try"} again in a moment.`);
       return false;
     }
-    if (!answer.ok || !$("main", page) || $("#key", page)) {
+    if (answer.status === 401 || $("#key", page)) {
+      giveBack();
+      const link = Object.assign(document.createElement("a"), { href: "/", target: "_blank", textContent: "Enter it in another tab" });
+      complain("Not done: the server asks for its access key again, as after a restart. ", link, ", then repeat the step here.");
+      return false;
+    }
+    if (!answer.ok || !$("main", page)) {
       giveBack();
       const words = $$("main h1, main .lead", page).map((part) => part.textContent.trim());
-      if ($("#key", page)) words.push("Open the start-up link in another window, then try again here.");
       complain(`Not done. ${words.join(": ") || `The server answered ${answer.status}.`}`);
       return false;
     }
@@ -174,6 +179,23 @@
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
     return !isRefused;
+  }
+
+  function send(url, form, data) {
+    const signal = AbortSignal.timeout(60000); // a lost connection must not hold up what comes after
+    if (form?.method !== "post") return fetch(url, { signal });
+    const body = form.enctype.startsWith("multipart") ? data : new URLSearchParams(data);
+    return fetch(url, { method: "POST", signal, body, headers: { "X-Form-Token": data.get("token") ?? "" } });
+  }
+
+  // After a login in another tab, the token of this page is that of an earlier session.
+  async function renewToken(data) {
+    const answer = await send(location.href);
+    const token = $("input[name=token]", new DOMParser().parseFromString(await answer.text(), "text/html"))?.value;
+    if (!answer.ok || !token || token === data.get("token")) return false;
+    data.set("token", token);
+    for (const input of $$("input[name=token]")) input.value = token;
+    return true;
   }
 
   function swap(page, { typed, sent, isLoad, isQuiet, doneForm }) {
@@ -196,6 +218,7 @@
     $("main").replaceWith($("main", page));
     isSwapping = false;
     for (const id of opened) byId(id)?.setAttribute("open", "");
+    for (const { id, value, checked } of filled) if (byId(id)) Object.assign(byId(id), { value, checked });
     for (const [name, edit] of typed) {
       const td = $(`[data-cell="${name.slice(5)}"]`);
       const field = td && openCell(td);
@@ -208,17 +231,18 @@
     scrollTo(scroll[0], scroll[1]);
     if ($(".scroll") && !isLoad) [$(".scroll").scrollLeft, $(".scroll").scrollTop] = scroll.slice(2);
     if (isInside) {
-      const place = focused.name?.startsWith("cell-") && focused.name.slice(5);
-      const td = place && $(`[data-cell="${place}"]`);
+      const [, row, column] = focused.name?.match(/^cell-(\d+)-(\d+)$/) ?? [];
+      const isStillEdited = row && (!sent.has(focused.name) || typed.has(focused.name));
+      const td = isStillEdited ? $(`[data-cell="${row}-${column}"]`) : null;
       const nowInvalid = $$(".cell[aria-invalid]");
-      const row = focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`);
-      const next = position >= 0 ? (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next")) : null;
-      const same = byId(focused.id);
-      const target = row || (same?.matches("a, button, input, select, textarea, summary, [tabindex]") && same);
-      const saved = place && $(`#row-${place.split("-")[0]} .row-actions :is(a, button)`); // a cell that was opened
-      const field = target || (td && typed.has(focused.name) && openCell(td)) || next || saved || byId("message") || $("h1");
-      field?.focus({ preventScroll: field === target && !row });
-      if (selection && field?.id === focused.id) field.setSelectionRange?.(...selection);
+      const target =
+        (focused.dataset.edit && $(`#row-${focused.dataset.edit} .cell`)) ||
+        [focused.id, focused.id.replace(/^out-/, "in-"), focused.id.replace(/^in-/, "out-")].map(byId).find((found) => found?.matches("a, button, input, select, textarea, summary, [tabindex]")) ||
+        (td && openCell(td)) ||
+        (position >= 0 && (nowInvalid[Math.min(position, nowInvalid.length - 1)] ?? byId("next"))) ||
+        byId(`open-${row}`) || byId("message") || $("h1");
+      target?.focus({ preventScroll: target.id === focused.id });
+      if (selection && target?.id === focused.id) target.setSelectionRange?.(...selection);
     }
     const message = $("#message") ?? (isLoad && isNews && ($(".pager span") ?? $("h1")));
     if (message) say(message.textContent);
@@ -282,7 +306,7 @@
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("main a[href], #top a[href]");
-    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.hasAttribute("download")) return;
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target || link.hasAttribute("download")) return;
     const isLive = link.matches("[data-live]");
     if (!isLive && !(byId("edit") && isUnsaved())) return;
     event.preventDefault();
@@ -297,6 +321,7 @@
 
   // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  const RECONNECT = 2000; // milliseconds
   let source, milestone, timer;
 
   function watch() {
@@ -305,18 +330,38 @@
     if (source && (!url || !source.url.endsWith(url))) source = void source.close();
     if (!url || source) return;
     source = new EventSource(url);
-    source.onopen = () => (byId("lost").hidden = true);
+    source.onopen = () => byId("lost") && (byId("lost").hidden = true);
     source.addEventListener("progress", (event) => update($("[data-events]"), event.data));
     source.addEventListener("ended", () => {
       source = void source.close();
       enqueue(() => load(location.href)).then((isDone) => isDone || setTimeout(watch, 3000));
     });
     source.onerror = () => {
-      if (byId("lost")) byId("lost").hidden = false;
+      tell("lost");
       if (source?.readyState !== EventSource.CLOSED) return; // it connects again by itself
       source = undefined;
-      setTimeout(watch, 3000);
+      setTimeout(reconnect, RECONNECT);
     };
+  }
+
+  function tell(id) {
+    const note = byId(id);
+    if (!note?.hidden) return;
+    note.hidden = false;
+    say(note.textContent);
+  }
+
+  // The server answers, but not with events: it may have been started again, and then knows the job no longer.
+  async function reconnect() {
+    if (source || !$("[data-events]")) return;
+    const answer = await fetch(location.href).catch(() => null);
+    if (answer?.ok) return enqueue(() => load(location.href));
+    if (answer && answer.status < 500 && answer.status !== 401) return location.reload(); // to the page that says what is wrong
+    if (answer?.status === 401) {
+      byId("lost").hidden = true;
+      tell("locked");
+    }
+    setTimeout(reconnect, RECONNECT); // the key may be entered in another tab
   }
 
   // Only parts that differ are replaced, so that Stop can be pressed at any moment.
