@@ -316,14 +316,14 @@ def test_what_still_works_on_a_deleted_draft_does_not_change_the_next_one(store:
             old, is_rehearsal=True, on_existing="skip", trust_list=False, create_lookalikes=False
         ),
         lambda: Drafts(store).set_problem(old, "x"),
+        lambda: Drafts(store).set_checked(old),
+        lambda: Drafts(store).set_columns(old, (None,) * 3, {}),
         lambda: Drafts(store).set_source(old, DraftSource(format="csv", header=())),
     ):
         with pytest.raises(DraftChanged):
             work()
-    Drafts(store).set_checked(old)
     Drafts(store).set_planned(old, {})
     Drafts(store).set_run(old.id, "run", 1)
-    Drafts(store).set_columns(old, (None,) * 3, {})
     DraftChecks(store, old).save_planned([PlannedRow(2, "exists", "", "")])
     Drafts(store).delete(old)
     assert before == (
