@@ -6,6 +6,7 @@ changed and not checked since.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 
 from bulkload.store.draft_records import IGNORED, LEFT_OUT, READY, CheckedRow, KindKey, PlannedRow, issue_record
@@ -14,6 +15,13 @@ from bulkload.store.drafts import NO_PLAN, Draft, Drafts, DraftState
 from bulkload.store.runs import Store, to_json
 
 _RANK_BAD, _RANK_WARNING, _RANK_GOOD, _RANK_OUT = range(4)  # the order in which rows are shown
+
+_SAME = "SELECT number, own_key, given_id FROM draft_rows {} WHERE draft = ? AND {} IN (SELECT value FROM json_each(?))"
+_BY_NUMBER = _SAME.format("", "number")
+_BY_MONITOR = {  # without statistics, SQLite would rather read the whole draft
+    "own_key": _SAME.format("INDEXED BY draft_rows_key", "own_key"),
+    "given_id": _SAME.format("INDEXED BY draft_rows_given", "given_id"),
+}
 
 
 class DraftChecks:
@@ -79,42 +87,27 @@ class DraftChecks:
 
         Two rows may repeat each other if they mean the same monitor, or give the ID of the same monitor.
         """
-        found: set[int] = set()
-        keys: set[str] = set()
-        ids: set[str] = set()
-        conditions, values = (
-            ["WHERE draft = ?1 AND number IN (SELECT value FROM json_each(?2))"],
-            [to_json(sorted(numbers))],
-        )
-        while True:
-            with self._store.errors():
-                # the indexes are named, because without statistics, SQLite would read all rows of the draft
-                select = "SELECT number, own_key, given_id FROM draft_rows"
-                rows = self._db.execute(
-                    " UNION ".join(f"{select} {condition}" for condition in conditions), (self._draft.number, *values)
-                ).fetchall()
+        found, known = set[int](), {"own_key": set[str](), "given_id": set[str]()}
+        rows = self._select(_BY_NUMBER, numbers)
+        while rows:
             found.update(row["number"] for row in rows)
-            new_keys = {row["own_key"] for row in rows if row["own_key"] is not None} - keys
-            new_ids = {row["given_id"] for row in rows if row["given_id"] is not None} - ids
             if len(found) > most:
                 return None
-            if not (new_keys or new_ids):
-                return found
-            keys |= new_keys
-            ids |= new_ids
-            conditions = [
-                "INDEXED BY draft_rows_key WHERE draft = ?1 AND own_key IN (SELECT value FROM json_each(?2))",
-                "INDEXED BY draft_rows_given WHERE draft = ?1 AND given_id IN (SELECT value FROM json_each(?3))",
-            ]
-            values = [to_json(sorted(new_keys)), to_json(sorted(new_ids))]
+            same: list[sqlite3.Row] = []
+            for column, query in _BY_MONITOR.items():
+                new = {row[column] for row in rows if row[column] is not None} - known[column]
+                known[column] |= new
+                same += self._select(query, new) if new else ()
+            rows = same
+        return found
 
     def suggestions(self, kind: KindKey) -> dict[int, str]:
         """The suggested text for each row with a kind of issue, where one is known."""
         with self._store.errors():
             return dict(
                 self._db.execute(
-                    "SELECT number, suggestion FROM draft_issues WHERE draft = ? AND code = ? AND header = ?"
-                    " AND suggestion <> '' ORDER BY number, place DESC",
+                    "SELECT number, suggestion FROM draft_issues INDEXED BY draft_issues_kind"
+                    " WHERE draft = ? AND code = ? AND header = ? AND suggestion <> '' ORDER BY number, place DESC",
                     (self._draft.number, *kind),
                 ).fetchall()
             )
@@ -122,18 +115,25 @@ class DraftChecks:
     def forget_planned(self) -> None:
         """Forget what the account has for the rows."""
         with self._store.transaction():
+            Drafts(self._store).require(self._draft)
             self._db.execute(f"UPDATE draft_rows SET {NO_PLAN} WHERE draft = ?", (self._draft.number,))
 
     def save_planned(self, rows: Iterable[PlannedRow]) -> None:
         """Record what the account has for rows, unless the draft was changed since it was compared."""
         draft = self._draft
-        values = [(row.status, row.monitor_id, row.error, draft.number, row.number, draft.version) for row in rows]
+        values = [
+            (row.status, row.monitor_id, row.error, draft.number, row.number, draft.id, draft.version) for row in rows
+        ]
         with self._store.transaction():
             self._db.executemany(
                 "UPDATE draft_rows SET planned = ?1, planned_id = ?2, planned_error = ?3 WHERE draft = ?4"
-                " AND number = ?5 AND (SELECT version FROM drafts WHERE draft = ?4) = ?6",
+                " AND number = ?5 AND (SELECT version FROM drafts WHERE id = ?6) = ?7",
                 values,
             )
+
+    def _select(self, query: str, values: Iterable[object]) -> list[sqlite3.Row]:
+        with self._store.errors():
+            return self._db.execute(query, (self._draft.number, to_json(list(values)))).fetchall()
 
 
 def _rank(row: CheckedRow) -> int:

@@ -211,6 +211,7 @@ class Drafts:
         What another account has for the rows is forgotten.
         """
         with self._store.transaction():
+            self.require(draft)
             self._db.execute(f"UPDATE draft_rows SET {NO_PLAN} WHERE draft = ?", (draft.number,))
             self._set(
                 draft,

@@ -1,7 +1,7 @@
 """Search the cells of rows, which the store keeps as JSON lists of texts.
 
 In: what a person typed. Out: a condition of SQL for the column `cells`, which is true if one of the cells contains that
-text. Upper and lower case are the same in all scripts, which `LIKE` of SQLite knows for ASCII only.
+text. Upper and lower case are the same in all scripts; `LIKE` of SQLite alone knows that of ASCII only.
 """
 
 from __future__ import annotations
