@@ -118,15 +118,6 @@ def assert_same(path: Path, options: Options) -> None:
         assert check_of_draft(store, draft) == check_of_file(path, options)
 
 
-def problem_of_file(path: Path, options: Options) -> str | None:
-    """Why `check` cannot read a file; None if it can."""
-    try:
-        check_of_file(path, options)
-    except InputError as error:
-        return str(error)
-    return None
-
-
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     folder = tmp_path / "store"

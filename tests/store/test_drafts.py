@@ -319,6 +319,8 @@ def test_what_still_works_on_a_deleted_draft_does_not_change_the_next_one(store:
         lambda: Drafts(store).set_checked(old),
         lambda: Drafts(store).set_columns(old, (None,) * 3, {}),
         lambda: Drafts(store).set_source(old, DraftSource(format="csv", header=())),
+        lambda: Drafts(store).set_checked(old),
+        lambda: Drafts(store).set_columns(old, (None,) * 3, {}),
     ):
         with pytest.raises(DraftChanged):
             work()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.support.drafts import statuses
 from tests.support.upload_page import MULTIPART, Answer, UploadPage, multipart, upload_page
 from tests.support.waiting import wait_until
 
-PLAN = {"set": {"billing_plancode": "UBM - A/A"}}
+PLAN = {"billing_plancode": "UBM - A/A"}
 
 
 class Browser:
@@ -60,13 +60,13 @@ class Browser:
 
 
 @contextmanager
-def browsing(folder: Path, **settings: object) -> Iterator[Browser]:
-    with upload_page(folder, **settings) as page:
+def browsing(folder: Path, defaults: Mapping[str, str] = PLAN) -> Iterator[Browser]:
+    with upload_page(folder, set=dict(defaults)) as page:
         yield Browser(page)
 
 
 def test_rows_without_column_names_and_back(tmp_path: Path) -> None:
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         page = browser.upload("imap,a,a.example.com\nimap,b,b.example.com,yes\n")
         assert "These rows have no column names" in page.text
         page = browser.post("/columns", headerless="1")
@@ -82,7 +82,7 @@ def test_rows_without_column_names_and_back(tmp_path: Path) -> None:
 
 def test_values_of_the_server_are_shown_with_their_problems(tmp_path: Path) -> None:
     """The server starts with them; an unknown one is dropped once a person has seen the page and goes on."""
-    with browsing(tmp_path, set={"plan": "UBM - A/A", "interval": "0", "intervall": "5", "hostname": "x y"}) as browser:
+    with browsing(tmp_path, {"plan": "UBM - A/A", "interval": "0", "intervall": "5", "hostname": "x y"}) as browser:
         page = browser.upload("type,name,hostname\nimap,a,a.example.com\n")
         assert browser.draft().state is DraftState.COLUMNS
         field = re.search(r'id="default-interval-why">([^<]*)<', page.text)
@@ -101,7 +101,7 @@ def test_values_of_the_server_are_shown_with_their_problems(tmp_path: Path) -> N
 
 
 def test_an_unknown_value_of_the_server_does_not_stop_a_person(tmp_path: Path) -> None:
-    with browsing(tmp_path, set={"plan": "UBM - A/A", "intervall": "5"}) as browser:
+    with browsing(tmp_path, {"plan": "UBM - A/A", "intervall": "5"}) as browser:
         browser.upload("type,name,hostname\nimap,a,a.example.com\n")
         columns = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
         browser.post("/columns", **columns)
@@ -112,7 +112,7 @@ def test_an_unknown_value_of_the_server_does_not_stop_a_person(tmp_path: Path) -
 def test_columns_are_remembered_visibly(tmp_path: Path) -> None:
     text = "Typ,Bezeichnung,Rechner\nimap,a,a.example.com\n"
     fields = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         assert "as somebody chose them" not in browser.upload(text).text
         browser.post("/columns", **fields)
         page = browser.upload(text)
@@ -129,7 +129,7 @@ RESULTS = (
 
 
 def test_what_an_earlier_run_did_cannot_be_changed(tmp_path: Path) -> None:
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         browser.upload(RESULTS)
         page = browser.show("?edit=2")
         assert set(re.findall(r'name="cell-2-(\d+)"', page.text)) == {"0", "1", "2", "4"}
@@ -143,7 +143,7 @@ def test_what_an_earlier_run_did_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_kind_are_taken_as_shown(tmp_path: Path) -> None:
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         page = browser.upload("type,name,hostname\n" + "".join(f"imap,m{n},m{n}.example.com,x\n" for n in range(3)))
         assert "Take these 3 rows as shown" in page.text
         page = browser.post("/fix", kind="row.long:", how="accept")
@@ -152,21 +152,21 @@ def test_rows_of_a_kind_are_taken_as_shown(tmp_path: Path) -> None:
 
 
 def test_old_drafts_are_deleted_when_the_server_starts(tmp_path: Path) -> None:
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         browser.upload("type,name,hostname\nimap,a,a.example.com\n", "old.csv")
         old = browser.draft()
         browser.upload("type,name,hostname\nimap,a,a.example.com\n", "new.csv")
         new = browser.draft()
     with Store(tmp_path) as store:
         store.db.execute("UPDATE drafts SET changed = ? WHERE id = ?", (time.time() - 91 * 86_400, old.id))
-    with browsing(tmp_path, **PLAN), Store(tmp_path) as store:
+    with browsing(tmp_path), Store(tmp_path) as store:
         assert [draft.name for draft in Drafts(store).list()] == ["new.csv"]
         assert [path.name for path in (tmp_path / "uploads").iterdir()] == [new.upload]
 
 
 @pytest.mark.parametrize("was", ["checking", "changed"])
 def test_what_was_not_checked_is_checked_when_the_server_starts(was: str, tmp_path: Path) -> None:
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         browser.upload("type,name,hostname,port\nimap,a,a.example.com,143\n")
         draft = browser.draft()
     with Store(tmp_path) as store:  # as if the server had been killed
@@ -174,7 +174,7 @@ def test_what_was_not_checked_is_checked_when_the_server_starts(was: str, tmp_pa
         if was == "checking":
             store.db.execute("UPDATE drafts SET state = 'checking' WHERE id = ?", (draft.id,))
             store.db.execute("UPDATE draft_rows SET rank = 3, state = 'not a row'")
-    with browsing(tmp_path, **PLAN) as browser:
+    with browsing(tmp_path) as browser:
         browser.path = f"/drafts/{draft.id}"
         browser.show()
         assert browser.statuses() == {2: "invalid"}
