@@ -52,7 +52,6 @@ def test_an_edit_makes_what_was_shown_out_of_date(name: str, workplace: Workplac
     assert workplace.plan(draft).is_plan_current
 
 
-<<<<<<< HEAD
 def test_a_run_has_the_rows_that_were_shown_even_if_they_are_changed_while_it_reads_them(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,8 +77,6 @@ def test_a_run_has_the_rows_that_were_shown_even_if_they_are_changed_while_it_re
     assert not again(store, draft).is_run_current
 
 
-=======
->>>>>>> origin/main
 def test_a_comparison_with_rows_that_were_changed_meanwhile_says_nothing_of_them(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
