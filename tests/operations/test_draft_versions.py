@@ -17,6 +17,7 @@ from bulkload.operations.draft_plan import account_name, forecast_of_draft, plan
 from bulkload.operations.drafts import draft_input, draft_options, note_run
 from bulkload.operations.pipeline import begin
 from bulkload.settings import Account
+from bulkload.stages import intake
 from bulkload.store.draft_records import READY
 from bulkload.store.drafts import Drafts
 from bulkload.store.runs import Store
