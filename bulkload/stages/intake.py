@@ -190,15 +190,13 @@ def _checked(
         is_rest = short is not None and _is_rest(row, new_row, short[0], len(layout.header))
         if short is not None and not short[0].left_out:
             yield _split(short[1], row.number) if is_rest else short[1]
-        short = None
-        if row.left_out and row.ends_at is None:
+        may_go_on = row.ends_at is not None and new_row.state is State.PENDING
+        short = (row, new_row) if may_go_on else None
+        if may_go_on or row.left_out:
             continue
         if skip_zero_rows and new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
             zero_rows.add(row)
-            continue
-        if row.ends_at is not None and new_row.state is State.PENDING:
-            short = row, new_row
-        elif not row.left_out:
+        else:
             yield new_row
     if short is not None and not short[0].left_out:
         yield short[1]
