@@ -129,6 +129,12 @@ def test_event_streams_that_are_dropped_are_forgotten(server: Served, visitor: V
         assert opened >= STREAMS // 2  # the others were told to come again later
         wait_until(lambda: open_files(server) <= files)
         assert memory(server) < before + MAX_GROWTH
+
+        def opens() -> bool:
+            with request(visitor, "GET", events) as stream:
+                return stream.recv(20).startswith(b"HTTP/1.1 200")
+
+        wait_until(opens)  # the server has noticed that the others have left
         with request(visitor, "GET", events) as last:
             assert b"event: progress" in received(last, b"event: progress")
         assert server.is_healthy()

@@ -61,7 +61,8 @@ async def upload(request: web.Request) -> web.Response:
             )
         )
         reading = begin_reading(site, options, draft)
-        await asyncio.wait({reading}, timeout=site.read_patience)
+    # outside of the block, which would remove the file if the server stops while this waits
+    await asyncio.wait({reading}, timeout=site.read_patience)
     message = _HOST_LIST if received.is_host_list else ""
     return go_to(request, f"/drafts/{draft.id}", message)
 
