@@ -93,6 +93,7 @@ class Issue:
     code: str  # stable, for machines: "port.range"
     message: str
     column: str | None = None  # the header as it stands in the file; None: the whole row
+    index: int | None = field(default=None, compare=False)  # of that column: two columns can have the same header
     field: str | None = None  # the monitor field
     value: str = ""  # what was found
     severity: Literal["error", "warning"] = "error"
@@ -101,6 +102,7 @@ class Issue:
     def record(self) -> dict[str, str | None]:
         """The issue for JSON; it has a suggestion only if there is one."""
         record = asdict(self)
+        del record["index"]
         if not self.suggestion:
             del record["suggestion"]
         return record
@@ -129,6 +131,7 @@ class RawRow(NamedTuple):
     cells: tuple[str, ...]  # one per column of the header, never more, never fewer
     issues: tuple[Issue, ...] = ()  # what the reader found: row that is too long, error cell
     ends_at: int | None = None  # cells that the file has, if fewer than the header; the others are empty
+    left_out: bool = False  # a person left it out: it is not checked, but shows whether the row above is whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,12 +36,14 @@ class ProposedColumn:
     field: str | None = None  # None: not recognised
     is_result: bool = False  # bulkload added it to a results file; it is read back, not sent
     hint: str = ""  # why it was not recognised: a sentence
+    is_doubtful: bool = False  # what its name is, or whether it has one, is not certain
     suggestion: str | None = None  # the field that may be meant; a person has to choose it
 
     @property
     def needs_choice(self) -> bool:
         """True if a person has to say what the column means. A column without a name is not sent."""
-        return self.field is None and not self.is_result and bool(normalise(self.header))
+        has_name = bool(normalise(self.header)) or self.is_doubtful
+        return self.field is None and not self.is_result and has_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +72,25 @@ def propose_columns(
         if index in results:
             proposals.append(ProposedColumn(index=index, header=cell, is_result=True))
             continue
-        field = field_of(cell, renamed)
+        field, doubt = field_of(cell, renamed), (doubts or {}).get(index, "")
         suggestion = None
-        if field is None:
+        if field is None and doubt and not normalise(cell):
+            hint = f"The name of this column is not known: {doubt}"
+        elif field is None:
             hint, suggestion = _hint(cell)
         elif reason := not_passed_through(field):
             hint = f"{cell.strip()} {reason}."
         elif field in first:
             hint = f"{place_of(header, first[field])} means {field} too, and only one column can be sent as {field}."
-        elif doubt := (doubts or {}).get(index):
+        elif doubt:
             hint, suggestion = f"The name of this column is not certain: {doubt}", field
         else:
             first[field] = index
             proposals.append(ProposedColumn(index=index, header=cell, field=field))
             continue
-        proposals.append(ProposedColumn(index=index, header=cell, hint=hint, suggestion=suggestion))
+        proposals.append(
+            ProposedColumn(index=index, header=cell, hint=hint, is_doubtful=bool(doubt), suggestion=suggestion)
+        )
     return proposals
 
 

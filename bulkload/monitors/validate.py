@@ -73,7 +73,8 @@ class Validator:
         result_columns = mapping.result_columns
         read_back = [result_columns[name] for name in ("monitor_id", "status") if name in result_columns]
         self._names = tuple(cell or column_letters(index) for index, cell in enumerate(mapping.header))
-        self._used = {self._names[index]: index for index in (*self._columns.values(), *read_back)}
+        self._used = {index: self._names[index] for index in (*self._columns.values(), *read_back)}
+        self._used_by_name = {name: index for index, name in self._used.items()}
         self._headerless = tuple(
             index
             for index in mapping.user_columns
@@ -160,12 +161,11 @@ class Validator:
         monitor_id = "" if exported_id is None else str(exported_id)
         result_columns = self._mapping.result_columns
         if "monitor_id" in result_columns and (text := self._result_cell(row, "monitor_id")):
-            column = self._mapping.header[result_columns["monitor_id"]]
             try:
                 monitor_id = str(values.identifier("monitor_id", text))
             except CellError as error:
                 monitor_id = text
-                issues.append(self._cell_issue("monitor_id", text, error, column=column))
+                issues.append(self._cell_issue("monitor_id", text, error, index=result_columns["monitor_id"]))
         earlier = None
         if "status" in result_columns and (text := self._result_cell(row, "status")):
             try:
@@ -176,6 +176,7 @@ class Validator:
                         code="status.unknown",
                         message=f"status is {show(text)}; it is not a status of bulkload, so the row counts as new.",
                         column=self._mapping.header[result_columns["status"]],
+                        index=result_columns["status"],
                         value=text,
                         severity="warning",
                     )
@@ -282,23 +283,29 @@ class Validator:
         """Add the reader's issues: they replace ours on the same cell, and are warnings if the column is not used."""
         reader_issues = []
         for issue in row.issues:
-            index = self._used.get(issue.column or "")
+            index = self._index_of(issue)
             if issue.column is not None and index is None:
                 warnings.append(replace(issue, severity="warning"))
             elif issue.severity == "warning":
                 warnings.append(issue)
             else:
                 field = None if index is None else self._mapping.fields[index]
-                reader_issues.append(replace(issue, field=issue.field or field))
-        flagged = {issue.column for issue in reader_issues if issue.column is not None}
-        return reader_issues + [issue for issue in issues if issue.column not in flagged]
+                reader_issues.append(replace(issue, index=index, field=issue.field or field))
+        flagged = {issue.index for issue in reader_issues if issue.index is not None}
+        return reader_issues + [issue for issue in issues if issue.index not in flagged]
+
+    def _index_of(self, issue: Issue) -> int | None:
+        """The column of an issue; None for the whole row, or if the column is not used."""
+        if issue.index is not None:
+            return issue.index if issue.index in self._used else None
+        return self._used_by_name.get(issue.column or "")
 
     def _add_short(self, row: RawRow, issues: list[Issue]) -> None:
         """Add an issue if the cells that a short row leaves out are needed; programs drop empty cells at the end."""
         if row.ends_at is None or any(issue.column is None and issue.severity == "error" for issue in row.issues):
             return
-        left_out = self._names[row.ends_at :]
-        if any(issue.code.endswith(".missing") and issue.column in left_out for issue in issues):
+        missing = (issue.index for issue in issues if issue.code.endswith(".missing"))
+        if any(index is not None and index >= row.ends_at for index in missing):
             issues.append(self._short(row.ends_at))
 
     def _short(self, ends_at: int) -> Issue:
@@ -310,15 +317,17 @@ class Validator:
         return Issue(code="row.short", message=message)
 
     def _invalid(self, row: RawRow, issues: list[Issue], warnings: list[Issue], monitor_id: str) -> Invalid:
-        issues.sort(key=lambda issue: self._used.get(issue.column or "", -1))
+        issues.sort(key=lambda issue: -1 if issue.index is None else issue.index)
         return Invalid(row=row, issues=(*issues, *warnings), monitor_id=monitor_id)
 
-    def _cell_issue(self, field: str, text: str, error: CellError, *, column: str | None = None) -> Issue:
+    def _cell_issue(self, field: str, text: str, error: CellError, *, index: int | None = None) -> Issue:
         code = "api" if field.startswith(API_PREFIX) else field
+        index = self._columns[field] if index is None else index
         return Issue(
             code=f"{code}.{error.reason}",
             message=f"{field} is {show(error.safe_text(text))}; {error.allowed}.",
-            column=column or self._column(field),
+            column=self._names[index],
+            index=index,
             field=field,
             value=error.safe_text(text),
             suggestion=suggestion_for(field, error.suggestion),
@@ -349,12 +358,13 @@ class Validator:
         The suggestion is for the field's own cell, so it is left out if the issue stands at another one.
         """
         sources = [self._source(each, row) for each in (field, *others)]
-        column, text = next((source for source in sources if source[1]), sources[0])
-        is_own = bool(suggestion and self._text(row, field)) and column == self._column(field)
+        index, text = next((source for source in sources if source[1]), sources[0])
+        is_own = bool(suggestion and self._text(row, field)) and index == self._columns.get(field)
         return Issue(
             code=f"{field}.{reason}",
             message=message,
-            column=column,
+            column=None if index is None else self._names[index],
+            index=index,
             field=field,
             value=text,
             suggestion=suggestion_for(field, suggestion) if is_own else "",
@@ -363,13 +373,13 @@ class Validator:
     def _column(self, field: str) -> str | None:
         return self._names[self._columns[field]] if field in self._columns else None
 
-    def _source(self, field: str, row: RawRow) -> tuple[str | None, str]:
+    def _source(self, field: str, row: RawRow) -> tuple[int | None, str]:
         """The column and the text of the cell that sets a field, which may be the host name."""
         host_text = self._text(row, "hostname") if field in _SET_BY_HOST and not self._text(row, field) else ""
         with suppress(CellError):
             if host_text and _SET_BY_HOST[field](hosts.parse_host(remove_invisible("hostname", host_text))):
-                return self._column("hostname"), host_text
-        return self._column(field), self._text(row, field)
+                return self._columns["hostname"], host_text
+        return self._columns.get(field), self._text(row, field)
 
     def _text(self, row: RawRow, field: str) -> str:
         return row.cells[self._columns[field]].strip() if field in self._columns else ""
@@ -433,6 +443,7 @@ def _headerless_warning(index: int, text: str) -> Issue:
     return Issue(
         code="column.headerless",
         message=f"Column {column_letters(index)} has no header, so its text {show(text.strip())} is not sent.",
+        index=index,
         value=text,
         severity="warning",
     )

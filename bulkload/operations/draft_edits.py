@@ -6,22 +6,25 @@ taken back, and says what it was. A cell that somebody else has changed in the m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
-from bulkload.model import RawRow
+from bulkload.model import Issue
+from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
-from bulkload.operations.draft_check import check_changed
-from bulkload.store.draft_rows import DraftRows, RowChange
+from bulkload.operations.draft_check import DUPLICATE, check_changed
+from bulkload.store.draft_checks import DraftChecks
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import KindKey, RowChange
+from bulkload.store.draft_rows import DraftRows, StoredRow, can_be_accepted
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
 
-Kind = tuple[str, str]  # code and header of issues
-
 LONGEST_CELL = 10_000  # characters
-BATCH = 1000  # rows fetched at a time
+_FOUND_IN_FILE = ("row.", "cell.")  # prefixes of the codes of what is no matter of a field
 
 
 class ChangedMeanwhile(UsageError):
@@ -36,11 +39,7 @@ class DraftEditor:
         self._draft = draft
         self._user = user
         self._rows = DraftRows(store, draft)
-
-    @property
-    def header(self) -> tuple[str, ...]:
-        """The texts of the draft's columns."""
-        return self._draft.header
+        self._fixed = fixed_columns(draft)
 
     @property
     def version(self) -> int:
@@ -52,95 +51,111 @@ class DraftEditor:
 
         Raises `ChangedMeanwhile`, and changes nothing, if one of them is different by now.
         """
-        rows = {row.number: row for row in self._rows.raw_of({number for number, _ in texts})}
-        for (number, column), text in expected.items():
-            now = rows[number].cells[column] if number in rows and column < len(rows[number].cells) else text
-            if printable(now) != text and now != texts.get((number, column)):
+        cells = {row.number: _cells(row) for row in self._rows.stored_of({number for number, _ in texts})}
+        for (number, column), text in texts.items():
+            self._check_text(column, text)
+            if number not in cells:
+                raise UsageError(f"There is no row {number}.")
+            now, seen = cells[number][column], expected.get((number, column))
+            if seen is not None and seen != printable(now) != text:
                 raise _changed(number, self._name(column), now)
-        changes = [
-            RowChange(
-                number,
-                cells=_with(
-                    row, {column: text for (row_number, column), text in texts.items() if row_number == number}
-                ),
-            )
-            for number, row in rows.items()
-        ]
+        for (number, column), text in texts.items():
+            cells[number][column] = text
         places = [f"row {number}, {self._name(column)}" for number, column in texts]
-        return self._change(places[0] if len(places) == 1 else f"{len(places):,} cells", changes)
+        what = places[0] if len(places) == 1 else f"{len(places):,} cells"
+        return self._change(what, [RowChange(number, cells=tuple(row)) for number, row in cells.items()])
 
     def check_suggestion(self, number: int, column: int, text: str) -> None:
         """Raise `ChangedMeanwhile` if this text is no longer suggested for a cell, because it was changed."""
         name = self._name(column)
-        for row in self._rows.shown([number]):
-            suggested = {issue.suggestion for issue in row.issues if issue.column in (name, column_letters(column))}
+        for row in DraftPages(self._store, self._draft).shown([number]):
+            suggested = {issue.suggestion for issue in row.issues if issue.index == column}
             if text not in suggested | {row.cells[column]}:
                 raise _changed(number, name, row.cells[column])
 
-    def set_kind(self, kind: Kind, text: str | None) -> int:
+    def set_kind(self, kind: KindKey, text: str | None) -> int:
         """Set all cells with a kind of problem to a text, or to the text that each message suggests."""
-        column = self._column_of(kind)
-        suggestions = self._rows.suggestions(kind) if text is None else {}
-        numbers = list(suggestions) if text is None else self._rows.matching(kind=kind)
-        return self._set(numbers, column, (lambda row: suggestions[row.number]) if text is None else lambda row: text)
+        if not kind[1].isdecimal():
+            raise UsageError("This problem is not one of a column; change the cells one by one.")
+        column = int(kind[1])
+        if text is None:
+            suggestions = DraftChecks(self._store, self._draft).suggestions(kind)
+            return self._set(self._rows.stored_of(suggestions), column, lambda row: suggestions[row.number])
+        numbers = DraftPages(self._store, self._draft).numbers(kind=kind)
+        return self._set(self._rows.stored_of(numbers), column, lambda row: text)
 
     def fill(self, column: int, text: str, *, only_empty: bool) -> int:
-        """Set a column in all rows, or in those where it is empty."""
-        self._name(column)  # raises for a column that does not exist
-        numbers = [row.number for row in self._rows.raw() if not only_empty or not row.cells[column].strip()]
-        return self._set(numbers, column, lambda row: text)
+        """Set a column in all rows that are not left out, or in those of them where it is empty."""
+        self._check_text(column, text)
+        rows = (row for row in self._rows.stored() if not only_empty or not _cells(row)[column].strip())
+        return self._set(rows, column, lambda row: text)
 
     def restore(self, number: int, column: int) -> int:
         """Give a cell the text that it has in the file."""
-        self._name(column)  # raises for a column that does not exist
-        shown = self._rows.shown([number])
-        if not shown or shown[0].original is None:
-            return 0
-        return self._set([number], column, lambda row: shown[0].original[column])  # type: ignore[index]
+        self._check_text(column, "")
+        rows = self._rows.stored_of([number])
+        return self._set(rows, column, lambda row: str(json.loads(row.original or row.cells)[column]))
 
-    def leave_out(self, numbers: Iterable[int], *, kind: Kind | None = None) -> int:
+    def leave_out(self, numbers: Iterable[int], *, kind: KindKey | None = None) -> int:
         """Leave rows out of the run, or all rows with a kind of problem."""
-        numbers = self._rows.matching(kind=kind, left_out=False) if kind is not None else list(numbers)
-        return self._change(_rows_left("left out", numbers), [RowChange(n, left_out=True) for n in numbers])
+        numbers = self._numbers(numbers, kind)
+        return self._change(_what(numbers, "left out"), [RowChange(number, left_out=True) for number in numbers])
 
     def put_back(self, numbers: Iterable[int]) -> int:
         """Have rows that were left out in the run again."""
         numbers = list(numbers)
-        return self._change(_rows_left("put back", numbers), [RowChange(n, left_out=False) for n in numbers])
+        return self._change(_what(numbers, "put back"), [RowChange(number, left_out=False) for number in numbers])
 
-    def accept(self, numbers: Iterable[int], *, kind: Kind | None = None) -> int:
+    def accept(self, numbers: Iterable[int], *, kind: KindKey | None = None) -> int:
         """Take rows as they are shown, whatever the reader found about whole rows and about their encoding."""
-        numbers = self._rows.matching(kind=kind, left_out=False) if kind is not None else list(numbers)
-        return self._change(_rows_left("taken as shown", numbers), [RowChange(n, accepted=True) for n in numbers])
+        numbers = self._numbers(numbers, kind)
+        return self._change(_what(numbers, "taken as shown"), [RowChange(number, accepted=True) for number in numbers])
 
     def take_back(self) -> int:
         """Take the last edit back."""
-        numbers = self._rows.take_back()
-        if numbers:
-            check_changed(self._store, self._draft, numbers)
-        return len(numbers)
+        return self._check(self._rows.take_back())
 
-    def _set(self, numbers: Sequence[int], column: int, text_of: Callable[[RawRow], str]) -> int:
-        rows = self._rows.raw_of(numbers)
-        changes = [RowChange(row.number, cells=_with(row, {column: text_of(row)})) for row in rows]
-        where = f"row {rows[0].number}" if len(rows) == 1 else f"{len(rows):,} rows"
-        return self._change(f"{self._name(column)} in {where}", changes)
+    def _set(self, rows: Iterable[StoredRow], column: int, text_of: Callable[[StoredRow], str]) -> int:
+        """Set a column in rows; those that are left out stay as they are."""
+        count, first = 0, 0
 
-    def _change(self, what: str, changes: Iterable[RowChange]) -> int:
-        numbers = self._rows.change(what, changes, self._user)
-        if numbers:
-            check_changed(self._store, self._draft, numbers)
-        return len(numbers)
+        def changes() -> Iterable[RowChange]:
+            nonlocal count, first
+            for row in rows:
+                text, cells = text_of(row), _cells(row)
+                self._check_text(column, text)
+                if row.left_out or cells[column] == text:
+                    continue
+                cells[column] = text
+                count, first = count + 1, first or row.number
+                yield RowChange(row.number, cells=tuple(cells))
 
-    def _column_of(self, kind: Kind) -> int:
-        for column in range(len(self._draft.header)):
-            if kind[1] and kind[1] in (self._draft.header[column], column_letters(column)):
-                return column
-        raise UsageError("This problem is not one of a column; change the cells one by one.")
+        def what() -> str:
+            return f"{self._name(column)} in " + (f"row {first}" if count == 1 else f"{count:,} rows")
 
-    def _name(self, column: int) -> str:
+        return self._change(what, changes())
+
+    def _change(self, what: str | Callable[[], str], changes: Iterable[RowChange]) -> int:
+        return self._check(self._rows.change(what, changes, self._user))
+
+    def _check(self, changed: list[int]) -> int:
+        if changed:
+            check_changed(self._store, self._draft, changed)
+        return len(changed)
+
+    def _numbers(self, numbers: Iterable[int], kind: KindKey | None) -> list[int]:
+        return list(numbers) if kind is None else DraftPages(self._store, self._draft).numbers(kind=kind)
+
+    def _check_text(self, column: int, text: str) -> None:
+        """Raise `UsageError` if a column cannot have this text."""
         if not 0 <= column < len(self._draft.header):
             raise UsageError("There is no such column.")
+        if column in self._fixed:
+            raise UsageError(f"{self._name(column)} says what an earlier run did, so it cannot be changed.")
+        if len(text) > LONGEST_CELL:
+            raise UsageError(f"A cell has at most {LONGEST_CELL:,} characters.")
+
+    def _name(self, column: int) -> str:
         return self._draft.header[column] or f"column {column_letters(column)}"
 
 
@@ -151,16 +166,32 @@ def _changed(number: int, name: str, text: str) -> ChangedMeanwhile:
     )
 
 
-def _with(row: RawRow, texts: Mapping[int, str]) -> tuple[str, ...]:
-    cells = list(row.cells)
-    for column, text in texts.items():
-        if column >= len(cells):
-            raise UsageError("There is no such column.")
-        if len(text) > LONGEST_CELL:
-            raise UsageError(f"A cell has at most {LONGEST_CELL:,} characters.")
-        cells[column] = text
-    return tuple(cells)
+def fixed_columns(draft: Draft) -> frozenset[int]:
+    """The columns of a results file that nobody can change: what an earlier run did with a row is a fact.
+
+    The ID that a row gives can be corrected; the check and the account say whether it is one.
+    """
+    if draft.fields is None:
+        return frozenset()
+    mapping = map_columns(draft.header, draft.fields, given=tuple(draft.defaults))
+    return frozenset(index for name, index in mapping.result_columns.items() if name != "monitor_id")
 
 
-def _rows_left(what: str, numbers: Sequence[int]) -> str:
+def can_accept(issues: Iterable[Issue], cells: Sequence[str]) -> bool:
+    """True if one of these issues of a row is an error that `DraftEditor.accept` settles."""
+    return any(
+        issue.severity == "error"
+        and issue.code.startswith(_FOUND_IN_FILE)
+        and issue.code != DUPLICATE
+        and can_be_accepted(issue, cells)
+        for issue in issues
+    )
+
+
+def _what(numbers: Sequence[int], what: str) -> str:
     return f"row {numbers[0]} {what}" if len(numbers) == 1 else f"{len(numbers):,} rows {what}"
+
+
+def _cells(row: StoredRow) -> list[str]:
+    cells: list[str] = json.loads(row.cells)
+    return cells

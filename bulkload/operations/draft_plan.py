@@ -17,7 +17,8 @@ from bulkload.operations.pipeline import SANDBOX
 from bulkload.operations.preview import plan_input
 from bulkload.settings import Account, Options
 from bulkload.stages.observer import NOBODY, Observer
-from bulkload.store.draft_rows import DraftRows, PlannedRow
+from bulkload.store.draft_checks import DraftChecks
+from bulkload.store.draft_records import PlannedRow
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
 
@@ -50,7 +51,8 @@ def plan_draft(
     """Predict what a run of the draft would do in this account now, with a store that is locked."""
     draft = Drafts(store).get(draft_id)
     source = draft_input(store, draft_id, version=draft.version if version is None else version)
-    rows = DraftRows(store, draft)
+    checks = DraftChecks(store, draft)
+    checks.forget_planned()
     batch: list[PlannedRow] = []
     warnings = 0
 
@@ -60,13 +62,14 @@ def plan_draft(
         if row.status not in _KNOWN_OFFLINE:
             batch.append(PlannedRow(row.source_row, row.status.value, row.monitor_id, row.error))
         if len(batch) == BATCH:
-            rows.save_planned(batch)
+            checks.save_planned(batch)
             batch.clear()
 
     outcome = plan_input(store, source, account, options, on_row, observer=observer)
     stopped = outcome.info.stopped
-    if not stopped:
-        rows.save_planned(batch)
+    checks.save_planned(batch)
+    if stopped:
+        checks.forget_planned()  # the account was not read completely
     forecast = outcome.forecast
     planned: dict[str, Any] = {
         "counts": {status.value: count for status, count in outcome.info.counts.items()},

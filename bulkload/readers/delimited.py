@@ -60,7 +60,13 @@ def recognises(path: Path, head: bytes) -> bool:
 
 @contextmanager
 def open_delimited(
-    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False, encoding: str | None = None
+    path: Path,
+    *,
+    sheet: str | None,
+    is_header: IsHeader,
+    headerless: bool = False,
+    skip_hidden: bool = False,
+    encoding: str | None = None,
 ) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
@@ -76,7 +82,8 @@ def open_delimited(
     with _open(path, detected) as file:
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
-        table = find_table(_records(file, delimiter, detected, has_spaces=has_spaces), is_header)
+        records = _records(file, delimiter, detected, has_spaces=has_spaces)
+        table = find_table(records, is_header, headerless=headerless)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
@@ -90,7 +97,7 @@ def open_delimited(
             rows=rows,
             details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
             notes=_notes(table.skipped, table.header_number),
-            header_doubts=header_doubts(table.findings, len(header)),
+            header_doubts=table.unread_names | header_doubts(table.findings, len(header)),
         )
 
 

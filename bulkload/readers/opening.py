@@ -36,7 +36,14 @@ class Opener(Protocol):
     """Open a recognised file; its rows can be read until the context ends."""
 
     def __call__(
-        self, path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool, encoding: str | None
+        self,
+        path: Path,
+        *,
+        sheet: str | None,
+        is_header: IsHeader,
+        headerless: bool,
+        skip_hidden: bool,
+        encoding: str | None,
     ) -> AbstractContextManager[Source]: ...
 
 
@@ -60,6 +67,7 @@ def open_source(
     sheet: str | None = None,
     encoding: str | None = None,
     is_header: IsHeader,
+    headerless: bool = False,
     skip_hidden: bool = False,
     tool: str | None = None,
     skip_private: bool = False,
@@ -67,7 +75,8 @@ def open_source(
     """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
     `encoding` is the codec of a text file; without it, the encoding is detected. `is_header(cells)` returns true for a
-    header with the required columns. `skip_hidden` leaves out the hidden rows and columns of a worksheet. `tool` names
+    header with the required columns; without one, the first row is the header, or, if `headerless`, a row like the
+    others. `skip_hidden` leaves out the hidden rows and columns of a worksheet. `tool` names
     the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
     tool's private hosts.
     """
@@ -85,7 +94,14 @@ def open_source(
             spreadsheet_format = _format_of(path, encoding)
             open_file = spreadsheet_format.open
             source = stack.enter_context(
-                open_file(path, sheet=sheet, is_header=is_header, skip_hidden=skip_hidden, encoding=encoding)
+                open_file(
+                    path,
+                    sheet=sheet,
+                    is_header=is_header,
+                    headerless=headerless,
+                    skip_hidden=skip_hidden,
+                    encoding=encoding,
+                )
             )
         yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)
 

@@ -46,9 +46,21 @@ class Table:
     records: Iterator[Record]
     findings: Sequence[tuple[int | None, Issue]] = ()  # in the header
 
+    @property
+    def unread_names(self) -> dict[int, str]:
+        """Why the names of columns are not known, if no row is a known header; a person has to say what they are."""
+        if self.recognised:
+            return {}
+        width = len(self.header)
+        return {index: issue.message for index, issue in self.findings if index is not None and index < width}
 
-def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
-    """Return the table of these records; None if no record has content."""
+
+def find_table(records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False) -> Table | None:
+    """Return the table of these records; None if no record has content.
+
+    Without a known header, the first row with content is used; if `headerless`, that is the first row of the table,
+    and the columns are named by their letters.
+    """
     stream = iter(records)
     above: list[Record] = []
     for record in itertools.islice((r for r in stream if has_content(r)), HEADER_SEARCH_ROWS):
@@ -60,6 +72,11 @@ def find_table(records: Iterable[Record], is_header: IsHeader) -> Table | None:
         above.append(record)
     if not above:
         return None
+    if headerless:
+        width = max(1, *(len(clean_header(record.cells)) for record in above))
+        names = tuple(f"Column {column_letters(index)}" for index in range(width))
+        no_line = Record(above[0].number - 1, names)
+        return _table(no_line, names, recognised=False, skipped=(), records=itertools.chain(above, stream))
     first, *others = above
     rest = itertools.chain(others, stream)
     return _table(first, clean_header(first.cells), recognised=False, skipped=(), records=rest)
@@ -165,6 +182,7 @@ def _issues_of_end(cells: Sequence[str], header: Sequence[str]) -> Iterator[Issu
             message="The file ends in this cell without a line end, so it may have been cut off; check that "
             f"{is_whole} cell, and that no row is missing below.",
             column=header[-1] or column_letters(len(header) - 1),
+            index=len(header) - 1,
             value=cells[-1],
             severity="warning",
         )
@@ -173,4 +191,4 @@ def _issues_of_end(cells: Sequence[str], header: Sequence[str]) -> Iterator[Issu
 def _with_column(issue: Issue, index: int | None, header: tuple[str, ...]) -> Issue:
     if index is None:
         return issue
-    return replace(issue, column=header[index] or column_letters(index))
+    return replace(issue, column=header[index] or column_letters(index), index=index)

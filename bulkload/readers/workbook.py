@@ -51,14 +51,20 @@ _MAX_PREVIEW_BYTES, _MAX_PREVIEW_CELLS = 4 << 20, 1_000_000
 
 @contextmanager
 def open_workbook(
-    path: Path, *, sheet: str | None, is_header: IsHeader, skip_hidden: bool = False, encoding: str | None = None
+    path: Path,
+    *,
+    sheet: str | None,
+    is_header: IsHeader,
+    headerless: bool = False,
+    skip_hidden: bool = False,
+    encoding: str | None = None,
 ) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     with open_workbook_file(path) as file:
         text_encoding = biff.text_encoding(path, encoding) if file.package is None else None
-        workbook = _Workbook(file=file, skip_hidden=skip_hidden, text_encoding=text_encoding)
+        workbook = _Workbook(file=file, headerless=headerless, skip_hidden=skip_hidden, text_encoding=text_encoding)
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
         details = {"sheet": name} if len(file.visible) + len(file.hidden) > 1 else {}
@@ -83,7 +89,7 @@ def open_workbook(
             notes=notes,
             sheets=(*file.visible, *file.hidden),
             not_whole=_not_whole(workbook, read, [*matches, *unseen]),
-            header_doubts=header_doubts(table.findings, len(table.header)),
+            header_doubts=table.unread_names | header_doubts(table.findings, len(table.header)),
         )
 
 
@@ -92,6 +98,7 @@ class _Workbook:
     """An open workbook, how to read it, and what is known of its worksheets, by name."""
 
     file: WorkbookFile
+    headerless: bool  # if no row is a known header, the first row is a row of the table
     skip_hidden: bool  # rows and columns
     text_encoding: Encoding | None  # of an old xls workbook that names no code page
     surveys: dict[str, tuple[WorksheetSurvey, SheetLayout]] = field(default_factory=dict)
@@ -229,7 +236,8 @@ def _find_table(workbook: _Workbook, name: str, is_header: IsHeader) -> Table | 
     first_column = worksheet.start[1] if worksheet.start else 0
     reader = LayoutReader(layout, first_column=first_column, skip_hidden=workbook.skip_hidden)
     workbook.layout_readers[name] = reader
-    return reader.find_table(_records(workbook, name, worksheet, survey), is_header)
+    records = _records(workbook, name, worksheet, survey)
+    return reader.find_table(records, is_header, headerless=workbook.headerless)
 
 
 def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: WorksheetSurvey) -> Iterator[Record]:

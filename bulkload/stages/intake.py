@@ -173,12 +173,11 @@ def _checked(
     *,
     skip_zero_rows: bool,
 ) -> Iterator[NewRow]:
-    user_names = tuple(layout.header[index] or column_letters(index) for index in layout.user_columns)
     templates = RowTemplates(layout)
     zero_rows = ZeroRows([index for index, field in enumerate(layout.fields) if field in _NAME_A_MONITOR])
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     new_row: NewRow | None = None
-    short: tuple[NewRow, int] | None = None  # a good row with its width; the next row shows whether it is whole
+    short: tuple[RawRow, NewRow] | None = None  # a good row that ends early; the next row shows whether it is whole
     for row in rows:
         cells = row.cells if only_user_columns else tuple(row.cells[index] for index in layout.user_columns)
         if (new_row := templates.apply(row, cells)) is None:
@@ -187,20 +186,20 @@ def _checked(
                     templates.remember(valid)
                     new_row = _good(valid, cells)
                 case Invalid() as invalid:
-                    new_row = _bad(invalid, _without_guesses(cells, invalid, user_names))
-        is_rest = short is not None and _is_rest(row, new_row, short[1], len(layout.header))
-        if short is not None:
-            yield _split(short[0], row.number) if is_rest else short[0]
-            short = None
+                    new_row = _bad(invalid, _without_guesses(cells, invalid, layout.user_columns))
+        is_rest = short is not None and _is_rest(row, new_row, short[0], len(layout.header))
+        if short is not None and not short[0].left_out:
+            yield _split(short[1], row.number) if is_rest else short[1]
+        may_go_on = row.ends_at is not None and new_row.state is State.PENDING
+        short = (row, new_row) if may_go_on else None
+        if may_go_on or row.left_out:
+            continue
         if skip_zero_rows and new_row.state is Status.INVALID and not is_rest and is_zero_row(row):
             zero_rows.add(row)
-            continue
-        if row.ends_at is not None and new_row.state is State.PENDING:
-            short = new_row, row.ends_at
         else:
             yield new_row
-    if short is not None:
-        yield short[0]
+    if short is not None and not short[0].left_out:
+        yield short[1]
     if details is None:
         return
     if zero_rows.note:
@@ -211,9 +210,9 @@ def _checked(
         details[NOT_WHOLE] = "it may have been cut off in its last row"
 
 
-def _is_rest(row: RawRow, new_row: NewRow, width_above: int, width: int) -> bool:
+def _is_rest(row: RawRow, new_row: NewRow, above: RawRow, width: int) -> bool:
     """True if a row can be what a line break without quotes cut off from the row above it."""
-    if row.ends_at is None or width_above + row.ends_at > width + 1:
+    if row.ends_at is None or above.ends_at is None or above.ends_at + row.ends_at > width + 1:
         return False
     return any(issue.severity == "error" and issue.field in _BEGIN_A_ROW for issue in new_row.issues)
 
@@ -246,14 +245,14 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
     )
 
 
-def _without_guesses(cells: tuple[str, ...], invalid: Invalid, names: tuple[str, ...]) -> tuple[str, ...]:
+def _without_guesses(cells: tuple[str, ...], invalid: Invalid, columns: tuple[int, ...]) -> tuple[str, ...]:
     """Replace text whose encoding is a guess: in a results file, which is Unicode, it would look certain."""
-    doubtful = {issue.column for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
+    doubtful = {issue.index for issue in invalid.issues if issue.code == ENCODING_ISSUE and issue.severity == "error"}
     if not doubtful:
         return cells
     return tuple(
         replace_non_ascii(cell) if None in doubtful or column in doubtful else cell
-        for cell, column in zip(cells, names, strict=True)
+        for cell, column in zip(cells, columns, strict=True)
     )
 
 

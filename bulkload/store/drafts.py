@@ -19,8 +19,19 @@ from bulkload.errors import UsageError
 from bulkload.model import Translated
 from bulkload.store.runs import Store, digest, to_json
 
+NO_PLAN = "planned = NULL, planned_id = NULL, planned_error = NULL"  # nothing is known of the account
+
 _ID_BYTES = 6
 _TABLES = ("draft_issues", "draft_edits", "draft_rows", "drafts")
+
+
+_CHANGED = (
+    "The rows were changed or deleted in another window in the meantime, so nothing was done. Load the page again."
+)
+
+
+class DraftChanged(UsageError):
+    """The draft was deleted, or is to be read in another way, while it was being worked on."""
 
 
 class DraftState(enum.StrEnum):
@@ -29,6 +40,7 @@ class DraftState(enum.StrEnum):
     READING = "reading"  # its file is being read
     UNREADABLE = "unreadable"  # its file cannot be read; `problem` says why
     COLUMNS = "columns"  # its columns have to be chosen
+    CHECKING = "checking"  # all of its rows are being checked
     CHECKED = "checked"  # its rows can be corrected and run
 
 
@@ -44,7 +56,8 @@ class DraftSource:
     not_whole: str = ""
     translated: Translated | None = None
     header_doubts: Mapping[int, str] = field(default_factory=dict)
-    has_known_header: bool = True  # False: its first row with content was taken as the header
+    mapping: Mapping[str, str] = field(default_factory=dict)  # column → field: --map of the server, or of the run
+    has_known_header: bool = True  # False: its first row with content was taken as the header, or is a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +93,8 @@ class Draft:
         return self.source.header if self.source is not None else ()
 
 
-class DraftChanged(UsageError):
-    """A draft was changed or deleted after the caller read it; nothing was done."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The rows were changed or deleted in another window in the meantime, so nothing was done. Load the page"
-            " again."
-        )
-
-
 class Drafts:
-    """The drafts in a store. A change based on a `Draft` that is out of date raises `DraftChanged`."""
+    """The drafts in a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -111,26 +114,38 @@ class Drafts:
         """Add a draft whose file is to be read."""
         draft_id, now = secrets.token_hex(_ID_BYTES), time.time()
         with self._store.transaction():
-            # A thread that still reads a deleted draft knows its number, so no number is used twice
-            (last,) = self._db.execute("SELECT coalesce(max(draft), 0) FROM drafts").fetchone()
-            number = max(last + 1, int(now * 1_000_000))
             self._db.execute(
-                "INSERT INTO drafts (draft, id, name, upload, user, created, changed, state, reading, defaults,"
-                " is_rehearsal, on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO drafts (id, name, upload, user, created, changed, state, reading, defaults, is_rehearsal,"
+                " on_existing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(number, draft_id, name, upload, user, now, now, DraftState.READING),
+                    *(draft_id, name, upload, user, now, now, DraftState.READING),
                     *(to_json(reading or {}), to_json(defaults or {}), is_rehearsal, on_existing),
                 ),
             )
         return self.get(draft_id)
 
     def get(self, draft_id: str) -> Draft:
-        """A draft by its ID. Raises `UsageError` if there is none."""
+        """A draft by its ID. Raises `DraftChanged` if there is none."""
         with self._store.errors():
             row = self._db.execute("SELECT * FROM drafts WHERE id = ?", (draft_id,)).fetchone()
         if row is None:
-            raise UsageError("There is no such draft; it may have been deleted.")
+            raise DraftChanged("There is no such draft; it may have been deleted.")
         return _draft(row)
+
+    def version(self, draft: Draft) -> int | None:
+        """The version of a draft as it is now; None if it was deleted."""
+        with self._store.errors():
+            row = self._db.execute("SELECT version FROM drafts WHERE id = ?", (draft.id,)).fetchone()
+        return row["version"] if row is not None else None
+
+    def require(self, draft: Draft, *, unchanged: bool = False) -> None:
+        """Raise `DraftChanged` if a draft was deleted: the number of a deleted one can be that of a new one.
+
+        With `unchanged`, also if it has another version by now.
+        """
+        version = self.version(draft)
+        if version is None or (unchanged and version != draft.version):
+            raise DraftChanged(_CHANGED)
 
     def list(self, limit: int = -1) -> list[Draft]:
         """All drafts, or some, the last changed first."""
@@ -147,8 +162,9 @@ class Drafts:
     def delete(self, draft: Draft) -> None:
         """Delete a draft; the runs that were made of it stay."""
         with self._store.transaction():
-            for table in _TABLES:
-                self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
+            if self.version(draft) is not None:
+                for table in _TABLES:
+                    self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
 
     def set_reading(self, draft: Draft, reading: Mapping[str, str]) -> None:
         """Have the file read again, with these options; what was read of it before is deleted."""
@@ -158,14 +174,16 @@ class Drafts:
             self._set(draft, state=DraftState.READING, reading=to_json(reading), source=None, fields=None, problem="")
 
     def set_problem(self, draft: Draft, problem: str) -> None:
-        """Record why the file cannot be read; the rows that were read of it are deleted."""
+        """Record why the file cannot be read; the rows that were read of it are deleted.
+
+        Raises `DraftChanged` if the draft is no longer the one that was read.
+        """
         with self._store.transaction():
+            self._db.execute("DELETE FROM draft_rows WHERE draft = ?", (draft.number,))
             self._set(draft, state=DraftState.UNREADABLE, problem=problem)
-            for table in _TABLES[:-1]:
-                self._db.execute(f"DELETE FROM {table} WHERE draft = ?", (draft.number,))
 
     def set_source(self, draft: Draft, source: DraftSource) -> None:
-        """Record what was read; its state stays."""
+        """Record what was read; its state stays. Raises `DraftChanged` as `set_problem` does."""
         with self._store.transaction():
             self._set(draft, source=to_json(asdict(source)), problem="")
 
@@ -188,8 +206,13 @@ class Drafts:
     def set_target(
         self, draft: Draft, *, is_rehearsal: bool, on_existing: str, trust_list: bool, create_lookalikes: bool
     ) -> None:
-        """Record the account that the rows are for, and what is allowed there; see the options of these names."""
+        """Record the account that the rows are for, and what is allowed there; see the options of these names.
+
+        What another account has for the rows is forgotten.
+        """
         with self._store.transaction():
+            self.require(draft)
+            self._db.execute(f"UPDATE draft_rows SET {NO_PLAN} WHERE draft = ?", (draft.number,))
             self._set(
                 draft,
                 is_rehearsal=is_rehearsal,
@@ -202,19 +225,17 @@ class Drafts:
         """Record what a comparison with the account says about the rows as they are in this version."""
         with self._store.transaction():
             self._db.execute(
-                "UPDATE drafts SET planned = ?, planned_version = ? WHERE draft = ?",
-                (to_json(planned), draft.version, draft.number),
+                "UPDATE drafts SET planned = ?, planned_version = ? WHERE id = ?",
+                (to_json(planned), draft.version, draft.id),
             )
 
-    def set_run(self, draft: Draft, run_id: str, version: int) -> None:
-        """Record the run that was made of a version of a draft."""
+    def set_run(self, draft_id: str, run_id: str, version: int | None) -> None:
+        """Record the run that was made of a draft, and the version of the draft that it got."""
         with self._store.transaction():
-            self._db.execute(
-                "UPDATE drafts SET run = ?, run_version = ? WHERE draft = ?", (run_id, version, draft.number)
-            )
+            self._db.execute("UPDATE drafts SET run = ?, run_version = ? WHERE id = ?", (run_id, version, draft_id))
 
     def chosen_fields(self, header: Sequence[str]) -> tuple[tuple[str | None, ...], float] | None:
-        """The fields that a person chose for the columns of an equal header, and when."""
+        """The fields that a person chose last for the columns of an equal header, and when."""
         with self._store.errors():
             row = self._db.execute(
                 "SELECT fields, at FROM header_choices WHERE header = ?", (_header_key(header),)
@@ -231,16 +252,16 @@ class Drafts:
 
     def _set(self, draft: Draft, **values: object) -> None:
         columns = "".join(f"{column} = ?, " for column in values)
-        cursor = self._db.execute(
-            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE draft = ? AND version = ?",
-            (*values.values(), time.time(), draft.number, draft.version),
+        changed = self._db.execute(
+            f"UPDATE drafts SET {columns}changed = ?, version = version + 1 WHERE id = ? AND version = ?",
+            (*values.values(), time.time(), draft.id, draft.version),
         )
-        if not cursor.rowcount:
-            raise DraftChanged
+        if not changed.rowcount:
+            raise DraftChanged(_CHANGED)
 
 
 def _header_key(header: Sequence[str]) -> bytes:
-    return digest(to_json([text.strip().casefold() for text in header]))
+    return digest(to_json(header))
 
 
 def _draft(row: sqlite3.Row) -> Draft:

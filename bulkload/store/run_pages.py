@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bulkload.model import ReportRow, State, Status, in_order, status_of
 from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
+from bulkload.store.search import search_condition
 
 _NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
 
@@ -69,11 +70,9 @@ class RunPages:
             conditions.append("state IN (SELECT value FROM json_each(?))")
             values.append(to_json(states))
         if self.search:
-            text = to_json(self.search)[1:-1]
-            for character in "\\%_":
-                text = text.replace(character, f"\\{character}")
-            conditions.append("(cells LIKE ? ESCAPE '\\' OR monitor_id = ?)")
-            values.extend([f"%{text}%", self.search])
+            condition, texts = search_condition(self.search)
+            conditions.append(f"({condition} OR monitor_id = ?)")
+            values.extend([*texts, self.search])
         return " AND ".join(conditions), values
 
 

@@ -85,9 +85,8 @@ class Store(Database):
         """Store a new run, without rows; `arrival` is the number of its file in an inbox."""
         started = time.time()
         with self.transaction():
-            run_id = new_run_id(started)
-            while self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None:
-                run_id = new_run_id(started)  # of many runs in one second, two may get the same
+            while self._has_run(run_id := new_run_id(started)):  # one of many that began in the same second
+                pass
             self.db.execute(
                 "INSERT INTO runs"
                 " (id, account, command, input, header, details, settings, started, arrival, translated)"
@@ -275,6 +274,9 @@ class Store(Database):
         with self.errors():
             for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
                 yield report_row(*row)
+
+    def _has_run(self, run_id: str) -> bool:
+        return self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
 
     def _repair(self, now: str) -> None:
         """Put requests that were in flight in doubt, delete interrupted plans and merge duplicate accounts.

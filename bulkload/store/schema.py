@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bulkload.errors import StoreError
+from bulkload.store.search import register
 
 BUSY_TIMEOUT = 10.0  # seconds to wait while another process uses the database
 
@@ -118,6 +119,7 @@ def connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         database.row_factory = sqlite3.Row
+        register(database)
         _use_wal(database)
         database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN IMMEDIATE")

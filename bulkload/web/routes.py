@@ -9,11 +9,13 @@ import asyncio
 
 from aiohttp import web
 
+from bulkload.operations.draft_retention import delete_old_drafts
+from bulkload.operations.draft_upload import UPLOADS
 from bulkload.web.jobs import Jobs
 from bulkload.web.pages import account, columns, drafts, forecast, jobs, runs, start, template, undo
 from bulkload.web.pages.reading import finish_interrupted
 from bulkload.web.site import SITE, Site, StoreThread
-from bulkload.web.state import OPTIONS, UPLOADS
+from bulkload.web.state import OPTIONS
 
 DRAFT, RUN, JOB = "/drafts/{draft}", "/runs/{run}", "/jobs/{job}"
 
@@ -64,7 +66,8 @@ def add_pages(app: web.Application) -> None:
 async def _open(app: web.Application) -> None:
     site = Site(store=StoreThread(app[OPTIONS]), jobs=Jobs())
     app[SITE] = site
-    await finish_interrupted(site, app[OPTIONS], app[UPLOADS])
+    await site.store(delete_old_drafts, app[OPTIONS].output / UPLOADS)
+    await finish_interrupted(site, app[OPTIONS])
 
 
 async def _end_jobs(app: web.Application) -> None:

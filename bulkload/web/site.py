@@ -20,14 +20,15 @@ from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.settings import Account, Options
 from bulkload.store.drafts import Draft, Drafts
-from bulkload.store.runs import Store
+from bulkload.store.runs import Run, Store
 from bulkload.web.access import access_of
 from bulkload.web.jobs import Jobs
 from bulkload.web.rendering import render
-from bulkload.web.responses import content_disposition
+from bulkload.web.responses import RequestError, content_disposition
 from bulkload.web.state import ACCOUNT, CREDENTIALS, OPTIONS
 from bulkload.web.views import Frame, Message
 
@@ -195,4 +196,18 @@ async def download(request: web.Request, name: str, write: Callable[[Path], Awai
 
 async def draft_of(request: web.Request) -> Draft:
     """The draft that the address names."""
-    return await site_of(request).store(lambda store: Drafts(store).get(request.match_info["draft"]))
+    try:
+        return await site_of(request).store(lambda store: Drafts(store).get(request.match_info["draft"]))
+    except UsageError as error:
+        raise RequestError(str(error), 404) from None
+
+
+def run_named(store: Store, run_id: str) -> Run:
+    """The run with this whole ID, as in an address."""
+    try:
+        run = store.run(run_id)
+    except UsageError:
+        run = None
+    if run is None or run.id != run_id:
+        raise RequestError("There is no such run in this folder.", 404)
+    return run

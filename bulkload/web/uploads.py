@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,13 +92,6 @@ class Uploads:
         with suppress(OSError):
             for path in self.folder.glob(f"*{_PARTIAL}"):
                 path.unlink()
-
-    def remove_unused(self, used: Collection[str]) -> None:
-        """Remove uploads that belong to no draft, because the server ended between the two."""
-        with suppress(OSError):
-            for path in self.folder.iterdir():
-                if _STORED.fullmatch(path.name) and path.name not in used:
-                    path.unlink()
 
     @asynccontextmanager
     async def receive(self, request: web.Request) -> AsyncIterator[Upload]:

@@ -6,7 +6,7 @@ they are printable: no control character of a cell or a message reaches a page.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -147,6 +147,7 @@ class CellView:
     messages: Sequence[str] = ()
     fixes: Sequence[Fix] = ()
     original: str | None = None  # the text in the file, if it was edited
+    is_fixed: bool = False  # nobody can change it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,7 @@ class Kind:
     key: str  # for the hidden field "kind"
     fix_label: str = ""  # "Use the suggestion in 12 rows", if all of them have one
     can_set: bool = True  # one value can be typed for all of them
+    can_accept: bool = False  # its rows can be meant as they are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +211,7 @@ class RowTable:
     action: str  # where the filter form goes (GET: "q", "status", "kind")
     hidden: Sequence[tuple[str, str]] = ()  # name and value of what the filter form has to keep
     query: str = ""  # of this view ("status=invalid&page=2"), for the hidden field "query": actions come back to it
+    fixed: Collection[int] = ()  # columns that nobody can change
     has_account: bool = False  # the rows say what the account has of them (`RowView.account`)
     has_monitors: bool = False  # the rows have monitor IDs and next steps
 
@@ -273,6 +276,7 @@ class ProgressView:
     last_errors: Sequence[str]
     can_stop: bool
     stop_href: str
+    stop_help: str = ""  # what that leads to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,14 +33,20 @@ _PLACES = tuple(
         (r"; map it with --map, or skip it with --ignore-unknown", ""),
         (r" --set can fill it in\.", " A value for empty cells can fill it in."),
         (r"[,;]? ?(?:or )?(?:choose|use) (?:another folder|one) (?:\(--output\)|with --from [^.]*)", ""),
+        (
+            r"; put a cell with a line break in quotes, or complete the row",
+            "; complete the row, leave the other one out, then take this one as shown",
+        ),
+        (r"; send the whole file, or complete the row", "; upload the whole file, or take the row as shown"),
         (r"; bulkload convert lists (?:them with the reasons?|all of them)(?=\.|$)", ""),
     )
 )
+_WORDS = ("--", "bulkload convert", "complete the row")  # none of the above is in a text without one of these
 
 
 def on_page(text: str) -> str:
     """A message of the engine for a page."""
-    if "--" in text or "bulkload convert" in text:
+    if any(word in text for word in _WORDS):
         for pattern, replacement in _PLACES:
             text = pattern.sub(replacement, text)
     return printable(text)

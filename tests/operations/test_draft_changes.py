@@ -12,7 +12,10 @@ from bulkload.model import RawRow
 from bulkload.operations.draft_check import check_draft, check_interrupted
 from bulkload.operations.draft_edits import DraftEditor
 from bulkload.operations.drafts import draft_input, note_run
-from bulkload.store.draft_rows import DraftRows, PlannedRow, RowChange, RowFilter
+from bulkload.store.draft_checks import DraftChecks
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import PlannedRow, RowChange, RowFilter
+from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
 from bulkload.store.runs import Store
 from tests.support.command_line import PLAN
@@ -64,9 +67,8 @@ def test_a_run_has_the_rows_of_the_moment_at_which_it_was_opened(store: Store, o
 
 def test_a_comparison_with_rows_that_were_changed_is_not_stored(store: Store, other: Store, draft: Draft) -> None:
     DraftEditor(other, draft).set_cells({(2, 2): "not a host"}, {})
-    with pytest.raises(DraftChanged):
-        DraftRows(store, draft).save_planned([PlannedRow(2, "will create", "", "")])
-    (row,) = DraftRows(store, draft).page(RowFilter(status="invalid"), 0, 2)
+    DraftChecks(store, draft).save_planned([PlannedRow(2, "will create", "", "")])
+    (row,) = DraftPages(store, draft).page(RowFilter(status="invalid"), 0, 2)
     assert (row.number, row.planned) == (2, None)
 
 
@@ -93,16 +95,19 @@ def test_what_is_based_on_an_older_version_is_refused(store: Store, other: Store
         with pytest.raises(DraftChanged):
             change()
     now = drafts.get(draft.id)
-    assert (now.state, now.version, rows.count(RowFilter())) == (DraftState.CHECKED, draft.version + 1, ROWS)
+    assert (now.state, now.version, DraftPages(store, draft).count(RowFilter())) == (
+        DraftState.CHECKED,
+        draft.version + 1,
+        ROWS,
+    )
 
 
 def test_nothing_gets_from_a_deleted_draft_into_a_new_one(store: Store, other: Store, draft: Draft) -> None:
     Drafts(other).delete(draft)
-    new = Drafts(other).create("new.csv", "")
-    assert new.number != draft.number
+    Drafts(other).create("new.csv", "")
     changes: tuple[Callable[[], None], ...] = (
         lambda: DraftRows(store, draft).add([RawRow(number=2, cells=HEADER)]),
-        lambda: DraftRows(store, draft).save_checked([]),
+        lambda: DraftChecks(store, draft).save([]),
         lambda: Drafts(store).set_checked(draft),
     )
     for change in changes:
@@ -112,17 +117,17 @@ def test_nothing_gets_from_a_deleted_draft_into_a_new_one(store: Store, other: S
 
 
 def test_a_change_that_was_not_checked_is_found_and_checked(store: Store, draft: Draft) -> None:
-    rows = DraftRows(store, draft)
+    rows, checks = DraftRows(store, draft), DraftChecks(store, draft)
     changes = [
         RowChange(2, cells=("imap", "m2", "not a host", PLAN)),
         RowChange(3, cells=("imap", "m4", "mx4.example.com", PLAN)),
         RowChange(9, left_out=True),
     ]
     assert rows.change("three rows", changes) == [2, 3, 9]
-    assert rows.unchecked() == [2, 3, 9]
-    check_interrupted(store, Drafts(store).get(draft.id))
-    assert rows.unchecked() == []
-    assert {row.number: row.status for row in rows.shown([2, 3, 4, 9])} == {
+    assert checks.unchecked() == [2, 3, 9]
+    check_interrupted(store)
+    assert checks.unchecked() == []
+    assert {row.number: row.status for row in DraftPages(store, draft).shown([2, 3, 4, 9])} == {
         2: "invalid",
         3: "ready",
         4: "duplicate",

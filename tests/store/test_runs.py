@@ -274,9 +274,3 @@ def test_a_reader_does_not_wait_for_a_run_and_sees_only_committed_changes(tmp_pa
             assert reader.counts(run) == {Status.NOT_ATTEMPTED: 3}
         assert reader.counts(run) == {Status.REJECTED: 1, Status.NOT_ATTEMPTED: 2}
         assert context.rows.count(State.PENDING) == 2
-
-
-def test_many_runs_in_one_second_have_different_ids(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
-        ids = [store.begin("run", "hosts.csv", (), account_id=None, details={}, settings={}).id for _ in range(1_500)]
-    assert len(set(ids)) == len(ids)

@@ -29,12 +29,12 @@ from tests.support.paths import ROOT
 from tests.support.waiting import TIMEOUT
 
 try:
-    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, ViewportSize, expect, sync_playwright
 except ImportError:  # the fixtures skip their tests then
     if not TYPE_CHECKING:
-        Browser = Page = expect = sync_playwright = None
+        Browser = JSHandle = Page = expect = sync_playwright = None
 
-__all__ = ["DESKTOP", "PHONE", "Browser", "Page", "Pages", "axe_faults", "expect", "running_browser"]
+__all__ = ["DESKTOP", "PHONE", "Browser", "JSHandle", "Page", "Pages", "axe_faults", "expect", "running_browser"]
 
 REQUIRED = "BULKLOAD_BROWSER_TESTS"  # "required" makes a missing program a failure instead of a skip
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}

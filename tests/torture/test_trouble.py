@@ -248,7 +248,7 @@ def test_a_results_file_that_cannot_be_written_does_not_affect_the_others(worksp
 
 
 def test_a_store_on_a_full_disk_does_not_affect_results_on_another(workspace: Workspace) -> None:
-    with _tmpfs(_output(workspace), "size=200k"):
+    with _tmpfs(_output(workspace), "size=330k"):
         result = workspace.run("run", "hosts.csv", "--results", "results.jsonl")
         _assert_error(result, ExitCode.USAGE, "cannot be used")
         rows = [json.loads(line) for line in (workspace.folder / "results.jsonl").read_text("utf-8").splitlines()]

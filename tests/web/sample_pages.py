@@ -348,6 +348,7 @@ def pages() -> dict[str, Page]:
                 "frame": frame("Waiting", RUNS_FRAME, refresh_seconds=3),
                 "name": DRAFT.name,
                 "events_href": "/jobs/5/events",
+                "plan_href": "/drafts/7f3a/start",
                 "progress": replace(
                     PROGRESS,
                     headline="Waiting for the run of other.xlsx",

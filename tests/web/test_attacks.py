@@ -255,6 +255,7 @@ def test_a_browser_runs_nothing_of_a_hostile_file(
     visitor.choose_columns(draft, ["type", "name", "hostname", "billing_plancode"])
     page = open_page(server.address, javascript=javascript)
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    page.wait_for_selector("#file")  # the start link leads to another page
     last = MARKUP[-1]
     for path in (f"{draft}/columns", f"{draft}?edit=2", draft):
         page.goto(server.url(path))

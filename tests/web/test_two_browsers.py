@@ -157,7 +157,7 @@ def test_a_draft_in_use_is_not_deleted(ann: Visitor, bob: Visitor, account: Sand
     account.set_faults(Faults())
     ann.until(job, lambda answer: has_ended(answer) or f'action="{draft}/plan"' in answer.text)
     assert bob.follow(bob.press(bob.get(draft).html.form("/delete")).location).status == 200
-    assert ann.get(draft).status == 400
+    assert ann.get(draft).status == 404
     assert names(account) == (["m0", "m1", "m2", "m3"] if is_run else [])
 
 
@@ -175,7 +175,7 @@ def test_the_rows_of_a_draft_that_is_deleted_while_it_is_read_get_into_no_other(
         assert bob.post(f"{deleted}/delete").location == "/"
         draft = bob.draft(csv_of(3, "kept"))
         assert upload.result().location == deleted
-    assert ann.get(deleted).status == 400
+    assert ann.get(deleted).status == 404
     assert "3 rows are ready" in bob.get(draft).shown
     assert "no rows" in bob.get(f"{draft}?q=deleted").shown
     with sqlite3.connect(server.folder / "output" / "bulkload.sqlite3") as database:

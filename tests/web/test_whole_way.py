@@ -59,6 +59,12 @@ def fix_ports(page: Page) -> None:
     expect(page.locator("#message")).to_have_text("Changed: 2 rows.")
 
 
+def expect_hint(page: Page, how: str) -> None:
+    """Check what the page says about corrections, as far as it can be seen."""
+    text = f"Type the right value into a red cell, or {how}"
+    expect(page.locator("#unsaved")).to_have_text(text, use_inner_text=True)
+
+
 def expect_held(page: Page) -> None:
     """Wait for the progress of the run that the account holds after 3 of 7 rows."""
     panel = page.get_by_role("region", name="Progress")
@@ -121,6 +127,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     expect(page.locator("#message")).to_have_text("Changed: 1 row.")
     expect(page.get_by_label("Mail server, row 5")).to_be_focused()
     assert cell(page, 4, "Service") == "imap"
+    expect_hint(page, "click any other cell; Enter saves, Escape takes back.")
 
     # one kind, a suggestion, a row left out, and put back
     fix_ports(page)
@@ -134,6 +141,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     # any other cell is opened by a click; the edit is taken back
     page.locator('td[data-cell="2-1"]').click()
     page.keyboard.type(" main")
+    expect(page.get_by_text("1 change is not saved yet.")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take back: row 2, Name")).to_be_visible()
     expect(page.get_by_role("link", name="edit row 2")).to_be_focused()
@@ -141,9 +149,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     page.get_by_role("button", name="Take back: row 2, Name").click()
     expect(page.locator("#message")).to_have_text("Taken back: 1 row.")
     assert cell(page, 2, "Name") == "mx1 IMAP"
-    expect(
-        page.get_by_text("9 rows are ready, 1 has errors and would not be created, 1 is left out.").first
-    ).to_be_visible()
+    expect(page.get_by_text("9 rows are ready, 1 has errors and would not be created, 1 is left out.")).to_have_count(2)
 
     compare(page)
     expect(page.get_by_role("list").filter(has_text="9 will create")).to_contain_text("1 invalid")
@@ -164,9 +170,8 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     mark(page)
     expect_held(page)
     page.get_by_role("link", name="Look again").click()
-    expect(page.get_by_role("navigation", name="Rows by status")).to_have_text(
-        re.compile(r"created 5\s+invalid 1\s+not attempted 4")
-    )
+    counts = page.get_by_role("navigation", name="Rows by status")
+    expect(counts).to_have_text(re.compile(r"created 5\s+invalid 1\s+not attempted 4"))
     assert len(account.monitors()) == 5
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped early. It was stopped on request. Nothing is lost")).to_be_visible()
@@ -197,6 +202,8 @@ def test_without_javascript(open_page: Pages, serve: Serve, account: Sandbox, tm
     expect(page.locator('td[data-cell="6-2"]')).to_contain_text("was: https://mx5.example.com/login")
     page.get_by_role("button", name="leave out row 8").click()
     expect(page.get_by_role("button", name="put back row 8")).to_be_visible()
+
+    expect_hint(page, "press “edit” in another row.")
 
     # `?edit=<row>` opens all cells of a row, and shows it
     page.get_by_role("link", name="edit row 12").click()

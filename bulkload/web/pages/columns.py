@@ -11,15 +11,21 @@ from typing import Any
 
 from aiohttp import web
 
-from bulkload.errors import InputError, UsageError
+from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.monitors.columns import ColumnProblem
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import column_letters
-from bulkload.operations.draft_check import problem_of_default
-from bulkload.operations.drafts import choose_columns, make_header_a_row, problems_of, proposals_of, proposed_fields
+from bulkload.operations.draft_columns import (
+    NO_HEADER,
+    choose_columns,
+    problems_of,
+    problems_of_defaults,
+    proposal_of,
+    proposals_of,
+)
 from bulkload.store.draft_rows import DraftRows
-from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftState
+from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.text_encodings import codec_named
 from bulkload.web.access import read_form
@@ -31,6 +37,7 @@ from bulkload.web.views import Choice, ColumnView, DefaultView
 from bulkload.web.wording import on_page
 
 SAMPLES = 3  # cells of a column that are shown
+_NO_COLUMNS_YET = (DraftState.READING, DraftState.UNREADABLE, DraftState.CHECKING)
 _NOT_SENT = "-"  # value of the select for a column that is not sent
 _FIRST_DEFAULTS = ("billing_plancode", "type", "interval")
 _NO_DEFAULTS = ("name", "hostname", "monitor_id", "smtp_hostname", "pop3_hostname", "ipv4")
@@ -41,34 +48,35 @@ _CHANGED = "The rows or columns were changed in another window since this page w
 async def show(request: web.Request) -> web.Response:
     """Show the columns with what is known about them."""
     draft = await draft_of(request)
-    if draft.state in (DraftState.READING, DraftState.UNREADABLE):
+    if draft.state in _NO_COLUMNS_YET:
         return go_to(request, f"/drafts/{draft.id}")
     return await _page(request, draft, None, dict(draft.defaults), ())
 
 
 async def choose(request: web.Request) -> web.Response:
     """Take a person's choice, and check the rows; without it, show what is wrong."""
-    site, form = site_of(request), await read_form(request)
-    async with site.draft_locks[request.match_info["draft"]]:
+    form = await read_form(request)
+    async with site_of(request).draft_locks[request.match_info["draft"]]:
         return await _choose(request, form, await draft_of(request))
 
 
 async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
     """Do it with the draft as it is, while nobody else changes it."""
-    site = site_of(request)
-    if draft.state in (DraftState.READING, DraftState.UNREADABLE):
+    if draft.state in _NO_COLUMNS_YET:
         return go_to(request, f"/drafts/{draft.id}")
     if str(form.get("version", "")) != str(draft.version):
         return go_to(request, f"/drafts/{draft.id}/columns", _CHANGED, is_problem=True)
-    if "headerless" in form:
-        await site.store.long(make_header_a_row, draft)
-        return go_to(
-            request, f"/drafts/{draft.id}/columns", "The first row is a row now, and the columns have letters."
-        )
+    if "headerless" in form and draft.upload:
+        reading = {name: text for name, text in draft.reading.items() if name != NO_HEADER}
+        return await _read(request, draft, reading | ({NO_HEADER: "yes"} if form["headerless"] == "1" else {}))
     values = [str(form.get(f"column-{index}", "")) for index in range(len(draft.header))]
     fields = [None if value in ("", _NOT_SENT) else value for value in values]
     defaults = {field: str(form.get(f"default-{field}", "")).strip() for field in FIELDS if f"default-{field}" in form}
-    kept = {field: text for field, text in draft.defaults.items() if field not in defaults}
+    kept = {  # fields that the form does not show; a name that is no field cannot be kept
+        field: text
+        for field, text in draft.defaults.items()
+        if field not in defaults and (field in FIELDS or field.startswith("api:"))
+    }
     results = {
         column.index
         for column in proposals_of(draft)
@@ -79,12 +87,7 @@ async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft
         for index, value in enumerate(values)
         if not value and index not in results
     ]
-    try:
-        problems = undecided or await site.store.long(choose_columns, draft, fields, {**kept, **defaults})
-    except DraftChanged:
-        raise
-    except (UsageError, InputError):
-        return await _page(request, draft, values, {**kept, **defaults}, ())
+    problems = undecided or await site_of(request).store.long(choose_columns, draft, fields, {**kept, **defaults})
     if problems:
         return await _page(request, draft, values, {**kept, **defaults}, problems)
     return go_to(request, f"/drafts/{draft.id}", "The rows are checked. Nothing is sent yet.")
@@ -92,21 +95,32 @@ async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft
 
 async def read_again(request: web.Request) -> web.Response:
     """Read the file again, in another way."""
-    site, options, form = site_of(request), request.app[OPTIONS], await read_form(request)
+    form = await read_form(request)
+    async with site_of(request).draft_locks[request.match_info["draft"]]:
+        return await _read_again(request, form, await draft_of(request))
+
+
+async def _read_again(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
+    """Do it with the draft as it is, while nobody else changes it."""
     reading = {name: text for name in ("sheet", "encoding") if (text := str(form.get(name, "")).strip())}
-    async with site.draft_locks[request.match_info["draft"]]:
-        draft = await draft_of(request)
-        if not draft.upload:
-            raise UsageError("These rows come from a run, not from a file.")
-        if str(form.get("version", "")) != str(draft.version):
-            return go_to(request, f"/drafts/{draft.id}", _CHANGED, is_problem=True)
-        if "encoding" in reading:
-            try:
-                reading["encoding"] = codec_named(reading["encoding"])
-            except ValueError as error:
-                return go_to(request, f"/drafts/{draft.id}", f"The encoding is not known: {error}.", is_problem=True)
-        await site.store.long(lambda store: Drafts(store).set_reading(draft, reading))
-        begin_reading(site, options, await draft_of(request))
+    reading |= {name: text for name, text in draft.reading.items() if name == NO_HEADER}
+    if not draft.upload:
+        raise UsageError("These rows come from a run, not from a file.")
+    if str(form.get("version", "")) != str(draft.version):
+        return go_to(request, f"/drafts/{draft.id}", _CHANGED, is_problem=True)
+    if "encoding" in reading:
+        try:
+            reading["encoding"] = codec_named(reading["encoding"])
+        except ValueError as error:
+            return go_to(request, f"/drafts/{draft.id}", f"The encoding is not known: {error}.", is_problem=True)
+    return await _read(request, draft, reading)
+
+
+async def _read(request: web.Request, draft: Draft, reading: Mapping[str, str]) -> web.Response:
+    """Begin to read the file again."""
+    site = site_of(request)
+    await site.store.long(lambda store: Drafts(store).set_reading(draft, reading))
+    begin_reading(site, request.app[OPTIONS], await draft_of(request))
     return go_to(request, f"/drafts/{draft.id}")
 
 
@@ -120,25 +134,24 @@ async def _page(
     """The form; `values` are those of its selects if a person sent it."""
 
     def gather(store: Store) -> dict[str, Any]:
-        fields = proposed_fields(store, draft)
+        proposal, is_sent = proposal_of(store, draft), values is not None
+        fields = proposal.fields
         chosen = values if values is not None else [field or "" for field in fields]
-        found = problems or problems_of(draft, fields, draft.defaults)
-        chosen_before = Drafts(store).chosen_fields(draft.header) if draft.fields is None else None
+        found = problems or problems_of(draft, fields, draft.defaults, is_chosen=proposal.is_chosen)
         remembered = ""
-        if chosen_before is not None:
-            on = datetime.fromtimestamp(chosen_before[1]).astimezone()
+        if proposal.remembered is not None:
+            on = datetime.fromtimestamp(proposal.remembered).astimezone()
             remembered = f"The columns are as somebody chose them on {on:%-d %B %Y} for a file with the same header."
+        views = _defaults(fields, defaults, found if is_sent else ())
         is_checked = draft.state is DraftState.CHECKED
         return {
             "draft": view_of(store, draft, "columns") if is_checked else view_of_unread(draft),
-            "columns": _columns(
-                store, draft, chosen, found, is_sent=values is not None, was_chosen=draft.fields is not None
-            ),
-            "defaults": _defaults(draft, fields, defaults, found if values is not None else ()),
-            "problems": _notices(found) if values is not None else [],
+            "columns": _columns(store, draft, chosen, found, is_sent=is_sent, was_chosen=proposal.is_chosen),
+            "defaults": views,
+            "problems": _notices(found) if is_sent else _elsewhere(problems_of_defaults(defaults), views),
             "remembered": remembered,
-            "can_be_headerless": draft.source is not None and not draft.source.has_known_header,
-            "is_headerless": False,
+            "can_be_headerless": _can_be_headerless(draft),
+            "is_headerless": NO_HEADER in draft.reading,
             "reading": reading_view(draft),
         }
 
@@ -147,10 +160,20 @@ async def _page(
     return page(request, "columns.html", frame, status=200 if values is None else 422, **context)
 
 
+def _can_be_headerless(draft: Draft) -> bool:
+    return draft.source is not None and not draft.source.has_known_header and bool(draft.upload)
+
+
 def _notices(problems: Sequence[ColumnProblem]) -> list[str]:
     """What the top of the page says of a choice that cannot be used: all that has no column, or where to look."""
     notices = [on_page(problem.text) for problem in problems if problem.index is None]
     return notices or ["The rows are not checked yet: look at what is marked below."]
+
+
+def _elsewhere(problems: Sequence[ColumnProblem], views: Sequence[DefaultView]) -> list[str]:
+    """The problems of values for empty cells that are not at a field of the page."""
+    shown = {view.problem for view in views}
+    return [text for problem in problems if (text := on_page(problem.text)) not in shown]
 
 
 def _columns(
@@ -205,9 +228,13 @@ def _choices(suggestion: str | None, value: str) -> list[Choice]:
 
 
 def _defaults(
-    draft: Draft, fields: Sequence[str | None], defaults: Mapping[str, str], problems: Sequence[ColumnProblem]
+    fields: Sequence[str | None], defaults: Mapping[str, str], problems: Sequence[ColumnProblem]
 ) -> list[DefaultView]:
-    missing = {problem.field: problem.text for problem in problems if problem.index is None and problem.field}
+    problem_of = {
+        problem.field: problem.text
+        for problem in (*problems_of_defaults(defaults), *problems)
+        if problem.index is None and problem.field
+    }
     order = [*_FIRST_DEFAULTS, *(name for name in FIELDS if name not in _FIRST_DEFAULTS and name not in _NO_DEFAULTS)]
     views = []
     for name in order:
@@ -226,7 +253,7 @@ def _defaults(
                 value=value,
                 choices=choices if field.choices else (),
                 is_required=name in _NEEDED and name not in fields,
-                problem=on_page(missing.get(name) or problem_of_default(name, value)),
+                problem=on_page(problem_of.get(name, "")),
             )
         )
     return views

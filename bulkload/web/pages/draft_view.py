@@ -6,8 +6,10 @@ In: a draft in the store. Out: views for the templates.
 from __future__ import annotations
 
 from bulkload.files.printable import printable
-from bulkload.operations.drafts import proposals_of
-from bulkload.store.draft_rows import IGNORED, LEFT_OUT, DraftRows
+from bulkload.operations.draft_columns import proposals_of
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import IGNORED, LEFT_OUT
+from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
 from bulkload.web.pages.texts import number_of
@@ -20,8 +22,7 @@ _SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
 
 def view_of(store: Store, draft: Draft, step: str) -> DraftView:
     """A draft for the heading of its pages."""
-    rows = DraftRows(store, draft)
-    counts, (edits, last_edit) = rows.counts(), rows.edits()
+    counts, (edits, last_edit) = DraftPages(store, draft).counts(), DraftRows(store, draft).edits()
     bad = sum(counts.get(status, 0) for status in BAD)
     out = counts.get(LEFT_OUT, 0) + counts.get(IGNORED, 0)
     total = sum(counts.values())

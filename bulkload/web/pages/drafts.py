@@ -16,9 +16,10 @@ from aiohttp import web
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
 from bulkload.operations.convert import convert
-from bulkload.operations.draft_edits import DraftEditor
+from bulkload.operations.draft_edits import DraftEditor, fixed_columns
 from bulkload.operations.draft_report import write_marked
-from bulkload.store.draft_rows import DraftRows
+from bulkload.operations.draft_upload import UPLOADS, opened_upload
+from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
@@ -36,7 +37,7 @@ _CELL = re.compile(r"(?:cell-)?([0-9]{1,9})-([0-9]{1,4})")
 async def show(request: web.Request) -> web.Response:
     """Show a draft: that it is read, why it cannot be, its columns, or its rows."""
     draft = await draft_of(request)
-    if draft.state is DraftState.READING:
+    if draft.state in (DraftState.READING, DraftState.CHECKING):
         frame = frame_of(request, "Reading the file", section="start", refresh_seconds=1)
         progress = site_of(request).rows_read.get(draft.id, "")
         return page(request, "reading.html", frame, draft=view_of_unread(draft), progress=progress)
@@ -60,8 +61,8 @@ async def show(request: web.Request) -> web.Response:
 
 
 def _checked(store: Store, draft: Draft, query: TableQuery) -> tuple[DraftView, RowTable]:
-    rows = DraftRows(store, draft)
-    return view_of(store, draft, "check"), draft_table(rows, query)
+    table = draft_table(DraftPages(store, draft), query, fixed=fixed_columns(draft))
+    return view_of(store, draft, "check"), table
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -102,7 +103,7 @@ async def fix(request: web.Request) -> web.Response:
     key, how, text = str(form.get("kind", "")), form.get("how"), str(form.get("value", ""))
 
     def work(editor: DraftEditor) -> int:
-        kind = kind_of(key, editor.header)
+        kind = kind_of(key)
         if how == "accept":
             return editor.accept((), kind=kind)
         return editor.set_kind(kind, None if how == "suggestion" else text)
@@ -121,7 +122,7 @@ async def leave_out(request: web.Request) -> web.Response:
     """Leave rows out, or put them back."""
     form = await read_form(request)
     if key := str(form.get("kind", "")):
-        return await _correct(request, form, lambda editor: editor.leave_out((), kind=kind_of(key, editor.header)))
+        return await _correct(request, form, lambda editor: editor.leave_out((), kind=kind_of(key)))
     if "in" in form:
         number = _number(form, "in")
         return await _correct(request, form, lambda editor: editor.put_back([number]))
@@ -167,32 +168,32 @@ async def delete(request: web.Request) -> web.Response:
             raise UsageError("The draft is in use; stop its run first.")
         await site.store(lambda store: Drafts(store).delete(draft))
         if draft.upload:
-            path = request.app[OPTIONS].output / "uploads" / draft.upload
+            path = request.app[OPTIONS].output / UPLOADS / draft.upload
             await asyncio.to_thread(path.unlink, missing_ok=True)
     return go_to(request, "/", f"{printable(draft.name)} was deleted.")
 
 
 async def marked(request: web.Request) -> web.StreamResponse:
     """Send the rows as a workbook with the errors marked."""
-    draft = await draft_of(request)
+    site, options, draft = site_of(request), request.app[OPTIONS], await draft_of(request)
     name = f"{Path(draft.name).stem}-marked.xlsx"
-    return await download(request, name, lambda path: site_of(request).store.long(write_marked, draft, path))
+    return await download(request, name, lambda path: site.store.long(write_marked, draft, path, options))
 
 
 async def converted(request: web.Request) -> web.StreamResponse:
     """Send what became of another tool's configuration: the rows, what was left out and why, what was changed."""
     draft, options = await draft_of(request), request.app[OPTIONS]
-    source = options.output / "uploads" / draft.upload
     if draft.source is None or draft.source.translated is None or not draft.upload:
         raise UsageError("This draft was not made of another tool's configuration.")
 
-    async def write(path: Path) -> None:
-        await asyncio.to_thread(
-            convert, [source], path, tool=options.from_, skip_private=options.skip_private, encoding=encoding
-        )
+    def write(path: Path) -> None:
+        encoding = draft.reading.get("encoding") or options.encoding
+        with opened_upload(draft, options) as source:
+            convert([source], path, tool=options.from_, skip_private=options.skip_private, encoding=encoding)
 
-    encoding = draft.reading.get("encoding")
-    return await download(request, f"{Path(draft.name).stem}-converted.xlsx", write)
+    return await download(
+        request, f"{Path(draft.name).stem}-converted.xlsx", lambda path: asyncio.to_thread(write, path)
+    )
 
 
 async def _correct(

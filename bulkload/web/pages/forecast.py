@@ -15,7 +15,7 @@ from bulkload.operations.draft_plan import account_name, forecast_of_draft
 from bulkload.operations.drafts import draft_options
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.settings import has_credentials
-from bulkload.store.draft_rows import DraftRows
+from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
@@ -58,7 +58,7 @@ async def show(request: web.Request) -> web.Response:
         return {
             "draft": view_of(store, draft, "start"),
             "forecast": forecast,
-            "table": draft_table(DraftRows(store, draft), query, with_account=True) if shows_rows else None,
+            "table": draft_table(DraftPages(store, draft), query, with_account=True) if shows_rows else None,
         }
 
     context = await site.store(gather)

@@ -56,6 +56,7 @@ async def show(request: web.Request) -> web.Response:
         name=printable(state.name),
         progress=progress_view(state),
         events_href=f"/jobs/{state.id}/events",
+        plan_href=f"/drafts/{state.draft}/start" if state.kind == "plan" else "",
         back_href=f"/drafts/{state.draft}" if state.draft else f"/runs/{state.run}",
         back_label="Back to the rows" if state.draft else "Back to the run",
     )
@@ -89,7 +90,9 @@ async def stop(request: web.Request) -> web.Response:
     """Ask a job to stop in order; asked again, without delay."""
     job = job_of(request)
     await site_of(request).jobs.stop(job)
-    return go_to(request, f"/jobs/{job.id}", "It is stopping. Nothing is lost: you can resume the run.")
+    is_run = job.state.kind in ("run", "resume")
+    text = "It is stopping. Nothing is lost: you can resume the run." if is_run else "It is stopping."
+    return go_to(request, f"/jobs/{job.id}", text)
 
 
 async def _wait_shortly(request: web.Request, job: Job) -> None:

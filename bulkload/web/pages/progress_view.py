@@ -39,12 +39,23 @@ def progress_view(state: JobState) -> ProgressView:
         last_errors=[printable(f"Row {error.row}: {error.message}") for error in progress.last_errors],
         can_stop=state.ended is None and state.phase != "stopping",
         stop_href=f"/jobs/{state.id}/stop",
+        stop_help=_stop_help(state),
     )
 
 
 def progress_html(state: JobState, token: str) -> str:
     """The panel of a job, for the stream of events."""
     return render("_progress.html", progress=progress_view(state), token=token)
+
+
+def _stop_help(state: JobState) -> str:
+    if state.phase == "waiting" and state.waiting_for:
+        return "It has not begun yet."
+    if state.kind in ("plan", "undo_preview"):
+        return "It only reads the account, and changes nothing."
+    if state.kind == "undo":
+        return "Requests under way are finished; monitors that were not deleted yet are kept."
+    return "Requests under way are finished; nothing is lost, and you can go on later."
 
 
 def _headline(state: JobState, progress: Progress) -> str:

@@ -17,7 +17,6 @@ from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.pages.texts import number_of
 from bulkload.web.site import Site
-from bulkload.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +55,11 @@ def begin_reading(site: Site, options: Options, draft: Draft) -> asyncio.Task[No
     return task
 
 
-async def finish_interrupted(site: Site, options: Options, uploads: Uploads) -> None:
+async def finish_interrupted(site: Site, options: Options) -> None:
     """Finish what an earlier server was doing when it ended: files that it read, edits that it did not check."""
-    drafts = await site.store(lambda store: Drafts(store).list())
-    uploads.remove_unused({draft.upload for draft in drafts})
-    for draft in drafts:
-        if draft.state is DraftState.CHECKED:
-            await site.store.long(check_interrupted, draft)
-        elif draft.state is DraftState.READING and not draft.upload:
+    await site.store.long(check_interrupted)
+    for draft in await site.store(lambda store: Drafts(store).list()):
+        if draft.state is DraftState.READING and not draft.upload:
             await site.store(_delete, draft)  # of a run, but not with all of its rows yet
         elif draft.state is DraftState.READING:
             begin_reading(site, options, await site.store(_clear, draft))

@@ -5,7 +5,7 @@ In: rows of the store, and the query of the address. Out: a `RowTable` for the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -13,17 +13,19 @@ from bulkload.files.printable import printable
 from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, Status
 from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
+from bulkload.operations.draft_edits import can_accept
 from bulkload.reports.palette import css_class
-from bulkload.store.draft_rows import DraftRows, RowFilter, ShownRow
-from bulkload.store.draft_rows import Kind as KindOfIssue
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import Kind as KindOfIssue
+from bulkload.store.draft_records import KindKey, RowFilter, ShownRow
 from bulkload.store.run_pages import RunPages
+from bulkload.web.kind_texts import kind_text
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.views import CellView, Fix, Kind, Pager, RowTable, RowView
 from bulkload.web.wording import on_page
 
 ROWS_OF_PAGE = 50
 MOST_CELLS, FEWEST_ROWS = 5_000, 5  # of a page of a wide file
-_ACCEPTABLE = frozenset({"row.long", "row.cut", "row.split", "row.short", "cell.encoding"})  # see `DraftEditor.accept`
 _STILL_OPEN = (Status.NOT_ATTEMPTED, Status.UNKNOWN)  # while the run goes on
 _LONGEST_SEARCH = 200  # characters
 
@@ -51,6 +53,11 @@ class TableQuery:
             page=_number(query.get("page", "")) or 1,
             edit=_number(query.get("edit", "")),
         )
+
+    @property
+    def kind_key(self) -> KindKey | None:
+        """The kind of issue."""
+        return kind_of(self.kind) if self.kind else None
 
     def link(self, **changed: object) -> str:
         """The address of the same table with another filter or page."""
@@ -85,33 +92,31 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
-def kind_key(kind: KindOfIssue, header: Sequence[str]) -> str:
-    """The key of a kind in addresses and forms: code and column letters. A header may contain any character."""
-    column = column_letters(header.index(kind.header)) if kind.header in header else kind.header
-    return f"{kind.code}:{column}"
-
-
-def kind_of(key: str, header: Sequence[str]) -> tuple[str, str]:
-    """Code and header from the key of a kind."""
+def kind_of(key: str) -> KindKey:
+    """Code and column from the key of a kind."""
     code, _, column = key.partition(":")
-    named = {column_letters(index): text for index, text in enumerate(header) if text}
-    return code, named.get(column, column)
+    return code, column
 
 
-def draft_table(rows: DraftRows, query: TableQuery, *, with_account: bool = False) -> RowTable:
-    """One page of a draft's rows, to be corrected or, `with_account`, to be compared with the account."""
+def draft_table(
+    rows: DraftPages, query: TableQuery, *, with_account: bool = False, fixed: Collection[int] = ()
+) -> RowTable:
+    """One page of a draft's rows, to be corrected or, `with_account`, to be compared with the account.
+
+    Nobody can change the columns that are `fixed`.
+    """
     header = rows.draft.header
     query = query.for_columns(len(header))
-    kind = kind_of(query.kind, header) if query.kind else None
-    wanted = RowFilter(status=query.status, kind=kind, search=query.search)
+    wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
     total, counts = rows.count(wanted), rows.counts()
-    place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
+    names = [printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)]
     shown = rows.page(wanted, query.offset(total), query.rows)
     return RowTable(
-        header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
-        rows=[_draft_row(row, place, query) for row in shown],
+        header=names,
+        fixed=frozenset(fixed),
+        rows=[_draft_row(row, query, fixed) for row in shown],
         statuses=bars_of(counts, lambda status: query.link(status=status, kind=""), query.status),
-        kinds=() if with_account else [_kind(kind, header, query) for kind in rows.kinds()],
+        kinds=() if with_account else [_kind(kind, names, query) for kind in rows.kinds()],
         search=query.search,
         clear_href=query.path if query.status or query.kind or query.search else "",
         pager=query.pager(total),
@@ -141,12 +146,13 @@ def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> 
     )
 
 
-def _draft_row(row: ShownRow, place: Mapping[str, int], query: TableQuery) -> RowView:
-    at_cells, whole = _by_cell(row.issues, place)
+def _draft_row(row: ShownRow, query: TableQuery, fixed: Collection[int]) -> RowView:
+    at_cells, whole = _by_cell(row.issues, {})
     cells = []
     for column, text in enumerate(row.cells):
         original = row.original[column] if row.original is not None else text
-        cells.append(_cell(text, column, at_cells.get(column, ()), original if original != text else None))
+        shown = _cell(text, column, at_cells.get(column, ()), original if original != text else None)
+        cells.append(replace(shown, is_fixed=column in fixed))
     return RowView(
         number=row.number,
         css=css_class(row.status),
@@ -157,7 +163,7 @@ def _draft_row(row: ShownRow, place: Mapping[str, int], query: TableQuery) -> Ro
         account=on_page(_account(row)),
         is_left_out=row.left_out,
         is_edited=row.original is not None,
-        can_accept=any(issue.code in _ACCEPTABLE and issue.severity == "error" for issue in row.issues),
+        can_accept=can_accept(row.issues, row.cells),
         is_open=row.number == query.edit,
         edit_href=query.link(page=query.page, edit=row.number),
     )
@@ -193,12 +199,13 @@ def _run_row(row: ReportRow, place: Mapping[str, int], *, is_active: bool) -> Ro
 
 
 def _by_cell(issues: Iterable[Issue], place: Mapping[str, int]) -> tuple[dict[int, list[Issue]], list[Issue]]:
-    """The issues by column, and those of the whole row."""
+    """The issues by column, and those of the whole row; `place` has the columns of issues without an index."""
     at_cells: dict[int, list[Issue]] = {}
     whole = []
     for issue in issues:
-        if issue.column is not None and issue.column in place and not issue.code.startswith(ACCOUNT_ISSUE):
-            at_cells.setdefault(place[issue.column], []).append(issue)
+        index = issue.index if issue.index is not None else place.get(issue.column or "")
+        if index is not None and not issue.code.startswith(ACCOUNT_ISSUE):
+            at_cells.setdefault(index, []).append(issue)
         else:
             whole.append(issue)
     return at_cells, whole
@@ -217,19 +224,18 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
     )
 
 
-def _kind(kind: KindOfIssue, header: Sequence[str], query: TableQuery) -> Kind:
-    key = kind_key(kind, header)
-    rule = kind.message.partition("; ")[2]
-    text = kind.message if kind.rows == 1 or not rule else rule[:1].upper() + rule[1:]
+def _kind(kind: KindOfIssue, names: Sequence[str], query: TableQuery) -> Kind:
+    key = ":".join(kind.key)
     label = f"Use the suggestion in {kind.rows:,} rows" if kind.suggestions == kind.rows > 1 else ""
     return Kind(
-        text=on_page(text),
-        column=printable(kind.header),
+        text=kind_text(kind.first) if kind.rows > 1 else on_page(kind.first.message),
+        column=names[kind.column] if kind.column is not None else "",
         rows=f"{kind.rows:,}",
         severity=kind.severity,
         href=query.link(kind="" if key == query.kind else key, status=""),
         is_chosen=key == query.kind,
         key=key,
         fix_label=label,
-        can_set=bool(kind.header),
+        can_set=kind.column is not None,
+        can_accept=can_accept((kind.first,), ()),
     )

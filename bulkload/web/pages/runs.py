@@ -15,7 +15,7 @@ from aiohttp import web
 from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
-from bulkload.operations.drafts import TO_FIX, draft_of_run
+from bulkload.operations.draft_of_run import TO_FIX, draft_of_run
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.reports import formats
 from bulkload.reports.summary import headline, moment, sections
@@ -28,7 +28,7 @@ from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.progress_view import progress_view
 from bulkload.web.pages.row_table import TableQuery, run_table
 from bulkload.web.pages.texts import bars_of, number_of
-from bulkload.web.site import download, frame_of, go_to, page, site_of
+from bulkload.web.site import download, frame_of, go_to, page, run_named, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Download, Fact, Pager, RunLine, RunView
 from bulkload.web.wording import on_page
@@ -69,7 +69,7 @@ async def show(request: web.Request) -> web.Response:
     query = TableQuery.of(f"/runs/{run_id}", request.query)
 
     def gather(store: Store) -> dict[str, Any]:
-        run = store.run(run_id)
+        run = run_named(store, run_id)
         info = store.info(run)
         pages = RunPages(store=store, run=run, status=query.status, search=query.search, is_active=active is not None)
         counts = pages.counts()
@@ -94,7 +94,7 @@ async def show(request: web.Request) -> web.Response:
 async def results(request: web.Request) -> web.StreamResponse:
     """Send the results of a run as they are now."""
     site, run_id, suffix = site_of(request), request.match_info["run"], request.match_info["format"]
-    run = await site.store(lambda store: store.run(run_id))
+    run = await site.store(lambda store: run_named(store, run_id))
 
     def write(store: Store, path: Path) -> None:
         formats.write(path, store.info(run), store.report_rows(run), output=store.path.parent)
@@ -122,7 +122,7 @@ async def fix(request: web.Request) -> web.Response:
     """Make a draft of the rows that have to be fixed."""
     site, run_id = site_of(request), request.match_info["run"]
     user = access_of(request).user
-    draft = await site.store.long(lambda store: draft_of_run(store, store.run(run_id), user))
+    draft = await site.store.long(lambda store: draft_of_run(store, run_named(store, run_id), user))
     return go_to(
         request,
         f"/drafts/{draft.id}",
@@ -133,7 +133,7 @@ async def fix(request: web.Request) -> web.Response:
 async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bool = False) -> web.Response:
     """Queue a job for a run. It needs the account that the run belongs to."""
     site, options, run_id = site_of(request), request.app[OPTIONS], request.match_info["run"]
-    run = await site.store(lambda store: store.run(run_id))
+    run = await site.store(lambda store: run_named(store, run_id))
     account = site.account_of(request)
     is_rehearsal = run.base_url == SANDBOX
     if not is_rehearsal:

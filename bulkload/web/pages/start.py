@@ -9,7 +9,9 @@ import asyncio
 
 from aiohttp import web
 
-from bulkload.store.draft_rows import LEFT_OUT, DraftRows
+from bulkload.operations.draft_columns import NO_HEADER, defaults_by_field
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import LEFT_OUT
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, checks_token_itself
@@ -52,14 +54,15 @@ async def upload(request: web.Request) -> web.Response:
                 received.name,
                 received.path.name,
                 user=access_of(request).user,
-                defaults=options.set,
+                defaults=defaults_by_field(options.set),
                 is_rehearsal=options.sandbox,
                 on_existing="update" if options.on_existing == "update" else "skip",
-                reading={"no_header": "yes"} if received.no_header else {},
+                reading={NO_HEADER: "yes"} if received.no_header else {},
             )
         )
         reading = begin_reading(site, options, draft)
-        await asyncio.wait({reading}, timeout=site.read_patience)
+    # outside of the block, which would remove the file if the server stops while this waits
+    await asyncio.wait({reading}, timeout=site.read_patience)
     message = _HOST_LIST if received.is_host_list else ""
     return go_to(request, f"/drafts/{draft.id}", message)
 
@@ -79,13 +82,13 @@ def _draft_lines(store: Store) -> list[DraftLine]:
 
 def _state(store: Store, draft: Draft) -> str:
     match draft.state:
-        case DraftState.READING:
+        case DraftState.READING | DraftState.CHECKING:
             return "Being read."
         case DraftState.UNREADABLE:
             return "It cannot be read."
         case DraftState.COLUMNS:
             return "Next: choose what its columns mean."
-    counts = DraftRows(store, draft).counts()
+    counts = DraftPages(store, draft).counts()
     bad, rows = sum(counts.get(status, 0) for status in BAD), sum(counts.values()) - counts.get(LEFT_OUT, 0)
     checked = f"{number_of(rows, 'row')}, {bad:,} with errors." if bad else f"{number_of(rows, 'row')}, no errors."
     return f"{checked} Run {draft.run_id} was made of it." if draft.run_id else checked

@@ -13,7 +13,7 @@ from bulkload.operations.removal import RemovalResult
 from bulkload.web.access import read_form
 from bulkload.web.jobs import JobState
 from bulkload.web.pages.runs import submit_for_run, view_of_run
-from bulkload.web.site import frame_of, go_to, page, site_of
+from bulkload.web.site import frame_of, go_to, page, run_named, site_of
 from bulkload.web.views import RemovalLine, RemovalView
 
 _ACTIONS = {
@@ -30,7 +30,7 @@ async def preview(request: web.Request) -> web.Response:
     job = site.jobs.get(request.query.get("job", ""))
     if job is None or job.state.run != run_id or job.state.kind != "undo_preview" or job.state.ended is None:
         return await submit_for_run(request, "undo_preview")
-    run = await site.store(lambda store: store.run(run_id))
+    run = await site.store(lambda store: run_named(store, run_id))
     includes_edited = request.query.get("edited") == "1"
     frame = frame_of(
         request, "Undo: delete what this run created?", section="runs", is_rehearsal=run.base_url == SANDBOX

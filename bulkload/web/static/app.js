@@ -73,7 +73,7 @@
     for (const cell of cells()) cell.closest("td").classList.toggle("unsaved", isChanged(cell));
     const note = $("#unsaved");
     if (!note) return;
-    note.dataset.hint ??= note.textContent;
+    note.dataset.hint ??= note.innerText; // without what only pages without JavaScript show
     const count = changed.length + kept.size;
     note.textContent = count ? `${count} ${count === 1 ? "change is" : "changes are"} not saved yet.` : note.dataset.hint;
     if (kept.size) note.textContent += ` Of cells not shown here: ${[...kept].map(([name, { value }]) => `${place(name)}: “${value}”`).join("; ")}`;
