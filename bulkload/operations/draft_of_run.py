@@ -18,6 +18,8 @@ from bulkload.monitors.columns import map_columns, propose_columns
 from bulkload.monitors.header import column_letters
 from bulkload.operations.draft_columns import defaults_by_field, use_clear_columns
 from bulkload.operations.pipeline import SANDBOX
+from bulkload.store.draft_pages import DraftPages
+from bulkload.store.draft_records import RowFilter
 from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftSource
 from bulkload.store.runs import Run, Store
@@ -53,6 +55,19 @@ class _Columns:
         return names.index(issue.column) if issue.column is not None and names.count(issue.column) == 1 else None
 
 
+def known_draft_of_run(store: Store, run: Run) -> Draft | None:
+    """The draft that has the rows to fix of a run already; None if there is none, or if more rows failed since.
+
+    Two drafts of the same row would be corrected in two ways, and make two monitors of it.
+    """
+    counts = store.counts(run)
+    to_fix = sum(counts.get(status, 0) for status in TO_FIX)
+    for draft in Drafts(store).list():
+        if draft.source is not None and draft.source.format == _format(run) and not draft.upload:
+            return draft if DraftPages(store, draft).count(RowFilter()) == to_fix else None
+    return None
+
+
 def draft_of_run(store: Store, run: Run, user: str) -> Draft:
     """A new draft of the rows of a run that have to be fixed. Raises `UsageError` if there are none."""
     if not any(store.counts(run).get(status) for status in TO_FIX):
@@ -70,15 +85,17 @@ def draft_of_run(store: Store, run: Run, user: str) -> Draft:
     rows, to_fix = DraftRows(store, draft), _rows_to_fix(store, run)
     while batch := [_raw_row(run, row, columns) for row in islice(to_fix, BATCH)]:
         rows.add(batch)
-    source = DraftSource(
-        format=f"rows to fix of run {run.id}", header=columns.header, mapping=_mapping(settings, "map")
-    )
+    source = DraftSource(format=_format(run), header=columns.header, mapping=_mapping(settings, "map"))
     drafts.set_source(draft, source)
     draft = drafts.get(draft.id)
     if columns.is_chosen:
         drafts.set_columns(draft, columns.fields, draft.defaults)
     use_clear_columns(store, drafts.get(draft.id))
     return drafts.get(draft.id)
+
+
+def _format(run: Run) -> str:
+    return f"rows to fix of run {run.id}"
 
 
 def _rows_to_fix(store: Store, run: Run) -> Iterator[ReportRow]:

@@ -28,7 +28,7 @@ class DraftPages:
 
     def page(self, wanted: RowFilter, offset: int, limit: int) -> list[ShownRow]:
         """Some of the rows that match a filter, those with errors first."""
-        condition, values = _condition(wanted)
+        condition, values = _condition(self.draft, wanted)
         return self._shown(f"{condition} ORDER BY rank, number LIMIT ? OFFSET ?", *values, limit, offset)
 
     def shown(self, numbers: Iterable[int]) -> list[ShownRow]:
@@ -37,7 +37,7 @@ class DraftPages:
 
     def count(self, wanted: RowFilter) -> int:
         """How many rows match a filter."""
-        condition, values = _condition(wanted)
+        condition, values = _condition(self.draft, wanted)
         with self._store.errors():
             row = self._db.execute(
                 f"SELECT count(*) FROM draft_rows WHERE draft = ? AND {condition}", (self.draft.number, *values)
@@ -46,7 +46,7 @@ class DraftPages:
 
     def numbers(self, *, kind: KindKey) -> list[int]:
         """The numbers of the rows with a kind of problem, without those that are left out."""
-        condition, values = _condition(RowFilter(kind=kind))
+        condition, values = _condition(self.draft, RowFilter(kind=kind))
         with self._store.errors():
             rows = self._db.execute(
                 f"SELECT number FROM draft_rows WHERE draft = ? AND {condition} ORDER BY number",
@@ -121,17 +121,16 @@ def _cells(text: str) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def _condition(wanted: RowFilter) -> tuple[str, list[object]]:
+def _condition(draft: Draft, wanted: RowFilter) -> tuple[str, list[object]]:
     conditions, values = ["1"], list[object]()
     if wanted.status:
         conditions.append(f"{_SHOWN} = ?")
         values.append(wanted.status)
     if wanted.kind is not None:
         conditions.append(
-            "NOT left_out AND number IN (SELECT number FROM draft_issues AS issues"
-            " WHERE issues.draft = draft_rows.draft AND code = ? AND header = ?)"
+            "NOT left_out AND number IN (SELECT number FROM draft_issues WHERE draft = ? AND code = ? AND header = ?)"
         )
-        values.extend(wanted.kind)
+        values.extend((draft.number, *wanted.kind))
     if wanted.search:
         condition, texts = search_condition(wanted.search)
         conditions.append(condition)

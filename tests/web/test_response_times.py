@@ -81,6 +81,10 @@ def test_the_work_for_a_page_grows_with_the_file_no_faster_than_its_rows(tmp_pat
     assert many < 5 * few
 
 
+def test_the_rows_of_a_kind_are_found_in_one_look_up(tmp_path: Path) -> None:
+    assert work(tmp_path / "kind", 4_000, "kind=port.range:4") < 1.5 * work(tmp_path / "all", 4_000, "")
+
+
 def test_the_work_for_an_edit_does_not_depend_on_the_size_of_the_file(tmp_path: Path) -> None:
     steps = []
     for rows in (500, 5_000):

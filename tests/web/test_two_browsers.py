@@ -138,12 +138,36 @@ def test_rows_that_were_changed_while_their_run_waits_are_not_sent(
     wait_until(lambda: len(account.monitors()) > 0)
     second = ann.press(form, ("first", "all")).location
     bob.post(f"{draft}/edit", {"cell-2-1": "by bob", "was-2-1": "waiting0"})
-    in_use = bob.follow(bob.press(bob.get(draft).html.form("/delete")).location or draft)
+    assert "The draft is in use" in bob.press(bob.get(draft).html.form("/delete")).shown
     page = ann.until(second, lambda answer: f'action="{draft}/plan"' in answer.text)
     assert "The rows were changed in the meantime, so nothing was sent." in page.shown
-    assert draft in in_use.text or "by bob" in ann.get(draft).shown
+    assert "by bob" in ann.get(draft).shown
     ann.until(first, has_ended)
     assert names(account) == sorted(f"other{n}" for n in range(8))
+
+
+def test_the_rows_to_fix_of_a_run_become_one_draft(server: Served, ann: Visitor, account: Sandbox) -> None:
+    bad_row = b"imap,bad,not a host,%s\n" % PLAN.encode()
+    run = ann.run(ann.draft(csv_of(1) + bad_row))
+    form = ann.get(run).html.form("/fix")
+    visitors = [Visitor(server.address) for _ in range(4)]
+    barrier = Barrier(len(visitors))
+
+    def press(visitor: Visitor) -> str:
+        barrier.wait()
+        return visitor.post(form.action).location
+
+    with ThreadPoolExecutor(len(visitors)) as pool:
+        (draft,) = set(pool.map(press, visitors))
+    ann.post(f"{draft}/edit", {"cell-3-2": "mx9.example.com", "was-3-2": "not a host"})
+    again = ann.post(form.action).location
+    assert again == draft
+    assert "These rows are being fixed already" in ann.get(draft).shown
+    ann.run(draft)
+    assert ann.post(form.action).location == draft
+    assert names(account) == ["bad", "m0"]
+    ann.press(ann.get(draft).html.form("/delete"))
+    assert ann.post(form.action).location not in (draft, "")
 
 
 @pytest.mark.parametrize("is_run", [False, True])

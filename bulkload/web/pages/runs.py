@@ -15,7 +15,7 @@ from aiohttp import web
 from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
-from bulkload.operations.draft_of_run import TO_FIX, draft_of_run
+from bulkload.operations.draft_of_run import TO_FIX, draft_of_run, known_draft_of_run
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.reports import formats
 from bulkload.reports.summary import headline, moment, sections
@@ -119,10 +119,14 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def fix(request: web.Request) -> web.Response:
-    """Make a draft of the rows that have to be fixed."""
+    """Make a draft of the rows that have to be fixed, unless there is one."""
     site, run_id = site_of(request), request.match_info["run"]
     user = access_of(request).user
-    draft = await site.store.long(lambda store: draft_of_run(store, run_named(store, run_id), user))
+    async with site.draft_locks[f"of run {run_id}"]:
+        known = await site.store(lambda store: known_draft_of_run(store, run_named(store, run_id)))
+        if known is not None:
+            return go_to(request, f"/drafts/{known.id}", "These rows are being fixed already: this is that draft.")
+        draft = await site.store.long(lambda store: draft_of_run(store, run_named(store, run_id), user))
     return go_to(
         request,
         f"/drafts/{draft.id}",
