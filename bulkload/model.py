@@ -72,9 +72,21 @@ _STATUS_OF: dict[str, Status] = {
 }
 
 
-def status_of(state: str) -> Status:
-    """The status that people read for a state of the store."""
-    return _STATUS_OF[state]
+def status_of(state: str, *, is_active: bool = False) -> Status:
+    """The status that people read for a state of the store.
+
+    While its run goes on (`is_active`), a row that is being sent is not in doubt: it has no answer yet.
+    """
+    return Status.NOT_ATTEMPTED if is_active and state == State.SENDING else _STATUS_OF[state]
+
+
+def status_counts_of(states: Mapping[str, int], *, is_active: bool = False) -> dict[Status, int]:
+    """Counts of rows by status, in the order of `Status`, from counts by state; see `status_of`."""
+    counts: dict[Status, int] = {}
+    for state, rows in states.items():
+        status = status_of(state, is_active=is_active)
+        counts[status] = counts.get(status, 0) + rows
+    return in_order(counts)
 
 
 def in_order(counts: Mapping[Status, int]) -> dict[Status, int]:

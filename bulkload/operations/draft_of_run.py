@@ -18,13 +18,13 @@ from bulkload.monitors.columns import map_columns, propose_columns
 from bulkload.monitors.header import column_letters
 from bulkload.operations.draft_columns import defaults_by_field, use_clear_columns
 from bulkload.operations.pipeline import SANDBOX
+from bulkload.reports.summary import TO_FIX
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import RowFilter
 from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftSource
 from bulkload.store.runs import Run, Store
 
-TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
 BATCH = 1000  # rows a transaction
 _MONITOR_ID = "monitor_id"  # a field, and the name of a column for it
 _FOUND_BY_READER = ("cell.", "row.")  # prefixes of codes

@@ -20,7 +20,7 @@ from bulkload.stages.observer import NOBODY, Observer
 from bulkload.store.draft_checks import DraftChecks
 from bulkload.store.draft_records import PlannedRow
 from bulkload.store.drafts import Draft, Drafts
-from bulkload.store.runs import Store
+from bulkload.store.runs import Run, Store
 
 BATCH = 1000  # rows a transaction
 _KNOWN_OFFLINE = (Status.INVALID, Status.DUPLICATE)
@@ -95,3 +95,8 @@ def forecast_of_draft(draft: Draft) -> DraftForecast | None:
 def account_name(account: Account, options: Options) -> str:
     """What tells one account from another: a comparison with one says nothing about another."""
     return SANDBOX if options.sandbox else f"{account.base_url} {account.username}"
+
+
+def account_name_of_run(run: Run) -> str:
+    """The same of the account that a run belongs to."""
+    return SANDBOX if run.base_url == SANDBOX else f"{run.base_url} {run.username}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bulkload.files.printable import one_line
 from bulkload.operations.forecast import Forecast, Switch
-from bulkload.reports.summary import duration
+from bulkload.reports.summary import duration, number_of
 
 FIRST_VALUES = 5  # of a field that are named
 LONGEST_VALUE = 60  # characters of one
@@ -36,7 +36,7 @@ def expectation(forecast: Forecast) -> str:
         return "A run would send nothing."
     limit = f" (--first {forecast.first})" if requests == forecast.first else ""
     pace = f" at {_per_second(rate)}" if rate else ""
-    return f"A run would send {_count(requests, 'request')}{limit} and take about {duration(seconds)}{pace}."
+    return f"A run would send {number_of(requests, 'request')}{limit} and take about {duration(seconds)}{pace}."
 
 
 def facts(forecast: Forecast) -> list[Fact]:
@@ -58,7 +58,7 @@ def facts(forecast: Forecast) -> list[Fact]:
         found.append(recipients)
     if forecast.updates:
         changed = _values(forecast.changed_fields, forecast.updates)
-        found.append(Fact("Changes", changed, f"In {_count(forecast.updates, 'existing monitor')}."))
+        found.append(Fact("Changes", changed, f"In {number_of(forecast.updates, 'existing monitor')}."))
     return found
 
 
@@ -70,7 +70,7 @@ def recipients_fact(forecast: Forecast) -> Fact | None:
     if alerts.problem:
         detail = f"The account's alert recipients could not be read: {one_line(alerts.problem)}."
         return Fact(label, "not known", detail)
-    text = f"{_count(alerts.count, 'recipient')}: " + "; ".join(map(one_line, alerts.recipients))
+    text = f"{number_of(alerts.count, 'recipient')}: " + "; ".join(map(one_line, alerts.recipients))
     if (more := alerts.count - len(alerts.recipients)) > 0:
         text += f"; and {more:,} more"
     whom = f"the default group {one_line(alerts.default_group)}" if alerts.default_group else "all recipients"
@@ -84,13 +84,13 @@ def recipients_fact(forecast: Forecast) -> Fact | None:
         text = "nobody"
         sentences.append("None of them has availability alerts on." if alerts.off else "There are none.")
     elif alerts.off:
-        sentences.append(f"Availability alerts are off for {_count(alerts.off, 'recipient')}.")
+        sentences.append(f"Availability alerts are off for {number_of(alerts.off, 'recipient')}.")
     if alerting.off:
         if alerting.off == forecast.creates:
             text = "nobody"
             sentences = ["All new monitors have alerts off."]
         else:
-            sentences.append(f"Alerts are off for {alerting.off:,} of {_count(forecast.creates, 'new monitor')}.")
+            sentences.append(f"Alerts are off for {alerting.off:,} of {number_of(forecast.creates, 'new monitor')}.")
     return Fact(label, text, " ".join(sentences))
 
 
@@ -115,12 +115,12 @@ def _time(forecast: Forecast) -> Fact:
     if not forecast.requests:
         return Fact("Time", "none", "A run would send nothing.")
     pace = f" at {_per_second(forecast.rate)}" if forecast.rate else ", as fast as the API allows"
-    return Fact("Time", f"about {duration(forecast.seconds)}", f"{_count(forecast.requests, 'request')}{pace}.")
+    return Fact("Time", f"about {duration(forecast.seconds)}", f"{number_of(forecast.requests, 'request')}{pace}.")
 
 
 def _plan_codes(forecast: Forecast) -> Fact:
     label = "Plan code" if len(forecast.plan_codes) == 1 else "Plan codes"
-    detail = f"{_count(forecast.creates, 'new monitor')}. The API does not show how many more a plan allows."
+    detail = f"{number_of(forecast.creates, 'new monitor')}. The API does not show how many more a plan allows."
     return Fact(label, _values(forecast.plan_codes, forecast.creates), detail)
 
 
@@ -128,9 +128,10 @@ def _intervals(forecast: Forecast) -> Fact:
     named = {f"{minutes:,} min" if minutes else DEFAULT: rows for minutes, rows in forecast.intervals.items()}
     detail = ""
     if forecast.checks_per_day:
-        detail = f"{_count(forecast.checks_per_day, 'check')} per day in all, each counted once for all its locations."
+        checks = number_of(forecast.checks_per_day, "check")
+        detail = f"{checks} per day in all, each counted once for all its locations."
         if default := forecast.intervals.get(0, 0):
-            detail += f" {_count(default, 'monitor')} with {DEFAULT} not included."
+            detail += f" {number_of(default, 'monitor')} with {DEFAULT} not included."
     return Fact("Interval", _values(named, forecast.creates), detail)
 
 
@@ -156,10 +157,6 @@ def _values(values: Mapping[str, int], rows: int) -> str:
 def _short(text: str) -> str:
     line = one_line(text)
     return line if len(line) <= LONGEST_VALUE else line[: LONGEST_VALUE - 1] + "…"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _per_second(rate: float) -> str:

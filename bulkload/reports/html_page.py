@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.reports.chart import CHART_WIDTH, percent, widths
+from bulkload.reports.chart import CHART_WIDTH, percent, spans
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE, Colours, css_class
 from bulkload.reports.summary import headline, sections, status_counts
@@ -69,21 +69,18 @@ def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
 def bars(run: RunInfo) -> list[Bar]:
     """Divide the width of the chart among the statuses."""
     counts = status_counts(run)
-    chart, x = [], 0.0
-    for (status, count), width in zip(counts, widths([count for _, count in counts]), strict=True):
-        chart.append(
-            Bar(
-                status=status,
-                css=css_class(status),
-                rows=count,
-                share=percent(count, run.rows),
-                x=round(x, 2),
-                width=round(width, 2),
-                colours=PALETTE[status],
-            )
+    return [
+        Bar(
+            status=status,
+            css=css_class(status),
+            rows=count,
+            share=percent(count, run.rows),
+            x=x,
+            width=width,
+            colours=PALETTE[status],
         )
-        x += width
-    return chart
+        for (status, count), (x, width) in zip(counts, spans([count for _, count in counts]), strict=True)
+    ]
 
 
 def _rows(run: RunInfo, rows: Iterable[ReportRow]) -> Iterator[Mapping[str, object]]:

@@ -15,8 +15,8 @@ from bulkload.model import RunInfo, Status, Translated
 
 REQUEST_KINDS = ("sent", "throttled", "retried")
 _PLANNED = (Status.WILL_CREATE, Status.WILL_UPDATE)
-_TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
-_TO_REPEAT = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
+TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
+TO_REPEAT = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
 _SEE_CONVERT = "bulkload convert lists them with the reason."
 _SECONDS_PER_MINUTE = 60
 _SECONDS_PER_HOUR = 3600
@@ -91,8 +91,8 @@ def headline(run: RunInfo) -> str:
     parts = [
         (count(_PLANNED), "to be sent"),
         (done, "done" if not count(_PLANNED) else "already done"),
-        (count(_TO_FIX), "to fix"),
-        (count(_TO_REPEAT), "to run again"),
+        (count(TO_FIX), "to fix"),
+        (count(TO_REPEAT), "to run again"),
         (count([Status.REMOVED]), "removed"),
     ]
     phrases = ", ".join(f"{n:,} {phrase}" for n, phrase in parts if n)
@@ -166,6 +166,11 @@ def duration(seconds: float) -> str:
         return f"{whole // _SECONDS_PER_MINUTE} min {whole % _SECONDS_PER_MINUTE} s"
     minutes = round(seconds / _SECONDS_PER_MINUTE)
     return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def number_of(count: int, noun: str) -> str:
+    """Format a count with its noun: "1 row", "1,200 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _requests(requests: Mapping[str, int]) -> str:

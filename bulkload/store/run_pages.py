@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkload.model import ReportRow, State, Status, in_order, status_of
+from bulkload.model import ReportRow, State, Status, status_counts_of, status_of
 from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
 from bulkload.store.search import search_condition
 
@@ -26,11 +26,8 @@ class RunPages:
 
     def counts(self) -> dict[str, int]:
         """The number of rows of the whole run by status, in the order of `Status`."""
-        counts: dict[Status, int] = {}
-        for state, rows in self.store.state_counts(self.run).items():
-            status = self._status(state)
-            counts[status] = counts.get(status, 0) + rows
-        return {status.value: rows for status, rows in in_order(counts).items()}
+        counts = status_counts_of(self.store.state_counts(self.run), is_active=self.is_active)
+        return {status.value: rows for status, rows in counts.items()}
 
     def count(self) -> int:
         """How many rows match."""
@@ -49,24 +46,12 @@ class RunPages:
                 f" ORDER BY {_NEEDS_ATTENTION} DESC, position",
                 (self.run.number, *values, limit, offset),
             )
-            return [report_row(*row)._replace(status=self._status(row["state"])) for row in rows]
-
-    def last_errors(self, limit: int) -> list[ReportRow]:
-        """The last rows that the API rejected or that were given up."""
-        with self.store.errors():
-            rows = self.store.db.execute(
-                f"{SELECT_REPORT} WHERE run = ? AND state IN ('rejected', 'failed') ORDER BY position DESC LIMIT ?",
-                (self.run.number, limit),
-            )
-            return [report_row(*row) for row in rows]
-
-    def _status(self, state: str) -> Status:
-        return Status.NOT_ATTEMPTED if self.is_active and state == State.SENDING else status_of(state)
+            return [report_row(*row)._replace(status=status_of(row["state"], is_active=self.is_active)) for row in rows]
 
     def _condition(self) -> tuple[str, list[object]]:
         conditions, values = ["run = ?"], list[object]([self.run.number])
         if self.status:
-            states = [state for state in (*Status, *State) if self._status(state) == self.status]
+            states = [state for state in (*Status, *State) if status_of(state, is_active=self.is_active) == self.status]
             conditions.append("state IN (SELECT value FROM json_each(?))")
             values.append(to_json(states))
         if self.search:

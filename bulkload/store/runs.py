@@ -19,7 +19,17 @@ import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import BulkloadError, UsageError
-from bulkload.model import ACCOUNT_ISSUE, Issue, ReportRow, RunInfo, Status, Translated, errors_of, in_order, status_of
+from bulkload.model import (
+    ACCOUNT_ISSUE,
+    Issue,
+    ReportRow,
+    RunInfo,
+    Status,
+    Translated,
+    errors_of,
+    status_counts_of,
+    status_of,
+)
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
 from bulkload.store.row_records import NewRow
@@ -210,10 +220,16 @@ class Store(Database):
             raise UsageError(f"{run_id} is the beginning of several run IDs; give more characters of it.")
         return _run(rows[0])
 
-    def runs(self) -> list[Run]:
-        """All runs, the newest first."""
+    def runs(self, limit: int = -1, offset: int = 0) -> list[Run]:
+        """All runs, or some, the newest first."""
         with self.errors():
-            return [_run(row) for row in self.db.execute(f"{SELECT_RUN} ORDER BY run DESC")]
+            rows = self.db.execute(f"{SELECT_RUN} ORDER BY run DESC LIMIT ? OFFSET ?", (limit, offset))
+            return [_run(row) for row in rows]
+
+    def count_runs(self) -> int:
+        """The number of all runs."""
+        with self.errors():
+            return int(self.db.execute("SELECT count(*) FROM runs").fetchone()[0])
 
     def info(self, run: Run) -> RunInfo:
         """The facts about a whole run, for its report."""
@@ -238,11 +254,7 @@ class Store(Database):
 
     def counts(self, run: Run) -> dict[Status, int]:
         """The number of rows by status, in the order of `Status`."""
-        counts: dict[Status, int] = {}
-        for state, n in self.state_counts(run).items():
-            status = status_of(state)
-            counts[status] = counts.get(status, 0) + n
-        return in_order(counts)
+        return status_counts_of(self.state_counts(run))
 
     def state_counts(self, run: Run) -> dict[str, int]:
         """The number of rows by `State` or final `Status`; reads the whole run."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bulkload.errors import BulkloadError
-from bulkload.model import State, Status, in_order, status_of
+from bulkload.model import State, Status, status_counts_of
 from bulkload.settings import Options
 from bulkload.stages.observer import Observer, PauseReason, Phase, SessionStatus
 from bulkload.store.runs import Run, Store
@@ -188,11 +188,7 @@ class _RowCounts:
 
     def _read(self, store: Store, run: Run) -> None:
         states = store.state_counts(run)
-        counts: dict[Status, int] = {}
-        for state, n in states.items():
-            status = Status.NOT_ATTEMPTED if state == State.SENDING else status_of(state)  # it is being sent just now
-            counts[status] = counts.get(status, 0) + n
-        self.counts = {str(status): n for status, n in in_order(counts).items()}
+        self.counts = {str(status): n for status, n in status_counts_of(states, is_active=True).items()}
         self.in_doubt = states.get(State.DOUBT, 0)
         self.doubt_until = None
         if self.in_doubt and (wall := store.last_doubt(run)) is not None:

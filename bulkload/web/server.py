@@ -23,6 +23,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked, StoreError, UsageError, stop_signals
+from bulkload.operations.draft_upload import UPLOADS as UPLOADS_FOLDER
 from bulkload.settings import Account, Options, serve_key
 from bulkload.store.lock import lock_file
 from bulkload.web import static_files
@@ -38,7 +39,6 @@ from bulkload.web.uploads import Uploads
 log = logging.getLogger(__name__)
 
 LOCK_NAME = "serve.lock"
-UPLOADS_FOLDER = "uploads"
 MAX_FORM = 4 << 20  # bytes of a form without a file
 LINGER = 60.0  # seconds in which the rest of a refused upload is read and dropped, or the browser shows no response
 SHUTDOWN_SECONDS = 2.0  # for responses in progress when the server stops

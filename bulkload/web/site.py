@@ -58,27 +58,21 @@ class StoreThread:
 
     async def long(self, work: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something with the store that may take long: with a connection and a thread of its own."""
-
-        def with_own_store() -> T:
-            with Store(self._options.output) as store:
-                return work(store, *args, **kwargs)
-
-        return await asyncio.to_thread(with_own_store)
+        return await asyncio.to_thread(self._with_own_store, lambda store: work(store, *args, **kwargs))
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Read an upload: as `long`, but only a few at a time, so that they leave threads for everything else."""
-
-        def with_own_store() -> T:
-            with Store(self._options.output) as store:
-                return work(store)
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, with_own_store)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._with_own_store, work)
 
     async def close(self) -> None:
         """Close the store, after what is being done with it."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
+
+    def _with_own_store(self, work: Callable[[Store], T]) -> T:
+        with Store(self._options.output) as store:
+            return work(store)
 
     def _opened(self) -> Store:
         """The open store; a new one if the file in the folder is another one by now."""
@@ -145,7 +139,6 @@ def frame_of(
     section: str = "",
     is_rehearsal: bool = False,
     refresh_seconds: int | None = None,
-    message: Message | None = None,
 ) -> Frame:
     """What a page has around its content; takes the message that the last action left for it."""
     site, access = site_of(request), access_of(request)
@@ -158,7 +151,7 @@ def frame_of(
         account=account.username or ("access token" if account.token.get_secret_value() else ""),
         is_rehearsal=is_rehearsal or only_sandbox,
         only_sandbox=only_sandbox,
-        message=message or site.messages.pop(access.nonce, None),
+        message=site.messages.pop(access.nonce, None),
         refresh_seconds=refresh_seconds,
     )
 

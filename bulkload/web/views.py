@@ -235,7 +235,6 @@ class DraftView:
     edits: int  # that can be taken back
     last_edit: str  # "port in 12 rows"
     step: str  # "columns", "check", "start"
-    has_columns_step: bool
     converted_href: str = ""  # what became of another tool's configuration, as a workbook
 
 

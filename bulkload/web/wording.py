@@ -24,7 +24,7 @@ _PLACES = tuple(
         (r", because of --skip-hidden", ""),
         (
             r"run (?:again|now) with --trust-list",
-            "choose so under \u201cIf the comparison stops\u201d, and compare again",
+            "say so under “If the comparison stops”, and compare again",
         ),
         (
             r"run (?:this row alone )?with --create-lookalikes",

@@ -64,7 +64,7 @@ class Origin:
     plan: Callable[[Task, Observer], Outcome]
 
 
-def _input_of_path(_: Store, task: Task) -> Input:
+def _file_of(task: Task) -> Input:
     assert task.path is not None
     return Input(path=task.path, name=task.name or str(task.path))
 
@@ -72,9 +72,7 @@ def _input_of_path(_: Store, task: Task) -> Input:
 def _plan_path(task: Task, observer: Observer) -> Outcome:
     from bulkload.operations.preview import plan_file
 
-    assert task.path is not None
-    source = Input(path=task.path, name=task.name or str(task.path))
-    return plan_file(source, task.account, _options(task), lambda row: None, observer=observer)
+    return plan_file(_file_of(task), task.account, _options(task), lambda row: None, observer=observer)
 
 
 def _input_of_draft(store: Store, task: Task) -> Input:
@@ -92,7 +90,7 @@ def _plan_draft(task: Task, observer: Observer) -> Outcome:
 
 
 ORIGINS: Mapping[str, Origin] = {
-    "path": Origin(input=_input_of_path, plan=_plan_path),
+    "path": Origin(input=lambda store, task: _file_of(task), plan=_plan_path),
     "draft": Origin(input=_input_of_draft, plan=_plan_draft),
 }
 

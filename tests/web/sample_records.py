@@ -48,7 +48,6 @@ DRAFT = DraftView(
     edits=1,
     last_edit="port in 12 rows",
     step="check",
-    has_columns_step=True,
 )
 READING = ReadingView(
     sheets=(Choice(value="Hosts", label="Hosts (60 rows)", is_chosen=True), Choice(value="Old", label="Old (12 rows)")),

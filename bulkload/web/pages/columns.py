@@ -204,7 +204,7 @@ def _columns(
                 header=printable(column.header),
                 samples=[printable(cells[column.index]) for cells in samples],
                 choices=_choices(column.suggestion, value),
-                is_clear=is_clear and not (is_sent and column.index in problem_of),
+                is_clear=is_clear,
                 hint=on_page(column.hint),
                 problem=on_page(problem_of[column.index]) if is_sent and column.index in problem_of else "",
             )

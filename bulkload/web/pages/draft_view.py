@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from bulkload.files.printable import printable
 from bulkload.operations.draft_columns import proposals_of
+from bulkload.reports.summary import number_of
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import IGNORED, LEFT_OUT
 from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft
 from bulkload.store.runs import Store
-from bulkload.web.pages.texts import number_of
 from bulkload.web.views import Choice, DraftView, ReadingView
 from bulkload.web.wording import on_page
 
@@ -49,7 +49,6 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
         edits=edits,
         last_edit=printable(last_edit),
         step=step,
-        has_columns_step=True,
         converted_href=f"/drafts/{draft.id}/converted.xlsx" if translated is not None and draft.upload else "",
     )
 
@@ -69,7 +68,6 @@ def view_of_unread(draft: Draft) -> DraftView:
         edits=0,
         last_edit="",
         step="columns",
-        has_columns_step=True,
     )
 
 

@@ -19,13 +19,13 @@ from bulkload.operations.convert import convert
 from bulkload.operations.draft_edits import DraftEditor, fixed_columns
 from bulkload.operations.draft_report import write_marked
 from bulkload.operations.draft_upload import UPLOADS, opened_upload
+from bulkload.reports.summary import number_of
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
 from bulkload.web.access import access_of, read_form
 from bulkload.web.pages.draft_view import reading_view, view_of, view_of_unread
 from bulkload.web.pages.row_table import TableQuery, draft_table, kind_of
-from bulkload.web.pages.texts import number_of
 from bulkload.web.site import download, draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import DraftView, RowTable

@@ -5,15 +5,16 @@ In: a draft, and the forms of this page. Out: a comparison with the account as a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable
-from bulkload.operations.draft_plan import account_name, forecast_of_draft
+from bulkload.operations.draft_plan import account_name, account_name_of_run, forecast_of_draft
 from bulkload.operations.drafts import draft_options
-from bulkload.operations.pipeline import SANDBOX
+from bulkload.reports.summary import number_of
 from bulkload.settings import has_credentials
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.drafts import Draft, Drafts, DraftState
@@ -23,7 +24,7 @@ from bulkload.web.jobs import InUse
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.draft_view import view_of
 from bulkload.web.pages.row_table import TableQuery, draft_table
-from bulkload.web.pages.texts import bars_of, number_of
+from bulkload.web.pages.texts import bars_of
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
 from bulkload.web.views import Choice, Fact, ForecastView
@@ -118,12 +119,9 @@ async def begin(request: web.Request) -> web.Response:
         if (job := site.jobs.of_draft(draft.id)) is not None and job.state.ended is None:
             return go_to(request, f"/jobs/{job.id}")  # a double click
         forecast = _forecast(request, draft)
-        account = account_name(site.account_of(request), draft_options(draft, options))
-        shown = (
-            str(draft.version),
-            "sandbox" if draft_options(draft, options).sandbox else "account",
-            draft.on_existing,
-        )
+        own_options = draft_options(draft, options)
+        account = account_name(site.account_of(request), own_options)
+        shown = (str(draft.version), "sandbox" if own_options.sandbox else "account", draft.on_existing)
         if (form.get("version"), form.get("target"), form.get("on_existing")) != shown:
             problem = (
                 "The rows were changed in another window since this page was opened, so nothing was sent. Look again."
@@ -144,8 +142,9 @@ async def begin(request: web.Request) -> web.Response:
 
 def _was_run_in(store: Store, draft: Draft, account: str) -> bool:
     """Whether the last run of a draft was in this account."""
-    run = next((run for run in store.runs() if run.id == draft.run_id), None)
-    return run is not None and account == (SANDBOX if run.base_url == SANDBOX else f"{run.base_url} {run.username}")
+    with suppress(UsageError):  # it is no longer in the store
+        return account_name_of_run(store.run(draft.run_id)) == account
+    return False
 
 
 def _task(request: web.Request, draft: Draft, kind: Kind, *, first: int | None = None) -> Task:

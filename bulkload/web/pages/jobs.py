@@ -45,7 +45,7 @@ async def show(request: web.Request) -> web.Response:
     job = job_of(request)
     await _wait_shortly(request, job)
     state = job.state
-    if state.ended is not None or (state.run and state.kind in ("run", "resume", "undo")):
+    if _has_result(state):
         return after(request, state)
     is_plan = state.kind in ("plan", "run")
     frame = frame_of(request, _TITLES[state.kind], section="start" if is_plan else "runs", refresh_seconds=2)
@@ -95,12 +95,17 @@ async def stop(request: web.Request) -> web.Response:
     return go_to(request, f"/jobs/{job.id}", text)
 
 
+def _has_result(state: JobState) -> bool:
+    """True if a job has ended, or has the page of its run."""
+    return state.ended is not None or (bool(state.run) and state.kind in ("run", "resume", "undo"))
+
+
 async def _wait_shortly(request: web.Request, job: Job) -> None:
     """Wait until a job has ended or has begun its run, but not for long."""
 
     async def until_something_to_show() -> None:
         async for state in site_of(request).jobs.changes(job):
-            if state.ended is not None or (state.run and state.kind in ("run", "resume", "undo")):
+            if _has_result(state):
                 return
 
     task = asyncio.ensure_future(until_something_to_show())

@@ -9,10 +9,10 @@ import time
 from datetime import datetime
 
 from bulkload.files.printable import printable
-from bulkload.reports.summary import duration
+from bulkload.reports.summary import duration, number_of
 from bulkload.web.jobs import JobState
 from bulkload.web.messages import Kind, Progress
-from bulkload.web.pages.texts import bars_of, number_of
+from bulkload.web.pages.texts import bars_of
 from bulkload.web.rendering import render
 from bulkload.web.views import Fact, ProgressView
 

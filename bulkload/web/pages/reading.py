@@ -12,10 +12,10 @@ import logging
 from bulkload.errors import UsageError
 from bulkload.operations.draft_check import check_interrupted
 from bulkload.operations.drafts import read_draft
+from bulkload.reports.summary import number_of
 from bulkload.settings import Options
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftState
 from bulkload.store.runs import Store
-from bulkload.web.pages.texts import number_of
 from bulkload.web.site import Site
 
 log = logging.getLogger(__name__)

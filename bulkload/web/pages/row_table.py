@@ -109,7 +109,7 @@ def draft_table(
     query = query.for_columns(len(header))
     wanted = RowFilter(status=query.status, kind=query.kind_key, search=query.search)
     total, counts = rows.count(wanted), rows.counts()
-    names = [printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)]
+    names = _names(header)
     shown = rows.page(wanted, query.offset(total), query.rows)
     return RowTable(
         header=names,
@@ -133,7 +133,7 @@ def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> 
     query = query.for_columns(len(header))
     place = {text or column_letters(index): index for index, text in reversed([*enumerate(header)])}
     return RowTable(
-        header=[printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)],
+        header=_names(header),
         rows=[_run_row(row, place, is_active=pages.is_active) for row in pages.page(query.offset(total), query.rows)],
         statuses=bars_of(counts, lambda status: query.link(status=status), query.status),
         kinds=(),
@@ -144,6 +144,10 @@ def run_table(pages: RunPages, counts: Mapping[str, int], query: TableQuery) -> 
         hidden=[("status", query.status)] if query.status else [],
         has_monitors=True,
     )
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    return [printable(text) or f"Column {column_letters(index)}" for index, text in enumerate(header)]
 
 
 def _draft_row(row: ShownRow, query: TableQuery, fixed: Collection[int]) -> RowView:

@@ -6,6 +6,7 @@ In: runs in the store, and the jobs that work on them. Out: pages, files, and ne
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from aiohttp import web
 from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
-from bulkload.operations.draft_of_run import TO_FIX, draft_of_run, known_draft_of_run
+from bulkload.operations.draft_of_run import draft_of_run, known_draft_of_run
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.reports import formats
-from bulkload.reports.summary import headline, moment, sections
-from bulkload.settings import Account, Options, has_credentials
+from bulkload.reports.summary import TO_FIX, TO_REPEAT, headline, moment, number_of, sections
+from bulkload.settings import has_credentials
 from bulkload.store.run_pages import RunPages, created_monitors
 from bulkload.store.runs import Run, Store
 from bulkload.web.access import access_of
@@ -27,17 +28,16 @@ from bulkload.web.jobs import InUse, Job, Jobs
 from bulkload.web.messages import Kind, Task
 from bulkload.web.pages.progress_view import progress_view
 from bulkload.web.pages.row_table import TableQuery, run_table
-from bulkload.web.pages.texts import bars_of, number_of
+from bulkload.web.pages.texts import bars_of
 from bulkload.web.site import download, frame_of, go_to, page, run_named, site_of
 from bulkload.web.state import OPTIONS
-from bulkload.web.views import Download, Fact, Pager, RunLine, RunView
+from bulkload.web.views import Download, Fact, RunLine, RunView
 from bulkload.web.wording import on_page
 from bulkload.web.worker import STARTED_BY
 
 RUNS_OF_PAGE = 30
 SOON, REFRESH = 1, 5  # seconds until a page of a run that goes on is loaded again: it has just begun, or it goes on
 _DOWNLOADS = (("xlsx", "Excel workbook"), ("csv", "CSV"), ("html", "web page"))
-_AGAIN = (Status.FAILED, Status.UNKNOWN, Status.NOT_ATTEMPTED)
 _STOPPED = {  # what the store says after a signal, for people who sent none
     str(Interrupted(ExitCode.INTERRUPTED)): "It was stopped on request.",
     str(Interrupted(ExitCode.TERMINATED)): "The server was stopped, or the process was ended.",
@@ -48,16 +48,15 @@ _HIDDEN_SETTINGS = ("results", "sha256")
 async def history(request: web.Request) -> web.Response:
     """List all runs, the newest first."""
     site = site_of(request)
-    query = TableQuery.of("/runs", request.query)
+    query = replace(TableQuery.of("/runs", request.query), rows=RUNS_OF_PAGE)
     active = active_runs(site.jobs)
 
     def gather(store: Store) -> tuple[list[RunLine], int]:
-        total = count_runs(store)
-        first = (min(query.page, max(1, -(-total // RUNS_OF_PAGE))) - 1) * RUNS_OF_PAGE
-        return run_lines(store, active, RUNS_OF_PAGE, first), total
+        total = store.count_runs()
+        return run_lines(store, active, RUNS_OF_PAGE, query.offset(total)), total
 
     runs, total = await site.store(gather)
-    pager = _pager(query, total) if total > RUNS_OF_PAGE else None
+    pager = query.pager(total) if total > RUNS_OF_PAGE else None
     return page(request, "runs.html", frame_of(request, "Runs", section="runs"), runs=runs, pager=pager)
 
 
@@ -148,7 +147,7 @@ async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bo
     task = Task(
         kind=kind,
         account=account,
-        options=options_of_run(run, account, options),
+        options=options.model_copy(update={"sandbox": is_rehearsal}),
         run=run.id,
         name=run.input,
         include_edited=include_edited,
@@ -161,11 +160,6 @@ async def submit_for_run(request: web.Request, kind: Kind, *, include_edited: bo
     return go_to(request, f"/jobs/{job.id}")
 
 
-def options_of_run(run: Run, account: Account, options: Options) -> Options:
-    """The options of the server, in the sandbox if the run was a rehearsal."""
-    return options.model_copy(update={"sandbox": run.base_url == SANDBOX, "first": None})
-
-
 def active_runs(jobs: Jobs) -> frozenset[str]:
     """The runs that a job of this server works on."""
     return frozenset(job.state.run for job in jobs.active() if job.state.run)
@@ -174,7 +168,7 @@ def active_runs(jobs: Jobs) -> frozenset[str]:
 def run_lines(store: Store, active: Collection[str], limit: int, offset: int = 0) -> list[RunLine]:
     """Runs in a list, the newest first."""
     lines = []
-    for run in store.runs()[offset : offset + limit]:
+    for run in store.runs(limit, offset):
         info = store.info(run)
         lines.append(
             RunLine(
@@ -193,11 +187,6 @@ def run_lines(store: Store, active: Collection[str], limit: int, offset: int = 0
     return lines
 
 
-def count_runs(store: Store) -> int:
-    """The number of runs in the store."""
-    return len(store.runs())
-
-
 def _how(run: Run, info: RunInfo) -> str:
     how = headline(info)
     if info.stopped:
@@ -207,7 +196,7 @@ def _how(run: Run, info: RunInfo) -> str:
 
 def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunView:
     """A run; `job` works on it now."""
-    again = sum(info.counts.get(status, 0) for status in _AGAIN)
+    again = sum(info.counts.get(status, 0) for status in TO_REPEAT)
     not_sent = info.counts.get(Status.NOT_ATTEMPTED, 0)
     is_tried = "first" in info.settings and not info.stopped and not_sent == again > 0
     label = (
@@ -251,16 +240,3 @@ def _facts(info: RunInfo) -> list[Fact]:
             if label.casefold() not in _HIDDEN_SETTINGS:
                 facts.append(Fact(label=printable(label), text=printable(text)))
     return facts
-
-
-def _pager(query: TableQuery, total: int) -> Pager:
-    last = max(1, -(-total // RUNS_OF_PAGE))
-    current = min(query.page, last)
-    first_row = (current - 1) * RUNS_OF_PAGE + 1
-    return Pager(
-        text=f"{first_row:,}–{min(total, current * RUNS_OF_PAGE):,} of {total:,}",
-        first_href=query.link(page=1) if current > 1 else "",
-        previous_href=query.link(page=current - 1) if current > 1 else "",
-        next_href=query.link(page=current + 1) if current < last else "",
-        last_href=query.link(page=last) if current < last else "",
-    )

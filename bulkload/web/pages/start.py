@@ -10,6 +10,7 @@ import asyncio
 from aiohttp import web
 
 from bulkload.operations.draft_columns import NO_HEADER, defaults_by_field
+from bulkload.reports.summary import number_of
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import LEFT_OUT
 from bulkload.store.drafts import Draft, Drafts, DraftState
@@ -18,7 +19,7 @@ from bulkload.web.access import access_of, checks_token_itself
 from bulkload.web.pages.draft_view import BAD
 from bulkload.web.pages.reading import begin_reading
 from bulkload.web.pages.runs import active_runs, run_lines
-from bulkload.web.pages.texts import moment, number_of
+from bulkload.web.pages.texts import moment
 from bulkload.web.site import frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS, UPLOADS
 from bulkload.web.uploads import MAX_UPLOAD

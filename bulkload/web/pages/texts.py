@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bulkload.model import Status
-from bulkload.reports.chart import percent, widths
+from bulkload.reports.chart import percent, spans
 from bulkload.reports.palette import css_class
 from bulkload.web.views import Bar
 
@@ -21,33 +21,25 @@ def moment(seconds: float) -> str:
     return f"{day} {at:%H:%M}"
 
 
-def number_of(count: int, noun: str) -> str:
-    """A count with its noun: "1 row", "1,200 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def bars_of(counts: Mapping[str, int], link: Callable[[str], str] = lambda status: "", chosen: str = "") -> list[Bar]:
     """The bars of a chart of statuses, in their usual order."""
     order = [*map(str, Status), "ready", "left out", "not a row"]
     shown = sorted((status for status in counts if counts[status]), key=lambda status: _place(order, status))
     total = sum(counts.values())
-    bars, x = [], 0.0
-    for status, width in zip(shown, widths([counts[status] for status in shown]), strict=True):
-        bars.append(
-            Bar(
-                status=status.replace("_", " "),
-                css=css_class(status),
-                rows=f"{counts[status]:,}",
-                share=percent(counts[status], total),
-                x=round(x, 2),
-                width=round(width, 2),
-                next_step=Status(status).next_step if status in order[: len(Status)] else "",
-                href=link(status),
-                is_chosen=status == chosen,
-            )
+    return [
+        Bar(
+            status=status.replace("_", " "),
+            css=css_class(status),
+            rows=f"{counts[status]:,}",
+            share=percent(counts[status], total),
+            x=x,
+            width=width,
+            next_step=Status(status).next_step if status in order[: len(Status)] else "",
+            href=link(status),
+            is_chosen=status == chosen,
         )
-        x += width
-    return bars
+        for status, (x, width) in zip(shown, spans([counts[status] for status in shown]), strict=True)
+    ]
 
 
 def _place(order: list[str], status: str) -> int:
