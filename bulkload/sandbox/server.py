@@ -16,10 +16,10 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from aiohttp import web
 
@@ -31,6 +31,8 @@ from bulkload.sandbox.monitor_bodies import MODELS
 from bulkload.sandbox.request_log import LogEntry, RequestLog
 from bulkload.sandbox.service import Service
 from bulkload.sandbox.state import SandboxState
+
+T = TypeVar("T")
 
 BASE_PATH = "/api/v3"
 SHUTDOWN_SECONDS = 0.5  # for responses in progress when the server stops
@@ -161,12 +163,22 @@ def running(
     port: int = 0,
 ) -> Iterator[Sandbox]:
     """Run the sandbox in its own thread for the duration of the block."""
-    ready: Future[tuple[Sandbox, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    with in_thread(Sandbox(options, faults, state, port), "sandbox") as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def in_thread(server: AbstractAsyncContextManager[T], name: str, timeout: float | None = None) -> Iterator[T]:
+    """Keep a server entered, in the event loop of a thread of its own, for the duration of the block.
+
+    `timeout` limits the start and the end, in seconds each. An error of the server's start is raised here.
+    """
+    ready: Future[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def live() -> None:
         stop = asyncio.Event()
-        async with Sandbox(options, faults, state, port) as sandbox:
-            ready.set_result((sandbox, asyncio.get_running_loop(), stop))
+        async with server as value:
+            ready.set_result((value, asyncio.get_running_loop(), stop))
             await stop.wait()
 
     def work() -> None:
@@ -177,14 +189,14 @@ def running(
                 raise
             ready.set_exception(error)  # for the thread that waits below
 
-    thread = threading.Thread(target=work, name="sandbox", daemon=True)
+    thread = threading.Thread(target=work, name=name, daemon=True)
     thread.start()
-    sandbox, loop, stop = ready.result()
+    value, loop, stop = ready.result(timeout)
     try:
-        yield sandbox
+        yield value
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join()
+        thread.join(timeout)
 
 
 def serve(

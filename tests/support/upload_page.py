@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
+from bulkload.sandbox.server import in_thread
 from bulkload.settings import Account, Options
 from bulkload.web.access import access_of, checks_token_itself
 from bulkload.web.server import Server
@@ -130,35 +128,14 @@ def upload_page(
     _add_test_handlers(page, server.app)
     if add is not None:
         add(page, server.app)
-    ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def live() -> None:
-        stop = asyncio.Event()
-        async with server.running():
-            ready.set_result((asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    def work() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
-
-    thread = threading.Thread(target=work, name="upload page", daemon=True)
-    thread.start()
-    loop, stop = ready.result(TIMEOUT)
-    page.url = server.url
-    page.key = server.url.rpartition("?key=")[2] if "?key=" in server.url else settings["serve_key_file"].read_text()
-    try:
+    with in_thread(server.running(), "upload page", TIMEOUT):
+        page.url = server.url
+        _, shows_key, key = server.url.rpartition("?key=")
+        page.key = key if shows_key else settings["serve_key_file"].read_text()
         entered = page.ask("GET", f"/?{urlencode({'key': page.key})}", Host=page_host(page, host))
         page.cookie = entered.cookie
         page.token = page.ask("GET", "/test-token", Host=page_host(page, host)).text
         yield page
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(TIMEOUT)
 
 
 def page_host(page: UploadPage, host: str) -> str:
