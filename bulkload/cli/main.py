@@ -88,18 +88,9 @@ def main(arguments: Sequence[str], *, last: bool = False) -> int:
     try:
         with interrupts:
             return _run(arguments)
-    except (Exception, KeyboardInterrupt) as error:
-        if interrupts.code is None and not isinstance(error, click.Abort | KeyboardInterrupt):
-            raise
+    except (click.Abort, KeyboardInterrupt):
         print_message("Interrupted. To see what was done, run: bulkload runs")
         return interrupts.code or ExitCode.INTERRUPTED
-
-
-def _run(arguments: Sequence[str]) -> int:
-    try:
-        set_up("warning", _log_format(arguments))
-        _require_utf8(arguments)
-        return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
     except BulkloadError as error:
         print_message(str(error))
         return error.exit_code
@@ -107,6 +98,12 @@ def _run(arguments: Sequence[str]) -> int:
         if not log_line(error.format_message(), logging.ERROR):
             error.show()
         return ExitCode.USAGE
+
+
+def _run(arguments: Sequence[str]) -> int:
+    set_up("warning", _log_format(arguments))
+    _require_utf8(arguments)
+    return int(cli.main(args=list(arguments), prog_name="bulkload", standalone_mode=False) or 0)
 
 
 def _log_format(arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-from bulkload.errors import ExitCode, stop_signals
+from bulkload.errors import ExitCode, Interrupted, stop_signals
 
 RESEND_AFTER = 0.01  # seconds
 
@@ -22,7 +22,8 @@ RESEND_AFTER = 0.01  # seconds
 class Interrupts:
     """A context in which the `stop_signals` raise `KeyboardInterrupt`; `code` is the exit code of the newest signal.
 
-    At the end, the former handlers are restored; if the process ends then (`last`), signals are ignored instead.
+    At the end, the former handlers are restored; if the process ends then (`last`), signals are ignored instead. Any
+    other error after a signal becomes `KeyboardInterrupt`, too: a library has wrapped it, or failed because of it.
     """
 
     def __init__(self, *, last: bool) -> None:
@@ -41,6 +42,8 @@ class Interrupts:
         for number, before in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._last else before)
         sys.unraisablehook = self._hook
+        if isinstance(error, Exception) and not isinstance(error, Interrupted) and self._signal_number is not None:
+            raise KeyboardInterrupt(self._signal_number) from error  # as from a clean-up that the signal cut short
 
     @property
     def code(self) -> ExitCode | None:

@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bulkload.errors import ExitCode
+from bulkload.errors import ExitCode, StoreError
+from bulkload.files.atomic import atomic_write
 from bulkload.operations.interrupts import Interrupts
 from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
 from tests.support.waiting import TIMEOUT
@@ -51,15 +53,44 @@ def test_a_signal_whose_exception_is_dropped_in_a_destructor_is_sent_again(
 
 
 @SIGNALS
-def test_a_signal_whose_exception_is_wrapped_is_recorded(number: signal.Signals, code: ExitCode) -> None:
+def test_a_signal_whose_exception_is_wrapped_ends_the_block_as_a_signal(number: signal.Signals, code: ExitCode) -> None:
     class SignalInSetName:
         def __set_name__(self, owner: type, name: str) -> None:
             signal.raise_signal(number)
 
     interrupts = Interrupts(last=False)
-    with pytest.raises((RuntimeError, KeyboardInterrupt)), interrupts:
+    with pytest.raises(KeyboardInterrupt), interrupts:
         type("Owner", (), {"member": SignalInSetName()})
     assert interrupts.code is code
+
+
+@SIGNALS
+def test_an_error_of_the_clean_up_after_a_signal_does_not_hide_the_signal(
+    number: signal.Signals, code: ExitCode, tmp_path: Path
+) -> None:
+    """As where a file is closed twice because the signal arrives just after it has been closed."""
+
+    def write() -> None:
+        with atomic_write(tmp_path / "results.csv") as draft:
+            descriptor = os.open(draft, os.O_CREAT)
+            try:
+                os.close(descriptor)
+                signal.raise_signal(number)
+            finally:
+                os.close(descriptor)
+
+    interrupts = Interrupts(last=False)
+    with pytest.raises(KeyboardInterrupt) as raised, interrupts:
+        write()
+    assert interrupts.code is code
+    assert isinstance(raised.value.__cause__, StoreError)
+
+
+def test_an_error_without_a_signal_stays_as_it_is() -> None:
+    interrupts = Interrupts(last=False)
+    with pytest.raises(StoreError, match="disk full"), interrupts:
+        raise StoreError("disk full")
+    assert interrupts.code is None
 
 
 def test_the_former_handlers_are_restored() -> None:
