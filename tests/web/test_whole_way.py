@@ -261,7 +261,8 @@ def test_a_server_that_is_killed_and_started_again(open_page: Pages, serve: Serv
     server.kill()
     release(account)
     for watched in (page, other):
-        expect(watched.get_by_text("The connection to the server is lost.")).to_be_visible()
+        expect(watched.locator("#lost")).to_be_visible()
+        expect(watched.locator("#lost")).to_contain_text("The connection to the server is lost.")
     rows.get_by_role("button", name="Save changes").click()
     expect(rows.get_by_role("alert")).to_have_text(
         "The server does not answer. What you typed is still on this page: try again in a moment."
