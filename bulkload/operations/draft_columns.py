@@ -1,7 +1,7 @@
 """Choose what the columns of a draft mean, and the values for its empty cells.
 
 In: a draft that was read, and what a person chose. Out: its checked rows, or the problems of the choice. A choice is
-remembered for files with an equal header.
+remembered for files with an equal header, and for the results files of their runs.
 """
 
 from __future__ import annotations
@@ -43,9 +43,12 @@ def proposal_of(store: Store, draft: Draft) -> Proposal:
     """The fields as chosen, or as a person chose them for an equal header, or by the names of the columns."""
     if draft.fields is not None:
         return Proposal(fields=draft.fields, is_chosen=True)
-    if _has_certain_names(draft) and (remembered := Drafts(store).chosen_fields(draft.header)) is not None:
-        return Proposal(fields=remembered[0], is_chosen=True, remembered=remembered[1])
-    return Proposal(fields=tuple(column.field for column in proposals_of(draft)), is_chosen=False)
+    proposals, own = proposals_of(draft), _own_columns(draft)
+    if _has_certain_names(draft) and (remembered := Drafts(store).chosen_fields(list(own.values()))) is not None:
+        chosen = dict(zip(own, remembered[0], strict=True))
+        fields = tuple(chosen.get(column.index) for column in proposals)
+        return Proposal(fields=fields, is_chosen=True, remembered=remembered[1])
+    return Proposal(fields=tuple(column.field for column in proposals), is_chosen=False)
 
 
 def problems_of(
@@ -83,8 +86,10 @@ def choose_columns(
     drafts = Drafts(store)
     drafts.set_columns(draft, fields, _filled(defaults))
     is_by_name = tuple(fields) == tuple(column.field for column in proposals_of(draft))
-    if _has_certain_names(draft) and not (is_by_name and drafts.chosen_fields(draft.header) is None):
-        drafts.remember_fields(draft.header, fields)
+    own = _own_columns(draft)
+    names = list(own.values())
+    if _has_certain_names(draft) and not (is_by_name and drafts.chosen_fields(names) is None):
+        drafts.remember_fields(names, [fields[index] for index in own])
     check_draft(store, drafts.get(draft.id))
     return []
 
@@ -112,6 +117,11 @@ def _problem_of_defaults(defaults: Mapping[str, str]) -> str:
     except UsageError as error:
         return " ".join(str(error).split())
     return ""
+
+
+def _own_columns(draft: Draft) -> dict[int, str]:
+    """The names of the user's columns, by index: a results file has the same as the file of its run."""
+    return {column.index: column.header for column in proposals_of(draft) if not column.is_result}
 
 
 def _has_certain_names(draft: Draft) -> bool:

@@ -28,7 +28,7 @@ from bulkload.store.runs import Run, Store
 BATCH = 1000  # rows a transaction
 _MONITOR_ID = "monitor_id"  # a field, and the name of a column for it
 _FOUND_BY_READER = ("cell.", "row.")  # prefixes of codes
-_REJECTED = "row.rejected"
+_REJECTED, _REPEATED = "row.rejected", "row.repeated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,20 +133,23 @@ def _raw_row(run: Run, row: ReportRow, columns: _Columns) -> RawRow:
     return RawRow(
         number=row.source_row,
         cells=columns.cells(row),
-        issues=(*_words_of_the_api(run, row), *_findings(row, columns)),
+        issues=(*_words_of_the_run(run, row), *_findings(row, columns)),
     )
 
 
-def _words_of_the_api(run: Run, row: ReportRow) -> Iterator[Issue]:
+def _words_of_the_run(run: Run, row: ReportRow) -> Iterator[Issue]:
+    """What the rows alone do not tell: the answer of the API, and which row of the run this one repeats."""
     if row.status is Status.REJECTED:
         message = f"In run {run.id}, the API rejected this row: {row.error}"
         yield Issue(code=_REJECTED, message=message, severity="warning")
+    elif row.status is Status.DUPLICATE:
+        yield Issue(code=_REPEATED, message=f"In run {run.id}: {row.error}", severity="warning")
 
 
 def _findings(row: ReportRow, columns: _Columns) -> Iterator[Issue]:
     """What the reader found about a row, or about its cells; one whose column is not certain is about the row."""
     for issue in row.issues:
-        if not issue.code.startswith(_FOUND_BY_READER) or issue.code == _REJECTED:
+        if not issue.code.startswith(_FOUND_BY_READER) or issue.code in (_REJECTED, _REPEATED):
             continue
         if issue.code.startswith("cell."):  # a warning only because its column was not sent
             issue = replace(issue, severity="error")

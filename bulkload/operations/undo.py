@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError
@@ -21,6 +22,7 @@ from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import Removal, RemovalResult, edit_of, remove_unless_edited
 from bulkload.operations.results import results_of, write_results
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
+from bulkload.reports.summary import moment, number_of
 from bulkload.settings import Account, Options
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import profile_of, reliable_listing
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
 
 KEPT = f"{ACCOUNT_ISSUE}kept"
-UNDONE_BY = "undone by"  # setting of a run in the store
+UNDONE, UNDONE_BY = "undone", "undone by"  # settings of a run in the store: when and what was deleted, and by whom
 BATCH = 500  # monitors fetched from the store at a time
 
 
@@ -93,6 +95,7 @@ def undo_run(
             store.note_setting(run, UNDONE_BY, by)
         undo = _Undo(context, include_edited)
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
+        store.note_setting(run, UNDONE, _summary(undo.counts))
         in_doubt = context.rows.count(State.DOUBT)
         observer.on_phase(Phase.WRITING)
         some_left = in_doubt or context.record.count_created_by(run.number)
@@ -124,6 +127,15 @@ def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -
     if (stopped := run_session(context.account, context.options, work).stopped) is not None:
         raise stopped
     return counts, context.rows.count(State.DOUBT)
+
+
+def _summary(counts: Mapping[RemovalResult, int]) -> str:
+    """When the run was undone, and what became of its monitors, as the run's report says it."""
+    kept = counts.get(RemovalResult.EDITED, 0) + counts.get(RemovalResult.REFUSED, 0)
+    parts = [f"{number_of(counts.get(RemovalResult.DELETED, 0), 'monitor')} deleted"]
+    parts += [f"{gone:,} already gone"] if (gone := counts.get(RemovalResult.GONE, 0)) else []
+    parts += [f"{kept:,} kept"] if kept else []
+    return f"{moment(datetime.now(UTC).isoformat())}: {', '.join(parts)}"
 
 
 async def _list_and_settle(context: RunContext, api: Api) -> Listing:

@@ -39,6 +39,7 @@ _OF_CODE = {
     "row.long": "The row has more cells than there are columns; put the texts in place, then take the row as shown.",
     "row.quote": "The quotes of the row are not closed or not doubled; check its cells, then take it as shown.",
     "row.rejected": "In an earlier run, the API rejected the row.",
+    "row.repeated": "In an earlier run, the row repeated another one.",
     "row.short": "The row ends early, and cells that it leaves out are needed.",
     "row.size": "A cell of the row is too long.",
     "row.split": "The row ends early, and so does the row below: a line break may divide one row. Complete it, leave"

@@ -52,6 +52,7 @@ class DraftLine:
     href: str
     name: str
     state: str  # "choose the columns", "2 of 60 rows have errors", "ready", "cannot be read"
+    is_created: bool = False  # a run was made of it as it is
     changed: str  # "today 14:05", in the server's time zone
     is_rehearsal: bool = False
 
@@ -101,6 +102,7 @@ class ColumnView:
     choices: Sequence[Choice]  # "" (choose…), "-" (do not send this column), and the fields
     is_clear: bool  # recognised by its name, or chosen before for this header
     hint: str = ""  # why not, and what may be meant: a sentence
+    suggestion: str = ""  # the field that may be meant
     problem: str = ""  # a sentence, if the last choice cannot be used
 
 
@@ -181,7 +183,7 @@ class Kind:
     href: str  # shows only its rows
     is_chosen: bool
     key: str  # for the hidden field "kind"
-    fix_label: str = ""  # "Use the suggestion in 12 rows", if all of them have one
+    fix_label: str = ""  # "Use the suggestion in 11 of 12 rows"
     can_set: bool = True  # one value can be typed for all of them
     can_accept: bool = False  # its rows can be meant as they are shown
 
@@ -296,6 +298,7 @@ class RunView:
     headline: str
     stopped: str  # why it stopped early
     is_stopped_on_request: bool = False
+    undone: str = ""  # when, by whom, and what was deleted
     is_active: bool
     as_of: str = ""  # while it is active: when the rows were read that are shown
     is_tried: bool  # only the first rows were sent, on request ("Try 2 rows")

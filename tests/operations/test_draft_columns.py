@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from bulkload.operations.draft_columns import (
     proposal_of,
     proposals_of,
 )
+from bulkload.reports import formats
 from bulkload.settings import Options
 from bulkload.store.draft_records import READY
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
+from tests.support.draft_workplace import workplace_in
 from tests.support.drafts import (
     PLAN,
     again,
@@ -92,6 +95,26 @@ def test_a_choice_is_remembered_for_an_equal_header_only(options: Options) -> No
         changed = ("type", "name", "hostname", "note")
         assert choose_columns(store, again(store, same), changed, PLAN) == []
         assert upload_text(store, GERMAN + ROWS, options).fields == changed
+
+
+def test_a_choice_is_remembered_for_results_of_the_run(tmp_path: Path) -> None:
+    """Also the other way round; the columns of bulkload are read back as always."""
+    with workplace_in(tmp_path / "store") as workplace:
+        store, options = workplace.store, workplace.options
+        draft = upload_text(store, GERMAN + ROWS, options)
+        assert choose_columns(store, draft, FIELDS, PLAN) == []
+        run = workplace.run(draft)
+        results = tmp_path / "hosts-results.xlsx"
+        formats.write(results, store.info(run), store.report_rows(run), output=options.output)
+
+        back = upload(store, results, options)
+        assert (back.state, statuses(store, back)) == (DraftState.CHECKED, {2: READY, 3: READY})
+        assert workplace.outcome(workplace.run(back)) == {2: "exists", 3: "exists"}
+        assert workplace.names() == Counter(a=1, b=1)
+
+        changed = ("type", "name", "hostname", "note", *[None] * (len(back.header) - 4))
+        assert choose_columns(store, again(store, back), changed, PLAN) == []
+        assert upload_text(store, GERMAN + ROWS, options).fields == changed[:4]
 
 
 def test_a_choice_against_the_names_can_be_undone(options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def test_invalid_rejected_and_duplicate_rows_are_created_once(workplace: Workpla
     assert (rejected.number, codes(rejected), rejected.issues[0].severity) == (3, ["row.rejected"], "warning")
     assert f"In run {run.id}, the API rejected this row: " in rejected.issues[0].message
     assert "UBM - X/X" in rejected.issues[0].message
+
+    repeated = rows_of(store, draft)[2]
+    assert (repeated.number, codes(repeated), repeated.issues[0].severity) == (5, ["row.repeated"], "warning")
+    assert re.search(f"^In run {run.id}: .*row 2", repeated.issues[0].message)
 
     editor(store, draft).set_cells({(3, 3): "UBM - B/B", (4, 4): "5"}, {})
     assert codes(rows_of(store, draft)[0]) == ["row.rejected"]

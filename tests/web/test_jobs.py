@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -237,7 +238,9 @@ async def test_an_undo_is_previewed_and_carried_out(site: Site) -> None:
         assert "other.example.com" in preview.planned[1].reason
         undone = await ended(jobs, jobs.submit(site.task("undo", run=run, user="ann")))
     assert (dict(undone.removals), site.names()) == ({"deleted": 2, "edited": 1}, ["m1"])
-    assert settings_of(site, run)["undone by"] == "ann"
+    settings = settings_of(site, run)
+    assert settings["undone by"] == "ann"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: 2 monitors deleted, 1 kept", settings["undone"])
 
 
 def api(site: Site, method: str, path: str, body: object, token: str = "") -> Any:

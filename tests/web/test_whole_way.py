@@ -127,7 +127,7 @@ def test_with_javascript(open_page: Pages, serve: Serve, account: Sandbox, tmp_p
     expect(page.locator("#message")).to_have_text("Changed: 1 row.")
     expect(page.get_by_label("Mail server, row 5")).to_be_focused()
     assert cell(page, 4, "Service") == "imap"
-    expect_hint(page, "click any other cell; Enter saves, Escape takes back.")
+    expect_hint(page, "click any other cell. It is saved when you leave the cell; Escape takes it back.")
 
     # one kind, a suggestion, a row left out, and put back
     fix_ports(page)

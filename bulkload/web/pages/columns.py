@@ -206,6 +206,7 @@ def _columns(
                 choices=_choices(column.suggestion, value),
                 is_clear=is_clear,
                 hint=on_page(column.hint),
+                suggestion=column.suggestion or "",
                 problem=on_page(problem_of[column.index]) if is_sent and column.index in problem_of else "",
             )
         )

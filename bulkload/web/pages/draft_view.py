@@ -5,6 +5,8 @@ In: a draft in the store. Out: views for the templates.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bulkload.files.printable import printable
 from bulkload.operations.draft_columns import proposals_of
 from bulkload.reports.summary import number_of
@@ -17,6 +19,7 @@ from bulkload.web.views import Choice, DraftView, ReadingView
 from bulkload.web.wording import on_page
 
 BAD = ("invalid", "duplicate")
+_NO_TEXT = frozenset({".pdf", ".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb", ".xls", ".ods", ".docx", ".zip"})
 _SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
 
 
@@ -91,7 +94,7 @@ def reading_view(draft: Draft) -> ReadingView:
     source = draft.source
     sheet = draft.reading.get("sheet", source.details.get("sheet", "") if source is not None else "")
     names = list(dict.fromkeys([*([sheet] if sheet else []), *(source.sheets if source is not None else ())]))
-    is_text = source is None or source.format == "csv"
+    is_text = source.format == "csv" if source is not None else Path(draft.name).suffix.lower() not in _NO_TEXT
     return ReadingView(
         sheets=[Choice(value=name, label=printable(name), is_chosen=name == sheet) for name in names]
         if len(names) > 1

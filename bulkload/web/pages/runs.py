@@ -18,6 +18,7 @@ from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
 from bulkload.operations.draft_of_run import draft_of_run, known_draft_of_run
 from bulkload.operations.pipeline import SANDBOX
+from bulkload.operations.undo import UNDONE, UNDONE_BY
 from bulkload.reports import formats
 from bulkload.reports.summary import TO_FIX, TO_REPEAT, headline, moment, number_of, sections
 from bulkload.settings import has_credentials
@@ -42,7 +43,7 @@ _STOPPED = {  # what the store says after a signal, for people who sent none
     str(Interrupted(ExitCode.INTERRUPTED)): "It was stopped on request.",
     str(Interrupted(ExitCode.TERMINATED)): "The server was stopped, or the process was ended.",
 }
-_HIDDEN_SETTINGS = ("results", "sha256")
+_HIDDEN_SETTINGS = ("results", "sha256", UNDONE, UNDONE_BY)
 
 
 async def history(request: web.Request) -> web.Response:
@@ -220,6 +221,7 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
         headline=on_page(headline(info)),
         stopped=on_page(stopped) if job is None else "",
         is_stopped_on_request=is_stopped_on_request and run.finished,
+        undone=printable(_undone(info)) if job is None else "",
         is_active=job is not None,
         as_of=f"{datetime.now():%H:%M:%S}" if job is not None else "",
         is_tried=is_tried,
@@ -233,10 +235,16 @@ def view_of_run(store: Store, run: Run, info: RunInfo, job: Job | None) -> RunVi
     )
 
 
+def _undone(info: RunInfo) -> str:
+    what, by = info.settings.get(UNDONE, ""), info.settings.get(UNDONE_BY, "")
+    return f"{what}, by {by}." if what and by else f"{what}." if what else ""
+
+
 def _facts(info: RunInfo) -> list[Fact]:
     facts = []
     for section in sections(info):
         for label, text in section.facts:
             if label.casefold() not in _HIDDEN_SETTINGS:
-                facts.append(Fact(label=printable(label), text=printable(text)))
+                name = f"Requests {label.lower()}" if section.title == "Requests" else label
+                facts.append(Fact(label=printable(name), text=printable(text)))
     return facts

@@ -6,6 +6,8 @@ In: an upload. Out: a draft that is being read, and the page that waits for it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import filterfalse, islice
 
 from aiohttp import web
 
@@ -69,6 +71,8 @@ async def upload(request: web.Request) -> web.Response:
 
 
 def _draft_lines(store: Store) -> list[DraftLine]:
+    drafts = Drafts(store).list()
+    others, created = filterfalse(_is_created, drafts), filter(_is_created, drafts)
     return [
         DraftLine(
             href=f"/drafts/{draft.id}",
@@ -76,9 +80,19 @@ def _draft_lines(store: Store) -> list[DraftLine]:
             state=_state(store, draft),
             changed=moment(draft.changed),
             is_rehearsal=draft.is_rehearsal,
+            is_created=_is_created(draft),
         )
-        for draft in Drafts(store).list(DRAFTS_SHOWN)
+        for draft in [*_first(others), *_first(created)]
     ]
+
+
+def _is_created(draft: Draft) -> bool:
+    """True if a run was made of the draft, and nothing was changed since."""
+    return draft.run_id is not None and draft.is_run_current
+
+
+def _first(drafts: Iterable[Draft]) -> Iterator[Draft]:
+    return islice(drafts, DRAFTS_SHOWN)
 
 
 def _state(store: Store, draft: Draft) -> str:

@@ -3,6 +3,7 @@
 //   data-cell      a cell of a draft, edited in place; a typed value is saved, or kept and marked as not saved
 //   data-events    a panel that the server sends again as a job goes on
 //   data-refresh   content that is loaded again after so many seconds
+//   data-choose    a button that chooses the field of a column
 //   data-drop, data-upload, data-submit   the choice of a file, its upload, a filter that applies at once
 "use strict";
 (() => {
@@ -111,8 +112,25 @@
   });
   addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
 
+  // ── columns ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function markNeeded() { // a field for which a column is chosen needs no value for all rows
+    const chosen = new Set($$(".column-choice select").map((select) => select.value));
+    for (const note of $$(".needed")) note.hidden = chosen.has(note.dataset.field);
+  }
+  document.addEventListener("change", (event) => event.target.matches(".column-choice select") && markNeeded());
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-choose]");
+    if (!button) return;
+    byId(button.dataset.choose).value = button.value;
+    byId(button.dataset.choose).focus();
+    markNeeded();
+  });
+
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
+  const address = () => location.pathname + location.search; // without the place in the page
+  let shown = address();
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
   let refusals = 0;
 
@@ -178,6 +196,7 @@
     swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
+    shown = address();
     return !isRefused;
   }
 
@@ -317,7 +336,7 @@
       return true;
     });
   });
-  addEventListener("popstate", () => enqueue(() => load(location.href)));
+  addEventListener("popstate", () => address() !== shown && enqueue(() => load(location.href)));
 
   // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -397,12 +416,21 @@
   for (const kind of ["dragover", "dragleave", "drop"])
     document.addEventListener(kind, (event) => {
       const zone = $("[data-drop]");
-      if (!zone || !dragsFile(event)) return;
-      event.preventDefault(); // else the browser would open a file that misses the zone
+      if (!dragsFile(event)) return;
+      event.preventDefault(); // else the browser would leave the page, and open the file
+      if (!zone) {
+        if (kind === "dragover") event.dataTransfer.dropEffect = "none";
+        return;
+      }
       zone.classList.toggle("over", kind === "dragover");
       if (kind !== "drop") return;
+      const { files } = event.dataTransfer;
+      if (files.length > 1) {
+        $("#file-problem").textContent = `${files.length} files were dropped; give one at a time.`;
+        return;
+      }
       const input = $("input[type=file]", zone);
-      input.files = event.dataTransfer.files;
+      input.files = files;
       if (checkFile(input)) {
         byId("give").focus();
         say(`${input.files[0].name} is chosen.`);
