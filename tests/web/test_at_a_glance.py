@@ -116,7 +116,7 @@ def test_an_undone_run_and_its_upload_say_so(open_page: Pages, serve: Serve, acc
 
     page.get_by_role("link", name="Start", exact=True).click()
     expect(waiting.get_by_role("link", name="hosts.csv")).to_be_hidden()
-    waiting.get_by_text("1 upload of which a run was made").click()
+    waiting.get_by_text("Already run: 1 upload").click()
     expect(waiting.get_by_role("link", name="hosts.csv")).to_be_visible()
 
     page.goto(results)
