@@ -147,10 +147,13 @@ class Drafts:
         if version is None or (unchanged and version != draft.version):
             raise DraftChanged(_CHANGED)
 
-    def list(self, limit: int = -1) -> list[Draft]:
-        """All drafts, or some, the last changed first."""
+    def list(self, limit: int = -1, *, was_run: bool | None = None) -> list[Draft]:
+        """All drafts, or some, the last changed first: `was_run` selects those with a current run, or the others."""
         with self._store.errors():
-            rows = self._db.execute("SELECT * FROM drafts ORDER BY changed DESC LIMIT ?", (limit,)).fetchall()
+            rows = self._db.execute(
+                "SELECT * FROM drafts WHERE ?1 IS NULL OR (run_version IS version) = ?1 ORDER BY changed DESC LIMIT ?2",
+                (was_run, limit),
+            ).fetchall()
         return [_draft(row) for row in rows]
 
     def of_run(self, run_id: str) -> Draft | None:

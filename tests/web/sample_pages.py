@@ -95,7 +95,7 @@ def pages() -> dict[str, Page]:
         account="ops@example.com",
     )
     limits = "Up to 50 MB and 100,000 rows."
-    start = {"drafts": (), "runs": (), "limits": limits, "max_bytes": 50_000_000}
+    start = {"drafts": (), "run_drafts": (), "runs": (), "limits": limits, "max_bytes": 50_000_000}
     return {
         "login": ("login.html", {"frame": Frame(title="Access key needed"), "next": "/drafts/7f3a"}),
         "login-wrong": (
@@ -145,6 +145,14 @@ def pages() -> dict[str, Page]:
                         state="choose the columns",
                         changed="yesterday 17:31",
                         is_rehearsal=True,
+                    ),
+                ),
+                "run_drafts": (
+                    DraftLine(
+                        href="/drafts/3",
+                        name="mail-hosts-2025.xlsx",
+                        state="60 rows, no errors. Run 20260314T021500-1f3a was made of it.",
+                        changed="2026-03-14 02:15",
                     ),
                 ),
                 "runs": RUN_LINES,

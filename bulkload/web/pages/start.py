@@ -6,8 +6,7 @@ In: an upload. Out: a draft that is being read, and the page that waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from itertools import filterfalse, islice
+from typing import Any
 
 from aiohttp import web
 
@@ -35,15 +34,22 @@ async def start(request: web.Request) -> web.Response:
     """Show how to give a file, the drafts, and the last runs."""
     site = site_of(request)
     active = active_runs(site.jobs)
-    drafts, runs = await site.store(lambda store: (_draft_lines(store), run_lines(store, active, RUNS_SHOWN)))
+
+    def gather(store: Store) -> dict[str, Any]:
+        return {
+            "drafts": _draft_lines(store, was_run=False),
+            "run_drafts": _draft_lines(store, was_run=True),
+            "runs": run_lines(store, active, RUNS_SHOWN),
+        }
+
+    context = await site.store(gather)
     return page(
         request,
         "start.html",
         frame_of(request, "Create mail monitors", section="start"),
-        drafts=drafts,
-        runs=runs,
         limits=f"At most {MAX_UPLOAD >> 20} MB.",
         max_bytes=MAX_UPLOAD,
+        **context,
     )
 
 
@@ -70,9 +76,7 @@ async def upload(request: web.Request) -> web.Response:
     return go_to(request, f"/drafts/{draft.id}", message)
 
 
-def _draft_lines(store: Store) -> list[DraftLine]:
-    drafts = Drafts(store).list()
-    others, created = filterfalse(_is_created, drafts), filter(_is_created, drafts)
+def _draft_lines(store: Store, *, was_run: bool) -> list[DraftLine]:
     return [
         DraftLine(
             href=f"/drafts/{draft.id}",
@@ -80,19 +84,9 @@ def _draft_lines(store: Store) -> list[DraftLine]:
             state=_state(store, draft),
             changed=moment(draft.changed),
             is_rehearsal=draft.is_rehearsal,
-            is_created=_is_created(draft),
         )
-        for draft in [*_first(others), *_first(created)]
+        for draft in Drafts(store).list(DRAFTS_SHOWN, was_run=was_run)
     ]
-
-
-def _is_created(draft: Draft) -> bool:
-    """True if a run was made of the draft, and nothing was changed since."""
-    return draft.run_id is not None and draft.is_run_current
-
-
-def _first(drafts: Iterable[Draft]) -> Iterator[Draft]:
-    return islice(drafts, DRAFTS_SHOWN)
 
 
 def _state(store: Store, draft: Draft) -> str:
