@@ -25,7 +25,7 @@ from bulkload.readers.table import IsHeader
 from bulkload.settings import Options
 from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, DraftChanged, Drafts, DraftSource, DraftState
-from bulkload.store.runs import Run, Store
+from bulkload.store.runs import Store
 
 BATCH = 1000  # rows a transaction
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
@@ -147,11 +147,6 @@ def draft_options(draft: Draft, options: Options) -> Options:
         "create_lookalikes": draft.create_lookalikes or options.create_lookalikes,
     }
     return options.model_copy(update=own)
-
-
-def note_run(store: Store, draft_id: str, run: Run, version: int | None) -> None:
-    """Record the run that was made of a draft, and the version in which its rows were read."""
-    Drafts(store).set_run(draft_id, run.id, version)
 
 
 @contextmanager

@@ -64,13 +64,11 @@ def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
     return Outcome(info=info, results=(), exit_code=exit_code_of(info))
 
 
-def plan_file(
-    source: Input, account: Account, options: Options, on_row: OnRow, *, observer: Observer = NOBODY
-) -> Outcome:
+def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
     """Predict what a run would do in this account now; `on_row` gets every row."""
     check_results([source.path], options)
     with locked_store(options) as store:
-        return plan_input(store, source, account, options, on_row, observer=observer)
+        return plan_input(store, source, account, options, on_row)
 
 
 def plan_input(

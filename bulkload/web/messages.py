@@ -11,7 +11,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bulkload.errors import ExitCode
@@ -26,7 +25,7 @@ _OF_THE_INBOX = {"watch", "keep", "retry_for", "prune", "prune_limit", "metrics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A job for a worker; `plan` and `run` have a draft or a path, the others a run."""
+    """A job for a worker; `plan` and `run` have a draft, the others a run."""
 
     kind: Kind
     account: Account = field(repr=False)  # with its secrets
@@ -34,10 +33,8 @@ class Task:
     draft: str = ""
     version: int | None = None  # of the draft that the user saw; a changed draft is refused
     run: str = ""
-    path: Path | None = None
     name: str = ""  # of the file or the run, for people
     first: int | None = None  # send only so many rows
-    on_existing: Literal["skip", "update", "fail"] | None = None  # None: as in the options
     include_edited: bool = False  # undo: delete edited monitors too
     user: str = ""  # who asks for it, for the history
 
@@ -53,23 +50,16 @@ class Task:
         options["rate"] = f"{self.options.rate:.12f}" if self.options.rate else "unlimited"
         own = {
             name: getattr(self, name)
-            for name in ("kind", "draft", "version", "run", "name", "first", "on_existing", "user")
+            for name in ("kind", "draft", "version", "run", "name", "first", "include_edited", "user")
         }
-        own |= {"path": None if self.path is None else str(self.path), "include_edited": self.include_edited}
         return json.dumps({**own, "account": account, "options": options}).encode() + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> Task:
         """The task of a line."""
         values = json.loads(line)
-        path = values.pop("path")
         return cls(
-            **values
-            | {
-                "account": Account(**values["account"]),
-                "options": Options(**values["options"]),
-                "path": None if path is None else Path(path),
-            }
+            **values | {"account": Account(**values["account"]), "options": Options(**values["options"])},
         )
 
 

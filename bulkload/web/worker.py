@@ -19,21 +19,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bulkload.errors import BulkloadError, ExitCode, Interrupted, Locked
 from bulkload.files.names import MAX_NAME, shorten
 from bulkload.files.printable import printable_line
-from bulkload.model import Input, ReportRow, Status
-from bulkload.operations.drafts import note_run
+from bulkload.model import Status
+from bulkload.operations.drafts import draft_input
 from bulkload.operations.interrupts import Interrupts
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store
 from bulkload.operations.results import results_of, results_setting
 from bulkload.settings import Options
-from bulkload.stages.observer import Observer
+from bulkload.store.drafts import Drafts
 from bulkload.store.runs import Run, Store
 from bulkload.web.messages import MAX_TEXT, STOP, Ended, Kind, PlannedLine, Task, event_of
 from bulkload.web.reporter import Reporter
@@ -49,54 +48,7 @@ _UNSAFE = re.compile(r'[<>:"/\\|?*]')  # in a file name, on Windows or elsewhere
 
 log = logging.getLogger(__name__)
 
-OnRow = Callable[[ReportRow], None]
 Send = Callable[[dict[str, Any]], None]
-
-
-# ── where the rows of a job come from ──────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where the rows of `plan` and `run` come from."""
-
-    input: Callable[[Store, Task], Input]
-    plan: Callable[[Task, Observer], Outcome]
-
-
-def _file_of(task: Task) -> Input:
-    assert task.path is not None
-    return Input(path=task.path, name=task.name or str(task.path))
-
-
-def _plan_path(task: Task, observer: Observer) -> Outcome:
-    from bulkload.operations.preview import plan_file
-
-    return plan_file(_file_of(task), task.account, _options(task), lambda row: None, observer=observer)
-
-
-def _input_of_draft(store: Store, task: Task) -> Input:
-    from bulkload.operations.drafts import draft_input
-
-    return draft_input(store, task.draft, version=task.version)
-
-
-def _plan_draft(task: Task, observer: Observer) -> Outcome:
-    from bulkload.operations.draft_plan import plan_draft
-
-    options = _options(task)
-    with locked_store(options) as store:
-        return plan_draft(store, task.draft, task.account, options, version=task.version, observer=observer)
-
-
-ORIGINS: Mapping[str, Origin] = {
-    "path": Origin(input=lambda store, task: _file_of(task), plan=_plan_path),
-    "draft": Origin(input=_input_of_draft, plan=_plan_draft),
-}
-
-
-def _origin(task: Task) -> Origin:
-    return ORIGINS["path" if task.path is not None else "draft"]
 
 
 # ── the jobs ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,21 +65,27 @@ class Job:
 
     def plan(self) -> Ended:
         """Predict what a run would do."""
-        return _ended(_origin(self._task).plan(self._task, self._reporter), run="")
+        from bulkload.operations.draft_plan import plan_draft
+
+        task, options = self._task, self._options
+        with locked_store(options) as store:
+            outcome = plan_draft(
+                store, task.draft, task.account, options, version=task.version, observer=self._reporter
+            )
+        return _ended(outcome, run="")
 
     def run(self) -> Ended:
         """Begin a run, and carry it out."""
         task, options = self._task, self._options
         with locked_store(options) as store:
-            source = _origin(task).input(store, task)
-            context = begin(store, source, task.account, options, observer=self._reporter)
+            rows = draft_input(store, task.draft, version=task.version)
+            context = begin(store, rows, task.account, options, observer=self._reporter)
             run = context.run
             results = default_results(run, options)
             for name, setting in results_setting(results).items():
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
-            if task.path is None:
-                note_run(store, task.draft, run, task.version)
+            Drafts(store).set_run(task.draft, run.id, task.version)
             self._send({"event": "started", "run": run.id})
             return _ended(carry_out(context, results, self._reporter.on_start))
 
@@ -210,8 +168,7 @@ def default_results(run: Run, options: Options) -> list[Path]:
 
 def _options(task: Task) -> Options:
     """The options of a task; a resumed run sends all of its rows unless the task says how many."""
-    own: dict[str, Any] = {"first": task.first, "results": []}
-    return task.options.model_copy(update=own | ({"on_existing": task.on_existing} if task.on_existing else {}))
+    return task.options.model_copy(update={"first": task.first, "results": []})
 
 
 def _ended(

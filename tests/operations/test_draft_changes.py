@@ -11,7 +11,7 @@ from bulkload.errors import UsageError
 from bulkload.model import RawRow
 from bulkload.operations.draft_check import check_draft, check_interrupted
 from bulkload.operations.draft_edits import DraftEditor
-from bulkload.operations.drafts import draft_input, note_run
+from bulkload.operations.drafts import draft_input
 from bulkload.store.draft_checks import DraftChecks
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import PlannedRow, RowChange, RowFilter
@@ -74,10 +74,10 @@ def test_a_comparison_with_rows_that_were_changed_is_not_stored(store: Store, ot
 
 def test_a_run_of_an_older_version_is_not_the_current_one(store: Store, other: Store, draft: Draft) -> None:
     run = begin_run(store, store.account_id(*ACCOUNT), [])
-    note_run(store, draft.id, run, draft.version)
+    Drafts(store).set_run(draft.id, run.id, draft.version)
     assert Drafts(store).get(draft.id).is_run_current
     DraftEditor(other, draft).set_cells({(2, 1): "changed"}, {})
-    note_run(store, draft.id, run, draft.version)
+    Drafts(store).set_run(draft.id, run.id, draft.version)
     assert not Drafts(store).get(draft.id).is_run_current
 
 

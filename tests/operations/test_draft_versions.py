@@ -14,7 +14,7 @@ from bulkload.operations import preview
 from bulkload.operations.draft_columns import choose_columns
 from bulkload.operations.draft_edits import DraftEditor
 from bulkload.operations.draft_plan import account_name, forecast_of_draft, plan_draft
-from bulkload.operations.drafts import draft_input, draft_options, note_run
+from bulkload.operations.drafts import draft_input, draft_options
 from bulkload.operations.pipeline import begin
 from bulkload.settings import Account
 from bulkload.stages import intake
@@ -74,7 +74,7 @@ def test_a_run_has_the_rows_that_were_shown_even_if_they_are_changed_while_it_re
     run = begin(store, source, workplace.account, draft_options(draft, workplace.options)).run
     assert [row.cells[3] for row in store.report_rows(run)] == ["143"] * 5
     assert rows_of(store, draft)[-1].cells[3] == "993"
-    note_run(store, draft.id, run, draft.version)
+    Drafts(store).set_run(draft.id, run.id, draft.version)
     assert not again(store, draft).is_run_current
 
 
@@ -184,7 +184,7 @@ def test_rows_that_are_changed_after_a_run_read_them_are_others(workplace: Workp
         store, draft_input(store, draft.id, version=version), workplace.account, draft_options(draft, workplace.options)
     )
     editor(store, draft).set_cells({(2, 1): "other"}, {})
-    note_run(store, draft.id, context.run, version)
+    Drafts(store).set_run(draft.id, context.run.id, version)
     assert not again(store, draft).is_run_current
 
 

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from bulkload.model import Input
 from bulkload.operations.draft_plan import plan_draft
-from bulkload.operations.drafts import draft_input, draft_options, note_run
+from bulkload.operations.drafts import draft_input, draft_options
 from bulkload.operations.pipeline import begin, carry_out
 from bulkload.sandbox import SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.settings import Account, Options
-from bulkload.store.drafts import Draft
+from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Run, Store
 from tests.support.drafts import PLAN, again, locked_store
 
@@ -40,7 +40,7 @@ class Workplace:
             draft = again(self.store, source)
             rows = draft_input(self.store, draft.id, version=draft.version)
             context = begin(self.store, rows, self.account, draft_options(draft, options))
-            note_run(self.store, draft.id, context.run, draft.version)
+            Drafts(self.store).set_run(draft.id, context.run.id, draft.version)
         carry_out(context, [], lambda total: lambda count: None)
         return context.run
 

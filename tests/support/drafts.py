@@ -34,15 +34,17 @@ _ROW_COLUMNS = (
 )
 
 
-def upload(store: Store, path: Path, options: Options, *, headerless: bool = False, **reading: str) -> Draft:
-    """A draft of a file, read as the page does it, whatever became of it."""
-    name = secrets.token_hex(16) + path.suffix
+def upload(
+    store: Store, path: Path, options: Options, *, name: str = "", headerless: bool = False, **reading: str
+) -> Draft:
+    """A draft of a file, read as the page does it, whatever became of it; `name` is the file's for people."""
+    stored_as = secrets.token_hex(16) + path.suffix
     folder = options.output / UPLOADS
     folder.mkdir(exist_ok=True)
-    shutil.copy(path, folder / name)
+    shutil.copy(path, folder / stored_as)
     draft = Drafts(store).create(
-        path.name,
-        name,
+        name or path.name,
+        stored_as,
         defaults=defaults_by_field(options.set),
         reading=reading | ({NO_HEADER: "yes"} if headerless else {}),
         is_rehearsal=options.sandbox,

@@ -11,12 +11,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from bulkload.operations.drafts import draft_options
 from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.settings import Account, Options
+from bulkload.store.runs import Store
 from bulkload.web.jobs import Job, Jobs, JobState
 from bulkload.web.messages import Ended, Kind, Task
 from tests.support.command_line import PLAN
+from tests.support.drafts import upload
 from tests.support.waiting import TIMEOUT
 
 PASSWORD = "Tr0ub4dor-and-3"
@@ -44,9 +47,16 @@ class Site:
         path.write_text("\n".join(["type,name,hostname,billing_plancode", *lines]) + "\n", encoding="utf-8")
         return path
 
-    def task(self, kind: Kind, *, options: dict[str, Any] | None = None, **fields: Any) -> Task:
-        """A task for this account."""
+    def task(
+        self, kind: Kind, *, path: Path | None = None, options: dict[str, Any] | None = None, **fields: Any
+    ) -> Task:
+        """A task for this account; a file becomes a draft."""
         own = Options(**{**OPTIONS, "concurrency": 1, "output": self.output, **(options or {})})
+        if path is not None:
+            with Store(self.output) as store:
+                draft = upload(store, path, own, name=str(fields.get("name", "")))
+            own = draft_options(draft, own)
+            fields |= {"draft": draft.id, "version": draft.version}
         return Task(kind=kind, account=self.account, options=own, **fields)
 
     def names(self) -> list[str]:

@@ -196,10 +196,11 @@ async def test_jobs_run_one_after_the_other_in_their_order(slow_site: Site) -> N
 
 async def test_two_clicks_start_one_run(site: Site) -> None:
     async with open_jobs() as jobs:
-        task = site.task("run", path=site.write(2), draft="d1")
+        task = site.task("run", path=site.write(2))
         job = jobs.submit(task)
         assert jobs.submit(task) is job
-        assert (jobs.of_draft("d1"), jobs.get(job.id), jobs.of_draft("d2"), jobs.of_draft("")) == (job, job, None, None)
+        found = (jobs.of_draft(task.draft), jobs.get(job.id), jobs.of_draft("another"), jobs.of_draft(""))
+        assert found == (job, job, None, None)
         end = await ended(jobs, job)
         assert jobs.of_run(end.run) is job
         again = jobs.submit(site.task("resume", run=end.run))
@@ -266,12 +267,12 @@ async def test_errors_end_the_job_with_their_message(site: Site) -> None:
     path = site.folder / "bad.csv"
     path.write_text("nonsense\nx\n", encoding="utf-8")
     async with open_jobs() as jobs:
-        unreadable = await ended(jobs, jobs.submit(site.task("run", path=path)))
+        unclear = await ended(jobs, jobs.submit(site.task("run", path=path)))
         missing = await ended(jobs, jobs.submit(site.task("resume", run="20990101T000000-ffff")))
         site.account = site.account.model_copy(update={"password": SecretStr("wrong password")})
         refused = await ended(jobs, jobs.submit(site.task("plan", path=site.write(1))))
-    assert (unreadable.exit_code, unreadable.run) == (2, "")
-    assert 'Column A "nonsense" is unknown' in str(unreadable.stopped)
+    assert (unclear.exit_code, unclear.run) == (2, "")
+    assert unclear.stopped == "The draft's columns are not chosen yet."
     assert (missing.exit_code, missing.stopped) == (2, "There is no run 20990101T000000-ffff.")
     assert refused.exit_code == 3
     assert "refuses the login" in str(refused.stopped)

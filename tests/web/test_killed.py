@@ -63,9 +63,11 @@ def begin_slowly(visitor: Visitor, account: Sandbox, rows: int = ROWS) -> str:
     return visitor.get(job).location
 
 
-def resume_on_page(visitor: Visitor, run: str) -> Answer:
+def resume_to_the_end(visitor: Visitor, run: str, account: Sandbox) -> None:
+    """Resume a run on its page; then every row is created, and once."""
     job = visitor.press(visitor.get(run).html.form("/resume")).location
-    return visitor.until(job, has_ended)
+    assert f"All {ROWS} rows are done." in visitor.until(job, has_ended).shown
+    assert names(account) == sorted(f"m{n}" for n in range(ROWS))
 
 
 @contextmanager
@@ -117,8 +119,7 @@ def test_a_run_whose_server_is_killed_stops_in_order_and_is_resumed_once(
     assert "unknown" not in page.shown
     assert "Stopped early" in visitor.get("/runs").shown
     account.set_faults(Faults())
-    assert f"All {ROWS} rows are done." in resume_on_page(visitor, run).shown
-    assert names(account) == sorted(f"m{n}" for n in range(ROWS))
+    resume_to_the_end(visitor, run, account)
 
 
 def test_a_run_whose_server_and_worker_are_killed_is_shown_as_not_finished_and_resumed_once(
@@ -135,8 +136,7 @@ def test_a_run_whose_server_and_worker_are_killed_is_shown_as_not_finished_and_r
     assert "Not finished." in visitor.get("/runs").shown
     assert visitor.get(f"{run}/results.csv").status == 200
     account.set_faults(Faults())
-    assert f"All {ROWS} rows are done." in resume_on_page(visitor, run).shown
-    assert names(account) == sorted(f"m{n}" for n in range(ROWS))
+    resume_to_the_end(visitor, run, account)
 
 
 def test_a_server_that_is_told_to_end_ends_with_0_and_its_run_is_resumed(
@@ -152,8 +152,7 @@ def test_a_server_that_is_told_to_end_ends_with_0_and_its_run_is_resumed(
     page = visitor.get(run)
     assert "Stopped early." in page.shown
     assert "unknown" not in page.shown
-    assert f"All {ROWS} rows are done." in resume_on_page(visitor, run).shown
-    assert names(account) == sorted(f"m{n}" for n in range(ROWS))
+    resume_to_the_end(visitor, run, account)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -235,8 +234,7 @@ def test_a_run_of_the_terminal_goes_on_in_the_page(server: Served, account: Sand
     visitor = Visitor(server.address)
     history = visitor.get("/runs")
     run = next(link for link in history.html.links() if link.startswith("/runs/") and not link.endswith("undo"))
-    assert f"All {ROWS} rows are done." in resume_on_page(visitor, run).shown
-    assert names(account) == sorted(f"m{n}" for n in range(ROWS))
+    resume_to_the_end(visitor, run, account)
     job = visitor.follow(f"{run}/undo")
     undo = visitor.until(f"{run}/undo", lambda answer: "Undo: delete" in answer.text) if "Undo" not in job.text else job
     ended = visitor.press(undo.html.form("/undo"))

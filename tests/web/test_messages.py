@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,13 +24,13 @@ ACCOUNT = Account(base_url="http://127.0.0.1:1/api/v3", username="ann@example.co
     ],
 )
 def test_options_arrive_unchanged(options: dict[str, Any]) -> None:
-    task = Task(kind="run", account=ACCOUNT, options=Options(**options), path=Path(os.fsdecode(b"\xff.csv")))
+    task = Task(kind="run", account=ACCOUNT, options=Options(**options), name=os.fsdecode(b"\xff.csv"))
     line = task.encode()
     assert (line.count(b"\n"), line.isascii()) == (1, True)
     decoded = Task.decode(line)
     assert decoded.options.rate == pytest.approx(task.options.rate, rel=1e-6)
     assert decoded.options.model_copy(update={"rate": task.options.rate}) == task.options
-    assert (decoded.path, decoded.account) == (task.path, ACCOUNT)
+    assert (decoded.name, decoded.account) == (task.name, ACCOUNT)
 
 
 def test_everything_but_the_inbox_is_passed_on() -> None:
