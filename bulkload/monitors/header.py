@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bulkload.errors import InputError
 from bulkload.monitors.fields import ALIASES, FIELDS
@@ -225,9 +226,14 @@ def hint_about(text: str) -> str | None:
 
 def similar_field(text: str) -> str | None:
     """The field with the most similar name or alias; None if there is no similar one."""
+    return _similar_field(normalise(text)[:100])
+
+
+@lru_cache(maxsize=4096)  # each page of a draft asks again for all of its columns
+def _similar_field(name: str) -> str | None:
     import difflib
 
-    close = difflib.get_close_matches(normalise(text)[:100], list(ALIASES), n=1, cutoff=0.7)
+    close = difflib.get_close_matches(name, list(ALIASES), n=1, cutoff=0.7)
     return ALIASES[close[0]] if close else None
 
 

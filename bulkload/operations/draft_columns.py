@@ -43,7 +43,8 @@ def proposal_of(store: Store, draft: Draft) -> Proposal:
     """The fields as chosen, or as a person chose them for an equal header, or by the names of the columns."""
     if draft.fields is not None:
         return Proposal(fields=draft.fields, is_chosen=True)
-    proposals, own = proposals_of(draft), _own_columns(draft)
+    proposals = proposals_of(draft)
+    own = _own_columns(proposals)
     if _has_certain_names(draft) and (remembered := Drafts(store).chosen_fields(list(own.values()))) is not None:
         chosen = dict(zip(own, remembered[0], strict=True))
         fields = tuple(chosen.get(column.index) for column in proposals)
@@ -85,8 +86,9 @@ def choose_columns(
         return problems
     drafts = Drafts(store)
     drafts.set_columns(draft, fields, _filled(defaults))
-    is_by_name = tuple(fields) == tuple(column.field for column in proposals_of(draft))
-    own = _own_columns(draft)
+    proposals = proposals_of(draft)
+    is_by_name = tuple(fields) == tuple(column.field for column in proposals)
+    own = _own_columns(proposals)
     names = list(own.values())
     if _has_certain_names(draft) and not (is_by_name and drafts.chosen_fields(names) is None):
         drafts.remember_fields(names, [fields[index] for index in own])
@@ -119,9 +121,9 @@ def _problem_of_defaults(defaults: Mapping[str, str]) -> str:
     return ""
 
 
-def _own_columns(draft: Draft) -> dict[int, str]:
+def _own_columns(columns: Sequence[ProposedColumn]) -> dict[int, str]:
     """The names of the user's columns, by index: a results file has the same as the file of its run."""
-    return {column.index: column.header for column in proposals_of(draft) if not column.is_result}
+    return {column.index: column.header for column in columns if not column.is_result}
 
 
 def _has_certain_names(draft: Draft) -> bool:
