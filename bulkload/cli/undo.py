@@ -124,7 +124,7 @@ def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Op
         if not sum(counts.values()) and not undone.in_doubt:
             print_line(f"Run {outcome.info.run_id} has no monitors left.")
         elif undone.done:
-            kept = counts["edited"] + counts["refused"]
+            kept = sum(count for result, count in undone.counts.items() if result.kept)
             print_line(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
             for path in outcome.results:
                 print_line(f"Results: {path}")

@@ -108,7 +108,7 @@ def _delete(
                 removal = await _remove(api, monitor, origin, profile_of(context.record))
             except Forbidden as error:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
-            if removal.kept:
+            if removal.result.kept:
                 problems.append(f"{monitor.name} (monitor {monitor.monitor_id}) was kept. {removal.reason}")
                 has_failed = has_failed or removal.result is not RemovalResult.EDITED
                 continue

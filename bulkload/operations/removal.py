@@ -25,6 +25,11 @@ class RemovalResult(enum.StrEnum):
     EDITED = "edited"  # kept, because it is no longer as requested
     REFUSED = "refused"  # kept, because the API refuses to delete it
 
+    @property
+    def kept(self) -> bool:
+        """True if the monitor still exists, or would."""
+        return self in (RemovalResult.EDITED, RemovalResult.REFUSED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
@@ -33,11 +38,6 @@ class Removal:
     result: RemovalResult
     reason: str = ""
     fields: Mapping[str, tuple[object, object]] | None = None  # edited: field → (requested, now)
-
-    @property
-    def kept(self) -> bool:
-        """True if the monitor still exists."""
-        return self.result in (RemovalResult.EDITED, RemovalResult.REFUSED)
 
 
 async def remove_unless_edited(

@@ -131,7 +131,7 @@ def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -
 
 def _summary(counts: Mapping[RemovalResult, int]) -> str:
     """When the run was undone, and what became of its monitors, as the run's report says it."""
-    kept = counts.get(RemovalResult.EDITED, 0) + counts.get(RemovalResult.REFUSED, 0)
+    kept = sum(count for result, count in counts.items() if result.kept)
     parts = [f"{number_of(counts.get(RemovalResult.DELETED, 0), 'monitor')} deleted"]
     parts += [f"{gone:,} already gone"] if (gone := counts.get(RemovalResult.GONE, 0)) else []
     parts += [f"{kept:,} kept"] if kept else []
@@ -228,7 +228,7 @@ class _Undo:
     async def _record(self, monitor: CreatedMonitor, removal: Removal) -> None:
         """Record what happened to a monitor; a deletion is on disk before its worker takes the next monitor."""
         self.counts[removal.result] += 1
-        if removal.kept:
+        if removal.result.kept:
             message = f"Not undone. {removal.reason}"
             self._kept.append((monitor.position, Issue(code=KEPT, message=message, severity="warning")))
             return

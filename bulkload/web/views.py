@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from bulkload.operations.forecast_texts import Fact
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -52,7 +54,6 @@ class DraftLine:
     href: str
     name: str
     state: str  # "choose the columns", "2 of 60 rows have errors", "ready", "cannot be read"
-    is_created: bool = False  # a run was made of it as it is
     changed: str  # "today 14:05", in the server's time zone
     is_rehearsal: bool = False
 
@@ -238,15 +239,6 @@ class DraftView:
     last_edit: str  # "port in 12 rows"
     step: str  # "columns", "check", "start"
     converted_href: str = ""  # what became of another tool's configuration, as a workbook
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A labelled fact."""
-
-    label: str
-    text: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bulkload.operations.forecast_texts import Fact
 from bulkload.reports.palette import css_class
 from bulkload.web.views import (
     Bar,
@@ -13,7 +14,6 @@ from bulkload.web.views import (
     DefaultView,
     Download,
     DraftView,
-    Fact,
     Fix,
     ForecastView,
     Frame,

@@ -5,7 +5,7 @@ In: a draft in the store. Out: views for the templates.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 from bulkload.files.printable import printable
 from bulkload.operations.draft_columns import proposals_of
@@ -19,7 +19,6 @@ from bulkload.web.views import Choice, DraftView, ReadingView
 from bulkload.web.wording import on_page
 
 BAD = ("invalid", "duplicate")
-_NO_TEXT = frozenset({".pdf", ".xlsx", ".xlsm", ".xltx", ".xltm", ".xlsb", ".xls", ".ods", ".docx", ".zip"})
 _SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
 
 
@@ -29,22 +28,19 @@ def view_of(store: Store, draft: Draft, step: str) -> DraftView:
     bad = sum(counts.get(status, 0) for status in BAD)
     out = counts.get(LEFT_OUT, 0) + counts.get(IGNORED, 0)
     total = sum(counts.values())
-    source, notes = draft.source, _notes(draft)
+    view, notes = view_of_unread(draft), list[str]()
     if draft.fields is not None and draft.fields != tuple(column.field for column in proposals_of(draft)):
         notes.append("What the columns mean was chosen by a person, not found by their names; see Columns.")
-    translated = source.translated if source is not None else None
+    translated = draft.source.translated if draft.source is not None else None
     if translated is not None:
         notes.append(
             f"{number_of(translated.objects, 'object')} of another tool's configuration: {translated.rows:,} became"
             f" rows, {translated.skipped:,} were skipped, {translated.errors:,} could not be translated."
         )
         notes.extend(translated.missing)
-    return DraftView(
-        href=f"/drafts/{draft.id}",
-        name=printable(draft.name),
-        version=draft.version,
-        read_as=_read_as(draft),
-        notes=[on_page(note) for note in notes],
+    return replace(
+        view,
+        notes=[*view.notes, *map(on_page, notes)],
         rows=f"{total:,}",
         ready=total - bad - out,
         bad=bad,
@@ -94,7 +90,7 @@ def reading_view(draft: Draft) -> ReadingView:
     source = draft.source
     sheet = draft.reading.get("sheet", source.details.get("sheet", "") if source is not None else "")
     names = list(dict.fromkeys([*([sheet] if sheet else []), *(source.sheets if source is not None else ())]))
-    is_text = source.format == "csv" if source is not None else Path(draft.name).suffix.lower() not in _NO_TEXT
+    is_text = source is None or source.format == "csv"
     return ReadingView(
         sheets=[Choice(value=name, label=printable(name), is_chosen=name == sheet) for name in names]
         if len(names) > 1

@@ -27,7 +27,7 @@ from bulkload.web.pages.row_table import TableQuery, draft_table
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.site import draft_of, frame_of, go_to, page, site_of
 from bulkload.web.state import OPTIONS
-from bulkload.web.views import Choice, Fact, ForecastView
+from bulkload.web.views import Choice, ForecastView
 from bulkload.web.wording import on_page
 
 TRIED_ROWS = 2  # of "Try 2 rows"
@@ -172,7 +172,7 @@ def _forecast(request: web.Request, draft: Draft) -> ForecastView | None:
         warnings.append(f"{rows} nearly match or differ from monitors of the account; the table below says how.")
     return ForecastView(
         bars=bars_of(forecast.counts) if not forecast.stopped else (),
-        facts=[Fact(label=label, text=text, detail=detail) for label, text, detail in forecast.facts],
+        facts=forecast.facts,
         warnings=warnings,
         problem=on_page(forecast.stopped),
         is_current=draft.is_plan_current and forecast.account == account,

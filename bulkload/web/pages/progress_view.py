@@ -9,12 +9,13 @@ import time
 from datetime import datetime
 
 from bulkload.files.printable import printable
+from bulkload.operations.forecast_texts import Fact
 from bulkload.reports.summary import duration, number_of
 from bulkload.web.jobs import JobState
 from bulkload.web.messages import Kind, Progress
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.rendering import render
-from bulkload.web.views import Fact, ProgressView
+from bulkload.web.views import ProgressView
 
 _DOING: dict[Kind, str] = {
     "plan": "Comparing with the account",

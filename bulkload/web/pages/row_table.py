@@ -15,7 +15,6 @@ from bulkload.monitors.header import column_letters
 from bulkload.monitors.values import show
 from bulkload.operations.draft_edits import can_accept
 from bulkload.reports.palette import css_class
-from bulkload.reports.summary import number_of
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import Kind as KindOfIssue
 from bulkload.store.draft_records import KindKey, RowFilter, ShownRow
@@ -231,10 +230,10 @@ def _cell(text: str, column: int, issues: Sequence[Issue], original: str | None)
 
 def _kind(kind: KindOfIssue, names: Sequence[str], query: TableQuery) -> Kind:
     key = ":".join(kind.key)
-    label, known = "", kind.suggestions
-    if kind.rows > 1 and known:
-        which = number_of(known, "row") if known == kind.rows else f"{known:,} of {kind.rows:,} rows"
-        label = f"Use the suggestion in {which}"
+    label = ""
+    if kind.rows > 1 and kind.suggestions:
+        of_all = f" of {kind.rows:,}" if kind.suggestions < kind.rows else ""
+        label = f"Use the suggestion in {kind.suggestions:,}{of_all} rows"
     return Kind(
         text=kind_text(kind.first) if kind.rows > 1 else on_page(kind.first.message),
         column=names[kind.column] if kind.column is not None else "",

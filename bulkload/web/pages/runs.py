@@ -17,6 +17,7 @@ from bulkload.errors import ExitCode, Interrupted, UsageError
 from bulkload.files.printable import printable
 from bulkload.model import RunInfo, Status
 from bulkload.operations.draft_of_run import draft_of_run, known_draft_of_run
+from bulkload.operations.forecast_texts import Fact
 from bulkload.operations.pipeline import SANDBOX
 from bulkload.operations.undo import UNDONE, UNDONE_BY
 from bulkload.reports import formats
@@ -32,7 +33,7 @@ from bulkload.web.pages.row_table import TableQuery, run_table
 from bulkload.web.pages.texts import bars_of
 from bulkload.web.site import download, frame_of, go_to, page, run_named, site_of
 from bulkload.web.state import OPTIONS
-from bulkload.web.views import Download, Fact, RunLine, RunView
+from bulkload.web.views import Download, RunLine, RunView
 from bulkload.web.wording import on_page
 from bulkload.web.worker import STARTED_BY
 

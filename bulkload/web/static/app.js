@@ -122,15 +122,16 @@
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-choose]");
     if (!button) return;
-    byId(button.dataset.choose).value = button.value;
-    byId(button.dataset.choose).focus();
+    const select = byId(button.dataset.choose);
+    select.value = button.value;
+    select.focus();
     markNeeded();
   });
 
   // ── content replaced in place ────────────────────────────────────────────────────────────────────────────────────
 
   const address = () => location.pathname + location.search; // without the place in the page
-  let shown = address();
+  let loaded = address();
   let queue = Promise.resolve(true); // one request after the other; false: the last one was refused
   let refusals = 0;
 
@@ -196,7 +197,7 @@
     swap(page, { typed, sent, isLoad: !isPost, isQuiet, doneForm: isRefused ? null : form });
     if (push || new URL(answer.url).pathname !== location.pathname) history.pushState(null, "", answer.url);
     else history.replaceState(null, "", answer.url);
-    shown = address();
+    loaded = address();
     return !isRefused;
   }
 
@@ -336,7 +337,7 @@
       return true;
     });
   });
-  addEventListener("popstate", () => address() !== shown && enqueue(() => load(location.href)));
+  addEventListener("popstate", () => address() !== loaded && enqueue(() => load(location.href)));
 
   // ── progress ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
