@@ -15,6 +15,7 @@
     + AlreadyExists             --on-existing fail, and monitors exist already
   x Interrupted                 Ctrl-C, SIGTERM, or the terminal was closed                   exit 130 / 143
   x TooManyErrors               --max-errors was reached                                      exit 4
+  x RowsFailed                  rows are left; only a Python program gets it, if it asks      exit 1
 * ApiError                      one request failed; the class says what is known about its row
   x NotSent                     the request was never sent: not created
   x Throttled                   429: not created, the rate was too high
@@ -74,6 +75,8 @@ class BulkloadError(Exception):
     """The run was stopped; the message tells the user why."""
 
     exit_code = ExitCode.STOPPED
+    temporary = False  # the same call may succeed later, although nobody does anything about it
+    result: object = None  # of the Python API: the `bulkload.Result` so far, if there is one
 
 
 class UsageError(BulkloadError):
@@ -98,6 +101,7 @@ class LockLost(StoreError):
     """This run no longer holds the lock of the run store."""
 
     exit_code = ExitCode.LOCKED
+    temporary = True
 
     def __init__(self, message: str, *, taken_over: bool = False) -> None:
         super().__init__(message)
@@ -114,6 +118,7 @@ class Locked(BulkloadError):
     """Another run holds the lock of the run store."""
 
     exit_code = ExitCode.LOCKED
+    temporary = True
 
 
 class RunStopped(BulkloadError):
@@ -131,6 +136,8 @@ class ApiUnreliable(RunStopped):
 class ApiDown(RunStopped):
     """A series of requests failed without one success."""
 
+    temporary = True
+
 
 class StoppedByOption(BulkloadError):
     """An option says to send nothing in this case."""
@@ -145,15 +152,30 @@ class AlreadyExists(StoppedByOption):
 class Interrupted(BulkloadError):
     """The user or the system stops the run; it can be resumed."""
 
+    temporary = True
+
     def __init__(self, exit_code: ExitCode) -> None:
         super().__init__("Interrupted." if exit_code is ExitCode.INTERRUPTED else "Terminated.")
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.exit_code,)  # its argument is not the message, as pickle assumes
 
 
 class TooManyErrors(BulkloadError):
     """More rows failed than `--max-errors` allows."""
 
     exit_code = ExitCode.TOO_MANY_ERRORS
+
+
+class RowsFailed(BulkloadError):
+    """Some rows are not done; `temporary` is true if all of them need nothing but another run."""
+
+    exit_code = ExitCode.ROWS_LEFT
+
+    def __init__(self, message: str, *, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.temporary = temporary
 
 
 class ApiError(Exception):

@@ -218,6 +218,14 @@ class ReportRow(NamedTuple):
         return self.monitor_id or self.named
 
 
+def all_issues(row: ReportRow) -> Iterator[Issue]:
+    """The issues of a row; an error that is none of its cells', such as the API's answer, is one as well."""
+    yield from row.issues
+    if row.error and not any(issue.severity == "error" for issue in row.issues):
+        column = row.error_columns[0] if len(row.error_columns) == 1 else None
+        yield Issue(code=row.status.value.replace(" ", "_"), message=row.error, column=column)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """What the report says about the run as a whole."""

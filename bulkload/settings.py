@@ -13,7 +13,7 @@ import re
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -277,7 +277,9 @@ class Options(BaseModel):
 
 S = TypeVar("S", "Account", "Options")
 _TOKEN_RULE = "it is too long, or contains characters that are not allowed in a header, such as spaces"
-_ACCOUNT_IN_FILE = frozenset({"base_url", "username", "password_file"})
+_ADDRESS = frozenset({"base_url"})
+_ACCOUNT_IN_FILE = _ADDRESS | {"username", "password_file"}
+_SECRETS = frozenset({"password", "token"})
 _SECRET_URLS = frozenset({"ping", "webhook"})
 _ONE_LINE = frozenset(  # without line breaks
     {"username", "password_file", "output", "results", "metrics", "sheet", "serve_key_file"}
@@ -286,18 +288,31 @@ _ONE_PER_LINE = frozenset({"results"})  # lists of these
 _TABLES = {"defaults": "set", "map": "map"}  # tables of the file → the options that extend them
 
 
-def load(arguments: Mapping[str, Any], file: Path | None = None) -> tuple[Account, Options]:
+def load(
+    arguments: Mapping[str, Any],
+    file: Path | None = None,
+    *,
+    account: Mapping[str, Any] | None = None,
+    spelling: Callable[[str], str] = lambda name: f"--{name.replace('_', '-')}",
+) -> tuple[Account, Options]:
     """Load the settings from the command line, the environment and a file. Raises `UsageError`.
 
-    An argument that is None or empty counts as omitted. Without `file`, `SETTINGS_FILE` is read if it exists.
+    An argument that is None or empty counts as omitted. Without `file`, `SETTINGS_FILE` is read if it exists. If a
+    program gives an `account`, only its address can come from elsewhere. `spelling` is how the user knows an argument.
     """
     file_settings = _read_file(file or Path(SETTINGS_FILE), must_exist=file is not None)
     tables = {option: _texts(file_settings.pop(table, {})) for table, option in _TABLES.items()}
     account_settings = {name: file_settings.pop(name) for name in _ACCOUNT_IN_FILE & file_settings.keys()}
-    account = _build(Account, {}, account_settings)
+    if account is None:
+        built = _with_secrets(_build(Account, {}, account_settings, spelling))
+    else:
+        address = {name: value for name, value in account_settings.items() if name in _ADDRESS}
+        built = _with_secrets(
+            _build(Account, account, address, spelling, from_elsewhere=_ADDRESS), from_elsewhere=False
+        )
     present = {name: value for name, value in arguments.items() if value not in (None, ())}
-    options = _build(Options, present, file_settings)
-    return _with_secrets(account), options.model_copy(
+    options = _build(Options, present, file_settings, spelling)
+    return built, options.model_copy(
         update={option: table | getattr(options, option) for option, table in tables.items()}
     )
 
@@ -345,21 +360,34 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     return settings
 
 
-def _build(model: type[S], arguments: Mapping[str, Any], file_settings: Mapping[str, Any]) -> S:
-    """Validate the settings of a model; arguments override the environment, which overrides the file."""
-    variables = {name: f"{model.environment}{name.upper()}" for name in _names(model)}
+def _build(
+    model: type[S],
+    arguments: Mapping[str, Any],
+    file_settings: Mapping[str, Any],
+    spelling: Callable[[str], str],
+    *,
+    from_elsewhere: Collection[str] | None = None,
+) -> S:
+    """Validate the settings of a model; arguments override the environment, which overrides the file.
+
+    `from_elsewhere` are the only settings that can come from the environment, if not all can.
+    """
+    names = _names(model) if from_elsewhere is None else from_elsewhere
+    variables = {name: f"{model.environment}{name.upper()}" for name in names}
     environment = {name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)}
     for name, text in environment.items():
         _require_text(variables[name], name, text)
     for name, file_value in file_settings.items():
         _require_text(f"{name} in {SETTINGS_FILE}", name, file_value)
+    for name, argument in arguments.items():
+        _require_text(spelling(name), name, argument)
     try:
         return model(**{**file_settings, **environment, **arguments})
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         name = str(details["loc"][0])
         if name in arguments:
-            origin, value = f"--{name.replace('_', '-')}", arguments[name]
+            origin, value = spelling(name), arguments[name]
         elif name in environment:
             origin, value = variables[name], environment[name]
         else:
@@ -368,7 +396,9 @@ def _build(model: type[S], arguments: Mapping[str, Any], file_settings: Mapping[
         allowed = context.get("error") or f"{context.get('expected', details['msg'])} is allowed"
         is_list = isinstance(value, tuple | list)
         shown = ", ".join(map(repr, value)) if is_list else repr(value)
-        if name in _SECRET_URLS:
+        if name in _SECRETS:
+            shown = "not shown, because it is a secret"
+        elif name in _SECRET_URLS:
             shown = "not a URL"
         elif name == "base_url" and re.search("[@?#]", shown):
             shown = "not shown, because it may contain a password"
@@ -393,16 +423,17 @@ def _names(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _with_secrets(account: Account) -> Account:
+def _with_secrets(account: Account, *, from_elsewhere: bool = True) -> Account:
     """Read the password from its file; without a password, a file or a token, read the credentials from systemd."""
     if (token := account.token.get_secret_value()) and not can_be_token(token):
-        raise UsageError(f"ALERTSITE_TOKEN is not a token: {_TOKEN_RULE}.")
+        raise UsageError(f"{'ALERTSITE_TOKEN' if from_elsewhere else 'token'} is not a token: {_TOKEN_RULE}.")
     if account.password.get_secret_value():
         return account
     if account.password_file is not None:
         password = _secret(account.password_file, "password")
         return account.model_copy(update={"password": password})
-    if account.token.get_secret_value() or not (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
+    folder = os.environ.get("CREDENTIALS_DIRECTORY") if from_elsewhere else None
+    if account.token.get_secret_value() or not folder:
         return account
     paths = {field: path for field, name in CREDENTIALS.items() if (path := Path(folder, name)).is_file()}
     secrets = {field: _secret(path, field) for field, path in paths.items()}

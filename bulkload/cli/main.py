@@ -20,6 +20,7 @@ import click
 from bulkload import __version__
 from bulkload.cli import (
     check,
+    compare,
     convert,
     doctor,
     export,
@@ -160,6 +161,7 @@ for command in (
     runs.runs,
     undo.undo,
     export.export,
+    compare.compare,
     doctor.doctor,
     inbox.inbox,
     serve.serve,

@@ -116,6 +116,13 @@ def result_columns_of(header: Sequence[str], *, except_for: Collection[int]) -> 
     return True, {column: last[name] for column, name in spelled.items() if name in last}
 
 
+def own_columns(header: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, ...]:
+    """The indexes of the user's own columns; the others were added to a results file."""
+    renamed = renamed_by(mapping)
+    _, added = result_columns_of(header, except_for=[i for i, cell in enumerate(header) if normalise(cell) in renamed])
+    return tuple(index for index in range(len(header)) if index not in added.values())
+
+
 def columns_of(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The column of each field that a header contains, by the field's name in the API."""
     renamed = renamed_by(mapping)

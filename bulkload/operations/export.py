@@ -7,7 +7,7 @@ exists; run in another one, every row is created.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,14 @@ from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.xlsx import WORKSHEET_ROWS, write_text
 from bulkload.operations.export_cells import Item, export_header, export_rows
+from bulkload.operations.pipeline import observe
 from bulkload.protocols import MONITOR_TYPES
 from bulkload.settings import Account, Options, check_credentials
+from bulkload.stages.observer import NOBODY, Observer
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
-    from bulkload.operations.session import StopRequest
+    from bulkload.operations.session import Session, StopRequest
 
 SUFFIXES = (".xlsx", ".csv")
 _MEASURED_ROWS = 200  # rows that determine the widths of columns
@@ -44,55 +46,65 @@ class ExportResult:
 
 def export_file(path: Path, account: Account, options: Options, *, overwrite: bool = False) -> ExportResult:
     """Write the account's mail monitors to a file; an existing file is replaced only with `overwrite`."""
-    from bulkload.operations.session import run_session, unless_stopped
-
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} has the suffix {path.suffix or 'none'}; an export is .xlsx or .csv.")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} already exists; choose another name, or add --overwrite.")
+    items, session = list_account(account, options)
+    notes = write_export(path, items)
+    return ExportResult(
+        path=path, monitors=len(items), notes=tuple(notes), seconds=session.seconds, requests=session.requests
+    )
+
+
+def list_account(account: Account, options: Options, *, observer: Observer = NOBODY) -> tuple[Sequence[Item], Session]:
+    """The account's mail monitors as the API lists them. Raises what stops the session."""
+    from bulkload.operations.session import run_session, unless_stopped
+
     if not options.sandbox:
         check_credentials(account)
     items: list[dict[str, Any]] = []
 
     async def work(api: Api, stop: StopRequest) -> None:
+        observe(observer, api, stop)
         items.extend(await unless_stopped(api.list_mail_monitors(), stop))
 
     session = run_session(account, options, work)
     if session.stopped is not None:
         raise session.stopped
-    mail = [item for item in items if item.get("type") in MONITOR_TYPES]
-    notes = write_export(path, mail)
-    return ExportResult(
-        path=path, monitors=len(mail), notes=tuple(notes), seconds=session.seconds, requests=session.requests
-    )
+    return [item for item in items if item.get("type") in MONITOR_TYPES], session
 
 
 def write_export(path: Path, items: Sequence[Item]) -> list[str]:
     """Write listed monitors to a file; returns the notes."""
     notes: list[str] = []
     header = export_header(items, notes)
-    rows = export_rows(items, header, notes)
+    write_rows(path, header, export_rows(items, header, notes), len(items))
+    return notes
+
+
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], count: int) -> None:
+    """Write this number of rows of an export to a file."""
     with atomic_write(path) as draft:
         if path.suffix.lower() == ".csv":
             _write_csv(draft, header, rows)
         else:
-            if len(items) >= WORKSHEET_ROWS:
+            if count >= WORKSHEET_ROWS:
                 raise UsageError(
-                    f"The account has {len(items):,} monitors, but an Excel worksheet holds only"
+                    f"The account has {count:,} monitors, but an Excel worksheet holds only"
                     f" {WORKSHEET_ROWS - 1:,}; use .csv."
                 )
             _write_workbook(draft, header, rows)
-    return notes
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow([neutralise(name) for name in header])
         writer.writerows([neutralise(cell) for cell in row] for row in rows)
 
 
-def _write_workbook(path: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
+def _write_workbook(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     import xlsxwriter  # type: ignore[import-untyped]
 
     with xlsxwriter.Workbook(path, {"constant_memory": True}) as workbook:

@@ -43,7 +43,7 @@ def export_rows(items: Sequence[Item], header: Sequence[str], notes: list[str]) 
     for row_number, item in enumerate(items, 2):
         cells = []
         for column in header:
-            text = run_id if column == RUN_ID_COLUMN else _cell(column, item)
+            text = run_id if column == RUN_ID_COLUMN else field_text(column, item)
             if truncate_to_cell(text) != text:
                 notes.append(f"{_subject(row_number, item)}: {column} is omitted, because it is too long for a cell.")
                 text = ""
@@ -77,7 +77,7 @@ def _is_secret(name: str, value: object) -> bool:
     return isinstance(value, list) and any(_is_secret("", inner) for inner in value)
 
 
-def _cell(column: str, item: Item) -> str:
+def field_text(column: str, item: Item) -> str:
     """The text that `run` reads back as the monitor's value; empty if it is not set."""
     if column.startswith(API_PREFIX):
         return _api_text(item.get(column[len(API_PREFIX) :]))

@@ -26,6 +26,7 @@ class Outcome:
     info: RunInfo
     results: tuple[Path, ...]
     exit_code: ExitCode
+    stopped: BulkloadError | None = None  # what stopped it early
     verified: Verified | None = None
     forecast: Forecast | None = None  # of a plan
 

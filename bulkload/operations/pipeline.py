@@ -59,7 +59,7 @@ def run_file(source: Input, account: Account, options: Options, results: Sequenc
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
     """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
     with locked_store(options, must_exist=True) as store:
-        run = store.run(run_id) if run_id is not None else _unfinished(store)
+        run = store.run(run_id) if run_id is not None else unfinished_run(store)
         return carry_out(begin_again(store, run, account, options), results_of(store, run, options), on_start)
 
 
@@ -161,7 +161,7 @@ def plan_run(context: RunContext, on_account: OnAccount | None = None) -> Sessio
 def observe(observer: Observer, api: Api, stop: StopRequest) -> None:
     """Tell an observer that a session begins; it begins by listing the account."""
     observer.on_phase(Phase.LISTING)
-    observer.on_session(lambda: session_status(api, is_stopping=stop.reason is not None))
+    observer.on_session(lambda: session_status(api, is_stopping=stop.reason is not None), stop.stop_from_outside)
 
 
 def carry_out(
@@ -187,10 +187,10 @@ def carry_out(
         store.end(run, exit_code, session.stopped, session.seconds, session.requests)
     except StoreError as error:  # the results may be on another disk
         if isinstance(error, LockLost):
-            return write_results(store, run, results, error.exit_code, stopped=str(error))
+            return replace(write_results(store, run, results, error.exit_code, stopped=str(error)), stopped=error)
         write_results(store, run, results, exit_code)
         raise
-    return replace(write_results(store, run, results, exit_code), verified=verified)
+    return replace(write_results(store, run, results, exit_code), stopped=session.stopped, verified=verified)
 
 
 def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tuple[Session, Verified | None]:
@@ -257,7 +257,8 @@ def _fingerprint(path: Path) -> str:
         return ""
 
 
-def _unfinished(store: Store) -> Run:
+def unfinished_run(store: Store) -> Run:
+    """The newest run with rows to run again. Raises `UsageError` if there is none."""
     for run in store.runs():
         if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
             return run

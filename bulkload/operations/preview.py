@@ -26,21 +26,26 @@ from bulkload.store.runs import Run, Store, new_run_id
 OnRow = Callable[[ReportRow], None]
 
 
-def check_file(source: Input, options: Options, on_row: OnRow) -> Outcome:
-    """Check a file offline; `on_row` gets every row with an issue or an error. Nothing is sent or stored."""
+def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: bool = False) -> Outcome:
+    """Check a file offline; nothing is sent or stored.
+
+    `on_row` gets every row with an issue or an error; with `every_row`, the good ones as well.
+    """
     check_results([source.path], options)
     began = time.time()
     if options.results:  # they begin with counts, so all rows must be read before the first is written
         with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
             run = read_into(store, source, options, command="check", account_id=None, settings={})
             store.end(run, ExitCode.DONE, None, time.time() - began, {})
-            return _outcome(store, run, options, lambda row: on_row(row) if row.issues or row.error else None)
+            return _outcome(
+                store, run, options, lambda row: on_row(row) if every_row or row.issues or row.error else None
+            )
     counts: Counter[Status] = Counter()
     with open_input(source, options) as opened:
         for row in opened.rows:
             status = Status.WILL_CREATE if row.state is State.PENDING else status_of(row.state)
             counts[status] += 1
-            if row.issues or row.error:
+            if every_row or row.issues or row.error:
                 on_row(
                     ReportRow(
                         source_row=row.source_row,
@@ -99,7 +104,7 @@ def _outcome(store: Store, run: Run, options: Options, on_row: OnRow, stopped: B
     info = replace(info, counts=in_order(counts))
     for path in options.results:
         formats.write(path, info, predicted_rows())
-    return Outcome(info=info, results=tuple(options.results), exit_code=exit_code_of(info, stopped))
+    return Outcome(info=info, results=tuple(options.results), exit_code=exit_code_of(info, stopped), stopped=stopped)
 
 
 def _predicted(row: ReportRow) -> ReportRow:

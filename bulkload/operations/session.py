@@ -52,10 +52,11 @@ class StopRequest:
         self.reason = reason
         self.on_stop(reason)
 
-    def stop_from_signal(self, reason: Interrupted) -> None:
-        """Request a stop from a signal handler, which can interrupt any statement."""
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.stop, reason)
+    def stop_from_outside(self, reason: Interrupted) -> None:
+        """Request a stop from a signal handler, which can interrupt any statement, or from another thread."""
+        if (loop := self.loop) is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed, so all work is done
+                loop.call_soon_threadsafe(self.stop, reason)
         else:
             self.reason = self.reason or reason
 
@@ -150,7 +151,7 @@ def _signals(stop: StopRequest) -> Iterator[None]:
         return
 
     def on_signal(signal_number: int, _: object) -> None:
-        stop.stop_from_signal(Interrupted(ExitCode.after(signal_number)))
+        stop.stop_from_outside(Interrupted(ExitCode.after(signal_number)))
 
     before = {number: signal.signal(number, on_signal) for number in stop_signals()}
     try:

@@ -15,7 +15,7 @@ from bulkload.monitors.header import column_letters
 from bulkload.readers.sheet_scan import UnreadCell
 from bulkload.readers.table import MAX_COLUMNS
 
-_GROUPED_FROM = 1000  # typed with a comma, digits may have become a number with thousands separators
+GROUPED_FROM = 1000  # typed with a comma, digits may have become a number with thousands separators
 EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
@@ -26,7 +26,7 @@ def cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | Non
     try:
         return [value if type(value) is str else _exact_text(value) for value in values], []
     except _InexactNumber:
-        texts = list(map(_cell_text, values))
+        texts = list(map(cell_text, values))
     findings: list[tuple[int | None, Issue]] = []
     for index, (value, text) in enumerate(zip(values, texts, strict=True)):
         if _is_inexact(value):
@@ -46,7 +46,7 @@ class _InexactNumber(Exception):
 def _exact_text(value: Value) -> str:
     if _is_inexact(value):
         raise _InexactNumber
-    return _cell_text(value)
+    return cell_text(value)
 
 
 def _is_inexact(value: Value) -> bool:
@@ -58,12 +58,12 @@ def _shown_number(value: float) -> float:
     return float(f"{value:.15g}") if isinstance(value, float) else value
 
 
-def _cell_text(value: Value) -> str:
+def cell_text(value: Value) -> str:
     """Return a value as a person would type it."""
     if isinstance(value, float):
         shown = _shown_number(value)
         if shown.is_integer() and not _is_inexact(value):
-            return str(int(shown)) if shown < _GROUPED_FROM else NumberText(int(shown))
+            return str(int(shown)) if shown < GROUPED_FROM else NumberText(int(shown))
         return repr(shown).removesuffix(".0").upper()
     if isinstance(value, bool):
         return "true" if value else "false"

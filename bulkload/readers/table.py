@@ -84,10 +84,15 @@ def find_table(records: Iterable[Record], is_header: IsHeader, *, headerless: bo
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:
     """Drop empty cells at the end; collapse white space, because cells are often wrapped; drop invisible characters."""
-    texts = [" ".join(without_invisible(cell).split()) for cell in cells]
+    texts = list(map(header_cell, cells))
     while texts and not texts[-1]:
         texts.pop()
     return tuple(texts)
+
+
+def header_cell(text: str) -> str:
+    """The name of a column: without line breaks and invisible characters."""
+    return " ".join(without_invisible(text).split())
 
 
 def has_content(record: Record) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bulkload.files.printable import printable
 from bulkload.model import ReportRow, RunInfo, Status
@@ -16,6 +17,9 @@ from bulkload.reports.chart import CHART_WIDTH, percent, spans
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE, Colours, css_class
 from bulkload.reports.summary import headline, sections, status_counts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATE = "page.html"
 _BUFFERED_CHUNKS = 500  # of the rendered page, written together
@@ -37,33 +41,41 @@ class Bar:
 
 def write_page(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
     """Write the page."""
+    page = (
+        templates()
+        .get_template(_TEMPLATE)
+        .stream(
+            title=printable(Path(run.input).name or run.input),
+            headline=headline(run),
+            stopped=printable(run.stopped),
+            bars=bars(run),
+            chart_width=CHART_WIDTH,
+            sections=[
+                (section.title, [(printable(name), printable(text)) for name, text in section.facts])
+                for section in sections(run)
+            ],
+            header=[printable(name) for name in run.header],
+            printed_columns=_PRINTED_COLUMNS,
+            total=f"{run.rows:,}",
+            rows=_rows(run, rows),
+        )
+    )
+    page.enable_buffering(_BUFFERED_CHUNKS)
+    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
+        stream.writelines(page)
+
+
+def templates() -> Environment:
+    """The templates of this folder."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    templates = Environment(
+    return Environment(
         loader=PackageLoader("bulkload.reports", ""),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    page = templates.get_template(_TEMPLATE).stream(
-        title=printable(Path(run.input).name or run.input),
-        headline=headline(run),
-        stopped=printable(run.stopped),
-        bars=bars(run),
-        chart_width=CHART_WIDTH,
-        sections=[
-            (section.title, [(printable(name), printable(text)) for name, text in section.facts])
-            for section in sections(run)
-        ],
-        header=[printable(name) for name in run.header],
-        printed_columns=_PRINTED_COLUMNS,
-        total=f"{run.rows:,}",
-        rows=_rows(run, rows),
-    )
-    page.enable_buffering(_BUFFERED_CHUNKS)
-    with path.open("w", encoding="utf-8", errors="replace", newline="\n") as stream:
-        stream.writelines(page)
 
 
 def bars(run: RunInfo) -> list[Bar]:

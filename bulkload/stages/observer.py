@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulkload.errors import Interrupted
+
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
     from bulkload.store.runs import Run
@@ -58,8 +60,12 @@ class Observer:
     def on_phase(self, phase: Phase) -> None:
         """Another phase begins."""
 
-    def on_session(self, status: Callable[[], SessionStatus]) -> None:
-        """A session with the account begins; `status` may be called from any thread, and after the session too."""
+    def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
+        """A session with the account begins.
+
+        Both may be called from any thread, and after the session too: `status` tells how it goes, `stop` requests a
+        stop as the first signal does, and if called again as the second.
+        """
 
 
 NOBODY = Observer()

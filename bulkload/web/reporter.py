@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from bulkload.errors import BulkloadError
+from bulkload.errors import BulkloadError, Interrupted
 from bulkload.model import State, Status, status_counts_of
 from bulkload.settings import Options
 from bulkload.stages.observer import Observer, PauseReason, Phase, SessionStatus
@@ -66,7 +66,7 @@ class Reporter(Observer):
         """Report this phase."""
         self._phase = phase
 
-    def on_session(self, status: Callable[[], SessionStatus]) -> None:
+    def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
         """Report this session."""
         self._session = status
 

@@ -13,11 +13,13 @@ PACKAGE = ROOT / "bulkload"
 SHARED = {"errors", "model", "clock", "protocols", "text_encodings"}  # every part but the sandbox may import these
 BELOW = {"stages", "readers", "migration", "reports", "store", "alertsite", "monitors", "files", "sandbox", "settings"}
 MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
-    "__init__": set(),
+    "__init__": {"aio", "python"},
+    "aio": {"python"},
     "__main__": {"cli"},
     "cli": {"inbox", "web", "operations", "reports", "settings", "files", "sandbox"},
     "inbox": {"operations", "reports", "settings", "files", "stages", "store", "readers"},
     "web": {"operations", "reports", "settings", "files", "stages", "store", "monitors"},
+    "python": {"operations", "reports", "settings", "files", "stages", "store", "readers", "monitors"},
     "operations": BELOW,
     "stages": {"readers", "store", "alertsite", "monitors", "settings"},
     "readers": {"migration", "monitors", "files"},
@@ -29,6 +31,7 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
 ONLY = {  # (part, imported part) → the only modules that it may import
     ("reports", "monitors"): {"bulkload.monitors.result_columns"},
     ("web", "stages"): {"bulkload.stages.observer"},
+    ("python", "stages"): {"bulkload.stages.observer"},
     ("settings", "alertsite"): {"bulkload.alertsite.secrets"},
     ("settings", "monitors"): {"bulkload.monitors.values"},
 }
@@ -42,15 +45,16 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "idna": {"monitors/hosts", "store/accounts"},
     "jinja2": {"reports/html_page", "web/rendering"},
     "openpyxl": {"operations/template_workbook"},
+    "pandas": {"aio", "python", "readers/dataframe"},
     "prometheus_client": {"inbox/metrics"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
     "pydantic_core": {"store/database", "store/runs"},
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},
-    "tqdm": {"cli/output"},
+    "tqdm": {"cli/output", "python/progress"},
     "uvloop": {"operations/session", "sandbox/server"},
     "watchfiles": {"inbox/watch"},
-    "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export"},
+    "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export", "operations/comparison_file"},
     "yaml": {"migration/documents"},
     "yarl": {"alertsite/proxy"},
 }

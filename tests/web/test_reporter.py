@@ -127,7 +127,7 @@ async def test_the_phase_says_when_it_is_the_login_that_takes_long(
         password = site.account.password.get_secret_value()
         async with Api(site.sandbox.base_url, Pace(None), username=site.account.username, password=password) as api:
             reporter.on_phase(Phase.LISTING)
-            reporter.on_session(lambda: session_status(api, is_stopping=False))
+            reporter.on_session(lambda: session_status(api, is_stopping=False), lambda reason: None)
             await until_true(lambda: events and events[-1]["phase"] == "logging in")
             await api.list_mail_monitors()
             await until_true(lambda: events[-1]["phase"] == "listing the account")

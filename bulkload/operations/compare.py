@@ -1,0 +1,290 @@
+"""Compare two inputs, or an input with the account, monitor by monitor and field by field.
+
+In: an old and a new input. Out: a `Comparison`: which monitors are new, gone or changed. Monitors are the same by the
+ID that both give, else by type, name, hostname and port, as for a run. Rows that cannot be sent are compared as well,
+by what their cells say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from bulkload.model import Input, ReportRow, Status
+from bulkload.monitors.display_profile import without_display_differences
+from bulkload.monitors.fields import FIELDS
+from bulkload.monitors.header import API_PREFIX, field_of, renamed_by
+from bulkload.monitors.identity import asked_identity, differences
+from bulkload.monitors.parsers import parser_of, remove_invisible
+from bulkload.monitors.values import CellError
+from bulkload.operations.export_cells import field_text
+from bulkload.operations.pipeline import begin, locked_store, observe
+from bulkload.protocols import MONITOR_TYPES
+from bulkload.settings import Account, Options
+from bulkload.stages.intake import open_input
+from bulkload.stages.observer import NOBODY, Observer
+from bulkload.store.row_records import NewRow
+
+if TYPE_CHECKING:
+    from bulkload.alertsite.client import Api
+    from bulkload.operations.session import StopRequest
+    from bulkload.stages.listing import Listing
+
+ChangeKind = Literal["new", "gone", "changed"]
+KINDS: Sequence[ChangeKind] = ("new", "gone", "changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field: its text before and after; empty: not set."""
+
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What changed about one monitor."""
+
+    kind: ChangeKind
+    row: int | None  # in the new input; of a monitor that is gone, in the old one; None: only the account has it
+    monitor_id: str  # empty: not known
+    type: str
+    name: str
+    host: str
+    fields: tuple[FieldChange, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The change for JSON."""
+        changed = asdict(self)
+        return {"change": changed.pop("kind"), **changed}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How two inputs differ."""
+
+    changes: Sequence[Change]  # in the order of the new input, then what is gone
+    same: int  # monitors without a difference
+    notes: Sequence[str] = ()  # sentences about rows that could not be compared
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+    def count(self, kind: ChangeKind) -> int:
+        """The number of monitors that changed in this way."""
+        return sum(change.kind == kind for change in self.changes)
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: cached_property stores values in the instance
+class _Monitor:
+    """One row, as a monitor."""
+
+    row: int | None
+    monitor_id: str
+    key: str
+    item: Mapping[str, Any]  # as the API lists it
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """Field → text as in an export; a field without a value is not there."""
+        return _texts(self.item)
+
+
+def compare_inputs(old: Input, new: Input, options: Options) -> Comparison:
+    """Compare two inputs. Raises `InputError` if one cannot be read."""
+    return _compare(list(_monitors(old, options)), list(_monitors(new, options)))
+
+
+def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> Comparison:
+    partners = _partners(old, new)
+    changes, same = [], 0
+    for index, monitor in enumerate(new):
+        before = partners.get(index)
+        if before is None:
+            changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
+        elif fields := _field_changes(_without_equal_ports(before, monitor), monitor.texts):
+            changes.append(_change("changed", monitor, fields))
+        else:
+            same += 1
+    matched = {id(monitor) for monitor in partners.values()}
+    changes += [
+        _change("gone", monitor, _field_changes(monitor.texts, {})) for monitor in old if id(monitor) not in matched
+    ]
+    return Comparison(changes=changes, same=same)
+
+
+def _partners(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> dict[int, _Monitor]:
+    """For each new monitor that has one, its old one; of several that are alike, the first belong together."""
+    partners: dict[int, _Monitor] = {}
+    _add_partners(partners, old, [monitor.monitor_id for monitor in old], new, [monitor.monitor_id for monitor in new])
+    taken = {id(monitor) for monitor in partners.values()}
+    free = [monitor for monitor in old if id(monitor) not in taken]
+    _add_partners(partners, free, [monitor.key for monitor in free], new, [monitor.key for monitor in new])
+    return partners
+
+
+def _add_partners(
+    partners: dict[int, _Monitor],
+    old: Sequence[_Monitor],
+    old_names: Sequence[str],
+    new: Sequence[_Monitor],
+    new_names: Sequence[str],
+) -> None:
+    """Add those that share a name, unless both give an ID and not the same."""
+    by_name: defaultdict[str, deque[_Monitor]] = defaultdict(deque)
+    for monitor, name in zip(old, old_names, strict=True):
+        by_name[name].append(monitor)
+    for index, (monitor, name) in enumerate(zip(new, new_names, strict=True)):
+        candidates = by_name.get(name) if name and index not in partners else None
+        if candidates and not _are_different(candidates[0], monitor):
+            partners[index] = candidates.popleft()
+
+
+def _are_different(old: _Monitor, new: _Monitor) -> bool:
+    """True if both give an ID, and not the same."""
+    return bool(old.monitor_id and new.monitor_id) and old.monitor_id != new.monitor_id
+
+
+def _without_equal_ports(old: _Monitor, new: _Monitor) -> Mapping[str, str]:
+    """The old texts; a port that only one of the two gives, but that the type implies, is no difference."""
+    if old.key != new.key or old.texts.get("port") == new.texts.get("port"):
+        return old.texts
+    return {**old.texts, "port": new.texts.get("port", "")}
+
+
+def _field_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[FieldChange, ...]:
+    fields = [*FIELDS, *(name for name in {**old, **new} if name not in FIELDS)]
+    texts = ((name, old.get(name, ""), new.get(name, "")) for name in fields if name != "monitor_id")
+    return tuple(FieldChange(field=name, old=before, new=after) for name, before, after in texts if before != after)
+
+
+def _change(kind: ChangeKind, monitor: _Monitor, fields: tuple[FieldChange, ...]) -> Change:
+    texts = monitor.texts
+    return Change(
+        kind=kind,
+        row=monitor.row,
+        monitor_id=monitor.monitor_id,
+        type=texts.get("type", ""),
+        name=texts.get("name", ""),
+        host=texts.get("hostname") or texts.get("smtp_hostname", ""),
+        fields=fields,
+    )
+
+
+# ── rows as monitors ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _monitors(source: Input, options: Options) -> Iterator[_Monitor]:
+    """The rows of an input. One that cannot be sent counts with what can be read of it."""
+    with open_input(source, options) as opened:
+        renamed = renamed_by(options.map)
+        fields = tuple(field_of(name, renamed) for name in opened.header)
+        for row in opened.rows:
+            item = _item(row, fields)
+            yield _Monitor(
+                row=row.source_row,
+                monitor_id=row.given_monitor_id or "",
+                key=asked_identity(str(item.get("type", "")), item).key,
+                item=item,
+            )
+
+
+def _item(row: NewRow, fields: Sequence[str | None]) -> dict[str, Any]:
+    """A row as the API would list it; of a row that cannot be sent, with the text of each cell that is not valid."""
+    if row.body is not None:
+        return {"type": row.type, **json.loads(row.body)}
+    item: dict[str, Any] = {}
+    for name, cell in zip(fields, row.cells, strict=True):
+        if name is None or not (text := remove_invisible(name, cell.strip())):
+            continue
+        value = _value(name, text)
+        if name == "type" and isinstance(value, tuple):
+            value, port = value
+            if port is not None:
+                item.setdefault("port", port)
+        item[name.removeprefix(API_PREFIX)] = value
+    return item
+
+
+def _value(name: str, text: str) -> Any:
+    if FIELDS[name].cell_type in ("list", "host") if name in FIELDS else False:
+        return text
+    try:
+        return parser_of(name)(text)
+    except CellError:
+        return text
+
+
+def _texts(item: Mapping[str, Any]) -> dict[str, str]:
+    """The text of each field that has a value."""
+    names = [*FIELDS, *(API_PREFIX + name for name in item if name not in FIELDS and name != "id")]
+    if item.get("type") in MONITOR_TYPES:
+        texts = ((name, field_text(name, item)) for name in names if name != "monitor_id")
+    else:
+        texts = ((name, str(item.get(name.removeprefix(API_PREFIX), ""))) for name in names)
+    return {name: text for name, text in texts if text}
+
+
+# ── with the account ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compare_with_account(new: Input, account: Account, options: Options, *, observer: Observer = NOBODY) -> Comparison:
+    """Compare the account, as the old side, with an input; an empty cell is no difference, as for a run.
+
+    Rows are matched to monitors as `plan` does it. Sends a login and GET requests only. Raises what stops it.
+    """
+    from bulkload.operations.session import run_session, unless_stopped
+    from bulkload.stages.plan import plan
+
+    listings: list[Listing] = []
+    options = options.model_copy(update={"on_existing": "skip"})
+    with locked_store(options) as store:
+        context = begin(store, new, account, options, command="plan", observer=observer)
+
+        async def work(api: Api, stop: StopRequest) -> None:
+            observe(observer, api, stop)
+            listings.append(await unless_stopped(plan(context, api), stop))
+
+        try:
+            session = run_session(account, options, work)
+            if session.stopped is not None:
+                raise session.stopped
+            rows = list(store.report_rows(context.run))
+        finally:
+            store.forget(context.run)
+    comparison = _compare_listed(list(_monitors(new, options)), rows, listings[0])
+    return replace(comparison, requests=session.requests)
+
+
+def _compare_listed(monitors: Sequence[_Monitor], rows: Sequence[ReportRow], listing: Listing) -> Comparison:
+    changes, notes, same = [], [], 0
+    named: set[str] = set()  # IDs and identity keys that rows mean
+    for monitor, row in zip(monitors, rows, strict=True):
+        named |= {monitor.monitor_id, monitor.key, row.monitor_id}
+        item = listing.monitors.get(row.monitor_id)
+        if row.status in (Status.NOT_ATTEMPTED, Status.REMOVED):
+            changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
+        elif row.status not in (Status.EXISTS, Status.CREATED) or item is None:
+            notes.append(f"Row {row.source_row} could not be compared: {row.error or row.status.value}")
+        elif fields := _listed_changes(monitor.item, item, listing):
+            changes.append(_change("changed", replace(monitor, monitor_id=row.monitor_id), fields))
+        else:
+            same += 1
+    for monitor_id, identity in listing.identities.items():
+        if monitor_id not in named and identity.key not in named:
+            item = listing.monitors[monitor_id]
+            gone = _Monitor(row=None, monitor_id=monitor_id, key=identity.key, item=item)
+            changes.append(_change("gone", gone, _field_changes(gone.texts, {})))
+    return Comparison(changes=changes, same=same, notes=notes)
+
+
+def _listed_changes(asked: Mapping[str, Any], item: Mapping[str, Any], listing: Listing) -> tuple[FieldChange, ...]:
+    """The fields that a row asks for and its monitor has otherwise."""
+    body = {name: value for name, value in asked.items() if name != "type"}
+    changed = without_display_differences(differences(body, item), body, item, listing.profile)
+    names = [name if name in FIELDS else API_PREFIX + name for name in changed]
+    return tuple(FieldChange(field=name, old=field_text(name, item), new=field_text(name, asked)) for name in names)

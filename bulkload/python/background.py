@@ -1,0 +1,154 @@
+"""Do the work of one call in a thread of its own, which has an event loop of its own when it needs one.
+
+In: work, and the `Watch` that it reports to. Out: what it returns or raises. So a call works the same in a program
+without a loop and in one whose loop is running (Jupyter), and the thread handles no signal: an interrupted caller asks
+the run to stop, and waits until what is in flight is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from bulkload.errors import ExitCode, Interrupted
+from bulkload.stages.observer import Observer, SessionStatus
+from bulkload.store.runs import Run
+
+T = TypeVar("T")
+TICK = 0.1  # seconds between two looks at the progress
+PATIENCE = 3  # requests to stop, after which the caller no longer waits
+
+
+class Watch(Observer):
+    """What the calling thread knows about the work, and how it asks it to stop; may be used from any thread."""
+
+    def __init__(self) -> None:
+        self.done = 0  # rows that became final
+        self.total: int | None = None  # rows to send; None: not known yet
+        self.run_id = ""
+        self._stops = 0  # how often a stop was requested
+        self._stop_session: Callable[[Interrupted], None] | None = None
+        self._lock = threading.Lock()
+
+    def request_stop(self) -> int:
+        """Ask the work to stop; returns how often that was asked."""
+        with self._lock:
+            self._stops += 1
+            if self._stop_session is not None:
+                self._stop_session(Interrupted(ExitCode.INTERRUPTED))
+            return self._stops
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a stop was requested; for work that needs no session."""
+        if self._stops:
+            raise Interrupted(ExitCode.INTERRUPTED)
+
+    # ── called by the engine ──────────────────────────────────────────────────────────────────────────────
+
+    def on_run(self, run: Run) -> None:
+        """Note the run's ID."""
+        self.run_id = run.id
+
+    def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
+        """Stop this session when a stop is requested, or now if it was before."""
+        with self._lock:
+            self._stop_session = stop
+            for _ in range(self._stops):
+                stop(Interrupted(ExitCode.INTERRUPTED))
+
+    def on_start(self, total: int) -> Callable[[int], None]:
+        """Count the rows that become final."""
+        self.total = total
+
+        def on_progress(done: int) -> None:
+            self.done += done
+
+        return on_progress
+
+
+OnTick = Callable[[Watch], None]
+
+
+class Background(Generic[T]):
+    """Work for a thread of its own, and how its caller waits for it."""
+
+    def __init__(self, work: Callable[[], T], watch: Watch, *, continues: str = "resume") -> None:
+        self.watch = watch
+        self._work = work
+        self._continues = continues  # the function that continues what was interrupted
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+        self._on_end: Callable[[], None] = lambda: None
+        context = contextvars.copy_context()  # of the caller, who may tell log lines apart by it
+        # a daemon, or a caller that gave up waiting could not end its process
+        self._thread = threading.Thread(target=context.run, args=(self._do,), name="bulkload", daemon=True)
+
+    def _do(self) -> None:
+        try:
+            self._result.append(self._work())
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._on_end()
+
+    def wait(self, on_tick: OnTick) -> T:
+        """Wait for the result; `on_tick` is called in this thread now and then.
+
+        What interrupts the caller, Ctrl-C or an error of `on_tick`, is raised when the work has come to an orderly end;
+        a further one ends the work sooner.
+        """
+        self._thread.start()
+        interruption: BaseException | None = None
+        while self._thread.is_alive():
+            try:
+                self._thread.join(TICK)
+                if interruption is None:
+                    on_tick(self.watch)
+            except BaseException as error:
+                interruption = interruption or error
+                if self.watch.request_stop() >= PATIENCE:
+                    break
+        if interruption is not None:
+            raise self._noted(interruption)
+        return self._outcome(on_tick)
+
+    async def wait_async(self, on_tick: OnTick) -> T:
+        """Wait for the result without blocking the running loop; see `wait`. A cancelled task counts as Ctrl-C."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell_loop() -> None:
+            with contextlib.suppress(RuntimeError):  # the caller has given up, and its loop is closed
+                loop.call_soon_threadsafe(ended.set)
+
+        self._on_end = tell_loop
+        self._thread.start()
+        interruption: BaseException | None = None
+        while not ended.is_set():
+            try:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), TICK)
+                if interruption is None:
+                    on_tick(self.watch)
+            except BaseException as error:
+                interruption = interruption or error
+                if self.watch.request_stop() >= PATIENCE:
+                    break
+        if interruption is not None:
+            raise self._noted(interruption)
+        return self._outcome(on_tick)
+
+    def _outcome(self, on_tick: OnTick) -> T:
+        if self._error is not None:
+            raise self._error
+        on_tick(self.watch)
+        return self._result[0]
+
+    def _noted(self, interruption: BaseException) -> BaseException:
+        if self.watch.run_id:
+            call = f"bulkload.{self._continues}({self.watch.run_id!r})"
+            interruption.add_note(f"What was begun has come to an orderly end; {call} continues it.")
+        return interruption

@@ -1,0 +1,146 @@
+"""What a caller gives as data: a DataFrame, rows as mappings, or a path.
+
+In: the data. Out: `Data`, with an `Input` for the pipeline, and the caller's own columns for the result.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bulkload.errors import UsageError
+from bulkload.files.printable import printable_line
+from bulkload.model import Input, RawRow, Source
+from bulkload.python.background import Watch
+from bulkload.readers.dataframe import frame_rows, frame_source
+from bulkload.readers.records import columns_of_objects, header_of, records_source, text_rows, values_of
+
+if TYPE_CHECKING:
+    import pandas
+
+    Data = pandas.DataFrame | Iterable[Mapping[str, Any]] | str | PathLike[str]
+
+MAX_LABEL = 200  # characters
+CHECK_EVERY = 1_000  # rows between two looks at whether the caller wants to stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallerRows:
+    """Rows that the caller gave as Python values: a frame, or mappings."""
+
+    frame: pandas.DataFrame | None = None
+    records: Sequence[Mapping[Any, Any]] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)  # --map
+
+    def __len__(self) -> int:
+        return len(self.frame) if self.frame is not None else len(self.records)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, as a header has them."""
+        return header_of(columns_of_objects(self.records) if self.frame is None else self.frame.columns)
+
+    def as_frame(self) -> pandas.DataFrame:
+        """The rows as a frame, with their index and their types."""
+        import pandas
+
+        if self.frame is not None:
+            return self.frame
+        columns = columns_of_objects(self.records)
+        values = list(values_of(self.records, columns))
+        return pandas.DataFrame(values, columns=pandas.Index(columns, dtype=object), dtype=object).infer_objects()
+
+    def label(self, position: int) -> object:
+        """The caller's index of the row at a position."""
+        return position if self.frame is None else self.frame.index[position]
+
+    def as_texts(self) -> Iterator[RawRow]:
+        """All rows as text, also the empty ones."""
+        if self.frame is not None:
+            return text_rows(self.columns, frame_rows(self.frame), self.mapping)
+        return text_rows(self.columns, values_of(self.records, columns_of_objects(self.records)), self.mapping)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The data of one call."""
+
+    input: Input
+    rows: CallerRows | None = None  # None: they are in a file
+
+
+def given(data: object, mapping: Mapping[str, str], watch: Watch, label: str | None = None) -> Given:
+    """Prepare the data. Raises `UsageError` for data of another type.
+
+    A frame may be changed afterwards: the rows of this moment count.
+    """
+    if label is not None and (not isinstance(label, str) or not label.strip() or len(label) > MAX_LABEL):
+        raise UsageError(f"label is {label!r}; a text of 1 to {MAX_LABEL} characters is allowed.")
+    name = printable_line(label) if label is not None else None
+    if isinstance(data, str | PathLike):
+        path = Path(data)
+        return Given(input=replace(Input.at(path), name=name or str(path)))
+    if is_frame(data):
+        frame = _kept(data)
+        opener = partial(frame_source, frame, name=name or "DataFrame", mapping=mapping)
+        rows = CallerRows(frame=frame, mapping=mapping)
+        return Given(input=_input(name or "DataFrame", opener, watch), rows=rows)
+    records = _records(data)
+    opener = partial(_open_records, records, name or "rows", mapping)
+    return Given(input=_input(name or "rows", opener, watch), rows=CallerRows(records=records, mapping=mapping))
+
+
+def is_frame(data: object) -> bool:
+    """True for a pandas DataFrame; without importing pandas, since nobody who has a frame has not."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
+
+
+def _kept(frame: Any) -> Any:
+    """A copy that later changes of the caller's frame do not reach; it takes no memory where pandas copies on write."""
+    import pandas
+
+    copies_on_write = int(pandas.__version__.partition(".")[0]) >= 3
+    return frame.copy(deep=not copies_on_write)
+
+
+def _records(data: object) -> list[Mapping[Any, Any]]:
+    allowed = "a DataFrame, a list of mappings (one per row) or a path is allowed"
+    if isinstance(data, Mapping) or not isinstance(data, Iterable):
+        hint = "; it has to_pandas(), so give what that returns" if hasattr(data, "to_pandas") else ""
+        raise UsageError(f"The data is of the type {type(data).__name__}; {allowed}{hint}.")
+    records: list[Mapping[Any, Any]] = []
+    for index, item in enumerate(data):
+        if not isinstance(item, Mapping):
+            raise UsageError(f"Row {index} of the data is of the type {type(item).__name__}; {allowed}.")
+        records.append(dict(item))
+    return records
+
+
+def _open_records(records: Sequence[Mapping[Any, Any]], name: str, mapping: Mapping[str, str]) -> Source:
+    columns = columns_of_objects(records)
+    return records_source(
+        columns, values_of(records, columns), name=name, source_format="Python objects", mapping=mapping
+    )
+
+
+def _input(name: str, opener: partial[Source], watch: Watch) -> Input:
+    @contextmanager
+    def open_rows() -> Iterator[Source]:
+        source = opener()
+        yield replace(source, rows=_until_stopped(source.rows, watch))
+
+    return Input(path=Path(name), name=name, open=open_rows)
+
+
+def _until_stopped(rows: Iterable[RawRow], watch: Watch) -> Iterator[RawRow]:
+    for count, row in enumerate(rows):
+        if count % CHECK_EVERY == 0:
+            watch.check()
+        yield row

@@ -1,0 +1,96 @@
+"""What `undo` of the Python API does, as `Background` work.
+
+In: a run, and whether to delete its monitors or only to say what would be deleted. Out: a `Result` with the run's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bulkload.errors import Interrupted, RunStopped
+from bulkload.model import Issue, ReportRow
+from bulkload.operations.removal import RemovalResult
+from bulkload.operations.undo import KEPT, PlannedRemoval, undo_run
+from bulkload.python.background import Background, Watch
+from bulkload.python.options import Account, StrPath, UndoOptions, load_settings
+from bulkload.python.result import Result
+from bulkload.python.tables import RunTable
+from bulkload.python.work import check_run_id
+from bulkload.settings import Options
+from bulkload.store.runs import Store
+
+
+def undo(
+    run_id: str,
+    account: Account | None,
+    store: StrPath,
+    options: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    include_edited: bool,
+) -> Background[Result]:
+    """The work of `undo`."""
+    login, settings = load_settings("undo", options, UndoOptions, account=account, store=store)
+    check_run_id(run_id)
+    watch = Watch()
+
+    def work() -> Result:
+        planned: dict[int, PlannedRemoval] = {}  # by row of the file
+
+        def on_monitor(monitor: PlannedRemoval) -> None:
+            planned[monitor.monitor.source_row] = monitor
+
+        try:
+            undone = undo_run(
+                run_id,
+                login,
+                settings,
+                on_monitor,
+                lambda counts: not dry_run,
+                watch.on_start,
+                include_edited=include_edited,
+                dry_run=dry_run,
+                observer=watch,
+            )
+        except (RunStopped, Interrupted) as error:  # before anything was deleted
+            return Result.of(_rows(run_id, settings), exit_code=error.exit_code, stopped=error)
+        return Result.of(
+            _rows(run_id, settings, undone.counts, planned if dry_run else None),
+            exit_code=undone.outcome.exit_code,
+            stopped=undone.session.stopped,
+            removals={result.value: count for result, count in undone.counts.items() if count},
+            seconds=undone.session.seconds,
+            requests=undone.session.requests,
+        )
+
+    return Background(work, watch, continues="undo")
+
+
+def _rows(
+    run_id: str,
+    settings: Options,
+    counts: Mapping[RemovalResult, int] | None = None,
+    planned: Mapping[int, PlannedRemoval] | None = None,
+) -> RunTable:
+    """The rows of the run as they are now; of a dry run, with what would become of their monitors (`planned`)."""
+    with Store(settings.output, must_exist=True) as store:
+        run = store.run(run_id)
+        info, rows = store.info(run), list(store.report_rows(run))
+    parts = ", ".join(f"{count:,} {result}" for result, count in (counts or {}).items() if count)
+    lead = "Monitors of the run" if planned is None else "Dry run, so nothing was deleted; it would be"
+    return RunTable(
+        info=replace(info, stopped="", seconds=0.0, requests={}),
+        outcomes=[_with_reason(row, (planned or {}).get(row.source_row)) for row in rows],
+        undo=None if planned is None else {n: each.removal.result.value for n, each in planned.items()},
+        sentence=f"{lead}: {parts or 'none left'}.",
+    )
+
+
+def _with_reason(row: ReportRow, planned: PlannedRemoval | None) -> ReportRow:
+    """The row with a warning if its monitor would be kept."""
+    if planned is None or not planned.removal.result.kept:
+        return row
+    message = f"Would not be undone. {planned.removal.reason}"
+    return row._replace(issues=(*row.issues, Issue(code=KEPT, message=message, severity="warning")))

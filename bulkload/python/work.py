@@ -1,0 +1,213 @@
+"""What each function of the Python API does, as `Background` work.
+
+In: the arguments of the function. Out: work to be waited for, in a program with or without a running event loop.
+Whatever is wrong with the arguments is raised at once, in the caller's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bulkload.errors import ExitCode, UsageError
+from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.operations.compare import Change, compare_inputs, compare_with_account
+from bulkload.operations.export_cells import export_header, export_rows
+from bulkload.operations.history import list_runs
+from bulkload.operations.outcome import Outcome
+from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store, unfinished_run
+from bulkload.operations.preview import check_file, plan_input
+from bulkload.operations.results import check_results, check_results_writable, results_of
+from bulkload.python.background import Background, Watch
+from bulkload.python.inputs import Given, given
+from bulkload.python.options import (
+    Account,
+    CommonOptions,
+    CompareOptions,
+    InputOptions,
+    ResumeOptions,
+    RunOptions,
+    StrPath,
+    check_applies,
+    load_settings,
+)
+from bulkload.python.result import Result
+from bulkload.python.tables import ExportTable, RunTable
+from bulkload.readers.records import FIRST_ROW
+from bulkload.settings import Options
+
+if TYPE_CHECKING:
+    import pandas
+
+Named = Mapping[str, Any]  # the options as they were given
+
+
+def check(data: object, options: Named) -> Background[Result]:
+    """The work of `check`."""
+    _, settings = load_settings("check", options, InputOptions)
+    watch = Watch()
+    source = _given(data, settings, options, watch)
+
+    def work() -> Result:
+        rows: list[ReportRow] = []
+
+        def on_row(row: ReportRow) -> None:
+            watch.check()
+            rows.append(_without_cells(row, source))
+
+        outcome = check_file(source.input, settings, on_row, every_row=True)
+        return _result(outcome, rows, source)
+
+    return Background(work, watch, continues="check")
+
+
+def plan(data: object, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
+    """The work of `plan`."""
+    login, settings = load_settings("plan", options, RunOptions, account=account, store=store)
+    watch = Watch()
+    source = _given(data, settings, options, watch)
+
+    def work() -> Result:
+        rows: list[ReportRow] = []
+        with locked_store(settings) as opened:
+            outcome = plan_input(
+                opened,
+                source.input,
+                login,
+                settings,
+                lambda row: rows.append(_without_cells(row, source)),
+                observer=watch,
+            )
+        return _result(outcome, rows, source)
+
+    return Background(work, watch, continues="plan")
+
+
+def run(data: object, account: Account | None, store: StrPath, label: str | None, options: Named) -> Background[Result]:
+    """The work of `run`."""
+    login, settings = load_settings("run", options, RunOptions, account=account, store=store)
+    watch = Watch()
+    source = _given(data, settings, options, watch, label)
+
+    def work() -> Result:
+        check_results_writable(settings.results, source.input.path if source.rows is None else None)
+        with locked_store(settings) as opened:
+            context = begin(opened, source.input, login, settings, results=settings.results, observer=watch)
+            outcome = carry_out(context, settings.results, watch.on_start)
+            rows = [_without_cells(row, source) for row in opened.report_rows(context.run)]
+            return _result(outcome, rows, source)
+
+    return Background(work, watch)
+
+
+def resume(run_id: str | None, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
+    """The work of `resume`."""
+    login, settings = load_settings("resume", options, ResumeOptions, account=account, store=store)
+    if run_id is not None:
+        check_run_id(run_id)
+    watch = Watch()
+
+    def work() -> Result:
+        with locked_store(settings, must_exist=True) as opened:
+            stored = opened.run(run_id) if run_id is not None else unfinished_run(opened)
+            context = begin_again(opened, stored, login, settings, observer=watch)
+            outcome = carry_out(context, results_of(opened, stored, settings), watch.on_start)
+            return _result(outcome, list(opened.report_rows(stored)))
+
+    return Background(work, watch)
+
+
+def export(account: Account | None, store: StrPath, options: Named) -> Background[Result]:
+    """The work of `export`."""
+    from bulkload.operations.export import list_account
+
+    login, settings = load_settings("export", options, CommonOptions, account=account, store=store)
+    watch = Watch()
+
+    def work() -> Result:
+        monitors, session = list_account(login, settings, observer=watch)
+        notes: list[str] = []
+        header = export_header(monitors, notes)
+        rows = list(export_rows(monitors, header, notes))
+        info = RunInfo(
+            run_id="export",
+            input="export",
+            header=header,
+            account=login.username,
+            counts={Status.EXISTS: len(rows)},
+            seconds=session.seconds,
+            requests=session.requests,
+        )
+        return Result.of(ExportTable(info=info, header=header, rows=rows, notes=notes), exit_code=ExitCode.DONE)
+
+    return Background(work, watch)
+
+
+def compare(old: object, new: object, store: StrPath, options: Named) -> Background[pandas.DataFrame]:
+    """The work of `compare`."""
+    account = old if isinstance(old, Account) else None
+    login, settings = load_settings(
+        "compare", options, CompareOptions, account=account, store=None if account is None else store
+    )
+    watch = Watch()
+    before = None if account is not None else given(old, settings.map, watch)
+    after = given(new, settings.map, watch)
+    is_file = after.rows is None or (before is not None and before.rows is None)
+    check_applies(options, is_file=is_file)
+
+    def work() -> pandas.DataFrame:
+        from bulkload.python.frames import comparison_frame
+
+        if before is None:
+            comparison = compare_with_account(after.input, login, settings, observer=watch)
+        else:
+            comparison = compare_inputs(before.input, after.input, settings)
+        return comparison_frame([line for change in comparison.changes for line in _lines(change, before, after)])
+
+    return Background(work, watch, continues="compare")
+
+
+def _lines(change: Change, before: Given | None, after: Given) -> Iterator[tuple[object, str, str, str, str]]:
+    """The lines of a change: one for a monitor that is new or gone, one per field of one that changed."""
+    side = before if change.kind == "gone" else after
+    row: object = change.row
+    if side is not None and side.rows is not None and change.row is not None:
+        row = side.rows.label(change.row - FIRST_ROW)
+    if change.kind == "changed":
+        for each in change.fields:
+            yield row, change.kind, each.field, each.old, each.new
+    else:
+        old, new = (change.name, "") if change.kind == "gone" else ("", change.name)
+        yield row, change.kind, "name", old, new
+
+
+def runs(store: StrPath) -> pandas.DataFrame:
+    """The frame of `runs`."""
+    from bulkload.python.frames import runs_frame
+
+    return runs_frame([(info, run.exit_code) for run, info in list_runs(Options(output=Path(store)))])
+
+
+def _given(data: object, settings: Options, options: Named, watch: Watch, label: str | None = None) -> Given:
+    source = given(data, settings.map, watch, label)
+    check_applies(options, is_file=source.rows is None)
+    if source.rows is None:
+        check_results([source.input.path], settings)
+    return source
+
+
+def _without_cells(row: ReportRow, source: Given) -> ReportRow:
+    """The row as a result keeps it: the caller's own values are there already."""
+    return row if source.rows is None else row._replace(cells=())
+
+
+def _result(outcome: Outcome, rows: Sequence[ReportRow], source: Given | None = None) -> Result:
+    table = RunTable(info=outcome.info, outcomes=rows, caller=source.rows if source is not None else None)
+    return Result.of(table, exit_code=outcome.exit_code, stopped=outcome.stopped)
+
+
+def check_run_id(run_id: object) -> None:
+    """Raise `UsageError` if this cannot be the ID of a run."""
+    if not isinstance(run_id, str):
+        raise UsageError(f"run_id is of the type {type(run_id).__name__}; give the run_id of a Result, as a text.")

@@ -1,0 +1,52 @@
+"""Read a pandas DataFrame.
+
+In: a frame. Out: a `Source`, one row per row of the frame, whatever its index and its dtypes are. The values are
+converted in blocks, so that a frame of a million rows does not take its size again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bulkload.errors import InputError
+from bulkload.model import Source
+from bulkload.monitors.header import field_named
+from bulkload.readers.records import records_source
+
+if TYPE_CHECKING:
+    import pandas
+
+BLOCK = 5_000  # rows
+
+
+def frame_source(frame: pandas.DataFrame, *, name: str, mapping: Mapping[str, str]) -> Source:
+    """The rows of a frame. Raises `InputError` for columns of several levels."""
+    if frame.columns.nlevels > 1:
+        raise InputError(
+            f"{name} has columns of {frame.columns.nlevels} levels; one is allowed, so join their names first."
+        )
+    return records_source(
+        list(frame.columns),
+        frame_rows(frame),
+        name=name,
+        source_format="DataFrame",
+        mapping=mapping,
+        notes=_names_in_index(frame),
+    )
+
+
+def frame_rows(frame: pandas.DataFrame) -> Iterator[Sequence[Any]]:
+    """The values of each row, as Python objects."""
+    width = frame.shape[1]
+    for start in range(0, len(frame), BLOCK):
+        block = frame.iloc[start : start + BLOCK]
+        yield from zip(*(block.iloc[:, index].tolist() for index in range(width)), strict=True)
+
+
+def _names_in_index(frame: pandas.DataFrame) -> Sequence[str]:
+    """A hint if fields are in the index, which is not read."""
+    names = [str(name) for name in frame.index.names if name is not None and field_named(str(name))]
+    if not names:
+        return ()
+    return (f"The index has the name {' and '.join(names)}, but only columns are read; use reset_index().",)
