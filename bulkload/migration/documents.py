@@ -22,6 +22,7 @@ from bulkload.errors import InputError
 from bulkload.migration.undecoded import decode
 
 if TYPE_CHECKING:
+    from json import JSONDecoder
     from xml.etree.ElementTree import Element
 
     from yaml import CSafeLoader, Event, SafeLoader
@@ -153,7 +154,7 @@ class Document:
         import json
 
         try:
-            value = _parse_json(self.text)
+            value = parse_json(self.text)
         except json.JSONDecodeError as error:
             is_truncated = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
             problem = (
@@ -288,13 +289,13 @@ class Document:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
 
 
-def _parse_json(text: str) -> object:
-    """Parse one JSON value, or several objects and lists as one list."""
+def parse_json(text: str, decoder: JSONDecoder | None = None) -> object:
+    """Parse one JSON value, or several objects and lists as one list. Raises `ValueError`."""
     import json
 
+    decoder = decoder or json.JSONDecoder()
     with contextlib.suppress(json.JSONDecodeError):
-        return json.loads(text)
-    decoder = json.JSONDecoder()
+        return decoder.decode(text)
     values: list[object] = []
     end = 0
     while (begin := _NOT_SPACE.search(text, end)) is not None:

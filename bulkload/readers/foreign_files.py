@@ -64,7 +64,6 @@ _OTHER_FILES = (
     (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8"), "a picture"),
     (re.compile(rb"SQLite format 3\0"), "an SQLite database"),
     (re.compile(rb"\0\x01\0\0Standard (?:Jet|ACE) DB"), "an Access database"),
-    (re.compile(rb"PAR1"), "a Parquet file"),
 )
 
 

@@ -1,10 +1,10 @@
-"""Read a workbook in a process of its own, under limits of memory and processor time.
+"""Read a workbook or a Parquet file in a process of its own, under limits of memory and processor time.
 
-In: a path. Out: a `Source`; an `InputError`, or another `BulkloadError` that is not the fault of the file. The library
-that reads workbooks is native code and trusts its input: a damaged or hostile file can make it run forever, take all
-memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks which row
-is the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed when the
-context ends, and by the system when this process ends.
+In: a path. Out: a `Source`; an `InputError`, or another `BulkloadError` that is not the fault of the file. The
+libraries that read them are native code and trust their input: a damaged or hostile file can make them run forever,
+take all memory, or abort the process. So only a child process, which is in `isolated_child`, opens the file. It asks
+which row is the header, then it sends the rows in batches; while they are not taken, the pipe stops it. It is killed
+when the context ends, and by the system when this process ends.
 """
 
 from __future__ import annotations
@@ -25,14 +25,19 @@ from typing import Any
 import bulkload
 from bulkload.errors import BulkloadError, InputError
 from bulkload.model import RawRow, Source
-from bulkload.readers.isolated_child import OUT_OF_MEMORY, HeaderQuestion, LimitRates, Limits, Request
+from bulkload.readers.isolated_child import OUT_OF_MEMORY, PARQUET, HeaderQuestion, LimitRates, Limits, Request
 from bulkload.readers.table import IsHeader
 
 # The largest worksheet that is allowed takes 2 GB if it is nearly empty, and up to 7 GB if each cell has a value.
 # Reading takes 0.03 seconds a megabyte, with formulas three times as long; a slow machine may take much longer.
 LIMIT_RATES = LimitRates(memory=4 << 30, memory_per_byte=2, seconds=60, seconds_per_megabyte=2)
 
-_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # zip packages, OLE documents
+_SIGNATURES = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    PARQUET,
+)  # zip packages, OLE documents
 _OPTIONS = ("-I", "-S")  # the child gets a finished sys.path, so it needs neither the environment nor `site`
 _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
@@ -48,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """True for a zip package or an OLE document; opening it checks whether it is a workbook."""
+    """True for a zip package, an OLE document or a Parquet file; opening it checks what it is."""
     return head.startswith(_SIGNATURES)
 
 

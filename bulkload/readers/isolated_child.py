@@ -1,4 +1,4 @@
-"""The child process of `isolated`: read one workbook under limits.
+"""The child process of `isolated`: read one workbook or Parquet file under limits.
 
 In: on stdin, a `Request`, then answers. Out: on stdout, the `Limits` that apply, before and after the size of the file
 is known; a `HeaderQuestion` for each row that may be the header, which the parent answers with a bool; a `Source`
@@ -13,13 +13,15 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bulkload.errors import InputError
+from bulkload.model import Source
 
+PARQUET = b"PAR1"  # the first bytes of a Parquet file
 BATCH_ROWS = 250  # rows of a message
 BATCH_CHARACTERS = 1 << 20  # of cells, after which a message ends earlier
 MAX_ROW_CHARACTERS = 64 << 20  # of the cells of one row; 1,000 cells as long as Excel allows have half of it
@@ -99,18 +101,28 @@ def _serve(request: Request, send: Send) -> None:
     send(_limit(request.rates.of(0)))
     send(_limit(request.rates.of(_expanded_size(path))))
 
-    from bulkload.readers.workbook import open_workbook
-
     def is_header(cells: Sequence[str]) -> bool:
         _reject_long_row(sum(map(len, cells)))
         send(HeaderQuestion(tuple(cells)))
         return bool(pickle.load(sys.stdin.buffer))
 
-    with open_workbook(path, **request.options, is_header=is_header) as source:
+    with _opener(path)(path, **request.options, is_header=is_header) as source:
         send(replace(source, rows=iter(())))
         for batch in _batches(source.rows):
             send(batch)
         send([])
+
+
+def _opener(path: Path) -> Callable[..., AbstractContextManager[Source]]:
+    with path.open("rb") as file:
+        is_parquet = file.read(len(PARQUET)) == PARQUET
+    if is_parquet:
+        from bulkload.readers.parquet import open_parquet
+
+        return open_parquet
+    from bulkload.readers.workbook import open_workbook
+
+    return open_workbook
 
 
 def _batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[RowFields]]:

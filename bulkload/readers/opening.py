@@ -7,11 +7,12 @@ tool, a file or a folder, is an input too; its readers are in `migration.tools`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bulkload.errors import InputError, reading
 from bulkload.model import RawRow, Source
@@ -26,8 +27,11 @@ _OTHER_FORMATS = {  # that are usual under a suffix: templates, and workbooks wh
     **dict.fromkeys((".xlsm", ".xltx", ".xltm"), ("xlsx", "xlsm")),
     ".xlt": ("xls",),
     ".ots": ("ods",),
+    **dict.fromkeys((".jsonl", ".ndjson"), ("json",)),
+    ".yml": ("yaml",),
 }
-_ALLOWED = "Allowed are .csv, .tsv, .txt, .xlsx, .xlsm, .xls, .xlsb and .ods"
+_ALLOWED = "Allowed are .csv, .tsv, .txt, .xlsx, .xlsm, .xls, .xlsb, .ods, .parquet, .json, .jsonl and .yaml"
+_MAY_BE_JSON = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*[\[{]")
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # zip archives and the compound files of old Excel
 
@@ -54,8 +58,27 @@ class SpreadsheetFormat(NamedTuple):
     open: Opener
 
 
+def _is_object_list(path: Path, head: bytes) -> bool:
+    """True for a list of objects; its reader is not loaded for a table."""
+    is_named_so = path.suffix.lower() in (".yaml", ".yml")
+    if not is_named_so and not _MAY_BE_JSON.match(head):
+        return False
+    from bulkload.readers.object_list import recognises
+
+    return recognises(path, head)
+
+
+@contextmanager
+def _open_object_list(path: Path, **options: Any) -> Iterator[Source]:
+    from bulkload.readers.object_list import open_object_list
+
+    with open_object_list(path, **options) as source:
+        yield source
+
+
 SPREADSHEET_FORMATS = (  # workbooks first: an uncompressed package begins almost like text
     SpreadsheetFormat(isolated.recognises, isolated.open_workbook),
+    SpreadsheetFormat(_is_object_list, _open_object_list),
     SpreadsheetFormat(delimited.recognises, delimited.open_delimited),
 )
 

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -173,7 +174,13 @@ def _encodable(text: str) -> str:
 
 
 def _any_text(value: object) -> str:
-    """What can be shown of a value that is not sent."""
+    """What can be shown of a value that is not sent, as far as is known: a person may still say what its column is."""
+    if isinstance(value, list | tuple):
+        with suppress(UnusableValue):
+            return ";".join(_location(entry, value) for entry in value)
+    if isinstance(value, list | tuple | Mapping):
+        with suppress(UnusableValue):
+            return _json_text(value)
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:  # of a class that nobody knows

@@ -47,6 +47,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "openpyxl": {"operations/template_workbook"},
     "pandas": {"aio", "python", "readers/dataframe"},
     "prometheus_client": {"inbox/metrics"},
+    "pyarrow": {"readers/parquet"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
     "pydantic_core": {"store/database", "store/runs"},
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
@@ -55,7 +56,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "uvloop": {"operations/session", "sandbox/server"},
     "watchfiles": {"inbox/watch"},
     "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export", "operations/comparison_file"},
-    "yaml": {"migration/documents"},
+    "yaml": {"migration/documents", "readers/object_list"},
     "yarl": {"alertsite/proxy"},
 }
 

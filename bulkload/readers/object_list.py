@@ -1,0 +1,141 @@
+"""Read a list of plain objects whose keys are columns: JSON, JSON lines or YAML.
+
+In: a path. Out: a `Source`, one row per object. Numbers count as they are written, so that a name 1.10 stays 1.10.
+Other tools' configurations are recognised before; JSON lines that are a results file have their result columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bulkload.errors import InputError
+from bulkload.migration.documents import Document, parse_json
+from bulkload.model import Source
+from bulkload.monitors.header import field_named
+from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX, normalise
+from bulkload.readers.records import columns_of_objects, header_of, records_source, values_of
+from bulkload.readers.table import IsHeader, shorten
+
+_JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+_YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+_ROW = "row"  # the key of the user's cells in results as JSON lines
+_MAX_NAMED = 5  # keys in a message
+_ALLOWED = "a list of objects with the names of columns, such as type, name and hostname, is allowed"
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """True for JSON, and for YAML whose name says so; any other text may be a table."""
+    document = Document(path=path, name=path.name)
+    suffix = path.suffix.lower()
+    if document.format == "json":
+        return suffix in _JSON_SUFFIXES or _is_json(document)
+    return document.format == "text" and suffix in _YAML_SUFFIXES
+
+
+def _is_json(document: Document) -> bool:
+    try:
+        document.json()
+    except InputError:
+        return False
+    return True
+
+
+@contextmanager
+def open_object_list(
+    path: Path,
+    *,
+    sheet: str | None,
+    is_header: IsHeader,
+    headerless: bool = False,
+    skip_hidden: bool = False,
+    encoding: str | None = None,
+) -> Iterator[Source]:
+    """Open a list of objects as a source. Raises `InputError` for anything else."""
+    document = Document(path=path, name=path.name, encoding=encoding)
+    try:
+        is_json = document.format == "json"
+        objects = _objects(_exact_json(document) if is_json else _yaml_texts(document))
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{path.name}: ").removeprefix(f"{path.name} ")) from error
+    columns = columns_of_objects(objects)
+    if not any(field_named(name) for name in header_of(columns)):
+        named = ", ".join(f'"{shorten(str(column))}"' for column in columns[:_MAX_NAMED])
+        raise InputError(
+            f"its objects have no key that is the name of a column ({named or 'they have no keys'}), and it is no"
+            f" configuration of a supported tool; {_ALLOWED}."
+        )
+    source = records_source(
+        columns,
+        values_of(objects, columns),
+        name=path.name,
+        source_format="json" if is_json else "yaml",
+        mapping={},
+    )
+    yield replace(source, path=path)
+
+
+def _objects(content: object) -> Sequence[Mapping[str, Any]]:
+    if not isinstance(content, list):
+        raise InputError(f"it is no configuration of a supported tool, and no list of objects; {_ALLOWED}.")
+    for number, item in enumerate(content, 1):
+        if not isinstance(item, dict):
+            raise InputError(f"entry {number} of the list is no object; {_ALLOWED}.")
+    return [_flattened(item) for item in content]
+
+
+def _flattened(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object of results as JSON lines, as the row of a results file; any other object unchanged."""
+    cells = item.get(_ROW)
+    if not isinstance(cells, dict) or not {*RESULT_COLUMNS} <= item.keys():
+        return item
+    names = {normalise(str(name)) for name in cells}
+    prefix = RESULT_PREFIX if any(normalise(column) in names for column in RESULT_COLUMNS) else ""
+    results = {prefix + column: item[column] for column in RESULT_COLUMNS if column != "error_columns"}
+    return {**cells, **results}
+
+
+def _exact_json(document: Document) -> object:
+    """The content, with decimal numbers as they are written."""
+    import json
+
+    document.json()  # raises for what is not valid, or nested too deeply
+    decoder = json.JSONDecoder(parse_float=str, object_pairs_hook=_without_repeats)
+    content = parse_json(document.text, decoder)
+    return content if isinstance(content, list) or document.path.suffix.lower() == ".json" else [content]
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InputError(f'an object has the key "{shorten(repeated)}" twice; only one of them can count.')
+    return item
+
+
+def _yaml_texts(document: Document) -> object:
+    """The content, with every value as it is written: yes stays yes, and 1.10 stays 1.10."""
+    import yaml
+
+    document.yaml()  # raises for what is not valid, or nested too deeply
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    kept = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+
+    class Texts(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value if isinstance(key.value, str)]
+            if repeated := [name for name in names if names.count(name) > 1]:
+                line = node.start_mark.line + 1
+                raise InputError(f'the object in line {line} has the key "{shorten(repeated[0])}" twice.')
+            return super().construct_mapping(node, deep=deep)
+
+    Texts.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in kept]
+        for first, resolvers in base.yaml_implicit_resolvers.items()
+    }
+    documents = list(yaml.load_all(document.text, Loader=Texts))
+    return documents[0] if len(documents) == 1 else documents
