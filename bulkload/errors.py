@@ -159,7 +159,7 @@ class Interrupted(BulkloadError):
         self.exit_code = exit_code
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.exit_code,)  # its argument is not the message, as pickle assumes
+        return type(self), (self.exit_code,), vars(self)  # its argument is not the message, as pickle assumes
 
 
 class TooManyErrors(BulkloadError):

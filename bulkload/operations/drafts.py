@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 
 from bulkload.errors import BulkloadError, UsageError
-from bulkload.migration.tools.registry import READERS
 from bulkload.model import Input, Source
 from bulkload.monitors.header import is_header
 from bulkload.operations.draft_check import OnRows, ignore_rows
@@ -29,7 +28,6 @@ from bulkload.store.runs import Store
 
 BATCH = 1000  # rows a transaction
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
-_CONFIGURATIONS = frozenset({".json", ".yaml", ".yml", ".xml"})  # never a spreadsheet without a known header
 _FOLDER = re.compile(rf"\S*{READING}\w+/")  # in which the upload is read; nobody has to know it
 _MAX_LISTED = 20  # row numbers in a note
 _CHANGED = "The rows were changed in the meantime, so nothing was sent. Look at them, and start again."
@@ -62,13 +60,7 @@ def read_draft(store: Store, draft: Draft, options: Options, on_rows: OnRows = i
 
 def _why_no_rows(draft: Draft, source: DraftSource, *, has_rows: bool) -> str:
     """Why a file that was read has nothing to check; empty if it has."""
-    if not source.has_known_header:
-        is_configuration = Path(draft.name).suffix.lower() in _CONFIGURATIONS and NO_HEADER not in draft.reading
-        if not is_configuration:
-            return ""
-        tools = ", ".join(sorted(reader.TITLE for reader in READERS))
-        return f"{draft.name}: this is no list of monitors and no configuration of a supported tool: {tools}."
-    if has_rows:
+    if has_rows or not source.has_known_header:
         return ""
     if source.translated is None:
         return " ".join([f"{draft.name}: there is no row below the header; at least one is needed.", *source.notes])

@@ -82,6 +82,7 @@ class Background(Generic[T]):
         self._continues = continues  # the function that continues what was interrupted
         self._result: list[T] = []
         self._error: BaseException | None = None
+        self._ended = threading.Event()  # not `is_alive`, which an interrupted `join` makes false (Python 3.11)
         self._on_end: Callable[[], None] = lambda: None
         context = contextvars.copy_context()  # of the caller, who may tell log lines apart by it
         # a daemon, or a caller that gave up waiting could not end its process
@@ -93,6 +94,7 @@ class Background(Generic[T]):
         except BaseException as error:
             self._error = error
         finally:
+            self._ended.set()
             self._on_end()
 
     def wait(self, on_tick: OnTick) -> T:
@@ -103,9 +105,9 @@ class Background(Generic[T]):
         """
         self._thread.start()
         interruption: BaseException | None = None
-        while self._thread.is_alive():
+        while not self._ended.is_set():
             try:
-                self._thread.join(TICK)
+                self._ended.wait(TICK)
                 if interruption is None:
                     on_tick(self.watch)
             except BaseException as error:
@@ -142,6 +144,7 @@ class Background(Generic[T]):
         return self._outcome(on_tick)
 
     def _outcome(self, on_tick: OnTick) -> T:
+        self._thread.join()
         if self._error is not None:
             raise self._error
         on_tick(self.watch)

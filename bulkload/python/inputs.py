@@ -24,7 +24,7 @@ from bulkload.readers.records import columns_of_objects, header_of, records_sour
 if TYPE_CHECKING:
     import pandas
 
-    Data = pandas.DataFrame | Iterable[Mapping[str, Any]] | str | PathLike[str]
+    Data = pandas.DataFrame | Iterable[Mapping[Any, Any]] | str | PathLike[str]
 
 MAX_LABEL = 200  # characters
 CHECK_EVERY = 1_000  # rows between two looks at whether the caller wants to stop

@@ -24,7 +24,6 @@ _JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 _ROW = "row"  # the key of the user's cells in results as JSON lines
 _MAX_NAMED = 5  # keys in a message
-_ALLOWED = "a list of objects with the names of columns, such as type, name and hostname, is allowed"
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -64,10 +63,7 @@ def open_object_list(
     columns = columns_of_objects(objects)
     if not any(field_named(name) for name in header_of(columns)):
         named = ", ".join(f'"{shorten(str(column))}"' for column in columns[:_MAX_NAMED])
-        raise InputError(
-            f"its objects have no key that is the name of a column ({named or 'they have no keys'}), and it is no"
-            f" configuration of a supported tool; {_ALLOWED}."
-        )
+        raise InputError(f"{_not_read()} The keys of its objects are {named or 'missing'}.")
     source = records_source(
         columns,
         values_of(objects, columns),
@@ -80,11 +76,22 @@ def open_object_list(
 
 def _objects(content: object) -> Sequence[Mapping[str, Any]]:
     if not isinstance(content, list):
-        raise InputError(f"it is no configuration of a supported tool, and no list of objects; {_ALLOWED}.")
+        raise InputError(_not_read())
     for number, item in enumerate(content, 1):
         if not isinstance(item, dict):
-            raise InputError(f"entry {number} of the list is no object; {_ALLOWED}.")
+            raise InputError(f"{_not_read()} Its entry {number} is no object.")
     return [_flattened(item) for item in content]
+
+
+def _not_read() -> str:
+    """A sentence about a file that is neither of the two."""
+    from bulkload.migration.tools.registry import READERS
+
+    tools = ", ".join(sorted(reader.TITLE for reader in READERS))
+    return (
+        "it is no list of objects with the names of columns, such as type, name and hostname, and no configuration of a"
+        f" supported tool: {tools}."
+    )
 
 
 def _flattened(item: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ def value_text(value: Any, field: str | None) -> str:
         return _rare_text(value, field or "")
     except UnusableValue as error:
         if field is None and error.reason == "type":
-            return _any_text(value)
+            return _unsent_text(value)
         raise
 
 
@@ -173,14 +173,18 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _any_text(value: object) -> str:
-    """What can be shown of a value that is not sent, as far as is known: a person may still say what its column is."""
+def _unsent_text(value: object) -> str:
+    """What can be shown of a value whose column is not sent, or not yet: a person may still say what the column is."""
     if isinstance(value, list | tuple):
         with suppress(UnusableValue):
             return ";".join(_location(entry, value) for entry in value)
     if isinstance(value, list | tuple | Mapping):
         with suppress(UnusableValue):
             return _json_text(value)
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:  # of a class that nobody knows
@@ -193,7 +197,7 @@ def _refused(value: object) -> UnusableValue:
         f"The value is of the type {type(value).__name__}, which is not allowed here; give a text, a number, True or"
         f" False ({allowed})."
     )
-    shown = _any_text(value)
+    shown = _shown(value)
     shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[: SHOWN_CHARACTERS - 1] + "…"
     return UnusableValue("type", message, shown)
 
