@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import frugality, limit, memory, pacing, page, requests_sent, rows, start, workbooks
+from tests.benchmarks import frugality, limit, memory, pacing, page, python_api, requests_sent, rows, start, workbooks
 from tests.benchmarks.scale import FULL, SMALL, Scale
 from tests.benchmarks.table import Measurement, Skipped, as_markdown, as_text
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Scale, Path], Iterator[Measurement]]] = {
     "requests": requests_sent.measure,
     "frugality": frugality.measure,
     "page": page.measure,
+    "python": python_api.measure,
 }
 
 

@@ -22,6 +22,7 @@ PEERS = {
     "requests": {""},
     "frugality": {""},
     "page": {""},
+    "python": {"python -c pass", "building the frame alone"},
 }
 
 
