@@ -151,9 +151,9 @@ def _are_different(old: _Monitor, new: _Monitor) -> bool:
 
 def _without_equal_ports(old: _Monitor, new: _Monitor) -> Mapping[str, str]:
     """The old texts; a port that only one of the two gives, but that the type implies, is no difference."""
-    if old.key != new.key or old.texts.get("port") == new.texts.get("port"):
-        return old.texts
-    return {**old.texts, "port": new.texts.get("port", "")}
+    if old.key == new.key and ("port" in old.texts) != ("port" in new.texts):
+        return {**old.texts, "port": new.texts.get("port", "")}
+    return old.texts
 
 
 def _field_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[FieldChange, ...]:

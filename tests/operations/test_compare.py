@@ -1,0 +1,238 @@
+"""Two inputs are compared monitor by monitor, however they are spelled; the account as a run would see it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+import bulkload as bl
+from bulkload.sandbox import Faults, Rule
+from bulkload.sandbox.server import Sandbox
+from tests.support.command_line import CommandLine, CommandResult, api_request, imap
+
+OLD = [imap("a", interval=15), imap("b", interval=15, note="x"), imap("c", type="pop")]
+NEW = [imap("b", interval=5, locations="10;20"), imap("d", type="smtp"), imap("a", interval=15)]
+
+
+def changes(result: CommandResult) -> list[tuple[str, int | None, str, dict[str, tuple[str, str]]]]:
+    return [
+        (
+            change["change"],
+            change["row"],
+            change["name"],
+            {each["field"]: (each["old"], each["new"]) for each in change["fields"]},
+        )
+        for change in result.json["changes"]
+    ]
+
+
+def test_two_files(cli: CommandLine) -> None:
+    old, new = cli.write_csv("old.csv", OLD), cli.write_csv("new.csv", NEW)
+    shown = cli("compare", old, new)
+    assert shown.stdout.splitlines() == [
+        "changed  row 2: imap  b  mx1.example.com",
+        "         interval   15 → 5",
+        "         locations  (empty) → 10;20",
+        "         note       x → (empty)",
+        "new      row 3: smtp  d  mx1.example.com",
+        "gone     row 4: pop  c  mx1.example.com",
+        "1 new, 1 gone, 1 changed, 1 same",
+    ]
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert cli("compare", old, new, "--exit-code").exit_code == 1
+    assert cli("compare", old, old, "--exit-code").exit_code == 0
+    as_json = cli("compare", old, new, "--json", "--exit-code")
+    assert as_json.json["counts"] == {"new": 1, "gone": 1, "changed": 1, "same": 1}
+    assert (as_json.json["exit_code"], as_json.json["old"], as_json.json["new"]) == (1, str(old), str(new))
+    assert changes(as_json)[0] == (
+        "changed",
+        2,
+        "b",
+        {"interval": ("15", "5"), "locations": ("", "10;20"), "note": ("x", "")},
+    )
+    assert changes(as_json)[1][3]["type"] == ("", "smtp")
+    assert changes(as_json)[2][3]["type"] == ("pop", "")
+    assert cli("compare", old, new, "--quiet").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"hostname": "MX1.Example.com."}, {}),
+        ({"type": "email-imap", "port": "143"}, {"type": "IMAP"}),
+        ({"type": "imaps"}, {"port": "993.0"}),
+        ({"hostname": "imaps://mx1.example.com"}, {"port": "993"}),
+        ({"hostname": "mx1.example.com:993"}, {"type": "imaps", "port": "993"}),
+        ({"enabled": "y"}, {"enabled": "TRUE"}),
+        ({"locations": "10, 20"}, {"locations": "10;20"}),
+        ({"mode": "global verify"}, {"mode": "Global Verify"}),
+        ({"note": " x "}, {"note": "x"}),
+        ({"api:x": "[1, 2]"}, {"api:x": "[1,2]"}),
+    ],
+)
+def test_spellings_of_the_same_are_no_difference(
+    cli: CommandLine, one: dict[str, object], other: dict[str, object]
+) -> None:
+    files = [cli.write_csv(f"{index}.csv", [imap("a") | more]) for index, more in enumerate((one, other))]
+    assert cli("compare", *files, "--exit-code").stdout == "0 new, 0 gone, 0 changed, 1 same\n"
+
+
+def test_a_port_that_is_not_the_types_own_is_another_monitor(cli: CommandLine) -> None:
+    files = [cli.write_csv(f"{port}.csv", [imap("a", port=port)]) for port in (143, 993)]
+    assert cli("compare", *files).stdout.endswith("1 new, 1 gone, 0 changed, 0 same\n")
+
+
+def test_the_monitor_id_goes_before_the_name(cli: CommandLine) -> None:
+    old = cli.write_csv("old.csv", [imap("a", monitor_id=7), imap("b", monitor_id=8)])
+    new = cli.write_csv("new.csv", [imap("b", monitor_id=7), imap("a", monitor_id=9)])
+    result = cli("compare", old, new, "--json")
+    assert [change[:3] for change in changes(result)] == [("changed", 2, "b"), ("new", 3, "a"), ("gone", 3, "b")]
+    assert changes(result)[0][3] == {"name": ("a", "b")}
+
+
+def test_rows_that_cannot_be_sent_are_compared_by_their_cells(cli: CommandLine) -> None:
+    old = cli.write_csv("old.csv", [imap("a", port="many", interval=5), imap("b", type="ftp", interval=5), imap("c")])
+    new = cli.write_csv(
+        "new.csv", [imap("a", port="more", interval=5), imap("b", type="ftp", interval=6), imap("c", interval="x")]
+    )
+    result = cli("compare", old, new, "--json")
+    assert changes(result) == [
+        ("changed", 2, "a", {"port": ("many", "more")}),
+        ("changed", 3, "b", {"interval": ("5", "6")}),
+        ("changed", 4, "c", {"interval": ("", "x")}),
+    ]
+
+
+def test_rows_that_are_alike_are_paired_in_order(cli: CommandLine) -> None:
+    old = cli.write_csv("old.csv", [imap("a", interval=1), imap("a", interval=2)])
+    new = cli.write_csv("new.csv", [imap("a", interval=1), imap("a", interval=2), imap("a", interval=3)])
+    result = cli("compare", old, new, "--json")
+    assert [change[:2] for change in changes(result)] == [("new", 4)]
+
+
+def test_the_workbook_and_the_csv_file(cli: CommandLine) -> None:
+    old, new = cli.write_csv("old.csv", OLD), cli.write_csv("new.csv", [*NEW, imap("=1+1")])
+    result = cli("compare", old, new, "--results", "d.xlsx", "--results", "d.csv")
+    assert result.stdout.splitlines()[-2:] == ["Results: d.xlsx", "Results: d.csv"]
+    sheet = load_workbook("d.xlsx").worksheets[0]
+    rows = [["" if value is None else str(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    assert rows[0] == ["change", "row", "monitor_id", "type", "name", "host", "field", "old", "new"]
+    assert rows[1] == ["changed", "2", "", "imap", "b", "mx1.example.com", "interval", "15", "5"]
+    assert ["new", "5", "", "imap", "=1+1", "mx1.example.com", "", "", ""] in rows
+    with Path("d.csv").open(encoding="utf-8-sig", newline="") as file:
+        in_csv = list(csv.reader(file))
+    assert [[cell.removeprefix("'") for cell in row] for row in in_csv] == rows
+    assert any(row[4] == "'=1+1" for row in in_csv)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("old.csv",), "compare needs two files, or --account and one file."),
+        (("old.csv", "old.csv", "old.csv"), "compare needs two files, or --account and one file."),
+        (("old.csv", "old.csv", "--account"), "compare needs one file; the other side is the account."),
+        (("old.csv", "missing.csv"), "missing.csv: file not found."),
+        (("old.csv", "old.csv", "--results", "d.html"), "The results file d.html must end in .xlsx or .csv."),
+        (("old.csv", "old.csv", "--results", "old.csv"), "--results old.csv would replace an input"),
+        (("old.csv", "--account"), "Set ALERTSITE_USERNAME"),
+    ],
+)
+def test_wrong_use(cli: CommandLine, arguments: tuple[str, ...], message: str) -> None:
+    cli.write_csv("old.csv", OLD)
+    result = cli("compare", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_the_account(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("old.csv", OLD))
+    before = len(cli("runs").stdout.splitlines())
+    shown = cli("compare", cli.write_csv("new.csv", [*NEW, imap("bad", port=0)]), "--account")
+    ids = {item["name"]: item["id"] for item in sandbox.monitors()}
+    assert shown.stdout.splitlines() == [
+        f"changed  row 2: imap  b  mx1.example.com  [{ids['b']}]",
+        "         interval   15 → 5",
+        "         locations  10 → 10;20",
+        "new      row 3: smtp  d  mx1.example.com",
+        f"gone     pop  c  mx1.example.com  [{ids['c']}]",
+        "1 new, 1 gone, 1 changed, 1 same",
+    ]
+    assert "Row 5 could not be compared: port is 0;" in shown.stderr
+    assert len(sandbox.monitors()) == 3
+    assert len(cli("runs").stdout.splitlines()) == before
+    assert cli("compare", "old.csv", "--account", "--exit-code").exit_code == 0
+    assert cli("compare", "new.csv", "--account", "--exit-code", "--json").json["notes"]
+
+
+def test_a_bad_row_that_means_a_monitor_does_not_make_it_gone(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("old.csv", [imap("a"), imap("b")]))
+    ids = {item["name"]: item["id"] for item in sandbox.monitors()}
+    sheet = cli.write_csv("new.csv", [imap("a", interval="x"), imap("renamed", interval="x", monitor_id=ids["b"])])
+    result = cli("compare", sheet, "--account", "--json")
+    assert (changes(result), len(result.json["notes"])) == ([], 2)
+
+
+def test_an_export_is_the_same_as_its_account(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.run(cli.write_csv("old.csv", OLD))
+    cli("export", "all.xlsx")
+    assert cli("compare", "all.xlsx", "--account").stdout == "0 new, 0 gone, 0 changed, 3 same\n"
+    api_request(sandbox, "PATCH", sandbox.monitors()[0], interval=77)
+    cli("export", "later.xlsx")
+    assert "interval  15 → 77" in cli("compare", "all.xlsx", "later.xlsx").stdout
+    assert "interval  77 → 15" in cli("compare", "all.xlsx", "--account").stdout
+
+
+def test_an_account_that_cannot_be_listed(cli: CommandLine, sandbox: Sandbox) -> None:
+    sandbox.set_faults(Faults(rules=(Rule(fault="login-refused"),)))
+    result = cli("compare", cli.write_csv("old.csv", OLD), "--account")
+    assert (result.exit_code, result.stdout) == (3, "")
+
+
+ROW = st.fixed_dictionaries(
+    {"name": st.sampled_from("abc"), "type": st.sampled_from(["imap", "pop", "ftp"])},
+    optional={"interval": st.sampled_from([5, 15, "x"]), "note": st.sampled_from(["", "n"])},
+)
+
+
+@settings(max_examples=40)
+@given(old=st.lists(ROW, min_size=1, max_size=5), new=st.lists(ROW, min_size=1, max_size=5))
+def test_every_row_is_in_the_comparison_once_and_both_ways_agree(
+    old: list[dict[str, object]], new: list[dict[str, object]]
+) -> None:
+    one, other = (pd.DataFrame([imap("") | row for row in rows], dtype=object) for rows in (old, new))
+    there, back = bl.compare(one, other), bl.compare(other, one)
+    for side, forth, kind in ((other, there, "new"), (one, there, "gone"), (one, back, "new"), (other, back, "gone")):
+        rows = forth.loc[forth["change"] == kind, "row"]
+        assert len(set(rows)) == len(rows) <= len(side)
+    new_rows = set(there.loc[there["change"] == "new", "row"])
+    changed_rows = set(there.loc[there["change"] == "changed", "row"])
+    assert not new_rows & changed_rows
+    assert bl.compare(one, one).empty
+    assert len(there[there["change"] == "new"]) == len(back[back["change"] == "gone"])
+    assert len(there[there["change"] == "changed"]) == len(back[back["change"] == "changed"])
+
+
+def test_frames_name_rows_by_their_index(sandbox: Sandbox, cli: CommandLine) -> None:
+    old = pd.DataFrame([imap("a", interval=5), imap("b"), imap("c")], index=["x", "y", "z"])
+    new = pd.DataFrame([imap("b"), imap("a", interval=6), imap("d")], index=[10, 20, 30])
+    found = bl.compare(old, new)
+    assert list(found.columns) == ["row", "change", "field", "old", "new"]
+    assert [tuple(None if pd.isna(cell) else cell for cell in line) for line in found.itertuples(index=False)] == [
+        (20, "changed", "interval", "5", "6"),
+        (30, "new", "name", None, "d"),
+        ("z", "gone", "name", "c", None),
+    ]
+    account = bl.Account(username=sandbox.options.user, password=sandbox.options.password, base_url=sandbox.base_url)
+    bl.run(old, account=account)
+    with_account = bl.compare(account, new)
+    assert list(with_account["change"]) == ["changed", "new", "gone"]
+    assert list(with_account["row"].iloc[:2]) == [20, 30]
+    assert pd.isna(with_account["row"].iloc[2])
+    assert json.loads(bl.compare(old, old).to_json()) == {name: {} for name in found.columns}
