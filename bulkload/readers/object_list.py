@@ -35,6 +35,23 @@ def recognises(path: Path, head: bytes) -> bool:
     return document.format == "text" and suffix in _YAML_SUFFIXES
 
 
+def is_plain_list(path: Path) -> bool:
+    """True if every key of every object is the name of a column, so that this is no export of another tool."""
+    document = Document(path=path, name=path.name)
+    if not recognises(path, b""):
+        return False
+    try:
+        content = document.json() if document.format == "json" else document.yaml()
+    except InputError:
+        return False
+    objects = [content] if isinstance(content, dict) else content
+    if not isinstance(objects, list) or not objects or not all(isinstance(item, dict) for item in objects):
+        return False
+    names = header_of(columns_of_objects(map(_flattened, objects)))
+    own = {normalise(prefix + column) for prefix in ("", RESULT_PREFIX) for column in RESULT_COLUMNS}
+    return all(field_named(name) or normalise(name) in own for name in names)
+
+
 def _is_json(document: Document) -> bool:
     try:
         document.json()

@@ -60,12 +60,15 @@ class SpreadsheetFormat(NamedTuple):
 
 def _is_object_list(path: Path, head: bytes) -> bool:
     """True for a list of objects; its reader is not loaded for a table."""
-    is_named_so = path.suffix.lower() in (".yaml", ".yml")
-    if not is_named_so and not _MAY_BE_JSON.match(head):
+    if not _may_be_object_list(path, head):
         return False
     from bulkload.readers.object_list import recognises
 
     return recognises(path, head)
+
+
+def _may_be_object_list(path: Path, head: bytes) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml") or _MAY_BE_JSON.match(head) is not None
 
 
 @contextmanager
@@ -133,7 +136,13 @@ def _is_configuration(path: Path) -> bool:
     """True for the configuration of another tool; the readers of those are not loaded for a workbook."""
     if path.is_file():
         with path.open("rb") as file:
-            if file.read(4) in _WORKBOOKS:
+            head = file.read(HEAD_BYTES)
+        if head.startswith(_WORKBOOKS):
+            return False
+        if _may_be_object_list(path, head):
+            from bulkload.readers.object_list import is_plain_list
+
+            if is_plain_list(path):
                 return False
     from bulkload.migration.detect import is_configuration
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulkload.errors import InputError
 from bulkload.model import RawRow, Source
+from bulkload.monitors.fields import FIELDS
 from bulkload.readers.opening import open_source
 from tests.support.command_line import CommandLine, imap
 
@@ -155,6 +156,22 @@ def test_a_list_in_a_cell_that_holds_none_is_an_issue(cli: CommandLine) -> None:
 def test_a_table_that_begins_with_a_bracket_is_a_table(tmp_path: Path) -> None:
     source, rows = read(write(tmp_path, "x.csv", "[id],name\n1,a\n"))
     assert (source.format, source.header, len(rows)) == ("csv", ("[id]", "name"), 1)
+
+
+ALL_FIELDS = {name: field.example for name, field in FIELDS.items() if name != "monitor_id"}
+
+
+@pytest.mark.parametrize("more", [{}, {"monitor_id": 7}, {"owner": "me"}, {"id": 5, "tags": ["x"], "url": "x"}])
+@pytest.mark.parametrize("kind", ["imap", "IMAPS", "pop", "smtp", "round-trip", "email-imap"])
+def test_objects_with_our_names_are_ours(cli: CommandLine, kind: str, more: dict[str, object]) -> None:
+    """They can have all the keys that an export of AlertSite is known by."""
+    if kind == "email-imap" and more.keys() - {"monitor_id"}:
+        pytest.skip("AlertSite's own type beside a key that is no column of ours: that is AlertSite's export")
+    items = [ALL_FIELDS | {"type": kind} | more, ALL_FIELDS | {"type": kind, "name": "other"}]
+    for name, text in (("x.json", json.dumps(items)), ("x.jsonl", "\n".join(map(json.dumps, items)))):
+        Path(name).write_text(text)
+        checked = cli("check", name, "--ignore-unknown", "--json").json
+        assert (checked["read_as"]["format"], checked["rows"]) == ("json", 2)
 
 
 def test_another_tools_export_is_that(cli: CommandLine) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
+from bulkload.migration.documents import Document
 from bulkload.migration.json_listings import IMAP, MINUTE, POP, SMTP, CheckType, ListingFormat, reader
 from bulkload.migration.parsing import SourceObject, UnreadableValue, as_bool, as_text, lookup
 from bulkload.monitors.fields import FIELDS, READ_ONLY
@@ -87,6 +89,8 @@ def _not_imported(item: SourceObject) -> Iterable[str]:
         yield f"Not imported: {', '.join(sorted(names)[:MAX_NAMED])}."
 
 
+_OWN_TYPE = re.compile(r'"type"\s*:\s*"(?:imap|pop|smtp|round-trip)', re.IGNORECASE)
+
 FORMAT = ListingFormat(
     title=TITLE,
     noun="monitor",
@@ -110,4 +114,9 @@ FORMAT = ListingFormat(
     changes=_not_imported,
     extra=_extra,
 )
-recognises, translate = reader(FORMAT)
+_is_listing, translate = reader(FORMAT)
+
+
+def recognises(document: Document) -> bool:
+    """Whether the document is of AlertSite, and not a list of objects with types as bulkload's columns have them."""
+    return _is_listing(document) and not _OWN_TYPE.search(document.head)
