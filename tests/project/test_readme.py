@@ -87,6 +87,28 @@ def test_the_example_of_every_tool_works(line: str, folder: Path) -> None:
     assert checked.returncode == ExitCode.DONE, checked
 
 
+def test_the_python_example_works(folder: Path, account: dict[str, str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shutil.copy(folder / "samples" / "mail-hosts.csv", folder / "hosts.csv")
+    text = (folder / "hosts.csv").read_text("utf-8").replace(",993,", ",99999,", 1)
+    (folder / "hosts.csv").write_text(text, "utf-8")
+    correction = 'failed["port"] = "993"\nbl.run(failed)'
+    program = block.replace('rate="2/s"', 'rate="unlimited"').replace("bl.run(failed)", correction)
+    assert program.count("unlimited") == program.count(correction) == 1
+    check = 'assert result.counts == {"created": 41, "invalid": 1}, result\nassert bl.runs()["created"].sum() == 42'
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{program}\n{check}"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **account},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "results.xlsx").is_file()
+
+
 def test_the_table_of_commands_is_complete() -> None:
     named = set(re.findall(r"^\| `bulkload (\w+)", README, re.MULTILINE))
     assert named == set(cli.commands)
