@@ -22,6 +22,15 @@ from bulkload.settings import Options
 from bulkload.store.runs import Store
 
 
+_DONE = {
+    RemovalResult.DELETED: "deleted",
+    RemovalResult.GONE: "already gone",
+    RemovalResult.EDITED: "kept, because they were edited since",
+    RemovalResult.REFUSED: "kept, because the API refuses to delete them",
+}
+_PLANNED = _DONE | {RemovalResult.DELETED: "to delete"}
+
+
 def undo(
     run_id: str,
     account: Account | None,
@@ -78,8 +87,9 @@ def _rows(
     with Store(settings.output, must_exist=True) as store:
         run = store.run(run_id)
         info, rows = store.info(run), list(store.report_rows(run))
-    parts = ", ".join(f"{count:,} {result}" for result, count in (counts or {}).items() if count)
-    lead = "Monitors of the run" if planned is None else "Dry run, so nothing was deleted; it would be"
+    texts = _DONE if planned is None else _PLANNED
+    parts = ", ".join(f"{count:,} {texts[result]}" for result, count in (counts or {}).items() if count)
+    lead = "Monitors of the run" if planned is None else "Dry run, nothing was deleted; monitors of the run"
     return RunTable(
         info=replace(info, stopped="", seconds=0.0, requests={}),
         outcomes=[_with_reason(row, (planned or {}).get(row.source_row)) for row in rows],

@@ -43,7 +43,10 @@ MAX_NAME = 200  # characters
 LONGEST = 1800.0  # seconds that receiving one upload may take
 BLOCK = 1 << 20  # bytes that are written at once
 
-_SUFFIXES = "csv tsv txt tab xlsx xlsm xltx xltm xls xlt xlsb ods ots json yaml yml cfg conf xml toml ini html zip"
+_SUFFIXES = (
+    "csv tsv txt tab xlsx xlsm xltx xltm xls xlt xlsb ods ots parquet"
+    " json jsonl ndjson yaml yml cfg conf xml toml ini html zip"
+)
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())  # that a stored file may have
 PASTED_NAME = "Pasted rows"
 PASTED_HOSTS_NAME = "Pasted hosts"

@@ -160,7 +160,8 @@ def test_undo_says_first_what_it_would_delete(server: Sandbox, account: bl.Accou
     assert preview.removals == {"deleted": 2, "edited": 1}
     assert list(preview.frame["undo"]) == ["deleted", "edited", "deleted"]
     assert "interval" in preview.issues["message"].iloc[0]
-    assert "nothing was deleted" in repr(preview)
+    sentence = "Dry run, nothing was deleted; monitors of the run: 2 to delete, 1 kept, because they were edited since."
+    assert sentence in repr(preview)
     assert len(server.monitors()) == 3
     done = bl.undo(result.run_id, account=account, dry_run=False)
     assert (done.removals, done.exit_code) == ({"deleted": 2, "edited": 1}, 1)
