@@ -20,11 +20,18 @@ from typing import TYPE_CHECKING
 from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
 from bulkload.model import Input, State, Status
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.results import check_results_writable, results_of, results_setting, write_results
+from bulkload.operations.results import (
+    check_results_writable,
+    results_by_default,
+    results_of,
+    results_setting,
+    write_results,
+)
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
 from bulkload.stages.intake import read_into
 from bulkload.stages.observer import NOBODY, Observer, Phase, session_status
+from bulkload.store.arrivals import path_in_inbox
 from bulkload.store.runs import Run, Store, to_json
 
 if TYPE_CHECKING:
@@ -60,7 +67,10 @@ def resume(run_id: str | None, account: Account, options: Options, on_start: OnS
     """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
     with locked_store(options, must_exist=True) as store:
         run = store.run(run_id) if run_id is not None else unfinished_run(store)
-        return carry_out(begin_again(store, run, account, options), results_of(store, run, options), on_start)
+        results = results_of(store, run, options)
+        if not results and path_in_inbox(store, run) is None:  # the inbox writes those of its files when it is called
+            results = results_by_default(store, run, options)
+        return carry_out(begin_again(store, run, account, options), results, on_start)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from bulkload.files.names import MAX_NAME, shorten
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.reports import formats
 from bulkload.settings import Options
+from bulkload.store.arrivals import path_in_inbox
 from bulkload.store.runs import Run, Store
 
 RESULTS_SETTING = "results"  # of a run in the store
@@ -39,6 +40,17 @@ def results_of(store: Store, run: Run, options: Options) -> list[Path]:
     """The results files of a run in the store: those requested now, else those requested when it began."""
     paths = store.info(run).settings.get(RESULTS_SETTING, "")
     return options.results or [Path(path) for path in paths.split(_PATH_SEPARATOR) if path]
+
+
+def results_by_default(store: Store, run: Run, options: Options) -> list[Path]:
+    """The results files of a run for which none were requested.
+
+    The results of a file of an inbox are beside the file: in the inbox itself they would be run.
+    """
+    path = path_in_inbox(store, run)
+    if path is None:
+        return default_results([Path(run.input)], options)[0]
+    return default_results([path], options.model_copy(update={"output": options.output / path.parent}))[0]
 
 
 def results_setting(results: Sequence[Path]) -> dict[str, str]:

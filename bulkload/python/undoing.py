@@ -21,7 +21,6 @@ from bulkload.python.work import check_run_id
 from bulkload.settings import Options
 from bulkload.store.runs import Store
 
-
 _DONE = {
     RemovalResult.DELETED: "deleted",
     RemovalResult.GONE: "already gone",

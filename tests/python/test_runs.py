@@ -152,6 +152,18 @@ def test_a_run_of_two_rows_is_resumed(server: Sandbox, account: bl.Account, fram
     assert str(history["started"].dtype).endswith("UTC]")
 
 
+def test_a_run_begun_here_is_resumed_in_the_terminal_and_the_other_way_round(
+    account: bl.Account, server: Sandbox, frame: pd.DataFrame, cli: CommandLine
+) -> None:
+    cli.use_account(server.base_url)
+    first = bl.run(frame, account=account, first=1, label="hosts")
+    resumed = cli("resume", "--first", "1", "--json")
+    assert (resumed.json["run_id"], resumed.json["counts"]) == (first.run_id, {"created": 2, "not_attempted": 1})
+    assert resumed.json["results"] == ["output/hosts-results.xlsx"]
+    assert bl.resume(account=account).counts == {"created": 3}
+    assert bl.run("output/hosts-results.xlsx", account=account).counts == {"exists": 3}
+
+
 def test_undo_says_first_what_it_would_delete(server: Sandbox, account: bl.Account) -> None:
     result = bl.run(hosts("a", "b", "c", interval=5), account=account)
     edited = next(item for item in server.monitors() if item["name"] == "b")
