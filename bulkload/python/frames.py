@@ -59,7 +59,7 @@ def with_columns(own: pandas.DataFrame, added: Mapping[str, pandas.Series[Any]])
     return frame
 
 
-def issue_frame(index: pandas.Index[Any], rows: Sequence[ReportRow | None]) -> pandas.DataFrame:
+def issue_frame(index: Iterable[Any], rows: Sequence[ReportRow | None]) -> pandas.DataFrame:
     """One line per issue, with the index of its row in the result's frame."""
     lines = [
         (label, issue.column, issue.field, issue.code, issue.value, issue.message, issue.severity)

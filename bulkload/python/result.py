@@ -32,8 +32,8 @@ class Table(Protocol):
     def frame(self) -> pandas.DataFrame:
         """All rows."""
 
-    def issue_frame(self, frame: pandas.DataFrame) -> pandas.DataFrame:
-        """One line per issue; `frame` is what `frame` returned."""
+    def issue_frame(self) -> pandas.DataFrame:
+        """One line per issue."""
 
     def needs_something(self) -> Sequence[bool]:
         """For each row of the frame, whether it is not done."""
@@ -106,12 +106,12 @@ class Result:
     @cached_property
     def failed(self) -> pandas.DataFrame:
         """The rows of `frame` that are not done; correct them, and give them to `run`."""
-        return self.frame.loc[list(self._table.needs_something())]
+        return self._table.frame().loc[list(self._table.needs_something())].copy()
 
     @cached_property
     def issues(self) -> pandas.DataFrame:
         """One line per problem: index, column, field, code, value, message, severity; `index` is that of `frame`."""
-        return self._table.issue_frame(self.frame)
+        return self._table.issue_frame()
 
     def raise_for_rows(self) -> None:
         """Raise what ended the call early, or `RowsFailed` if rows are not done; the exception's `result` is this."""

@@ -46,11 +46,12 @@ class RunTable:
         undo = frames.texts(self.undo.get(row.source_row) for row in self.outcomes)
         return frames.with_columns(frame, {"undo": undo})
 
-    def issue_frame(self, frame: pandas.DataFrame) -> pandas.DataFrame:
+    def issue_frame(self) -> pandas.DataFrame:
         """The issues, with the caller's index."""
         from bulkload.python.frames import issue_frame
 
-        return issue_frame(frame.index, self._rows_of_frame())
+        index = range(len(self.outcomes)) if self.caller is None else self.caller.as_frame().index
+        return issue_frame(index, self._rows_of_frame())
 
     def needs_something(self) -> Sequence[bool]:
         """The rows with a next step."""
@@ -106,7 +107,7 @@ class ExportTable:
 
         return text_frame(self.header, self.rows)
 
-    def issue_frame(self, frame: pandas.DataFrame) -> pandas.DataFrame:
+    def issue_frame(self) -> pandas.DataFrame:
         """The notes, which belong to no row."""
         from bulkload.python.frames import note_frame
 
