@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -59,7 +59,7 @@ class InputOptions(TypedDict, total=False):
     encoding: str
     from_: str
     skip_private: bool
-    results: StrPath | Iterable[StrPath]  # also write the results to these files
+    results: StrPath | Sequence[StrPath]  # also write the results to these files
 
 
 class SendingOptions(CommonOptions, total=False):
@@ -86,7 +86,7 @@ class RunOptions(InputOptions, SendingOptions, total=False):
 class ResumeOptions(SendingOptions, total=False):
     """Options of `resume`."""
 
-    results: StrPath | Iterable[StrPath]
+    results: StrPath | Sequence[StrPath]
 
 
 class UndoOptions(CommonOptions, total=False):
@@ -94,7 +94,7 @@ class UndoOptions(CommonOptions, total=False):
 
     concurrency: int
     trust_list: bool
-    results: StrPath | Iterable[StrPath]
+    results: StrPath | Sequence[StrPath]
 
 
 class CompareOptions(InputOptions, CommonOptions, total=False):
@@ -105,50 +105,53 @@ class CompareOptions(InputOptions, CommonOptions, total=False):
 
 FILE_OPTIONS = ("sheet", "skip_hidden", "encoding", "from_", "skip_private")
 _ELSEWHERE = {"output": "use store for the folder of the run store", "json": "a Result has it all"}
-_VARIABLES_OF_COMMANDS: set[str] = set()
+
+
+def load_options(function: str, options: Mapping[str, Any], allowed: type[Any]) -> settings.Options:
+    """The options for a call that needs no account. Raises `UsageError` for one that the function does not have."""
+    return _load(function, options, allowed)[1]
 
 
 def load_settings(
-    function: str,
-    options: Mapping[str, Any],
-    allowed: type[Any],
-    *,
-    account: Account | None = None,
-    store: StrPath | None = None,
+    function: str, options: Mapping[str, Any], allowed: type[Any], *, account: Account | None, store: StrPath
 ) -> tuple[settings.Account, settings.Options]:
-    """The settings for one call of a function; with a `store`, it needs an account.
+    """The settings for a call that uses the account and the store.
 
     Raises `UsageError` for an option that the function does not have, and without an account to log in to.
     """
-    _check_names(function, options, allowed)
     if account is not None and not isinstance(account, Account):
         raise UsageError(f"account is of the type {type(account).__name__}; give a bulkload.Account, or None.")
+    loaded = _load(function, {"output": as_path("store", store), **options}, allowed, account, own={"output"})
+    check_login(*loaded)
+    return loaded
+
+
+def _load(
+    function: str,
+    options: Mapping[str, Any],
+    allowed: type[Any],
+    account: Account | None = None,
+    own: Collection[str] = (),
+) -> tuple[settings.Account, settings.Options]:
+    """Load the settings; `own` are names in `options` that the function has set itself."""
+    _check_names(function, [name for name in options if name not in own], allowed)
     arguments = {name: value for name, value in options.items() if value is not None and name != "config"}
     if "from_" in arguments:
         arguments["from"] = arguments.pop("from_")
     if "set" in arguments:
         arguments["set"] = _defaults(arguments["set"])
-    if isinstance(results := arguments.get("results"), str | PathLike):
-        arguments["results"] = [results]
     if "results" in arguments:
-        arguments["results"] = [Path(path) for path in arguments["results"]]
-    if store is not None:
-        arguments["output"] = Path(store)
+        arguments["results"] = _paths("results", arguments["results"])
     given = None
     if account is not None:
         given = {name: value for name, value in vars(account).items() if value not in ("", None)}
     config = options.get("config")
     loaded = settings.load(
-        arguments,
-        None if config is None else Path(config),
-        account=given,
-        spelling=lambda name: "store" if name == "output" else name,
+        arguments, None if config is None else as_path("config", config), account=given, spelling=lambda name: name
     )
-    for warning in (settings.password_file_warning(loaded[0]), *settings.variable_warnings(_VARIABLES_OF_COMMANDS)):
+    for warning in (settings.password_file_warning(loaded[0]), *settings.variable_warnings()):
         if warning is not None:
             log.warning("%s", warning)
-    if store is not None:
-        check_login(*loaded)
     return loaded
 
 
@@ -168,8 +171,8 @@ def check_applies(options: Mapping[str, Any], *, is_file: bool) -> None:
             raise UsageError(f"{name} is an option for files; the rows are given as Python values.")
 
 
-def _check_names(function: str, options: Mapping[str, Any], allowed: type[Any]) -> None:
-    names: Iterable[str] = allowed.__annotations__.keys() | _inherited(allowed)
+def _check_names(function: str, options: Iterable[str], allowed: type[Any]) -> None:
+    names: frozenset[str] = allowed.__optional_keys__
     for name in options:
         if name in names:
             continue
@@ -180,8 +183,15 @@ def _check_names(function: str, options: Mapping[str, Any], allowed: type[Any]) 
         raise UsageError(f"{name} is not an option of {function}{hint}")
 
 
-def _inherited(options: type[Any]) -> set[str]:
-    return {*getattr(options, "__optional_keys__", ()), *getattr(options, "__required_keys__", ())}
+def as_path(name: str, value: object) -> Path:
+    """A path that the caller gives as a text or a path. Raises `UsageError` for anything else."""
+    if not isinstance(value, str | PathLike):
+        raise UsageError(f"{name} is of the type {type(value).__name__}; a path is allowed.")
+    return Path(value)
+
+
+def _paths(name: str, value: object) -> list[Path]:
+    return [as_path(name, each) for each in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _defaults(values: object) -> object:

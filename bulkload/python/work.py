@@ -7,7 +7,6 @@ Whatever is wrong with the arguments is raised at once, in the caller's thread.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkload.errors import ExitCode, UsageError
@@ -29,7 +28,9 @@ from bulkload.python.options import (
     ResumeOptions,
     RunOptions,
     StrPath,
+    as_path,
     check_applies,
+    load_options,
     load_settings,
 )
 from bulkload.python.result import Result
@@ -45,7 +46,7 @@ Named = Mapping[str, Any]  # the options as they were given
 
 def check(data: object, options: Named) -> Background[Result]:
     """The work of `check`."""
-    _, settings = load_settings("check", options, InputOptions)
+    settings = load_options("check", options, InputOptions)
     watch = Watch()
     source = _given(data, settings, options, watch)
 
@@ -146,12 +147,13 @@ def export(account: Account | None, store: StrPath, options: Named) -> Backgroun
 
 def compare(old: object, new: object, store: StrPath, options: Named) -> Background[pandas.DataFrame]:
     """The work of `compare`."""
-    account = old if isinstance(old, Account) else None
-    login, settings = load_settings(
-        "compare", options, CompareOptions, account=account, store=None if account is None else store
-    )
+    login = None
+    if isinstance(old, Account):
+        login, settings = load_settings("compare", options, CompareOptions, account=old, store=store)
+    else:
+        settings = load_options("compare", options, CompareOptions)
     watch = Watch()
-    before = None if account is not None else given(old, settings.map, watch)
+    before = given(old, settings.map, watch) if login is None else None
     after = given(new, settings.map, watch)
     is_file = after.rows is None or (before is not None and before.rows is None)
     check_applies(options, is_file=is_file)
@@ -159,10 +161,11 @@ def compare(old: object, new: object, store: StrPath, options: Named) -> Backgro
     def work() -> pandas.DataFrame:
         from bulkload.python.frames import comparison_frame
 
-        if before is None:
-            comparison = compare_with_account(after.input, login, settings, observer=watch)
-        else:
+        if before is not None:
             comparison = compare_inputs(before.input, after.input, settings)
+        else:
+            assert login is not None
+            comparison = compare_with_account(after.input, login, settings, observer=watch)
         return comparison_frame([line for change in comparison.changes for line in _lines(change, before, after)])
 
     return Background(work, watch, continues="compare")
@@ -186,7 +189,7 @@ def runs(store: StrPath) -> pandas.DataFrame:
     """The frame of `runs`."""
     from bulkload.python.frames import runs_frame
 
-    return runs_frame([(info, run.exit_code) for run, info in list_runs(Options(output=Path(store)))])
+    return runs_frame([(info, run.exit_code) for run, info in list_runs(Options(output=as_path("store", store)))])
 
 
 def _given(data: object, settings: Options, options: Named, watch: Watch, label: str | None = None) -> Given:

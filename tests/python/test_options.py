@@ -64,6 +64,10 @@ def test_an_unknown_option_is_refused_before_anything_is_read() -> None:
         ("sheet", "hosts", "sheet is an option for files"),
         ("from_", "nagios", "from_ is an option for files"),
         ("config", "missing.toml", r"missing\.toml cannot be read"),
+        ("config", 5, "config is of the type int; a path is allowed"),
+        ("results", 5, "results is of the type int; a path is allowed"),
+        ("results", ["a.csv", None], "results is of the type NoneType; a path is allowed"),
+        ("store", None, "store is of the type NoneType; a path is allowed"),
     ],
 )
 def test_a_wrong_option_names_what_is_allowed(name: str, value: object, message: str) -> None:
