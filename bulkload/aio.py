@@ -6,6 +6,7 @@ cancelled, it ends when the requests in flight are answered.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from bulkload.python import undoing, work
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from bulkload.python.inputs import Data
 
-__all__ = ["check", "compare", "export", "plan", "resume", "run", "undo"]
+__all__ = ["check", "compare", "export", "plan", "resume", "run", "runs", "undo"]
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ async def run(
 
 
 async def resume(
-    run_id: str | None = None,
+    run_id: str | Result | None = None,
     *,
     account: Account | None = None,
     store: StrPath = STORE,
@@ -80,7 +81,7 @@ async def resume(
 
 
 async def undo(
-    run_id: str,
+    run_id: str | Result,
     *,
     dry_run: bool = True,
     include_edited: bool = False,
@@ -97,6 +98,11 @@ async def undo(
 async def export(*, account: Account | None = None, store: StrPath = STORE, **options: Unpack[CommonOptions]) -> Result:
     """As `bulkload.export`."""
     return await _wait(work.export(account, store, options))
+
+
+async def runs(store: StrPath = STORE) -> pandas.DataFrame:
+    """As `bulkload.runs`."""
+    return await asyncio.to_thread(work.runs, store)
 
 
 async def compare(

@@ -219,11 +219,25 @@ class ReportRow(NamedTuple):
 
 
 def all_issues(row: ReportRow) -> Iterator[Issue]:
-    """The issues of a row; an error that is none of its cells', such as the API's answer, is one as well."""
+    """The issues of a row; what is said about the whole row, such as the API's answer, is one as well.
+
+    It is an error if the row is not done.
+    """
     yield from row.issues
-    if row.error and not any(issue.severity == "error" for issue in row.issues):
+    account_messages = " ".join(issue.message for issue in row.issues if issue.code.startswith(ACCOUNT_ISSUE))
+    is_said = any(issue.severity == "error" for issue in row.issues) or row.error == account_messages
+    if row.error and not is_said:
         column = row.error_columns[0] if len(row.error_columns) == 1 else None
-        yield Issue(code=row.status.value.replace(" ", "_"), message=row.error, column=column)
+        severity: Literal["error", "warning"] = "error" if row.status.next_step else "warning"
+        yield Issue(code=row.status.value.replace(" ", "_"), message=row.error, column=column, severity=severity)
+
+
+def why_not_done(row: ReportRow) -> tuple[str | None, str]:
+    """The column and the sentence that say best why a row is not done."""
+    for issue in all_issues(row):
+        if issue.severity == "error":
+            return issue.column, issue.message
+    return None, f"{row.status.value.replace('_', ' ').capitalize()}; {row.status.next_step}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,9 @@ OnExisting = Literal["skip", "update", "fail"]
 
 
 def _rate(value: object) -> object:
-    """Parse `5`, `5/s`, `300/min` or `unlimited` as requests per second; 0 is no limit."""
+    """Parse `5`, `5/s`, `300/min` or `unlimited` as requests per second; unlimited is 0.0."""
     text = str(value).strip().lower()
-    if text in ("unlimited", "none", "0"):
+    if text == "unlimited":
         return 0.0
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*(s|sec|second|min|m|minute|h|hour))?", text)
     if not match or float(match[1]) <= 0:
@@ -60,7 +60,9 @@ def _pairs(form: str) -> BeforeValidator:
     def parse(value: object) -> object:
         if isinstance(value, Mapping):
             return _texts(value)
-        texts = value.splitlines() if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+        if not isinstance(value, str | list | tuple):
+            raise ValueError(f"a mapping, or texts of the form {form}, is allowed")
+        texts = value.splitlines() if isinstance(value, str) else value
         pairs = {}
         for text in (str(text) for text in texts if str(text).strip()):
             left, separator, right = text.partition("=")
@@ -276,6 +278,7 @@ class Options(BaseModel):
 
 
 S = TypeVar("S", "Account", "Options")
+_EXPECTED = {"string_type": "a text", "path_type": "a path", "list_type": "a list", "dict_type": "a mapping"}
 _TOKEN_RULE = "it is too long, or contains characters that are not allowed in a header, such as spaces"
 _ADDRESS = frozenset({"base_url"})
 _ACCOUNT_IN_FILE = _ADDRESS | {"username", "password_file"}
@@ -310,11 +313,15 @@ def load(
         built = _with_secrets(
             _build(Account, account, address, spelling, from_elsewhere=_ADDRESS), from_elsewhere=False
         )
-    present = {name: value for name, value in arguments.items() if value not in (None, ())}
+    present = {name: value for name, value in arguments.items() if not _is_omitted(value)}
     options = _build(Options, present, file_settings, spelling)
     return built, options.model_copy(
         update={option: table | getattr(options, option) for option, table in tables.items()}
     )
+
+
+def _is_omitted(value: object) -> bool:
+    return value is None or (isinstance(value, tuple) and not value)
 
 
 def variable_warnings(option_variables: Iterable[str] = ()) -> Iterator[str]:
@@ -393,7 +400,8 @@ def _build(
         else:
             origin, value = f"{name} in {SETTINGS_FILE}", file_settings.get(name)
         context = details.get("ctx", {})
-        allowed = context.get("error") or f"{context.get('expected', details['msg'])} is allowed"
+        expected = context.get("expected") or _EXPECTED.get(details["type"], details["msg"])
+        allowed = context.get("error") or f"{expected} is allowed"
         is_list = isinstance(value, tuple | list)
         shown = ", ".join(map(repr, value)) if is_list else repr(value)
         if name in _SECRETS:

@@ -56,7 +56,7 @@ def compare(config: Path | None, /, files: tuple[Path, ...], account: bool, exit
         comparison = compare_inputs(Input.at(files[0]), new, options)
     for path in options.results:
         write_comparison(path, comparison)
-    is_same = not comparison.changes and not comparison.notes
+    is_same = not comparison.changes and not comparison.unclear
     code = ExitCode.ROWS_LEFT if exit_code and not is_same else ExitCode.DONE
     _print(comparison, files, options, code)
     return code
@@ -66,6 +66,7 @@ def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, co
     from bulkload.operations.compare import KINDS
 
     counts = {kind: comparison.count(kind) for kind in KINDS} | {"same": comparison.same}
+    notes = [each.sentence(str(files[0] if each.is_old else files[-1])) for each in comparison.unclear]
     if options.json_:
         print_object(
             {
@@ -74,14 +75,14 @@ def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, co
                 "results": [str(path) for path in options.results],
                 "counts": counts,
                 "changes": [change.as_json() for change in comparison.changes],
-                "notes": list(comparison.notes),
+                "notes": notes,
                 "exit_code": int(code),
             }
         )
         return
-    for note in comparison.notes[:FIRST_NOTES]:
+    for note in notes[:FIRST_NOTES]:
         print_message(note, logging.WARNING)
-    if (more := len(comparison.notes) - FIRST_NOTES) > 0:
+    if (more := len(notes) - FIRST_NOTES) > 0:
         print_message(f"… and {more:,} more; --json prints all.", logging.WARNING)
     if options.quiet:
         return

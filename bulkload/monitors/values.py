@@ -55,6 +55,7 @@ _UNPRINTABLE = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\uff
 _CONTROL = re.compile(f"[\t\n\r{_UNPRINTABLE}]")
 _CONTROL_IN_NOTES = re.compile(f"[{_UNPRINTABLE}]")
 _PLAN_WITH_COUNTS = re.compile(r"(.+?)\s*:\s*[0-9]+\s*:\s*[0-9]+")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[\w.:/@+*#%=;,-]+")
 
 
@@ -228,9 +229,12 @@ def json_or_text(text: str) -> object:
     if _CONTROL_IN_NOTES.search(text):
         raise CellError("control", "control characters are not allowed")
     try:
-        return json.loads(text, parse_constant=_not_json, parse_float=_finite)
+        value = json.loads(text, parse_constant=_not_json, parse_float=_finite)
     except ValueError:
         return _not_error(text)
+    if "\\u" in text and _HALF_PAIR.search(json.dumps(value, ensure_ascii=False)):
+        raise CellError("surrogate", "an escape such as \\ud83d is half of a character; both halves are needed")
+    return value
 
 
 def _not_error(text: str) -> str:

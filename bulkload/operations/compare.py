@@ -8,7 +8,7 @@ by what their cells say.
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
 
 ChangeKind = Literal["new", "gone", "changed"]
+_NO_PLAN = "(no plan code)"  # fills empty cells of billing_plancode, and is never shown
 KINDS: Sequence[ChangeKind] = ("new", "gone", "changed")
+
+
+NOT_COMPARED = "not compared"  # in place of a kind, for a row that could not be compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +70,27 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """A row, or a monitor of the account, that could not be compared."""
+
+    row: int | None  # None: only the account has it
+    is_old: bool  # it is on the old side
+    reason: str
+    monitor_id: str = ""
+
+    def sentence(self, name: str) -> str:
+        """What to say about it; `name` is that of its input."""
+        subject = f"monitor {self.monitor_id} of the account" if self.row is None else f"{name}: row {self.row}"
+        return f"{subject} could not be compared: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """How two inputs differ."""
 
     changes: Sequence[Change]  # in the order of the new input, then what is gone
     same: int  # monitors without a difference
-    notes: Sequence[str] = ()  # sentences about rows that could not be compared
+    unclear: Sequence[Unclear] = ()
     requests: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, kind: ChangeKind) -> int:
@@ -79,7 +98,7 @@ class Comparison:
         return sum(change.kind == kind for change in self.changes)
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: cached_property stores values in the instance
+@dataclass(frozen=True, kw_only=True, eq=False)  # no slots: cached_property stores values in the instance
 class _Monitor:
     """One row, as a monitor."""
 
@@ -87,6 +106,13 @@ class _Monitor:
     monitor_id: str
     key: str
     item: Mapping[str, Any]  # as the API lists it
+    is_valid: bool = True  # it can be sent
+    repeats: str = ""  # which row it repeats: a sentence
+
+    @property
+    def name(self) -> str:
+        """The name, by which a row is known that cannot be sent."""
+        return str(self.item.get("name", "")).strip()
 
     @cached_property
     def texts(self) -> Mapping[str, str]:
@@ -95,8 +121,16 @@ class _Monitor:
 
 
 def compare_inputs(old: Input, new: Input, options: Options) -> Comparison:
-    """Compare two inputs. Raises `InputError` if one cannot be read."""
-    return _compare(list(_monitors(old, options)), list(_monitors(new, options)))
+    """Compare two inputs. A row that repeats another is unclear. Raises `InputError` if one cannot be read."""
+    options = _without_required_plan(options)
+    before, after = list(_monitors(old, options)), list(_monitors(new, options))
+    unclear = [
+        Unclear(row=monitor.row, is_old=side is before, reason=monitor.repeats)
+        for side in (before, after)
+        for monitor in side
+        if monitor.repeats
+    ]
+    return replace(_compare([m for m in before if not m.repeats], [m for m in after if not m.repeats]), unclear=unclear)
 
 
 def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> Comparison:
@@ -118,13 +152,22 @@ def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> Comparison:
 
 
 def _partners(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> dict[int, _Monitor]:
-    """For each new monitor that has one, its old one; of several that are alike, the first belong together."""
+    """For each new monitor that has one, its old one: by ID, by identity, or by name if one of the two is not valid."""
     partners: dict[int, _Monitor] = {}
     _add_partners(partners, old, [monitor.monitor_id for monitor in old], new, [monitor.monitor_id for monitor in new])
-    taken = {id(monitor) for monitor in partners.values()}
-    free = [monitor for monitor in old if id(monitor) not in taken]
+    free = _without(old, partners)
     _add_partners(partners, free, [monitor.key for monitor in free], new, [monitor.key for monitor in new])
+    free = _without(old, partners)
+    bad, others = [m for m in free if not m.is_valid], [m for m in free if m.is_valid]
+    _add_partners(partners, bad, [m.name for m in bad], new, [m.name for m in new])
+    bad_names = ["" if monitor.is_valid else monitor.name for monitor in new]
+    _add_partners(partners, others, [monitor.name for monitor in others], new, bad_names)
     return partners
+
+
+def _without(old: Sequence[_Monitor], partners: Mapping[int, _Monitor]) -> list[_Monitor]:
+    taken = {id(monitor) for monitor in partners.values()}
+    return [monitor for monitor in old if id(monitor) not in taken]
 
 
 def _add_partners(
@@ -135,13 +178,15 @@ def _add_partners(
     new_names: Sequence[str],
 ) -> None:
     """Add those that share a name, unless both give an ID and not the same."""
-    by_name: defaultdict[str, deque[_Monitor]] = defaultdict(deque)
+    by_name: defaultdict[str, list[_Monitor]] = defaultdict(list)
     for monitor, name in zip(old, old_names, strict=True):
         by_name[name].append(monitor)
     for index, (monitor, name) in enumerate(zip(new, new_names, strict=True)):
-        candidates = by_name.get(name) if name and index not in partners else None
-        if candidates and not _are_different(candidates[0], monitor):
-            partners[index] = candidates.popleft()
+        candidates = by_name.get(name, []) if name and index not in partners else []
+        partner = next((each for each in candidates if not _are_different(each, monitor)), None)
+        if partner is not None:
+            partners[index] = partner
+            candidates.remove(partner)
 
 
 def _are_different(old: _Monitor, new: _Monitor) -> bool:
@@ -151,7 +196,8 @@ def _are_different(old: _Monitor, new: _Monitor) -> bool:
 
 def _without_equal_ports(old: _Monitor, new: _Monitor) -> Mapping[str, str]:
     """The old texts; a port that only one of the two gives, but that the type implies, is no difference."""
-    if old.key == new.key and ("port" in old.texts) != ("port" in new.texts):
+    is_implied = old.is_valid and new.is_valid and old.key == new.key
+    if is_implied and ("port" in old.texts) != ("port" in new.texts):
         return {**old.texts, "port": new.texts.get("port", "")}
     return old.texts
 
@@ -175,6 +221,11 @@ def _change(kind: ChangeKind, monitor: _Monitor, fields: tuple[FieldChange, ...]
     )
 
 
+def _without_required_plan(options: Options) -> Options:
+    """Options with which a row without a plan code, which every new monitor needs, can be compared."""
+    return options.model_copy(update={"set": {"billing_plancode": _NO_PLAN} | options.set})
+
+
 # ── rows as monitors ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -190,13 +241,16 @@ def _monitors(source: Input, options: Options) -> Iterator[_Monitor]:
                 monitor_id=row.given_monitor_id or "",
                 key=asked_identity(str(item.get("type", "")), item).key,
                 item=item,
+                is_valid=row.body is not None,
+                repeats=row.error if row.state is Status.DUPLICATE else "",
             )
 
 
 def _item(row: NewRow, fields: Sequence[str | None]) -> dict[str, Any]:
     """A row as the API would list it; of a row that cannot be sent, with the text of each cell that is not valid."""
     if row.body is not None:
-        return {"type": row.type, **json.loads(row.body)}
+        body = {name: value for name, value in json.loads(row.body).items() if value != _NO_PLAN}
+        return {"type": row.type, **body}
     item: dict[str, Any] = {}
     for name, cell in zip(fields, row.cells, strict=True):
         if name is None or not (text := remove_invisible(name, cell.strip())):
@@ -241,7 +295,7 @@ def compare_with_account(new: Input, account: Account, options: Options, *, obse
     from bulkload.stages.plan import plan
 
     listings: list[Listing] = []
-    options = options.model_copy(update={"on_existing": "skip"})
+    options = _without_required_plan(options).model_copy(update={"on_existing": "skip"})
     with locked_store(options) as store:
         context = begin(store, new, account, options, command="plan", observer=observer)
 
@@ -261,25 +315,34 @@ def compare_with_account(new: Input, account: Account, options: Options, *, obse
 
 
 def _compare_listed(monitors: Sequence[_Monitor], rows: Sequence[ReportRow], listing: Listing) -> Comparison:
-    changes, notes, same = [], [], 0
-    named: set[str] = set()  # IDs and identity keys that rows mean
+    changes: list[Change] = []
+    unclear: list[Unclear] = []
+    same = 0
+    meant: set[str] = set()  # IDs and identity keys that rows mean
+    unclear_names: set[str] = set()  # of rows that could not be compared; "": it may be any
     for monitor, row in zip(monitors, rows, strict=True):
-        named |= {monitor.monitor_id, monitor.key, row.monitor_id}
+        meant |= {monitor.monitor_id, monitor.key, row.monitor_id}
         item = listing.monitors.get(row.monitor_id)
         if row.status in (Status.NOT_ATTEMPTED, Status.REMOVED):
             changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
         elif row.status not in (Status.EXISTS, Status.CREATED) or item is None:
-            notes.append(f"Row {row.source_row} could not be compared: {row.error or row.status.value}")
+            unclear.append(Unclear(row=row.source_row, is_old=False, reason=row.error or row.status.value))
+            if row.status is not Status.DUPLICATE:
+                unclear_names.add("" if row.status is Status.UNKNOWN else monitor.name)
         elif fields := _listed_changes(monitor.item, item, listing):
             changes.append(_change("changed", replace(monitor, monitor_id=row.monitor_id), fields))
         else:
             same += 1
     for monitor_id, identity in listing.identities.items():
-        if monitor_id not in named and identity.key not in named:
-            item = listing.monitors[monitor_id]
-            gone = _Monitor(row=None, monitor_id=monitor_id, key=identity.key, item=item)
-            changes.append(_change("gone", gone, _field_changes(gone.texts, {})))
-    return Comparison(changes=changes, same=same, notes=notes)
+        if monitor_id in meant or identity.key in meant:
+            continue
+        if not {"", identity.name}.isdisjoint(unclear_names):
+            reason = "It may be the monitor of a row that could not be compared."
+            unclear.append(Unclear(row=None, is_old=True, reason=reason, monitor_id=monitor_id))
+            continue
+        gone = _Monitor(row=None, monitor_id=monitor_id, key=identity.key, item=listing.monitors[monitor_id])
+        changes.append(_change("gone", gone, _field_changes(gone.texts, {})))
+    return Comparison(changes=changes, same=same, unclear=unclear)
 
 
 def _listed_changes(asked: Mapping[str, Any], item: Mapping[str, Any], listing: Listing) -> tuple[FieldChange, ...]:

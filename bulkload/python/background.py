@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from bulkload.errors import ExitCode, Interrupted
+from bulkload.python.options import in_python_terms
 from bulkload.stages.observer import Observer, SessionStatus
 from bulkload.store.runs import Run
 
@@ -76,10 +77,11 @@ OnTick = Callable[[Watch], None]
 class Background(Generic[T]):
     """Work for a thread of its own, and how its caller waits for it."""
 
-    def __init__(self, work: Callable[[], T], watch: Watch, *, continues: str = "resume") -> None:
+    def __init__(self, work: Callable[[], T], watch: Watch, *, continues: str = "") -> None:
         self.watch = watch
         self._work = work
-        self._continues = continues  # the function that continues what was interrupted
+        self._continues = continues  # the call that continues what was interrupted; {0}: the run's ID
+        self._interruption: BaseException | None = None  # what the caller was interrupted by
         self._result: list[T] = []
         self._error: BaseException | None = None
         self._ended = threading.Event()  # not `is_alive`, which an interrupted `join` makes false (Python 3.11)
@@ -104,54 +106,62 @@ class Background(Generic[T]):
         a further one ends the work sooner.
         """
         self._thread.start()
-        interruption: BaseException | None = None
         while not self._ended.is_set():
             try:
                 self._ended.wait(TICK)
-                if interruption is None:
-                    on_tick(self.watch)
+                self._tick(on_tick)
             except BaseException as error:
-                interruption = interruption or error
-                if self.watch.request_stop() >= PATIENCE:
+                if not self._is_patient(error):
                     break
-        if interruption is not None:
-            raise self._noted(interruption)
-        return self._outcome(on_tick)
+        return self._outcome()
 
     async def wait_async(self, on_tick: OnTick) -> T:
         """Wait for the result without blocking the running loop; see `wait`. A cancelled task counts as Ctrl-C."""
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+
+        def end() -> None:
+            if not ended.done():
+                ended.set_result(None)
 
         def tell_loop() -> None:
             with contextlib.suppress(RuntimeError):  # the caller has given up, and its loop is closed
-                loop.call_soon_threadsafe(ended.set)
+                loop.call_soon_threadsafe(end)
 
         self._on_end = tell_loop
         self._thread.start()
-        interruption: BaseException | None = None
-        while not ended.is_set():
+        while not ended.done():
             try:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), TICK)
-                if interruption is None:
-                    on_tick(self.watch)
+                await asyncio.wait((ended,), timeout=TICK)
+                self._tick(on_tick)
             except BaseException as error:
-                interruption = interruption or error
-                if self.watch.request_stop() >= PATIENCE:
+                if not self._is_patient(error):
                     break
-        if interruption is not None:
-            raise self._noted(interruption)
-        return self._outcome(on_tick)
+        return self._outcome()
 
-    def _outcome(self, on_tick: OnTick) -> T:
+    def _tick(self, on_tick: OnTick) -> None:
+        if self._interruption is None:
+            on_tick(self.watch)
+
+    def _is_patient(self, interruption: BaseException) -> bool:
+        """Ask the work to stop; returns False if the caller does not want to wait any longer."""
+        self._interruption = self._interruption or interruption
+        return self.watch.request_stop() < PATIENCE
+
+    def _outcome(self) -> T:
+        if self._interruption is not None:
+            self._explain(self._interruption)
+            raise self._interruption
         self._thread.join()
         if self._error is not None:
+            in_python_terms(self._error)
             raise self._error
-        on_tick(self.watch)
         return self._result[0]
 
-    def _noted(self, interruption: BaseException) -> BaseException:
-        if self.watch.run_id:
-            call = f"bulkload.{self._continues}({self.watch.run_id!r})"
-            interruption.add_note(f"What was begun has come to an orderly end; {call} continues it.")
-        return interruption
+    def _explain(self, interruption: BaseException) -> None:
+        """Add the result, if there is one, and what to do next."""
+        if self._result:
+            interruption.result = self._result[0]  # type: ignore[attr-defined]
+        if self._continues and self.watch.run_id:
+            call = f"bulkload.{self._continues.format(self.watch.run_id)}"
+            interruption.add_note(f"What was begun has come to an orderly end; {call} continues what is left.")

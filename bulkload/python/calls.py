@@ -34,6 +34,9 @@ STORE = "output"
 def check(data: Data, **options: Unpack[InputOptions]) -> Result:
     """Check every row offline; nothing is sent or stored. Statuses are `will create`, `invalid` and `duplicate`.
 
+    Options about the input: `set` (field → value of its empty cells), `map` (column → field), `ignore_unknown`,
+    `results` (files to write), `config`; for files also `sheet`, `skip_hidden`, `encoding`, `from_`, `skip_private`.
+
     Raises `InputError` if the data cannot be read at all, and `UsageError` for wrong options.
     """
     return _wait(work.check(data, options))
@@ -44,7 +47,7 @@ def plan(
 ) -> Result:
     """Say what `run` would do in the account now; sends only a login and GET requests.
 
-    Raises as `run` does.
+    Takes the options of `run`, and raises as `run` does.
     """
     return _wait(work.plan(data, account, store, options))
 
@@ -66,6 +69,11 @@ def run(
     input in the history. What ends the run early is in `Result.stopped`, with the rows so far; `raise_for_rows` raises
     it, or `RowsFailed`.
 
+    Options besides those of `check`: `rate` (requests per second, or "300/min", "unlimited"), `concurrency`,
+    `on_existing` ("skip", "update" or "fail"), `first`, `strict`, `max_errors`, `verify`, `wait`, `trust_list`,
+    `create_lookalikes`, `request_timeout`, `settle_grace`, `settle_after`, `settle_timeout` (seconds), `sandbox`.
+
+    Ctrl-C lets the requests in flight finish, and raises `KeyboardInterrupt`, whose `result` has the rows so far.
     Raises `Locked` if another run uses the store, `InputError` if the data cannot be read at all, `UsageError` for
     wrong options or missing credentials, and `StoreError` if the store cannot be written.
     """
@@ -76,7 +84,7 @@ def run(
 
 
 def resume(
-    run_id: str | None = None,
+    run_id: str | Result | None = None,
     *,
     account: Account | None = None,
     store: StrPath = STORE,
@@ -84,7 +92,11 @@ def resume(
     raise_for_rows: bool = False,
     **options: Unpack[ResumeOptions],
 ) -> Result:
-    """Resume an interrupted run, without its data; without an ID, the newest run with rows to run again."""
+    """Resume an interrupted run, without its data; without an ID, the newest run with rows to run again.
+
+    The rows are those in the store: texts, without the index of the frame that they came from. Options and exceptions
+    are those of `run`, but for those about the input.
+    """
     result = _wait(work.resume(run_id, account, store, options), progress)
     if raise_for_rows:
         result.raise_for_rows()
@@ -92,7 +104,7 @@ def resume(
 
 
 def undo(
-    run_id: str,
+    run_id: str | Result,
     *,
     dry_run: bool = True,
     include_edited: bool = False,
@@ -103,14 +115,18 @@ def undo(
 ) -> Result:
     """Delete the monitors that a run created, unless they were edited since; `dry_run=False` deletes.
 
-    `Result.removals` counts them; in a dry run, the column `undo` says what would become of each.
+    `Result.removals` counts them; in a dry run, the column `undo` says what would become of each. Options: `rate`,
+    `concurrency`, `trust_list`, `request_timeout`, `results`, `sandbox`, `config`.
     """
     work_of_undo = undoing.undo(run_id, account, store, options, dry_run=dry_run, include_edited=include_edited)
     return _wait(work_of_undo, progress)
 
 
 def export(*, account: Account | None = None, store: StrPath = STORE, **options: Unpack[CommonOptions]) -> Result:
-    """The account's mail monitors; `Result.frame` is accepted by `run`. Raises what stops it."""
+    """The account's mail monitors; `Result.frame` is accepted by `run`. Raises what stops it.
+
+    Options: `rate`, `request_timeout`, `sandbox`, `config`.
+    """
     return _wait(work.export(account, store, options))
 
 
@@ -119,9 +135,11 @@ def compare(
 ) -> pandas.DataFrame:
     """How two inputs differ, as lines of row, change, field, old and new.
 
-    Monitors are the same by the ID that both give, else by type, name, hostname and port. `change` is `new`, `gone` or
-    `changed`; the last has a line per field. `row` is the index of the row in a frame, or its row in a file; of what is
-    gone, in `old`. `old` can be an `Account`: the account as it is now, where an empty cell of `new` is no difference.
+    Monitors are the same by the ID that both give, else by type, name, hostname and port. `change` is `new`, `gone`,
+    `changed` (with a line per field) or `not compared` (with the reason). `row` is the index of the row in a frame, or
+    its row in a file; of what is gone, in `old`. `old` can be an `Account`: the account as it is now, where an empty
+    cell of `new` is no difference, and the `row` of what is gone is its monitor ID. Options: those of `check`; with an
+    account also `rate`, `request_timeout`, `trust_list`, `sandbox`.
     """
     return _wait(work.compare(old, new, store, options))
 

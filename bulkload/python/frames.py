@@ -11,8 +11,11 @@ from typing import Any
 import pandas
 
 from bulkload.model import ReportRow, RunInfo, Status, all_issues
+from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.result_columns import RESULT_COLUMNS
-from bulkload.operations.compare import KINDS
+from bulkload.monitors.values import SWITCH_WORDS
+from bulkload.operations.compare import KINDS, NOT_COMPARED
+from bulkload.readers.dataframe import RESULT_MARK
 from bulkload.reports.result_cells import result_cells, result_header
 
 TEXT = "string"  # dtype of texts, in which a missing value is <NA>
@@ -27,11 +30,32 @@ ISSUE_COLUMNS = ("index", "column", "field", "code", "value", "message", "severi
 
 
 def text_frame(header: Sequence[str], rows: Iterable[Sequence[str]]) -> pandas.DataFrame:
-    """A frame of texts, in which an empty cell is missing; names of columns may be repeated."""
+    """A frame of the texts of cells; an empty one is None, and any value can take the place of one."""
     columns = list(zip(*rows, strict=True)) or [()] * len(header)
-    frame = pandas.DataFrame({index: texts(cells) for index, cells in enumerate(columns)})
+    cells = {
+        index: pandas.Series([text or None for text in column], dtype=object) for index, column in enumerate(columns)
+    }
+    frame = pandas.DataFrame(cells)
     frame.columns = pandas.Index(list(header), dtype=object)
     return frame
+
+
+def monitor_frame(header: Sequence[str], rows: Iterable[Sequence[str]]) -> pandas.DataFrame:
+    """A frame of exported monitors: numbers and switches have dtypes of their own, everything else is text."""
+    frame = text_frame(header, rows)
+    for name in header:
+        frame[name] = _typed(name, frame[name])
+    return frame
+
+
+def _typed(name: str, column: pandas.Series[Any]) -> pandas.Series[Any]:
+    cell_type = FIELDS[name].cell_type if name in FIELDS and name != "monitor_id" else "text"
+    if cell_type == "switch":
+        switches = [None if text is None else SWITCH_WORDS.get(text, text) for text in column]
+        return pandas.Series(switches, dtype=object if any(isinstance(each, str) for each in switches) else "boolean")
+    if cell_type == "number" and all(text is None or (text.isdecimal() and len(text) < 18) for text in column):
+        return pandas.Series([None if text is None else int(text) for text in column], dtype=WHOLE)
+    return texts(column)
 
 
 def with_results(
@@ -48,14 +72,17 @@ def with_results(
         pandas.Series([None if cell == "" else cell for cell in cells], dtype=_DTYPES[name])
         for name, cells in zip(RESULT_COLUMNS, columns, strict=True)
     ]
-    return with_columns(own, dict(zip(result_header(header), added, strict=True)))
+    frame = with_columns(own, dict(zip(result_header(header), added, strict=True)))
+    frame.attrs[RESULT_MARK] = run_id
+    return frame
 
 
 def with_columns(own: pandas.DataFrame, added: Mapping[str, pandas.Series[Any]]) -> pandas.DataFrame:
     """Add columns at the end, by the position of their rows, also if a column has such a name already."""
-    frame = own.copy(deep=False)
+    is_repeated = not frozenset(own.columns).isdisjoint(added)
+    frame = own.set_flags(allows_duplicate_labels=True) if is_repeated else own.copy(deep=False)
     for name, column in added.items():
-        frame.insert(frame.shape[1], name, column.array, allow_duplicates=True)
+        frame.insert(frame.shape[1], name, column.array, allow_duplicates=is_repeated)
     return frame
 
 
@@ -83,12 +110,12 @@ def _issue_frame(lines: Sequence[tuple[object, ...]]) -> pandas.DataFrame:
 
 
 def comparison_frame(lines: Sequence[tuple[object, str, str, str, str]]) -> pandas.DataFrame:
-    """One line per monitor that is new or gone, and per field that changed: row, change, field, old, new."""
+    """Lines of row, change, field, old and new."""
     rows, changes, fields, old, new = zip(*lines, strict=True) if lines else ((), (), (), (), ())
     return pandas.DataFrame(
         {
-            "row": pandas.Series(rows, dtype=object).infer_objects(),
-            "change": pandas.Series(changes, dtype=pandas.CategoricalDtype(list(KINDS))),
+            "row": pandas.Series(rows, dtype=object),  # labels of two frames, and numbers of rows in files
+            "change": pandas.Series(changes, dtype=pandas.CategoricalDtype([*KINDS, NOT_COMPARED])),
             "field": texts(fields),
             "old": texts(old),
             "new": texts(new),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from bulkload.errors import UsageError
 from bulkload.files.printable import printable_line
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     Data = pandas.DataFrame | Iterable[Mapping[Any, Any]] | str | PathLike[str]
 
+_HINTS = {  # attribute → what to do with data that has it
+    "to_frame": "; give a frame of all columns",  # a column of pandas
+    "to_pandas": "; give what its to_pandas() returns",
+    "read": "; give the path of the file, or read it with pandas",
+    "raise_for_rows": "; give its frame, or what is failed of it",
+}
 MAX_LABEL = 200  # characters
 CHECK_EVERY = 1_000  # rows between two looks at whether the caller wants to stop
 
@@ -54,7 +60,11 @@ class CallerRows:
             return self.frame
         columns = columns_of_objects(self.records)
         values = list(values_of(self.records, columns))
-        return pandas.DataFrame(values, columns=pandas.Index(columns, dtype=object), dtype=object).infer_objects()
+        frame = pandas.DataFrame(values, columns=pandas.Index(columns, dtype=object), dtype=object)
+        try:
+            return frame.infer_objects()
+        except UnicodeEncodeError:  # half of a surrogate pair, which no other dtype can hold
+            return frame
 
     def label(self, position: int) -> object:
         """The caller's index of the row at a position."""
@@ -87,7 +97,7 @@ def given(data: object, mapping: Mapping[str, str], watch: Watch, label: str | N
         path = Path(data)
         return Given(input=replace(Input.at(path), name=name or str(path)))
     if is_frame(data):
-        frame = _kept(data)
+        frame = independent_copy(data)
         opener = partial(frame_source, frame, name=name or "DataFrame", mapping=mapping)
         rows = CallerRows(frame=frame, mapping=mapping)
         return Given(input=_input(name or "DataFrame", opener, watch), rows=rows)
@@ -96,14 +106,14 @@ def given(data: object, mapping: Mapping[str, str], watch: Watch, label: str | N
     return Given(input=_input(name or "rows", opener, watch), rows=CallerRows(records=records, mapping=mapping))
 
 
-def is_frame(data: object) -> bool:
+def is_frame(data: object) -> TypeGuard[pandas.DataFrame]:
     """True for a pandas DataFrame; without importing pandas, since nobody who has a frame has not."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
-def _kept(frame: Any) -> Any:
-    """A copy that later changes of the caller's frame do not reach; it takes no memory where pandas copies on write."""
+def independent_copy(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """A copy of a frame that changes of either do not reach; it takes no memory where pandas copies on write."""
     import pandas
 
     copies_on_write = int(pandas.__version__.partition(".")[0]) >= 3
@@ -112,8 +122,8 @@ def _kept(frame: Any) -> Any:
 
 def _records(data: object) -> list[Mapping[Any, Any]]:
     allowed = "a DataFrame, a list of mappings (one per row) or a path is allowed"
-    if isinstance(data, Mapping) or not isinstance(data, Iterable):
-        hint = "; it has to_pandas(), so give what that returns" if hasattr(data, "to_pandas") else ""
+    hint = next((text for name, text in _HINTS.items() if hasattr(data, name)), "")
+    if isinstance(data, Mapping) or not isinstance(data, Iterable) or hint:
         raise UsageError(f"The data is of the type {type(data).__name__}; {allowed}{hint}.")
     records: list[Mapping[Any, Any]] = []
     for index, item in enumerate(data):
@@ -126,7 +136,12 @@ def _records(data: object) -> list[Mapping[Any, Any]]:
 def _open_records(records: Sequence[Mapping[Any, Any]], name: str, mapping: Mapping[str, str]) -> Source:
     columns = columns_of_objects(records)
     return records_source(
-        columns, values_of(records, columns), name=name, source_format="Python objects", mapping=mapping
+        columns,
+        values_of(records, columns),
+        name=name,
+        source_format="Python objects",
+        mapping=mapping,
+        may_be_protected=True,
     )
 
 

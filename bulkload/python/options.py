@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from bulkload import settings
-from bulkload.errors import UsageError
+from bulkload.errors import BulkloadError, UsageError
 from bulkload.monitors.header import field_named
 from bulkload.readers.python_values import UnusableValue, value_text
 
-StrPath = str | PathLike[str]
+StrPath = str | PurePath
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +104,20 @@ class CompareOptions(InputOptions, CommonOptions, total=False):
 
 
 FILE_OPTIONS = ("sheet", "skip_hidden", "encoding", "from_", "skip_private")
+_OPTION = re.compile(
+    r"--(output|"
+    + "|".join(
+        sorted((name.strip("_").replace("_", "-") for name in RunOptions.__optional_keys__), key=len, reverse=True)
+    )
+    + r")(?![\w-])"
+)
 _ELSEWHERE = {"output": "use store for the folder of the run store", "json": "a Result has it all"}
 
 
 def load_options(function: str, options: Mapping[str, Any], allowed: type[Any]) -> settings.Options:
     """The options for a call that needs no account. Raises `UsageError` for one that the function does not have."""
-    return _load(function, options, allowed)[1]
+    _check_names(function, options, allowed)
+    return _load(options)[1]
 
 
 def load_settings(
@@ -121,30 +129,21 @@ def load_settings(
     """
     if account is not None and not isinstance(account, Account):
         raise UsageError(f"account is of the type {type(account).__name__}; give a bulkload.Account, or None.")
-    loaded = _load(function, {"output": as_path("store", store), **options}, allowed, account, own={"output"})
-    check_login(*loaded)
+    _check_names(function, options, allowed)
+    loaded = _load({"output": as_path("store", store), **options}, account)
+    check_login(*loaded, is_given=account is not None)
     return loaded
 
 
-def _load(
-    function: str,
-    options: Mapping[str, Any],
-    allowed: type[Any],
-    account: Account | None = None,
-    own: Collection[str] = (),
-) -> tuple[settings.Account, settings.Options]:
-    """Load the settings; `own` are names in `options` that the function has set itself."""
-    _check_names(function, [name for name in options if name not in own], allowed)
-    arguments = {name: value for name, value in options.items() if value is not None and name != "config"}
+def _load(options: Mapping[str, Any], account: Account | None = None) -> tuple[settings.Account, settings.Options]:
+    arguments = {name: _plain(value) for name, value in options.items() if value is not None and name != "config"}
     if "from_" in arguments:
         arguments["from"] = arguments.pop("from_")
     if "set" in arguments:
         arguments["set"] = _defaults(arguments["set"])
     if "results" in arguments:
         arguments["results"] = _paths("results", arguments["results"])
-    given = None
-    if account is not None:
-        given = {name: value for name, value in vars(account).items() if value not in ("", None)}
+    given = None if account is None else _texts_of(account)
     config = options.get("config")
     loaded = settings.load(
         arguments, None if config is None else as_path("config", config), account=given, spelling=lambda name: name
@@ -155,9 +154,24 @@ def _load(
     return loaded
 
 
-def check_login(account: settings.Account, options: settings.Options) -> None:
+def _texts_of(account: Account) -> dict[str, Any]:
+    """What the account gives. Raises `UsageError` for what is no text, without showing it: it may be a secret."""
+    given = {}
+    for name, value in vars(account).items():
+        if value is None:
+            continue
+        if not isinstance(value, PurePath if name == "password_file" else str) and not isinstance(value, str):
+            raise UsageError(f"The account's {name} is of the type {type(value).__name__}; a text is allowed.")
+        if value != "":
+            given[name] = value
+    return given
+
+
+def check_login(account: settings.Account, options: settings.Options, *, is_given: bool) -> None:
     """Raise `UsageError` if there is no account to log in to."""
     if not options.sandbox and not settings.has_credentials(account):
+        if is_given:
+            raise UsageError("The account needs a user name, and a password, a password_file or a token.")
         raise UsageError(
             "There is no account to log in to. Give account=bulkload.Account(username=…, password=…), or set"
             " ALERTSITE_USERNAME and ALERTSITE_PASSWORD in the environment, or use sandbox=True, which needs none."
@@ -183,15 +197,34 @@ def _check_names(function: str, options: Iterable[str], allowed: type[Any]) -> N
         raise UsageError(f"{name} is not an option of {function}{hint}")
 
 
+def in_python_terms(error: BaseException) -> None:
+    """Name the options in an error's message as keywords, not as on the command line."""
+    if isinstance(error, BulkloadError) and error.args and isinstance(error.args[0], str):
+        error.args = (_OPTION.sub(lambda match: _spelling(match[1]), error.args[0]), *error.args[1:])
+
+
+def _spelling(option: str) -> str:
+    name = option.replace("-", "_")
+    return {"from": "from_", "output": "store"}.get(name, name)
+
+
 def as_path(name: str, value: object) -> Path:
     """A path that the caller gives as a text or a path. Raises `UsageError` for anything else."""
-    if not isinstance(value, str | PathLike):
+    if not isinstance(value, str | PurePath):  # a writer of pandas is like a path, too
         raise UsageError(f"{name} is of the type {type(value).__name__}; a path is allowed.")
+    if not str(value) or "\0" in str(value):
+        raise UsageError(f"{name} is {str(value)!r}; a path is allowed.")
     return Path(value)
 
 
 def _paths(name: str, value: object) -> list[Path]:
     return [as_path(name, each) for each in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as one of Python."""
+    is_numpy = type(value).__module__.partition(".")[0] == "numpy"
+    return value.item() if is_numpy and getattr(value, "ndim", None) == 0 else value
 
 
 def _defaults(values: object) -> object:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from bulkload.errors import UsageError
 from bulkload.python.background import OnTick, Watch
 
 Progress = bool | Callable[[Mapping[str, int]], object]
@@ -21,6 +22,8 @@ def reporting(progress: Progress) -> Iterator[OnTick]:
     A callable gets `{"done": rows that are final, "total": rows to send}`, from the moment when these are known.
     """
     if not callable(progress):
+        if not isinstance(progress, bool):
+            raise UsageError(f"progress is {progress!r}; True, False or a callable is allowed.")
         if progress:
             yield from _bar()
         else:

@@ -6,16 +6,17 @@ that it can be handed to another process; frames and workbooks are made of it wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bulkload.errors import BulkloadError, ExitCode, RowsFailed, UsageError
-from bulkload.model import ReportRow, RunInfo, Status, all_issues
-from bulkload.python.options import StrPath
-from bulkload.reports.summary import REQUEST_KINDS, number_of
+from bulkload.model import NOT_WHOLE, ReportRow, RunInfo, Status, why_not_done
+from bulkload.python.inputs import independent_copy
+from bulkload.python.options import StrPath, as_path, in_python_terms
+from bulkload.reports.summary import REQUEST_KINDS, number_of, untranslated
 
 if TYPE_CHECKING:
     import pandas
@@ -62,6 +63,7 @@ class Result:
     requests: Mapping[str, int]  # sent, throttled, retried
     exit_code: int
     removals: Mapping[str, int] = field(default_factory=dict)  # of `undo`: what became of the monitors → monitors
+    notes: tuple[str, ...] = ()  # about how the data was read: rows that were skipped, for example
     _table: Table
 
     @classmethod
@@ -77,6 +79,8 @@ class Result:
     ) -> Result:
         """The result with these rows; what is not given is that of the run."""
         info = table.info
+        if stopped is not None:
+            in_python_terms(stopped)
         requests = info.requests if requests is None else requests
         return cls(
             run_id=info.run_id,
@@ -86,6 +90,7 @@ class Result:
             requests={kind: requests.get(kind, 0) for kind in REQUEST_KINDS},
             exit_code=int(exit_code),
             removals=removals or {},
+            notes=tuple(_notes(info)),
             _table=table,
         )
 
@@ -94,24 +99,28 @@ class Result:
         """True if there is nothing left to do; then `exit_code` is 0."""
         return self.exit_code == ExitCode.DONE
 
-    @cached_property
+    @property
     def frame(self) -> pandas.DataFrame:
         """The caller's rows: their columns, dtypes, order and index, then the columns of a results file.
 
         Texts that are empty in a results file are `<NA>`. If the caller has a column with one of these names, all of
-        ours begin with `bulkload_`. A row without any value has no result.
+        ours begin with `bulkload_`. A row without any value has no result. The result does not change with the frame.
         """
-        return self._table.frame()
+        return independent_copy(self._frame)
 
-    @cached_property
+    @property
     def failed(self) -> pandas.DataFrame:
         """The rows of `frame` that are not done; correct them, and give them to `run`."""
-        return self._table.frame().loc[list(self._table.needs_something())].copy()
+        return self._frame.loc[list(self._table.needs_something())].copy()
 
-    @cached_property
+    @property
     def issues(self) -> pandas.DataFrame:
         """One line per problem: index, column, field, code, value, message, severity; `index` is that of `frame`."""
         return self._table.issue_frame()
+
+    @cached_property
+    def _frame(self) -> pandas.DataFrame:
+        return self._table.frame()
 
     def raise_for_rows(self) -> None:
         """Raise what ended the call early, or `RowsFailed` if rows are not done; the exception's `result` is this."""
@@ -122,31 +131,41 @@ class Result:
         raise error
 
     def to_excel(self, path: StrPath) -> None:
-        """Write the workbook that the command line writes."""
-        if Path(path).suffix.lower() != ".xlsx":
-            raise UsageError(f"{path} does not end in .xlsx.")
-        self._table.write(Path(path))
+        """Write the workbook that the command line writes, without the index; an existing file is replaced."""
+        file = as_path("path", path)
+        if file.suffix.lower() != ".xlsx":
+            raise UsageError(f"{file} does not end in .xlsx.")
+        self._table.write(file)
 
     def __repr__(self) -> str:
-        return f"<bulkload.Result {self.run_id}: {self._summary()}>"
+        return f"<bulkload.Result {self.run_id}: {' '.join((self._summary(), *self.notes))}>"
 
     def _repr_html_(self) -> str:
         from bulkload.reports.notebook_card import notebook_card
 
-        return notebook_card(self._table.info, self._summary(), self._table.outcomes, self._table.label)
+        return notebook_card(self._table.info, self._summary(), self.notes, self._table.outcomes, self._table.label)
 
     def _summary(self) -> str:
         sentence = self._table.summary()
-        return f"{sentence} Stopped early: {self.stopped}" if self.stopped is not None else sentence
+        return sentence if self.stopped is None else f"Stopped early: {self.stopped} {sentence}"
 
     def _rows_failed(self) -> RowsFailed:
         left = [row for row in self._table.outcomes if row.status.next_step]
         lines = [self._summary()]
         for row in left[:NAMED_ROWS]:
-            for issue in list(all_issues(row))[:1]:
-                column = f', column "{issue.column}"' if issue.column else ""
-                lines.append(f"{self._table.label(row)}{column}: {issue.message}")
+            column, message = why_not_done(row)
+            place = "" if column is None else f', column "{column}"'
+            lines.append(f"{self._table.label(row)}{place}: {message}")
         if (more := len(left) - NAMED_ROWS) > 0:
             lines.append(f"… and {number_of(more, 'more row')}; result.issues has all problems.")
         is_temporary = bool(left) and all(row.status.next_step == Status.FAILED.next_step for row in left)
         return RowsFailed("\n  ".join(lines), temporary=is_temporary)
+
+
+def _notes(info: RunInfo) -> Iterator[str]:
+    if notes := info.details.get("notes"):
+        yield notes
+    if reason := info.details.get(NOT_WHOLE):
+        yield f"The input may not be whole: {reason}."
+    if sentence := untranslated(info):
+        yield sentence

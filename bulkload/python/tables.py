@@ -61,7 +61,8 @@ class RunTable:
         """The caller's index, or the row in the file."""
         if self.caller is None:
             return f"row {row.source_row}"
-        return f"index {self.caller.label(row.source_row - FIRST_ROW)}"
+        label = self.caller.label(row.source_row - FIRST_ROW)
+        return f"index {', '.join(map(str, label)) if isinstance(label, tuple) else label}"
 
     def summary(self) -> str:
         """How many rows are done, to fix and to run again."""
@@ -103,9 +104,9 @@ class ExportTable:
 
     def frame(self) -> pandas.DataFrame:
         """One row per monitor, with the columns of an input file."""
-        from bulkload.python.frames import text_frame
+        from bulkload.python.frames import monitor_frame
 
-        return text_frame(self.header, self.rows)
+        return monitor_frame(self.header, self.rows)
 
     def issue_frame(self) -> pandas.DataFrame:
         """The notes, which belong to no row."""

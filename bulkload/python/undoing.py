@@ -17,7 +17,7 @@ from bulkload.python.background import Background, Watch
 from bulkload.python.options import Account, StrPath, UndoOptions, load_settings
 from bulkload.python.result import Result
 from bulkload.python.tables import RunTable
-from bulkload.python.work import check_run_id
+from bulkload.python.work import run_id_of
 from bulkload.settings import Options
 from bulkload.store.runs import Store
 
@@ -31,7 +31,7 @@ _PLANNED = _DONE | {RemovalResult.DELETED: "to delete"}
 
 
 def undo(
-    run_id: str,
+    run: str | Result,
     account: Account | None,
     store: StrPath,
     options: Mapping[str, Any],
@@ -41,7 +41,7 @@ def undo(
 ) -> Background[Result]:
     """The work of `undo`."""
     login, settings = load_settings("undo", options, UndoOptions, account=account, store=store)
-    check_run_id(run_id)
+    run_id = run_id_of(run)
     watch = Watch()
 
     def work() -> Result:
@@ -73,7 +73,7 @@ def undo(
             requests=undone.session.requests,
         )
 
-    return Background(work, watch, continues="undo")
+    return Background(work, watch, continues="" if dry_run else "undo('{0}', dry_run=False)")
 
 
 def _rows(

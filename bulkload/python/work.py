@@ -6,12 +6,12 @@ Whatever is wrong with the arguments is raised at once, in the caller's thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bulkload.errors import ExitCode, UsageError
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.operations.compare import Change, compare_inputs, compare_with_account
+from bulkload.operations.compare import NOT_COMPARED, Comparison, compare_inputs, compare_with_account
 from bulkload.operations.export_cells import export_header, export_rows
 from bulkload.operations.history import list_runs
 from bulkload.operations.outcome import Outcome
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas
 
 Named = Mapping[str, Any]  # the options as they were given
+Line = tuple[object, str, str, str, str]  # of a comparison: row, change, field, old, new
 
 
 def check(data: object, options: Named) -> Background[Result]:
@@ -60,7 +61,7 @@ def check(data: object, options: Named) -> Background[Result]:
         outcome = check_file(source.input, settings, on_row, every_row=True)
         return _result(outcome, rows, source)
 
-    return Background(work, watch, continues="check")
+    return Background(work, watch)
 
 
 def plan(data: object, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
@@ -82,7 +83,7 @@ def plan(data: object, account: Account | None, store: StrPath, options: Named) 
             )
         return _result(outcome, rows, source)
 
-    return Background(work, watch, continues="plan")
+    return Background(work, watch)
 
 
 def run(data: object, account: Account | None, store: StrPath, label: str | None, options: Named) -> Background[Result]:
@@ -99,14 +100,13 @@ def run(data: object, account: Account | None, store: StrPath, label: str | None
             rows = [_without_cells(row, source) for row in opened.report_rows(context.run)]
             return _result(outcome, rows, source)
 
-    return Background(work, watch)
+    return Background(work, watch, continues="resume('{0}')")
 
 
-def resume(run_id: str | None, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
+def resume(run: str | Result | None, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
     """The work of `resume`."""
     login, settings = load_settings("resume", options, ResumeOptions, account=account, store=store)
-    if run_id is not None:
-        check_run_id(run_id)
+    run_id = None if run is None else run_id_of(run)
     watch = Watch()
 
     def work() -> Result:
@@ -116,7 +116,7 @@ def resume(run_id: str | None, account: Account | None, store: StrPath, options:
             outcome = carry_out(context, results_of(opened, stored, settings), watch.on_start)
             return _result(outcome, list(opened.report_rows(stored)))
 
-    return Background(work, watch)
+    return Background(work, watch, continues="resume('{0}')")
 
 
 def export(account: Account | None, store: StrPath, options: Named) -> Background[Result]:
@@ -166,23 +166,33 @@ def compare(old: object, new: object, store: StrPath, options: Named) -> Backgro
         else:
             assert login is not None
             comparison = compare_with_account(after.input, login, settings, observer=watch)
-        return comparison_frame([line for change in comparison.changes for line in _lines(change, before, after)])
+        return comparison_frame(_lines(comparison, before, after))
 
-    return Background(work, watch, continues="compare")
+    return Background(work, watch)
 
 
-def _lines(change: Change, before: Given | None, after: Given) -> Iterator[tuple[object, str, str, str, str]]:
-    """The lines of a change: one for a monitor that is new or gone, one per field of one that changed."""
-    side = before if change.kind == "gone" else after
-    row: object = change.row
-    if side is not None and side.rows is not None and change.row is not None:
-        row = side.rows.label(change.row - FIRST_ROW)
-    if change.kind == "changed":
-        for each in change.fields:
-            yield row, change.kind, each.field, each.old, each.new
-    else:
-        old, new = (change.name, "") if change.kind == "gone" else ("", change.name)
-        yield row, change.kind, "name", old, new
+def _lines(comparison: Comparison, before: Given | None, after: Given) -> list[Line]:
+    """One line per monitor that is new or gone, per field that changed, and per row that could not be compared."""
+    lines: list[Line] = []
+    for change in comparison.changes:
+        row = _label(change.row, before if change.kind == "gone" else after, change.monitor_id)
+        if change.kind == "changed":
+            lines += [(row, change.kind, each.field, each.old, each.new) for each in change.fields]
+        else:
+            old, new = (change.name, "") if change.kind == "gone" else ("", change.name)
+            lines.append((row, change.kind, "name", old, new))
+    for each in comparison.unclear:
+        old, new = (each.reason, "") if each.is_old else ("", each.reason)
+        row = _label(each.row, before if each.is_old else after, each.monitor_id)
+        lines.append((row, NOT_COMPARED, "", old, new))
+    return lines
+
+
+def _label(row: int | None, side: Given | None, monitor_id: str) -> object:
+    """The caller's index of a row, or its row in a file; of a monitor that only the account has, its ID."""
+    if row is None:
+        return monitor_id
+    return row if side is None or side.rows is None else side.rows.label(row - FIRST_ROW)
 
 
 def runs(store: StrPath) -> pandas.DataFrame:
@@ -210,7 +220,10 @@ def _result(outcome: Outcome, rows: Sequence[ReportRow], source: Given | None = 
     return Result.of(table, exit_code=outcome.exit_code, stopped=outcome.stopped)
 
 
-def check_run_id(run_id: object) -> None:
-    """Raise `UsageError` if this cannot be the ID of a run."""
-    if not isinstance(run_id, str):
-        raise UsageError(f"run_id is of the type {type(run_id).__name__}; give the run_id of a Result, as a text.")
+def run_id_of(run: object) -> str:
+    """The ID of a run, which may be given by its result. Raises `UsageError`."""
+    if isinstance(run, Result):
+        return run.run_id
+    if not isinstance(run, str):
+        raise UsageError(f"run_id is of the type {type(run).__name__}; the ID of a run, or its Result, is allowed.")
+    return run

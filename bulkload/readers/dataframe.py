@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas
 
 BLOCK = 5_000  # rows
+RESULT_MARK = "bulkload"  # in `attrs` of the frame of a result, which was never in a file
 
 
 def frame_source(frame: pandas.DataFrame, *, name: str, mapping: Mapping[str, str]) -> Source:
@@ -33,6 +34,7 @@ def frame_source(frame: pandas.DataFrame, *, name: str, mapping: Mapping[str, st
         source_format="DataFrame",
         mapping=mapping,
         notes=_names_in_index(frame),
+        may_be_protected=RESULT_MARK not in frame.attrs,
     )
 
 
@@ -45,8 +47,10 @@ def frame_rows(frame: pandas.DataFrame) -> Iterator[Sequence[Any]]:
 
 
 def _names_in_index(frame: pandas.DataFrame) -> Sequence[str]:
-    """A hint if fields are in the index, which is not read."""
-    names = [str(name) for name in frame.index.names if name is not None and field_named(str(name))]
-    if not names:
+    """A hint if the index has the name of a field that no column has: only columns are read."""
+    known = {field_named(str(name)) for name in frame.columns}
+    names = [str(name) for name in frame.index.names if name is not None]
+    unread = [name for name in names if (field := field_named(name)) is not None and field not in known]
+    if not unread:
         return ()
-    return (f"The index has the name {' and '.join(names)}, but only columns are read; use reset_index().",)
+    return (f"The index has the name {' and '.join(unread)}, but only columns are read; use reset_index().",)

@@ -142,7 +142,7 @@ class _Child:
         log.debug("the process that reads the workbook ended with status %d: %s", status, output)
         if self._limits is None:  # it has not seen the file, which can be read another time
             return BulkloadError(f"The process that reads workbooks cannot be started: it ended with status {status}.")
-        return InputError(f"the workbook cannot be read: {_reason(status, output, self._limits)}. {_HINT}")
+        return InputError(f"the file cannot be read: {_reason(status, output, self._limits)}. {_HINT}")
 
 
 def _reason(status: int, output: str, limits: Limits) -> str:

@@ -157,9 +157,10 @@ def _part(entry: Any, whole: object) -> str:
 
 def _json_text(value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise _refused(value) from None
+    return _encodable(text)
 
 
 def _encodable(text: str) -> str:
@@ -181,10 +182,11 @@ def _unsent_text(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
         with suppress(UnusableValue):
             return _json_text(value)
-    return _shown(value)
+    return shown_text(value)
 
 
-def _shown(value: object) -> str:
+def shown_text(value: object) -> str:
+    """A text for any value, whatever its own method does."""
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:  # of a class that nobody knows
@@ -197,7 +199,7 @@ def _refused(value: object) -> UnusableValue:
         f"The value is of the type {type(value).__name__}, which is not allowed here; give a text, a number, True or"
         f" False ({allowed})."
     )
-    shown = _shown(value)
+    shown = shown_text(value)
     shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[: SHOWN_CHARACTERS - 1] + "…"
     return UnusableValue("type", message, shown)
 

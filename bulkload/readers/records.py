@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bulkload.errors import InputError
+from bulkload.files.formulas import restore
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.header import column_letters, field_of, renamed_by
 from bulkload.monitors.invisible import has_visible
-from bulkload.readers.python_values import UnusableValue, value_text
+from bulkload.monitors.result_columns import results_prefix
+from bulkload.readers.python_values import UnusableValue, shown_text, value_text
 from bulkload.readers.table import MAX_COLUMNS, header_cell
 
 FIRST_ROW = 2  # the header is row 1
@@ -29,29 +31,34 @@ def records_source(
     source_format: str,
     mapping: Mapping[str, str],
     notes: Sequence[str] = (),
+    may_be_protected: bool = False,
 ) -> Source:
     """A source of these rows; `mapping` is --map, because what a list means depends on its field.
 
-    Raises `InputError` for too many columns.
+    If the columns are those of a results file that may have been read as CSV (`may_be_protected`), a text that may have
+    an apostrophe against formulas is an issue. Raises `InputError` for too many columns.
     """
     header = header_of(columns)
     if len(header) > MAX_COLUMNS:
         raise InputError(f"{name} has {len(header):,} columns; {MAX_COLUMNS:,} are allowed.")
     if not header:
         raise InputError(f"{name} has no columns; type, name and hostname are needed.")
+    texts = filled_rows(text_rows(header, rows, mapping))
+    if may_be_protected and results_prefix(header) is not None:
+        texts = (_without_protection(row, header) for row in texts)
     return Source(
         path=Path(name),
         name=name,
         format=source_format,
         header=header,
-        rows=filled_rows(text_rows(header, rows, mapping)),
+        rows=texts,
         notes=tuple(notes),
     )
 
 
 def header_of(columns: Iterable[object]) -> tuple[str, ...]:
     """The names of columns as a header has them."""
-    return tuple(header_cell(str(column).encode("utf-8", "replace").decode()) for column in columns)
+    return tuple(header_cell(shown_text(column)) for column in columns)
 
 
 def text_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], mapping: Mapping[str, str]) -> Iterator[RawRow]:
@@ -70,6 +77,24 @@ def text_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], mapping: Map
 def filled_rows(rows: Iterable[RawRow]) -> Iterator[RawRow]:
     """Leave out empty rows, as in a file."""
     return (row for row in rows if row.issues or has_visible("".join(row.cells)))
+
+
+def _without_protection(row: RawRow, header: Sequence[str]) -> RawRow:
+    """Add an issue to each cell that would be another text in the file that it may come from."""
+    doubtful = [index for index, cell in enumerate(row.cells) if restore(cell) != cell]
+    if not doubtful:
+        return row
+    message = (
+        "The text begins with an apostrophe, as results in CSV have it before =, +, - and @. If these rows were read"
+        " from such a file, give its path instead; if the apostrophe is meant, leave out the column run_id."
+    )
+    issues = (
+        Issue(
+            code="cell.apostrophe", message=message, column=header[i] or column_letters(i), index=i, value=row.cells[i]
+        )
+        for i in doubtful
+    )
+    return row._replace(issues=(*row.issues, *issues))
 
 
 def _with_issues(number: int, header: Sequence[str], values: Sequence[Any], fields: Sequence[str | None]) -> RawRow:

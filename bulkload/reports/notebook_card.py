@@ -6,11 +6,11 @@ style, for a page that is light or dark.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from bulkload.files.printable import printable
-from bulkload.model import ReportRow, RunInfo, all_issues
+from bulkload.model import ReportRow, RunInfo, why_not_done
 from bulkload.reports.chart import CHART_WIDTH
 from bulkload.reports.html_page import bars, templates
 from bulkload.reports.summary import TO_FIX, TO_REPEAT
@@ -18,20 +18,23 @@ from bulkload.reports.summary import TO_FIX, TO_REPEAT
 FIRST_ROWS = 5
 
 
-def notebook_card(run: RunInfo, summary: str, rows: Iterable[ReportRow], label: Callable[[ReportRow], str]) -> str:
+def notebook_card(
+    run: RunInfo, summary: str, notes: Sequence[str], rows: Iterable[ReportRow], label: Callable[[ReportRow], str]
+) -> str:
     """The card; `label` is how its reader knows a row."""
     left = TO_FIX + TO_REPEAT
     to_do = (
-        (printable(label(row)), row.status.value, printable(issue.column or ""), printable(issue.message))
+        (printable(label(row)), row.status.value, printable(column or ""), printable(message))
         for row in rows
         if row.status in left
-        for issue in islice(all_issues(row), 1)
+        for column, message in (why_not_done(row),)
     )
     return (
         templates()
         .get_template("card.html")
         .render(
             summary=printable(summary),
+            notes=[printable(note) for note in notes],
             run_id=run.run_id,
             bars=bars(run) if run.rows else [],
             chart_width=CHART_WIDTH,

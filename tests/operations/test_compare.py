@@ -110,11 +110,43 @@ def test_rows_that_cannot_be_sent_are_compared_by_their_cells(cli: CommandLine) 
     ]
 
 
-def test_rows_that_are_alike_are_paired_in_order(cli: CommandLine) -> None:
-    old = cli.write_csv("old.csv", [imap("a", interval=1), imap("a", interval=2)])
-    new = cli.write_csv("new.csv", [imap("a", interval=1), imap("a", interval=2), imap("a", interval=3)])
-    result = cli("compare", old, new, "--json")
-    assert [change[:2] for change in changes(result)] == [("new", 4)]
+def test_a_row_that_repeats_another_is_named_and_no_monitor(cli: CommandLine) -> None:
+    old = cli.write_csv("old.csv", [imap("a", interval=1)])
+    new = cli.write_csv("new.csv", [imap("a", interval=1), imap("a", interval=2)])
+    for files, row in (((old, new), 3), ((new, old), 3)):
+        result = cli("compare", *files, "--json")
+        assert (changes(result), result.json["counts"]["same"]) == ([], 1)
+        assert result.json["notes"] == [f"{new}: row {row} could not be compared: Repeats row 2."]
+        assert cli("compare", *files, "--exit-code").exit_code == 1
+
+
+def test_of_several_that_are_alike_the_one_without_another_id_is_taken(cli: CommandLine) -> None:
+    rows = [imap("a", monitor_id=1), imap("a")]
+    new = cli.write_csv("new.csv", [imap("a", monitor_id=2)])
+    for order in (rows, rows[::-1]):
+        result = cli("compare", cli.write_csv("old.csv", order), new, "--json")
+        assert result.json["counts"]["new"] + result.json["counts"]["same"] == 1
+
+
+def test_a_bad_row_is_compared_with_the_one_of_its_name(cli: CommandLine) -> None:
+    good, bad = (
+        cli.write_csv("good.csv", [imap("a"), imap("b")]),
+        cli.write_csv("bad.csv", [imap("a", port=0), imap("c")]),
+    )
+    there, back = cli("compare", good, bad, "--json"), cli("compare", bad, good, "--json")
+    assert [change[:3] for change in changes(there)] == [("changed", 2, "a"), ("new", 3, "c"), ("gone", 3, "b")]
+    assert changes(there)[0][3] == {"port": ("", "0")}
+    assert [change[:3] for change in changes(back)] == [("changed", 2, "a"), ("new", 3, "b"), ("gone", 3, "c")]
+
+
+def test_a_plan_code_is_not_needed(cli: CommandLine, sandbox: Sandbox) -> None:
+    bare = [{"type": "imap", "name": name, "hostname": "mx1.example.com"} for name in "ab"]
+    one, other = cli.write_csv("one.csv", bare), cli.write_csv("other.csv", [bare[0], imap("b")])
+    assert changes(cli("compare", one, other, "--json")) == [
+        ("changed", 3, "b", {"billing_plancode": ("", "UBM - A/A")})
+    ]
+    cli.run(cli.write_csv("all.csv", [imap("a"), imap("b")]))
+    assert cli("compare", one, "--account").stdout == "0 new, 0 gone, 0 changed, 2 same\n"
 
 
 def test_the_workbook_and_the_csv_file(cli: CommandLine) -> None:
@@ -164,7 +196,7 @@ def test_the_account(cli: CommandLine, sandbox: Sandbox) -> None:
         f"gone     pop  c  mx1.example.com  [{ids['c']}]",
         "1 new, 1 gone, 1 changed, 1 same",
     ]
-    assert "Row 5 could not be compared: port is 0;" in shown.stderr
+    assert "new.csv: row 5 could not be compared: port is 0;" in shown.stderr
     assert len(sandbox.monitors()) == 3
     assert len(cli("runs").stdout.splitlines()) == before
     assert cli("compare", "old.csv", "--account", "--exit-code").exit_code == 0
@@ -208,15 +240,15 @@ def test_every_row_is_in_the_comparison_once_and_both_ways_agree(
 ) -> None:
     one, other = (pd.DataFrame([imap("") | row for row in rows], dtype=object) for rows in (old, new))
     there, back = bl.compare(one, other), bl.compare(other, one)
-    for side, forth, kind in ((other, there, "new"), (one, there, "gone"), (one, back, "new"), (other, back, "gone")):
-        rows = forth.loc[forth["change"] == kind, "row"]
-        assert len(set(rows)) == len(rows) <= len(side)
-    new_rows = set(there.loc[there["change"] == "new", "row"])
-    changed_rows = set(there.loc[there["change"] == "changed", "row"])
-    assert not new_rows & changed_rows
-    assert bl.compare(one, one).empty
-    assert len(there[there["change"] == "new"]) == len(back[back["change"] == "gone"])
-    assert len(there[there["change"] == "changed"]) == len(back[back["change"] == "changed"])
+    for side, lines in ((other, there), (one, back)):
+        counted = lines[lines["change"] != "gone"]
+        whole = counted[(counted["change"] != "not compared") | counted["new"].notna()]
+        assert not whole.duplicated(["row", "change", "field"]).any()
+        assert len(set(whole["row"])) <= len(side)
+    for kind, opposite in (("new", "gone"), ("gone", "new"), ("changed", "changed"), ("not compared", "not compared")):
+        rows, mirrored = there.loc[there["change"] == kind, "row"], back.loc[back["change"] == opposite, "row"]
+        assert len(set(rows)) == len(set(mirrored))
+    assert set(bl.compare(one, one)["change"]) <= {"not compared"}
 
 
 def test_frames_name_rows_by_their_index(sandbox: Sandbox, cli: CommandLine) -> None:
@@ -234,5 +266,10 @@ def test_frames_name_rows_by_their_index(sandbox: Sandbox, cli: CommandLine) -> 
     with_account = bl.compare(account, new)
     assert list(with_account["change"]) == ["changed", "new", "gone"]
     assert list(with_account["row"].iloc[:2]) == [20, 30]
-    assert pd.isna(with_account["row"].iloc[2])
+    assert with_account["row"].iloc[2] == next(str(item["id"]) for item in sandbox.monitors() if item["name"] == "c")
+    unclear = bl.compare(account, pd.DataFrame([imap("a", port=0), imap("c")], index=["x", "y"]))
+    assert list(unclear["change"]) == ["gone", "not compared"]
+    assert (unclear["row"].iloc[1], unclear["new"].str.startswith("port is 0").iloc[1]) == ("x", True)
+    big = bl.compare(account, new.set_index(pd.Index([7, 2**53 + 1, 8])))
+    assert list(big["row"].iloc[:1]) == [2**53 + 1]
     assert json.loads(bl.compare(old, old).to_json()) == {name: {} for name in found.columns}

@@ -78,7 +78,7 @@ def test_too_many_errors_are_in_the_result(server: Sandbox, account: bl.Account)
     assert isinstance(result.stopped, bl.TooManyErrors)
     assert (result.exit_code, result.counts) == (4, {"invalid": 2, "not_attempted": 1})
     strict = bl.run(hosts("a", "b", port=[0, 993]), account=account, strict=True)
-    assert (str(strict.stopped), strict.exit_code) == ("1 row has errors, so --strict sends nothing.", 1)
+    assert (str(strict.stopped), strict.exit_code) == ("1 row has errors, so strict sends nothing.", 1)
     assert server.monitors() == []
 
 

@@ -113,7 +113,9 @@ def test_a_frame_may_be_changed_after_the_call() -> None:
     del frame["port"]
     assert list(result.frame["name"]) == ["a", "b"]
     assert "port" in result.frame
-    result.frame["name"] = "mine"  # and the other way round
+    for mine in (result.frame, result.failed, result.issues):  # and the other way round
+        mine["name"] = "mine"
+    assert list(result.frame["name"]) == ["a", "b"]
     assert list(frame["name"]) == ["changed", "b"]
 
 
@@ -154,3 +156,10 @@ def test_one_problem_of_the_header_lists_all() -> None:
         bl.check(pd.DataFrame({"hots": ["x"], "typ": ["imap"]}))
     assert "hots" in str(error.value)
     assert "typ" in str(error.value)
+
+
+def test_a_frame_that_allows_no_repeated_labels() -> None:
+    frame = hosts("a", "b").set_flags(allows_duplicate_labels=False)
+    assert not bl.check(frame).frame.flags.allows_duplicate_labels
+    taken = frame.assign(status="mine", bulkload_status="mine too")
+    assert list(bl.check(taken, ignore_unknown=True).frame.columns).count("bulkload_status") == 2

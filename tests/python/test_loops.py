@@ -93,6 +93,17 @@ def test_an_error_of_the_callable_stops_the_run_in_order(server: Sandbox, accoun
     assert bl.resume(account=account).ok
 
 
+def test_an_error_of_the_callable_at_the_end_does_not_lose_the_result(account: bl.Account, frame: pd.DataFrame) -> None:
+    def progress(counts: Mapping[str, int]) -> None:
+        if counts["done"] == counts["total"]:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as error:
+        bl.run(frame, account=account, progress=progress)
+    assert error.value.result.counts == {"created": 3}  # type: ignore[attr-defined]
+    assert bl.runs()["exit_code"].iloc[0] in (0, 130)
+
+
 def test_the_callable_is_called_with_counts_in_the_thread_of_the_caller(
     account: bl.Account, frame: pd.DataFrame
 ) -> None:
@@ -150,7 +161,7 @@ def test_a_pool_of_processes(server: Sandbox, account: bl.Account) -> None:
         assert [result.counts for result in results] == [{"created": 1, "invalid": 1}] * 2
         assert [list(result.failed.index) for result in results] == [["BAD"]] * 2
         failing = pool.submit(run_in_process, bl.Account(), hosts("a"), "s0")
-        with pytest.raises(bl.UsageError, match="There is no account"):
+        with pytest.raises(bl.UsageError, match="The account needs"):
             failing.result(TIMEOUT)
     assert len(server.monitors()) == 2
 

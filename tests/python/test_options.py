@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,6 +53,13 @@ def test_an_unknown_option_is_refused_before_anything_is_read() -> None:
     ("name", "value", "message"),
     [
         ("rate", "fast", "rate is 'fast'; a rate is a number above 0"),
+        ("rate", 0, "rate is 0; a rate is a number above 0"),
+        ("set", pd.Series({"port": 1}), "a mapping, or texts of the form field=value, is allowed"),
+        ("map", pd.DataFrame(), "a mapping, or texts of the form column=field, is allowed"),
+        ("sheet", 0, "sheet is 0; a text is allowed"),
+        ("progress", "yes", "progress is 'yes'; True, False or a callable is allowed"),
+        ("store", "", "store is ''; a path is allowed"),
+        ("results", "\0", "a path is allowed"),
         ("concurrency", 0, "concurrency is 0; a whole number from 1 to 1000"),
         ("on_existing", "maybe", "on_existing is 'maybe'"),
         ("max_errors", "x%", "max_errors is 'x%'"),
@@ -117,7 +126,7 @@ def test_an_account_that_is_given_takes_only_the_address_from_the_environment(
     secret.write_text(server.options.password + "\n")
     by_file = bl.Account(username=server.options.user, password_file=secret)
     assert bl.run(frame, account=by_file).counts == {"exists": 3}
-    with pytest.raises(bl.UsageError, match="There is no account to log in to"):
+    with pytest.raises(bl.UsageError, match="The account needs a user name, and a password"):
         bl.run(frame, account=bl.Account(username=server.options.user))
 
 
@@ -133,6 +142,10 @@ def test_an_account_shows_no_secret() -> None:
             bl.run(hosts("a"), account=bl.Account(**broken))
         assert "S3CRET" not in str(error.value)
         assert "5" not in str(error.value)
+    for name in ("username", "password", "password_file", "token", "base_url"):
+        empty: Any = {name: pd.NA}
+        with pytest.raises(bl.UsageError, match=f"The account's {name} is of the type NAType; a text is allowed"):
+            bl.run(hosts("a"), account=bl.Account(**empty))
     with pytest.raises(bl.UsageError, match="account is of the type dict"):
         bl.run(hosts("a"), account={"username": "a"})  # type: ignore[arg-type]
 
@@ -145,7 +158,9 @@ def test_an_account_shows_no_secret() -> None:
         (None, "of the type NoneType"),
         ([["imap", "a"]], "Row 0 of the data is of the type list"),
         ([{"type": "imap"}, "x"], "Row 1 of the data is of the type str"),
-        (pd.Series(["imap"]), "Row 0 of the data is of the type str"),
+        (pd.Series(["imap"]), "of the type Series; .*; give a frame of all columns"),
+        (io.StringIO("type,name"), "of the type StringIO; .*; give the path of the file"),
+        (bl.check([{"type": "imap", "name": "a", "hostname": "h", "billing_plancode": "X"}]), "; give its frame"),
     ],
 )
 def test_other_data_is_refused(data: Any, message: str) -> None:
@@ -166,14 +181,35 @@ def test_a_label_is_a_text(label: Any) -> None:
         bl.run(hosts("a"), sandbox=True, label=label)
 
 
-def test_run_ids_are_texts(account: bl.Account) -> None:
-    bl.run(hosts("a"), account=account)
+def test_a_run_is_named_by_its_id_or_its_result(account: bl.Account) -> None:
+    result = bl.run(hosts("a", "b"), account=account, first=1)
+    assert bl.resume(result, account=account).counts == {"created": 2}
+    assert bl.undo(result, account=account).removals == bl.undo(result.run_id, account=account).removals
     wrong: Any
-    for wrong in (None, 5, bl.check(hosts("a"))):
-        with pytest.raises(bl.UsageError, match="give the run_id of a Result"):
+    for wrong in (None, 5):
+        with pytest.raises(bl.UsageError, match="the ID of a run, or its Result, is allowed"):
             bl.undo(wrong, account=account)
     with pytest.raises(bl.UsageError, match="There is no run x"):
         bl.undo("x", account=account)
+
+
+def test_messages_name_options_as_keywords() -> None:
+    with pytest.raises(bl.InputError, match=r"is unknown.*; map it with map, or skip it with ignore_unknown"):
+        bl.check(hosts("a", colour="red"))
+    result = bl.run(hosts("a", "b", port=[0, 993]), sandbox=True, strict=True)
+    assert str(result.stopped) == "1 row has errors, so strict sends nothing."
+
+
+def test_numbers_of_numpy_are_numbers(account: bl.Account) -> None:
+    options: Any = {
+        "first": np.int64(1),
+        "rate": np.float64(500),
+        "concurrency": np.int8(2),
+        "request_timeout": np.float32(5),
+        "max_errors": np.int16(3),
+        "wait": np.True_,
+    }
+    assert bl.run(hosts("a", "b"), account=account, **options).counts == {"created": 1, "not_attempted": 1}
 
 
 def test_a_file_that_cannot_be_read(folder: Path) -> None:

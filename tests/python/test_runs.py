@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -189,12 +190,14 @@ def test_an_export_is_accepted_by_run(server: Sandbox, account: bl.Account, fram
     assert exported.counts == {"exists": 3}
     changed = exported.frame
     assert list(changed["name"]) == ["a", "b", "c"]
-    changed.loc[1, "interval"] = "7"
+    assert [str(changed[name].dtype) for name in ("port", "enabled", "name")] == ["Int64", "boolean", "string"]
+    changed.loc[1, "interval"] = 7
     updated = bl.run(changed, account=account, on_existing="update")
     assert updated.counts == {"exists": 2, "updated": 1}
     assert [item["interval"] for item in server.monitors()].count(7) == 1
     exported.to_excel("all.xlsx")
     assert bl.run("all.xlsx", account=account).counts == {"exists": 3}
+    assert bl.run(exported.frame, account=account).counts == {"exists": 3}
     assert exported.failed.empty
     assert exported.issues.empty
 
@@ -235,3 +238,66 @@ def test_a_result_shows_itself_in_a_notebook(account: bl.Account) -> None:
     assert "port is &#34;&lt;b&gt;&#34;" in html
     assert repr(result) == f"<bulkload.Result {result.run_id}: Of 3 rows: 1 done, 2 to fix.>"
     assert "<svg" not in bl.check(hosts())._repr_html_()
+
+
+def test_results_in_csv_that_pandas_has_read_are_not_taken_at_their_word(
+    server: Sandbox, account: bl.Account, folder: Path
+) -> None:
+    """Results in CSV have an apostrophe before what looks like a formula; read as a frame, it would be another name."""
+    bl.run(hosts("-a", "b"), account=account, results="r.csv")
+    read = pd.read_csv("r.csv", dtype=str, keep_default_na=False)
+    assert list(read["name"]) == ["'-a", "b"]
+    for data in (read, read.to_dict("records")):
+        result = bl.run(data, account=account, on_existing="update")
+        assert result.counts == {"exists": 1, "invalid": 1}
+        assert list(result.issues["code"]) == ["cell.apostrophe"]
+    assert bl.run("r.csv", account=account).counts == {"exists": 2}
+    assert {item["name"] for item in server.monitors()} == {"-a", "b"}
+
+
+def test_an_apostrophe_in_a_frame_is_one(server: Sandbox, account: bl.Account) -> None:
+    result = bl.run(hosts("'-a", "'=b", port=[993, 0]), account=account)
+    assert result.counts == {"created": 1, "invalid": 1}
+    failed = result.failed
+    failed["port"] = 993
+    assert bl.run(failed, account=account).counts == {"created": 1}
+    assert bl.run(result.frame, account=account).counts == {"exists": 1, "invalid": 1}
+    assert {item["name"] for item in server.monitors()} == {"'-a", "'=b"}
+
+
+def test_notes_say_which_rows_were_skipped() -> None:
+    frame = hosts("a", "b", "c").astype(object)
+    frame.iloc[1] = 0
+    frame.iloc[2] = False
+    result = bl.check(frame)
+    assert (result.counts, list(result.frame["status"].isna())) == ({"will create": 1}, [False, True, True])
+    assert result.notes == (
+        "2 rows that hold only 0 or FALSE were skipped: rows 3–4.",
+        "The input may not be whole: 2 of its rows have 0 in place of a name or host.",
+    )
+    assert all(note in repr(result) for note in result.notes)
+    assert "2 rows that hold only 0 or FALSE" in result._repr_html_()
+    assert bl.check(hosts("a")).notes == ()
+
+
+def test_what_is_said_about_a_row_that_is_done_is_no_error(account: bl.Account) -> None:
+    bl.run(hosts("a", interval=5), account=account)
+    near = bl.run(hosts("b"), account=account)
+    assert near.ok
+    assert list(zip(near.issues["code"], near.issues["severity"], strict=True)) == [("account.near_miss", "warning")]
+    updated = bl.run(hosts("a", interval=7), account=account, on_existing="update")
+    assert updated.counts == {"updated": 1}
+    assert "error" not in set(updated.issues["severity"])
+
+
+def test_half_of_a_surrogate_pair_is_an_issue_of_its_cell(folder: Path, account: bl.Account) -> None:
+    good = hosts("a").to_dict("records")[0]
+    rows = [good, good | {"name": "b", "api:x": {"a": "\ud800"}}, good | {"name": "c", "note": "\ud800"}]
+    result = bl.run(rows, account=account)
+    assert result.counts == {"created": 1, "invalid": 2}
+    assert list(result.failed["name"]) == ["b", "c"]
+    assert list(result.issues["code"]) == ["cell.surrogate", "cell.surrogate"]
+    (folder / "x.json").write_text(json.dumps(rows))
+    assert bl.run("x.json", account=account).counts == {"exists": 1, "invalid": 2}
+    (folder / "x.csv").write_text('type,name,hostname,billing_plancode,api:x\nimap,d,mx1.example.com,X,"""\\ud800"""\n')
+    assert list(bl.run("x.csv", account=account).issues["code"]) == ["api.surrogate"]
