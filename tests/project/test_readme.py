@@ -97,7 +97,7 @@ def test_the_python_example_works(folder: Path, account: dict[str, str]) -> None
     assert program.count("unlimited") == program.count(correction) == 1
     check = 'assert result.counts == {"created": 41, "invalid": 1}, result\nassert bl.runs()["created"].sum() == 42'
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"{program}\n{check}"],
+        [sys.executable, "-W", "error", "-W", "ignore:Binding:DeprecationWarning", "-c", f"{program}\n{check}"],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **account},
         capture_output=True,

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +19,7 @@ from bulkload.sandbox.server import Sandbox
 from tests.python.conftest import hosts
 from tests.support.paths import ROOT
 
+WARNINGS = ("-W", "error", "-W", "ignore:Binding:DeprecationWarning")  # the latter as in pyproject.toml
 CALLER = """
 import signal, sys, threading
 import bulkload as bl
@@ -36,7 +36,7 @@ assert "pandas" not in sys.modules
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
+        [sys.executable, *WARNINGS, *arguments],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -108,9 +108,7 @@ def test_a_call_leaves_signals_of_the_caller_alone(account: bl.Account, frame: p
 
     before = signal.signal(signal.SIGTERM, handler)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            bl.run(frame, account=account, progress=lambda counts: signal.raise_signal(signal.SIGTERM))
+        bl.run(frame, account=account, progress=lambda counts: signal.raise_signal(signal.SIGTERM))
         assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -62,7 +62,7 @@ class Workplace:
 @contextmanager
 def workplace_in(folder: Path) -> Iterator[Workplace]:
     folder.mkdir()
-    options = Options(output=folder, rate=0, set=PLAN)
+    options = Options(output=folder, set=PLAN).model_copy(update={"rate": 0.0})
     with running(SandboxOptions(plans=("UBM - A/A", "UBM - B/B"))) as sandbox, locked_store(options) as store:
         password = SecretStr(sandbox.options.password)
         account = Account(base_url=sandbox.base_url, username=sandbox.options.user, password=password)
