@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 import zipfile
@@ -11,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
 import pytest
 
-from tests.support.command_line import FAST_SETTINGS, PLAN
+from tests.support.command_line import FAST_SETTINGS, PLAN, imap
 from tests.support.hostile_workbooks import entities, unclosed
 from tests.support.paths import ROOT
 from tests.support.served import SERVE, Served
@@ -72,6 +74,28 @@ def test_a_file_without_rows_says_what_it_is_and_another_can_be_given(
     assert re.search(rf"{re.escape(name)} {re.escape(name)}\b.{{10,}}\.", page.shown)
     assert "Give another file" in page.shown
     assert visitor.press(page.html.form("/delete")).location == "/"
+
+
+def objects_in(suffix: str) -> bytes:
+    """Two rows as a list of objects; the second has a bad port."""
+    rows = [imap("first row", locations=[10, 20]), imap("second row", port="many")]
+    if suffix == "json":
+        return json.dumps(rows).encode()
+    if suffix == "jsonl":
+        return "\n".join(map(json.dumps, rows)).encode()
+    if suffix == "yaml":
+        return "\n".join(f"- {json.dumps(row)}" for row in rows).encode()
+    stream = io.BytesIO()
+    pd.DataFrame(rows).to_parquet(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "yaml", "parquet"])
+def test_a_list_of_objects_is_checked_like_a_table(visitor: Visitor, suffix: str) -> None:
+    page = visitor.get(visitor.draft(objects_in(suffix), f"hosts.{suffix}"))
+    assert "port is many" in page.shown
+    assert "10;20" in page.html.text
+    assert "second row" in page.html.text
 
 
 @pytest.mark.parametrize("make", [unclosed, entities])
