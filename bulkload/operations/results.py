@@ -81,7 +81,7 @@ def check_results(paths: Sequence[Path], options: Options) -> None:
 
 
 def check_results_writable(results: Sequence[Path], source: Path | None = None) -> None:
-    """Raise `StoreError` if a results file could not be written, before anything is sent.
+    """Raise `StoreError` if a results file could not be written, `UsageError` for its format; before anything is sent.
 
     How large it becomes is not known yet; it is at least as large as the input.
     """
@@ -89,6 +89,7 @@ def check_results_writable(results: Sequence[Path], source: Path | None = None) 
     with contextlib.suppress(OSError):  # a missing input is reported when it is read
         size = min(source.stat().st_size, _MAX_RESERVED) if source is not None else 0
     for path in results:
+        formats.check_format(path)
         check_writable(path, size=size)
 
 

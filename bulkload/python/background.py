@@ -106,10 +106,11 @@ class Background(Generic[T]):
         a further one ends the work sooner.
         """
         self._thread.start()
-        while not self._ended.is_set():
+        is_ended = False
+        while not is_ended:
             try:
-                self._ended.wait(TICK)
-                self._tick(on_tick)
+                is_ended = self._ended.wait(TICK)
+                self._tick(on_tick)  # also at the end
             except BaseException as error:
                 if not self._is_patient(error):
                     break
@@ -130,10 +131,12 @@ class Background(Generic[T]):
 
         self._on_end = tell_loop
         self._thread.start()
-        while not ended.done():
+        is_ended = False
+        while not is_ended:
             try:
                 await asyncio.wait((ended,), timeout=TICK)
-                self._tick(on_tick)
+                is_ended = ended.done()
+                self._tick(on_tick)  # also at the end
             except BaseException as error:
                 if not self._is_patient(error):
                     break
@@ -162,6 +165,6 @@ class Background(Generic[T]):
         """Add the result, if there is one, and what to do next."""
         if self._result:
             interruption.result = self._result[0]  # type: ignore[attr-defined]
-        if self._continues and self.watch.run_id:
+        if self._continues and self.watch.run_id and self._ended.is_set():
             call = f"bulkload.{self._continues.format(self.watch.run_id)}"
             interruption.add_note(f"What was begun has come to an orderly end; {call} continues what is left.")

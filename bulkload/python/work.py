@@ -205,8 +205,7 @@ def runs(store: StrPath) -> pandas.DataFrame:
 def _given(data: object, settings: Options, options: Named, watch: Watch, label: str | None = None) -> Given:
     source = given(data, settings.map, watch, label)
     check_applies(options, is_file=source.rows is None)
-    if source.rows is None:
-        check_results([source.input.path], settings)
+    check_results([source.input.path] if source.rows is None else [], settings)
     return source
 
 

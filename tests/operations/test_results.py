@@ -43,15 +43,19 @@ def test_an_output_folder_that_cannot_be_written_is_reported_before_anything_is_
     assert "cannot be" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [("file/results.csv", "file/results.csv cannot be written"), ("results.pdf", "has the suffix .pdf")],
+)
 def test_resume_notices_results_that_cannot_be_written_before_anything_is_sent(
-    cli: CommandLine, sandbox: Sandbox
+    cli: CommandLine, sandbox: Sandbox, results: str, message: str
 ) -> None:
     assert cli("run", cli.write_csv("hosts.csv", [imap("a"), imap("b")]), "--first", "1").exit_code == 1
     (cli.folder / "file").touch()
     sandbox.forget_requests()
-    result = cli("resume", "--results", "file/results.csv")
+    result = cli("resume", "--results", results)
     assert (result.exit_code, sandbox.requests()) == (2, [])
-    assert "file/results.csv cannot be written" in result.stderr
+    assert message in result.stderr
     assert cli("resume").exit_code == 0
 
 

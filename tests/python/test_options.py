@@ -83,6 +83,7 @@ def test_a_wrong_option_names_what_is_allowed(name: str, value: object, message:
     arguments: dict[str, Any] = {name: value}
     with pytest.raises((bl.UsageError, bl.InputError), match=message):
         bl.run(hosts("a"), sandbox=True, **arguments)
+    assert not Path("output", "sandbox.sqlite3").exists()  # nothing was sent
 
 
 def test_values_of_set_are_python_values() -> None:
