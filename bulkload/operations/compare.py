@@ -140,7 +140,7 @@ def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> Comparison:
         before = partners.get(index)
         if before is None:
             changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
-        elif fields := _field_changes(_without_equal_ports(before, monitor), monitor.texts):
+        elif before.item != monitor.item and (fields := _changes_between(before, monitor)):
             changes.append(_change("changed", monitor, fields))
         else:
             same += 1
@@ -194,12 +194,12 @@ def _are_different(old: _Monitor, new: _Monitor) -> bool:
     return bool(old.monitor_id and new.monitor_id) and old.monitor_id != new.monitor_id
 
 
-def _without_equal_ports(old: _Monitor, new: _Monitor) -> Mapping[str, str]:
-    """The old texts; a port that only one of the two gives, but that the type implies, is no difference."""
+def _changes_between(old: _Monitor, new: _Monitor) -> tuple[FieldChange, ...]:
+    """The fields that differ; a port that only one of the two gives, but that the type implies, is no difference."""
     is_implied = old.is_valid and new.is_valid and old.key == new.key
     if is_implied and ("port" in old.texts) != ("port" in new.texts):
-        return {**old.texts, "port": new.texts.get("port", "")}
-    return old.texts
+        return _field_changes({**old.texts, "port": new.texts.get("port", "")}, new.texts)
+    return _field_changes(old.texts, new.texts)
 
 
 def _field_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[FieldChange, ...]:
