@@ -57,16 +57,18 @@ __all__ = ["__version__", "aio", *sorted(_HOMES)]
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever imports this decides what is logged
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # which knows the names, and finds those that are misspelled
 
-    if name == "aio":
-        return import_module("bulkload.aio")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name == "aio":
+            return import_module("bulkload.aio")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -38,6 +38,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class BulkloadError(Exception):
 
     exit_code = ExitCode.STOPPED
     temporary = False  # the same call may succeed later, although nobody does anything about it
-    result: object = None  # of the Python API: the `bulkload.Result` so far, if there is one
+    result: Any = None  # of the Python API: the `bulkload.Result` so far, if there is one
 
 
 class UsageError(BulkloadError):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import load_settings, print_line, print_message, print_object
+from bulkload.cli.output import load_settings, print_line, print_object
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from bulkload.operations.compare import Change, Comparison
     from bulkload.settings import Options
-
-FIRST_NOTES = 20  # notes that are printed
 
 
 @click.command()
@@ -63,10 +60,12 @@ def compare(config: Path | None, /, files: tuple[Path, ...], account: bool, exit
 
 
 def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, code: ExitCode) -> None:
-    from bulkload.operations.compare import KINDS
+    from bulkload.operations.compare import KINDS, NO_COLUMN, NOT_COMPARED
 
     counts = {kind: comparison.count(kind) for kind in KINDS} | {"same": comparison.same}
     notes = [each.sentence(str(files[0] if each.is_old else files[-1])) for each in comparison.unclear]
+    if comparison.silent_fields:
+        notes.append(f"Not compared: {', '.join(comparison.silent_fields)}; {NO_COLUMN}.")
     if options.json_:
         print_object(
             {
@@ -80,16 +79,15 @@ def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, co
             }
         )
         return
-    for note in notes[:FIRST_NOTES]:
-        print_message(note, logging.WARNING)
-    if (more := len(notes) - FIRST_NOTES) > 0:
-        print_message(f"… and {more:,} more; --json prints all.", logging.WARNING)
     if options.quiet:
         return
     for change in comparison.changes:
         for line in _lines(change):
             print_line(line)
-    print_line(", ".join(f"{count:,} {kind}" for kind, count in counts.items()))
+    for note in notes:
+        print_line(note)
+    unclear = {NOT_COMPARED: len(comparison.unclear)} if comparison.unclear else {}
+    print_line(", ".join(f"{count:,} {kind}" for kind, count in (counts | unclear).items()))
     for path in options.results:
         print_line(f"Results: {path}")
 
@@ -97,7 +95,7 @@ def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, co
 def _lines(change: Change) -> list[str]:
     row = "" if change.row is None else f"row {change.row}: "
     monitor = f"  [{change.monitor_id}]" if change.monitor_id else ""
-    line = f"{change.kind:<7}  {row}{'  '.join(filter(None, (change.type, change.name, change.host)))}{monitor}"
+    line = f"{change.kind:<7}  {row}{'  '.join(filter(None, (change.type, change.name, change.server)))}{monitor}"
     if change.kind != "changed":
         return [line]
     width = max(len(each.field) for each in change.fields)

@@ -1,6 +1,7 @@
 """Compare two inputs, or an input with the account, monitor by monitor and field by field.
 
-In: an old and a new input. Out: a `Comparison`: which monitors are new, gone or changed. Monitors are the same by the
+In: an old and a new input. Out: a `Comparison`: which monitors are new, gone or changed. A field that the new input has
+no column for is not compared, because it says nothing about it. Monitors are the same by the
 ID that both give, else by type, name, hostname and port, as for a run. Rows that cannot be sent are compared as well,
 by what their cells say.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,13 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from bulkload.model import Input, ReportRow, Status
 from bulkload.monitors.display_profile import without_display_differences
 from bulkload.monitors.fields import FIELDS
-from bulkload.monitors.header import API_PREFIX, field_of, renamed_by
+from bulkload.monitors.header import API_PREFIX, field_named
 from bulkload.monitors.identity import asked_identity, differences
 from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.values import CellError
 from bulkload.operations.export_cells import field_text
 from bulkload.operations.pipeline import begin, locked_store, observe
-from bulkload.protocols import MONITOR_TYPES
 from bulkload.settings import Account, Options
 from bulkload.stages.intake import open_input
 from bulkload.stages.observer import NOBODY, Observer
@@ -40,6 +40,7 @@ KINDS: Sequence[ChangeKind] = ("new", "gone", "changed")
 
 
 NOT_COMPARED = "not compared"  # in place of a kind, for a row that could not be compared
+NO_COLUMN = "the new input has no column for it"  # why a field is not compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,13 @@ class Change:
     type: str
     name: str
     host: str
+    port: str  # empty: not given
     fields: tuple[FieldChange, ...]
+
+    @property
+    def server(self) -> str:
+        """Host and port, as far as they are given."""
+        return f"{self.host}:{self.port}" if self.port else self.host
 
     def as_json(self) -> dict[str, object]:
         """The change for JSON."""
@@ -91,6 +98,7 @@ class Comparison:
     changes: Sequence[Change]  # in the order of the new input, then what is gone
     same: int  # monitors without a difference
     unclear: Sequence[Unclear] = ()
+    silent_fields: Sequence[str] = ()  # fields of the old input that the new one has no column for
     requests: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, kind: ChangeKind) -> int:
@@ -123,24 +131,28 @@ class _Monitor:
 def compare_inputs(old: Input, new: Input, options: Options) -> Comparison:
     """Compare two inputs. A row that repeats another is unclear. Raises `InputError` if one cannot be read."""
     options = _without_required_plan(options)
-    before, after = list(_monitors(old, options)), list(_monitors(new, options))
+    (before, _), (after, fields) = _read(old, options), _read(new, options)
     unclear = [
         Unclear(row=monitor.row, is_old=side is before, reason=monitor.repeats)
         for side in (before, after)
         for monitor in side
         if monitor.repeats
     ]
-    return replace(_compare([m for m in before if not m.repeats], [m for m in after if not m.repeats]), unclear=unclear)
+    old_monitors, new_monitors = ([monitor for monitor in side if not monitor.repeats] for side in (before, after))
+    known = fields.union({"type", "port"}, *(monitor.item for monitor in new_monitors))
+    silent = frozenset().union(*(monitor.item for monitor in old_monitors)) - known
+    comparison = _compare(old_monitors, new_monitors, silent)
+    return replace(comparison, unclear=unclear, silent_fields=sorted(silent))
 
 
-def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> Comparison:
+def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor], silent: Collection[str]) -> Comparison:
     partners = _partners(old, new)
     changes, same = [], 0
     for index, monitor in enumerate(new):
         before = partners.get(index)
         if before is None:
             changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
-        elif before.item != monitor.item and (fields := _changes_between(before, monitor)):
+        elif before.item != monitor.item and (fields := _changes_between(before, monitor, silent)):
             changes.append(_change("changed", monitor, fields))
         else:
             same += 1
@@ -194,12 +206,12 @@ def _are_different(old: _Monitor, new: _Monitor) -> bool:
     return bool(old.monitor_id and new.monitor_id) and old.monitor_id != new.monitor_id
 
 
-def _changes_between(old: _Monitor, new: _Monitor) -> tuple[FieldChange, ...]:
+def _changes_between(old: _Monitor, new: _Monitor, silent: Collection[str]) -> tuple[FieldChange, ...]:
     """The fields that differ; a port that only one of the two gives, but that the type implies, is no difference."""
     is_implied = old.is_valid and new.is_valid and old.key == new.key
-    if is_implied and ("port" in old.texts) != ("port" in new.texts):
-        return _field_changes({**old.texts, "port": new.texts.get("port", "")}, new.texts)
-    return _field_changes(old.texts, new.texts)
+    ignored = {"port"} if is_implied and ("port" in old.texts) != ("port" in new.texts) else set()
+    changes = _field_changes(old.texts, new.texts)
+    return tuple(each for each in changes if each.field.removeprefix(API_PREFIX) not in ignored.union(silent))
 
 
 def _field_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[FieldChange, ...]:
@@ -217,6 +229,7 @@ def _change(kind: ChangeKind, monitor: _Monitor, fields: tuple[FieldChange, ...]
         type=texts.get("type", ""),
         name=texts.get("name", ""),
         host=texts.get("hostname") or texts.get("smtp_hostname", ""),
+        port=texts.get("port", ""),
         fields=fields,
     )
 
@@ -229,39 +242,45 @@ def _without_required_plan(options: Options) -> Options:
 # ── rows as monitors ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _monitors(source: Input, options: Options) -> Iterator[_Monitor]:
-    """The rows of an input. One that cannot be sent counts with what can be read of it."""
-    with open_input(source, options) as opened:
-        renamed = renamed_by(options.map)
-        fields = tuple(field_of(name, renamed) for name in opened.header)
+def _read(source: Input, options: Options) -> tuple[list[_Monitor], frozenset[str]]:
+    """The rows of an input, and its fields. A row that cannot be sent counts with what can be read of it."""
+    with open_input(source, options, map_if_present=True) as opened:
+        defaults = {name: text for spelling, text in options.set.items() if (name := field_named(spelling))}
+        monitors = []
         for row in opened.rows:
-            item = _item(row, fields)
-            yield _Monitor(
-                row=row.source_row,
-                monitor_id=row.given_monitor_id or "",
-                key=asked_identity(str(item.get("type", "")), item).key,
-                item=item,
-                is_valid=row.body is not None,
-                repeats=row.error if row.state is Status.DUPLICATE else "",
+            item = _item(row, opened.fields, defaults)
+            monitors.append(
+                _Monitor(
+                    row=row.source_row,
+                    monitor_id=row.given_monitor_id or "",
+                    key=asked_identity(str(item.get("type", "")), item).key,
+                    item=item,
+                    is_valid=row.body is not None,
+                    repeats=row.error if row.state is Status.DUPLICATE else "",
+                )
             )
+        names = (name for name in (*opened.fields, *defaults) if name is not None)
+        return monitors, frozenset(name.removeprefix(API_PREFIX) for name in names)
 
 
-def _item(row: NewRow, fields: Sequence[str | None]) -> dict[str, Any]:
+def _item(row: NewRow, fields: Sequence[str | None], defaults: Mapping[str, str]) -> dict[str, Any]:
     """A row as the API would list it; of a row that cannot be sent, with the text of each cell that is not valid."""
     if row.body is not None:
-        body = {name: value for name, value in json.loads(row.body).items() if value != _NO_PLAN}
-        return {"type": row.type, **body}
-    item: dict[str, Any] = {}
-    for name, cell in zip(fields, row.cells, strict=True):
-        if name is None or not (text := remove_invisible(name, cell.strip())):
-            continue
-        value = _value(name, text)
-        if name == "type" and isinstance(value, tuple):
-            value, port = value
-            if port is not None:
-                item.setdefault("port", port)
-        item[name.removeprefix(API_PREFIX)] = value
-    return item
+        item = {"type": row.type, **json.loads(row.body)}
+    else:
+        texts = {**defaults}
+        for name, cell in zip(fields, row.cells, strict=True):
+            if name is not None and (text := remove_invisible(name, cell.strip())):
+                texts[name] = text
+        item = {}
+        for name, text in texts.items():
+            value = _value(name, text)
+            if name == "type" and isinstance(value, tuple):
+                value, port = value
+                if port is not None:
+                    item.setdefault("port", port)
+            item[name.removeprefix(API_PREFIX)] = value
+    return {name: value for name, value in item.items() if value != _NO_PLAN and name != "monitor_id"}
 
 
 def _value(name: str, text: str) -> Any:
@@ -276,10 +295,7 @@ def _value(name: str, text: str) -> Any:
 def _texts(item: Mapping[str, Any]) -> dict[str, str]:
     """The text of each field that has a value."""
     names = [*FIELDS, *(API_PREFIX + name for name in item if name not in FIELDS and name != "id")]
-    if item.get("type") in MONITOR_TYPES:
-        texts = ((name, field_text(name, item)) for name in names if name != "monitor_id")
-    else:
-        texts = ((name, str(item.get(name.removeprefix(API_PREFIX), ""))) for name in names)
+    texts = ((name, field_text(name, item)) for name in names if name != "monitor_id")
     return {name: text for name, text in texts if text}
 
 
@@ -310,7 +326,7 @@ def compare_with_account(new: Input, account: Account, options: Options, *, obse
             rows = list(store.report_rows(context.run))
         finally:
             store.forget(context.run)
-    comparison = _compare_listed(list(_monitors(new, options)), rows, listings[0])
+    comparison = _compare_listed(_read(new, options)[0], rows, listings[0])
     return replace(comparison, requests=session.requests)
 
 

@@ -14,12 +14,12 @@ from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.xlsx import WORKSHEET_ROWS, truncate_to_cell, write_text
-from bulkload.operations.compare import Comparison
+from bulkload.operations.compare import NO_COLUMN, NOT_COMPARED, Comparison
 
 HEADER = ("change", "row", "monitor_id", "type", "name", "host", "field", "old", "new")
 SUFFIXES = (".xlsx", ".csv")
-_WIDTHS = (10, 8, 12, 12, 32, 32, 22, 32, 32)  # characters
-_FILLS = {"new": "#DDF3EB", "gone": "#FBE3D3", "changed": "#DFF1FB"}
+_WIDTHS = (14, 8, 12, 12, 32, 32, 22, 32, 32)  # characters
+_FILLS = {"new": "#DDF3EB", "gone": "#FBE3D3", "changed": "#DFF1FB", NOT_COMPARED: "#FDF0D2"}
 
 
 def check_comparison_files(inputs: Sequence[Path], results: Sequence[Path]) -> None:
@@ -46,11 +46,16 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
 def _lines(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     for change in comparison.changes:
         row = "" if change.row is None else str(change.row)
-        monitor = (change.kind, row, change.monitor_id, change.type, change.name, change.host)
+        monitor = (change.kind, row, change.monitor_id, change.type, change.name, change.server)
         if change.kind == "changed":
             yield from ((*monitor, each.field, each.old, each.new) for each in change.fields)
         else:
             yield (*monitor, "", "", "")
+    for each in comparison.unclear:
+        old, new = (each.reason, "") if each.is_old else ("", each.reason)
+        yield NOT_COMPARED, str(each.row or ""), each.monitor_id, "", "", "", "", old, new
+    for field in comparison.silent_fields:
+        yield NOT_COMPARED, "", "", "", "", "", field, "", NO_COLUMN
 
 
 def _write_workbook(path: Path, lines: Sequence[Sequence[str]]) -> None:

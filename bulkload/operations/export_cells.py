@@ -25,6 +25,7 @@ from bulkload.monitors.identity import differences
 from bulkload.monitors.result_columns import RUN_ID_COLUMN
 from bulkload.monitors.validate import Invalid, Validator
 from bulkload.monitors.values import CellError, json_or_text, show
+from bulkload.protocols import MONITOR_TYPES
 
 Item = Mapping[str, Any]
 
@@ -85,7 +86,8 @@ def field_text(column: str, item: Item) -> str:
     if column == "type":
         return monitor_type.removeprefix("email-")
     value = item.get("id" if column == "monitor_id" else column)
-    if value is None or value == "" or monitor_type not in FIELDS[column].types:
+    is_of_type = monitor_type in FIELDS[column].types or monitor_type not in MONITOR_TYPES
+    if value is None or value == "" or not is_of_type:
         return ""
     return _CONVERTERS.get(column, _text)(value)
 

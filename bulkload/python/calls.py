@@ -45,7 +45,7 @@ def check(data: Data, **options: Unpack[InputOptions]) -> Result:
 def plan(
     data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[RunOptions]
 ) -> Result:
-    """Say what `run` would do in the account now; sends only a login and GET requests.
+    """Say what `run` would do in the account now; sends only a login and GET requests. How long it takes is in `notes`.
 
     Takes the options of `run`, and raises as `run` does.
     """
@@ -94,6 +94,8 @@ def resume(
 ) -> Result:
     """Resume an interrupted run, without its data; without an ID, the newest run with rows to run again.
 
+    Raises `UsageError` if there is none.
+
     The rows are those in the store: texts, without the index of the frame that they came from. Options and exceptions
     are those of `run`, but for those about the input.
     """
@@ -136,10 +138,10 @@ def compare(
     """How two inputs differ, as lines of row, change, field, old and new.
 
     Monitors are the same by the ID that both give, else by type, name, hostname and port. `change` is `new`, `gone`,
-    `changed` (with a line per field) or `not compared` (with the reason). `row` is the index of the row in a frame, or
-    its row in a file; of what is gone, in `old`. `old` can be an `Account`: the account as it is now, where an empty
-    cell of `new` is no difference, and the `row` of what is gone is its monitor ID. Options: those of `check`; with an
-    account also `rate`, `request_timeout`, `trust_list`, `sandbox`.
+    `changed` (with a line per field) or `not compared` (a row, or a field that `new` has no column for). `row` is the
+    index of the row in a frame, or its row in a file; of what is gone, in `old`. `old` can be an `Account`: the account
+    as it is now, where an empty cell of `new` is no difference, and the `row` of what is gone is its monitor ID.
+    Options: those of `check`; with an account also `rate`, `request_timeout`, `trust_list`, `sandbox`.
     """
     return _wait(work.compare(old, new, store, options))
 

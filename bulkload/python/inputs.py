@@ -142,6 +142,7 @@ def _open_records(records: Sequence[Mapping[Any, Any]], name: str, mapping: Mapp
         source_format="Python objects",
         mapping=mapping,
         may_be_protected=True,
+        is_empty=not records,
     )
 
 

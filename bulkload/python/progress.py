@@ -5,6 +5,7 @@ In: `progress=True`, or a callable. Out: a function for `background`, which call
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,8 @@ def reporting(progress: Progress) -> Iterator[OnTick]:
         else:
             yield lambda watch: None
         return
+    if inspect.iscoroutinefunction(progress):
+        raise UsageError("progress is a coroutine function; give a callable that returns when it is done.")
     last: Mapping[str, int] = {}
 
     def call(watch: Watch) -> None:

@@ -63,7 +63,7 @@ class Result:
     requests: Mapping[str, int]  # sent, throttled, retried
     exit_code: int
     removals: Mapping[str, int] = field(default_factory=dict)  # of `undo`: what became of the monitors → monitors
-    notes: tuple[str, ...] = ()  # about how the data was read: rows that were skipped, for example
+    notes: tuple[str, ...] = ()  # how the data was read: what was skipped; of a plan: what a run would send
     _table: Table
 
     @classmethod
@@ -76,6 +76,7 @@ class Result:
         removals: Mapping[str, int] | None = None,
         seconds: float | None = None,
         requests: Mapping[str, int] | None = None,
+        notes: Sequence[str] = (),
     ) -> Result:
         """The result with these rows; what is not given is that of the run."""
         info = table.info
@@ -90,7 +91,7 @@ class Result:
             requests={kind: requests.get(kind, 0) for kind in REQUEST_KINDS},
             exit_code=int(exit_code),
             removals=removals or {},
-            notes=tuple(_notes(info)),
+            notes=(*_notes(info), *notes),
             _table=table,
         )
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from bulkload.errors import ExitCode, UsageError
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.operations.compare import NOT_COMPARED, Comparison, compare_inputs, compare_with_account
+from bulkload.operations.compare import NO_COLUMN, NOT_COMPARED, Comparison, compare_inputs, compare_with_account
 from bulkload.operations.export_cells import export_header, export_rows
+from bulkload.operations.forecast_texts import expectation, recipients_fact
 from bulkload.operations.history import list_runs
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store, unfinished_run
@@ -81,7 +82,11 @@ def plan(data: object, account: Account | None, store: StrPath, options: Named) 
                 lambda row: rows.append(_without_cells(row, source)),
                 observer=watch,
             )
-        return _result(outcome, rows, source)
+        assert outcome.forecast is not None
+        notes = [expectation(outcome.forecast)]
+        if (recipients := recipients_fact(outcome.forecast)) is not None:
+            notes.append(f"Alerts: {recipients.text}. {recipients.detail}")
+        return _result(outcome, rows, source, notes)
 
     return Background(work, watch)
 
@@ -185,6 +190,7 @@ def _lines(comparison: Comparison, before: Given | None, after: Given) -> list[L
         old, new = (each.reason, "") if each.is_old else ("", each.reason)
         row = _label(each.row, before if each.is_old else after, each.monitor_id)
         lines.append((row, NOT_COMPARED, "", old, new))
+    lines += [(None, NOT_COMPARED, field, "", NO_COLUMN) for field in comparison.silent_fields]
     return lines
 
 
@@ -214,9 +220,11 @@ def _without_cells(row: ReportRow, source: Given) -> ReportRow:
     return row if source.rows is None else row._replace(cells=())
 
 
-def _result(outcome: Outcome, rows: Sequence[ReportRow], source: Given | None = None) -> Result:
+def _result(
+    outcome: Outcome, rows: Sequence[ReportRow], source: Given | None = None, notes: Sequence[str] = ()
+) -> Result:
     table = RunTable(info=outcome.info, outcomes=rows, caller=source.rows if source is not None else None)
-    return Result.of(table, exit_code=outcome.exit_code, stopped=outcome.stopped)
+    return Result.of(table, exit_code=outcome.exit_code, stopped=outcome.stopped, notes=notes)
 
 
 def run_id_of(run: object) -> str:

@@ -35,6 +35,7 @@ def frame_source(frame: pandas.DataFrame, *, name: str, mapping: Mapping[str, st
         mapping=mapping,
         notes=_names_in_index(frame),
         may_be_protected=RESULT_MARK not in frame.attrs,
+        is_empty=frame.empty and not len(frame),
     )
 
 

@@ -17,6 +17,7 @@ from bulkload.errors import InputError
 from bulkload.model import NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
 from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
+from bulkload.monitors.result_columns import normalise
 from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
 from bulkload.readers.encoding import replace_non_ascii
@@ -38,15 +39,23 @@ class OpenedInput:
     """An opened input whose rows are checked as they are read."""
 
     header: tuple[str, ...]  # of the user's own columns
+    fields: tuple[str | None, ...]  # what each of these is sent as; None: it is not sent
     details: Mapping[str, str]  # how the file was read; what its rows add is there after the last of them
     rows: Iterator[NewRow]
     translated: Translated | None  # of another tool's configuration
 
 
 @contextmanager
-def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
-    """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read."""
+def open_input(source: Input, options: Options, *, map_if_present: bool = False) -> Iterator[OpenedInput]:
+    """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read.
+
+    With `map_if_present`, a column of --map that the input does not have is no error.
+    """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
+        if map_if_present:
+            names = set(map(normalise, opened.header))
+            mapping = {column: field for column, field in options.map.items() if normalise(column) in names}
+            options = options.model_copy(update={"map": mapping})
         layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
         if notes := (*opened.notes, *_header_doubts(opened)):
@@ -56,7 +65,8 @@ def open_input(source: Input, options: Options) -> Iterator[OpenedInput]:
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             rows = map(duplicates.mark, check_rows(opened.rows, layout, defaults=options.set, details=details))
-            yield OpenedInput(header=header, details=details, rows=rows, translated=opened.translated)
+            fields = tuple(layout.fields[index] for index in layout.user_columns)
+            yield OpenedInput(header=header, fields=fields, details=details, rows=rows, translated=opened.translated)
 
 
 def read_into(

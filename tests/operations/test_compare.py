@@ -40,9 +40,9 @@ def test_two_files(cli: CommandLine) -> None:
         "changed  row 2: imap  b  mx1.example.com",
         "         interval   15 → 5",
         "         locations  (empty) → 10;20",
-        "         note       x → (empty)",
         "new      row 3: smtp  d  mx1.example.com",
         "gone     row 4: pop  c  mx1.example.com",
+        "Not compared: note; the new input has no column for it.",
         "1 new, 1 gone, 1 changed, 1 same",
     ]
     assert (shown.exit_code, shown.stderr) == (0, "")
@@ -55,7 +55,7 @@ def test_two_files(cli: CommandLine) -> None:
         "changed",
         2,
         "b",
-        {"interval": ("15", "5"), "locations": ("", "10;20"), "note": ("x", "")},
+        {"interval": ("15", "5"), "locations": ("", "10;20")},
     )
     assert changes(as_json)[1][3]["type"] == ("", "smtp")
     assert changes(as_json)[2][3]["type"] == ("pop", "")
@@ -149,8 +149,43 @@ def test_a_plan_code_is_not_needed(cli: CommandLine, sandbox: Sandbox) -> None:
     assert cli("compare", one, "--account").stdout == "0 new, 0 gone, 0 changed, 2 same\n"
 
 
+def test_a_field_that_the_new_file_has_no_column_for_is_not_compared(cli: CommandLine) -> None:
+    """An export has all fields; the sheet that it is compared with says nothing about most of them."""
+    old = cli.write_csv("old.csv", [imap("a", interval=5, note="x", mode="Primary"), imap("b", interval=5, note="")])
+    new = cli.write_csv("new.csv", [imap("a", interval=6, alert_note="new"), imap("b", interval=5)])
+    result = cli("compare", old, new, "--json")
+    assert changes(result) == [("changed", 2, "a", {"interval": ("5", "6"), "alert_note": ("", "new")})]
+    assert result.json["notes"] == ["Not compared: mode, note; the new input has no column for it."]
+    frames = bl.compare(old, new)
+    assert list(frames.loc[frames["change"] == "not compared", "field"]) == ["mode", "note"]
+
+
+def test_another_port_is_shown(cli: CommandLine) -> None:
+    files = [cli.write_csv(f"{port}.csv", [imap("a", port=port)]) for port in (993, 143)]
+    lines = cli("compare", *files).stdout.splitlines()
+    assert lines[:2] == ["new      row 2: imap  a  mx1.example.com:143", "gone     row 2: imap  a  mx1.example.com:993"]
+
+
+def test_defaults_count_for_rows_that_cannot_be_sent(cli: CommandLine) -> None:
+    old, new = (
+        cli.write_csv("old.csv", [imap("a", enabled="y")]),
+        cli.write_csv("new.csv", [imap("a", type="xx", enabled=1)]),
+    )
+    result = cli("compare", old, new, "--set", "interval=30", "--json")
+    assert changes(result) == [("changed", 2, "a", {"type": ("imap", "xx")})]
+
+
+def test_a_mapped_column_need_be_in_one_file_only(cli: CommandLine) -> None:
+    old = cli.write_csv("old.csv", [{"Art": "imap", "name": "a", "hostname": "mx1.example.com"}])
+    new = cli.write_csv("new.csv", [imap("a")])
+    assert changes(cli("compare", old, new, "--map", "Art=type", "--json"))[0][3] == {
+        "billing_plancode": ("", "UBM - A/A")
+    }
+    assert "is unknown" in cli("compare", old, new, "--map", "Arte=type").stderr
+
+
 def test_the_workbook_and_the_csv_file(cli: CommandLine) -> None:
-    old, new = cli.write_csv("old.csv", OLD), cli.write_csv("new.csv", [*NEW, imap("=1+1")])
+    old, new = cli.write_csv("old.csv", OLD), cli.write_csv("new.csv", [*NEW, imap("=1+1"), imap("d", type="smtp")])
     result = cli("compare", old, new, "--results", "d.xlsx", "--results", "d.csv")
     assert result.stdout.splitlines()[-2:] == ["Results: d.xlsx", "Results: d.csv"]
     sheet = load_workbook("d.xlsx").worksheets[0]
@@ -158,6 +193,8 @@ def test_the_workbook_and_the_csv_file(cli: CommandLine) -> None:
     assert rows[0] == ["change", "row", "monitor_id", "type", "name", "host", "field", "old", "new"]
     assert rows[1] == ["changed", "2", "", "imap", "b", "mx1.example.com", "interval", "15", "5"]
     assert ["new", "5", "", "imap", "=1+1", "mx1.example.com", "", "", ""] in rows
+    assert ["not compared", "6", "", "", "", "", "", "", "Repeats row 3."] in rows
+    assert ["not compared", "", "", "", "", "", "note", "", "the new input has no column for it"] in rows
     with Path("d.csv").open(encoding="utf-8-sig", newline="") as file:
         in_csv = list(csv.reader(file))
     assert [[cell.removeprefix("'") for cell in row] for row in in_csv] == rows
@@ -194,9 +231,9 @@ def test_the_account(cli: CommandLine, sandbox: Sandbox) -> None:
         "         locations  10 → 10;20",
         "new      row 3: smtp  d  mx1.example.com",
         f"gone     pop  c  mx1.example.com  [{ids['c']}]",
-        "1 new, 1 gone, 1 changed, 1 same",
+        f"{cli.folder / 'new.csv'}: row 5 could not be compared: port is 0; a port is a whole number from 1 to 65535.",
+        "1 new, 1 gone, 1 changed, 1 same, 1 not compared",
     ]
-    assert "new.csv: row 5 could not be compared: port is 0;" in shown.stderr
     assert len(sandbox.monitors()) == 3
     assert len(cli("runs").stdout.splitlines()) == before
     assert cli("compare", "old.csv", "--account", "--exit-code").exit_code == 0
@@ -228,8 +265,12 @@ def test_an_account_that_cannot_be_listed(cli: CommandLine, sandbox: Sandbox) ->
 
 
 ROW = st.fixed_dictionaries(
-    {"name": st.sampled_from("abc"), "type": st.sampled_from(["imap", "pop", "ftp"])},
-    optional={"interval": st.sampled_from([5, 15, "x"]), "note": st.sampled_from(["", "n"])},
+    {
+        "name": st.sampled_from("abc"),
+        "type": st.sampled_from(["imap", "pop", "ftp"]),
+        "interval": st.sampled_from(["", 5, 15, "x"]),
+        "note": st.sampled_from(["", "n"]),
+    }
 )
 
 

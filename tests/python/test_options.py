@@ -17,6 +17,10 @@ from bulkload.python import options
 from bulkload.sandbox.server import Sandbox
 from tests.python.conftest import hosts
 
+
+async def a_coroutine(counts: object) -> None: ...
+
+
 OF_THE_CALL = {"output", "json", "quiet", "log_format", "log_level"}  # arguments of their own, or without a meaning
 SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
 
@@ -57,6 +61,7 @@ def test_an_unknown_option_is_refused_before_anything_is_read() -> None:
         ("set", pd.Series({"port": 1}), "a mapping, or texts of the form field=value, is allowed"),
         ("map", pd.DataFrame(), "a mapping, or texts of the form column=field, is allowed"),
         ("sheet", 0, "sheet is 0; a text is allowed"),
+        ("progress", a_coroutine, "progress is a coroutine function"),
         ("progress", "yes", "progress is 'yes'; True, False or a callable is allowed"),
         ("store", "", "store is ''; a path is allowed"),
         ("results", "\0", "a path is allowed"),
@@ -169,11 +174,18 @@ def test_other_data_is_refused(data: Any, message: str) -> None:
         bl.check(data)
 
 
-def test_no_rows_and_no_columns() -> None:
+def test_rows_without_columns() -> None:
     data: Any
-    for data in ([], [{}], pd.DataFrame(), pd.DataFrame(index=[1, 2])):
+    for data in ([{}], pd.DataFrame(index=[1, 2])):
         with pytest.raises(bl.InputError, match="has no columns"):
             bl.check(data)
+
+
+def test_no_rows_are_nothing_to_do(account: bl.Account) -> None:
+    data: Any
+    for data in ([], iter(()), pd.DataFrame()):
+        result = bl.run(data, account=account, raise_for_rows=True)
+        assert (result.counts, result.ok, len(result.frame), len(result.failed)) == ({}, True, 0, 0)
 
 
 @pytest.mark.parametrize("label", ["", " ", 5, "x" * 201])
