@@ -14,9 +14,11 @@ from typing import Any
 
 from bulkload.errors import InputError
 from bulkload.migration.documents import Document, parse_json
-from bulkload.model import Source
-from bulkload.monitors.header import field_named
+from bulkload.migration.undecoded import is_undecoded, readable, why_undecoded
+from bulkload.model import Issue, RawRow, Source
+from bulkload.monitors.header import column_letters, field_named
 from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX, normalise
+from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
 from bulkload.readers.records import columns_of_objects, header_of, records_source, values_of
 from bulkload.readers.table import IsHeader, shorten
 
@@ -88,7 +90,28 @@ def open_object_list(
         source_format="json" if is_json else "yaml",
         mapping={},
     )
-    yield replace(source, path=path)
+    header = tuple(map(readable, source.header))
+    doubts = {i: why_undecoded("key", name) for i, name in enumerate(source.header) if is_undecoded(name)}
+    rows = (_without_guesses(row, header) for row in source.rows)
+    yield replace(source, path=path, header=header, header_doubts=doubts, rows=rows)
+
+
+def _without_guesses(row: RawRow, header: Sequence[str]) -> RawRow:
+    """Add an issue to each cell with bytes whose encoding is not known; they are shown as in Windows-1252."""
+    if all(map(str.isascii, row.cells)):
+        return row
+    issues = tuple(
+        Issue(
+            code=ENCODING_ISSUE,
+            message=why_undecoded(header[index], cell),
+            column=header[index] or column_letters(index),
+            index=index,
+            value=readable(cell),
+        )
+        for index, cell in enumerate(row.cells)
+        if is_undecoded(cell)
+    )
+    return row._replace(cells=tuple(map(readable, row.cells)), issues=(*row.issues, *issues)) if issues else row
 
 
 def _objects(content: object) -> Sequence[Mapping[str, Any]]:

@@ -153,6 +153,35 @@ def test_a_list_in_a_cell_that_holds_none_is_an_issue(cli: CommandLine) -> None:
     ]
 
 
+@pytest.mark.parametrize("suffix", ["json", "jsonl", "yaml"])
+def test_text_in_an_unknown_encoding_is_never_sent(cli: CommandLine, suffix: str) -> None:
+    """Bytes that are not UTF-8 are an issue of their cell; a given encoding, or UTF-16 with its mark, is read."""
+    text = json.dumps([imap("Café"), imap("b")] if suffix != "jsonl" else imap("Café"), ensure_ascii=False)
+    path = cli.folder / f"x.{suffix}"
+    path.write_bytes(text.encode("windows-1252"))
+    checked = cli("check", path, "--json", "--results", "r.csv").json
+    assert [(issue["row"], issue["column"], issue["code"]) for issue in checked["issues"]] == [
+        (2, "name", "cell.encoding")
+    ]
+    assert 'The name "Café" (in Windows-1252) is not valid UTF-8' in checked["issues"][0]["message"]
+    assert cli.read_results("r.csv")[0]["name"] == "Caf\N{REPLACEMENT CHARACTER}"
+    assert cli("check", path, "--encoding", "Windows-1252").exit_code == 0
+    path.write_bytes(text.encode("utf-16"))
+    assert cli("check", path).exit_code == 0
+
+
+def test_a_key_in_an_unknown_encoding_is_no_column(cli: CommandLine) -> None:
+    items = [{"Gerät": "a", "type": "imap", "hostname": "mx1.example.com"}]
+    Path("x.json").write_bytes(json.dumps(items, ensure_ascii=False).encode("windows-1252"))
+    result = cli("check", "x.json", "--map", "Gerät=name", "--set", "billing_plancode=X")
+    assert result.exit_code == 2
+    assert "The header is not certain" in result.stderr
+    assert (
+        cli("check", "x.json", "--map", "Gerät=name", "--set", "billing_plancode=X", "--encoding", "cp1252").exit_code
+        == 0
+    )
+
+
 def test_a_table_that_begins_with_a_bracket_is_a_table(tmp_path: Path) -> None:
     source, rows = read(write(tmp_path, "x.csv", "[id],name\n1,a\n"))
     assert (source.format, source.header, len(rows)) == ("csv", ("[id]", "name"), 1)
