@@ -19,6 +19,7 @@ from bulkload.monitors.header import (
     hint_about,
     missing_fields,
     not_passed_through,
+    own_columns,
     place_of,
     renamed_by,
     result_columns_of,
@@ -63,13 +64,11 @@ def propose_columns(
     `mapping` is --map (column → field). `doubts` says why the names of some columns are not certain: see `Source`.
     """
     renamed = renamed_by(mapping or {})
-    names = [normalise(cell) for cell in header]
-    _, result_columns = result_columns_of(header, except_for=[i for i, name in enumerate(names) if name in renamed])
-    results = frozenset(result_columns.values())
+    own = frozenset(own_columns(header, mapping or {}))
     first: dict[str, int] = {}  # field → its column
     proposals = []
     for index, cell in enumerate(header):
-        if index in results:
+        if index not in own:
             proposals.append(ProposedColumn(index=index, header=cell, is_result=True))
             continue
         field, doubt = field_of(cell, renamed), (doubts or {}).get(index, "")

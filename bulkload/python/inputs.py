@@ -1,6 +1,6 @@
 """What a caller gives as data: a DataFrame, rows as mappings, or a path.
 
-In: the data. Out: `Data`, with an `Input` for the pipeline, and the caller's own columns for the result.
+In: the data. Out: `Given`, with an `Input` for the pipeline, and the caller's own rows for the result.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from bulkload.errors import UsageError
+from bulkload.errors import InputError, UsageError
 from bulkload.files.printable import printable_line
 from bulkload.model import Input, RawRow, Source
 from bulkload.python.background import Watch
 from bulkload.readers.dataframe import frame_rows, frame_source
-from bulkload.readers.records import columns_of_objects, header_of, records_source, text_rows, values_of
+from bulkload.readers.records import NO_ROWS, columns_of_objects, header_of, records_source, text_rows, values_of
 
 if TYPE_CHECKING:
     import pandas
@@ -51,6 +50,20 @@ class CallerRows:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, as a header has them."""
         return header_of(columns_of_objects(self.records) if self.frame is None else self.frame.columns)
+
+    def source(self, name: str) -> Source:
+        """The rows as a source for the pipeline. Raises `InputError`."""
+        if self.frame is not None:
+            return frame_source(self.frame, name=name, mapping=self.mapping)
+        columns = columns_of_objects(self.records)
+        return records_source(
+            columns if self.records else NO_ROWS,
+            values_of(self.records, columns),
+            name=name,
+            source_format="Python objects",
+            mapping=self.mapping,
+            may_be_protected=True,
+        )
 
     def as_frame(self) -> pandas.DataFrame:
         """The rows as a frame, with their index and their types."""
@@ -97,13 +110,12 @@ def given(data: object, mapping: Mapping[str, str], watch: Watch, label: str | N
         path = Path(data)
         return Given(input=replace(Input.at(path), name=name or str(path)))
     if is_frame(data):
-        frame = independent_copy(data)
-        opener = partial(frame_source, frame, name=name or "DataFrame", mapping=mapping)
-        rows = CallerRows(frame=frame, mapping=mapping)
-        return Given(input=_input(name or "DataFrame", opener, watch), rows=rows)
-    records = _records(data)
-    opener = partial(_open_records, records, name or "rows", mapping)
-    return Given(input=_input(name or "rows", opener, watch), rows=CallerRows(records=records, mapping=mapping))
+        rows = CallerRows(frame=independent_copy(data), mapping=mapping)
+        name = name or "DataFrame"
+    else:
+        rows = CallerRows(records=_records(data), mapping=mapping)
+        name = name or "rows"
+    return Given(input=_input(name, rows, watch), rows=rows)
 
 
 def is_frame(data: object) -> TypeGuard[pandas.DataFrame]:
@@ -133,23 +145,13 @@ def _records(data: object) -> list[Mapping[Any, Any]]:
     return records
 
 
-def _open_records(records: Sequence[Mapping[Any, Any]], name: str, mapping: Mapping[str, str]) -> Source:
-    columns = columns_of_objects(records)
-    return records_source(
-        columns,
-        values_of(records, columns),
-        name=name,
-        source_format="Python objects",
-        mapping=mapping,
-        may_be_protected=True,
-        is_empty=not records,
-    )
-
-
-def _input(name: str, opener: partial[Source], watch: Watch) -> Input:
+def _input(name: str, rows: CallerRows, watch: Watch) -> Input:
     @contextmanager
     def open_rows() -> Iterator[Source]:
-        source = opener()
+        try:
+            source = rows.source(name)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
         yield replace(source, rows=_until_stopped(source.rows, watch))
 
     return Input(path=Path(name), name=name, open=open_rows)

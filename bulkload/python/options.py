@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict
 from bulkload import settings
 from bulkload.errors import BulkloadError, UsageError
 from bulkload.monitors.header import field_named
-from bulkload.readers.python_values import UnusableValue, value_text
+from bulkload.readers.python_values import UnusableValue, is_numpy, value_text
 
 StrPath = str | PurePath
 
@@ -223,8 +223,7 @@ def _paths(name: str, value: object) -> list[Path]:
 
 def _plain(value: Any) -> Any:
     """A NumPy number as one of Python."""
-    is_numpy = type(value).__module__.partition(".")[0] == "numpy"
-    return value.item() if is_numpy and getattr(value, "ndim", None) == 0 else value
+    return value.item() if is_numpy(value) and value.ndim == 0 else value
 
 
 def _defaults(values: object) -> object:

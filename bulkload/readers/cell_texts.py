@@ -16,7 +16,7 @@ from bulkload.readers.sheet_scan import UnreadCell
 from bulkload.readers.table import MAX_COLUMNS
 
 GROUPED_FROM = 1000  # typed with a comma, digits may have become a number with thousands separators
-EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
+_EXACT_FROM = 1e15  # Excel keeps 15 digits of a number; larger numbers may have lost some
 
 Value = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
@@ -29,7 +29,7 @@ def cell_texts(values: Sequence[Value]) -> tuple[list[str], list[tuple[int | Non
         texts = list(map(cell_text, values))
     findings: list[tuple[int | None, Issue]] = []
     for index, (value, text) in enumerate(zip(values, texts, strict=True)):
-        if _is_inexact(value):
+        if is_inexact(value):
             message = (
                 f"The number {text} has more digits than a spreadsheet keeps (15), so some may be lost; "
                 "format the cell as text and enter it again."
@@ -44,13 +44,14 @@ class _InexactNumber(Exception):
 
 @lru_cache(maxsize=4096, typed=True)
 def _exact_text(value: Value) -> str:
-    if _is_inexact(value):
+    if is_inexact(value):
         raise _InexactNumber
     return cell_text(value)
 
 
-def _is_inexact(value: Value) -> bool:
-    return isinstance(value, (float, int)) and not -EXACT_FROM < _shown_number(value) < EXACT_FROM
+def is_inexact(value: Value) -> bool:
+    """True for a number that may have lost digits."""
+    return isinstance(value, (float, int)) and not -_EXACT_FROM < _shown_number(value) < _EXACT_FROM
 
 
 def _shown_number(value: float) -> float:
@@ -62,7 +63,7 @@ def cell_text(value: Value) -> str:
     """Return a value as a person would type it."""
     if isinstance(value, float):
         shown = _shown_number(value)
-        if shown.is_integer() and not _is_inexact(value):
+        if shown.is_integer() and not is_inexact(value):
             return str(int(shown)) if shown < GROUPED_FROM else NumberText(int(shown))
         return repr(shown).removesuffix(".0").upper()
     if isinstance(value, bool):

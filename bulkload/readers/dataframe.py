@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bulkload.errors import InputError
 from bulkload.model import Source
 from bulkload.monitors.header import field_named
-from bulkload.readers.records import records_source
+from bulkload.readers.records import NO_ROWS, records_source
 
 if TYPE_CHECKING:
     import pandas
@@ -22,20 +22,19 @@ RESULT_MARK = "bulkload"  # in `attrs` of the frame of a result, which was never
 
 
 def frame_source(frame: pandas.DataFrame, *, name: str, mapping: Mapping[str, str]) -> Source:
-    """The rows of a frame. Raises `InputError` for columns of several levels."""
+    """The rows of a frame. Raises `InputError`, which does not name it, for columns of several levels."""
     if frame.columns.nlevels > 1:
         raise InputError(
-            f"{name} has columns of {frame.columns.nlevels} levels; one is allowed, so join their names first."
+            f"it has columns of {frame.columns.nlevels} levels; one is allowed, so join their names first."
         )
     return records_source(
-        list(frame.columns),
+        list(frame.columns) if any(frame.shape) else NO_ROWS,
         frame_rows(frame),
         name=name,
         source_format="DataFrame",
         mapping=mapping,
         notes=_names_in_index(frame),
         may_be_protected=RESULT_MARK not in frame.attrs,
-        is_empty=frame.empty and not len(frame),
     )
 
 

@@ -33,11 +33,10 @@ from bulkload.readers.table import IsHeader
 LIMIT_RATES = LimitRates(memory=4 << 30, memory_per_byte=2, seconds=60, seconds_per_megabyte=2)
 
 _SIGNATURES = (
-    b"PK\x03\x04",
-    b"PK\x05\x06",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    *(b"PK\x03\x04", b"PK\x05\x06"),  # zip packages
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",  # OLE documents
     PARQUET,
-)  # zip packages, OLE documents
+)
 _OPTIONS = ("-I", "-S")  # the child gets a finished sys.path, so it needs neither the environment nor `site`
 _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "

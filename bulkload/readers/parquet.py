@@ -15,7 +15,7 @@ from typing import Any
 from bulkload.errors import InputError
 from bulkload.model import Source
 from bulkload.readers.records import records_source
-from bulkload.readers.table import MAX_COLUMNS, IsHeader
+from bulkload.readers.table import IsHeader
 
 _BATCH = 1_000  # rows
 _UNNAMED_INDEX = "__index_level_"  # prefix of the columns in which pandas keeps an index without a name
@@ -42,8 +42,6 @@ def open_parquet(
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = [name for name in file.schema_arrow.names if not name.startswith(_UNNAMED_INDEX)]
-            if len(names) > MAX_COLUMNS:
-                raise InputError(f"it has {len(names):,} columns; {MAX_COLUMNS:,} are allowed.")
             source = records_source(names, _rows(file, names), name=path.name, source_format="parquet", mapping={})
             yield replace(source, path=path)
     except (pyarrow.ArrowException, ArithmeticError, UnicodeDecodeError) as error:  # also while rows are read

@@ -16,12 +16,13 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+from bulkload.files.printable import encodable
 from bulkload.model import NumberText
 from bulkload.monitors.header import API_PREFIX
-from bulkload.readers.cell_texts import EXACT_FROM, GROUPED_FROM, cell_text
+from bulkload.readers.cell_texts import GROUPED_FROM, cell_text, is_inexact
+from bulkload.readers.table import shorten
 
 LARGEST = 10**30
-SHOWN_CHARACTERS = 60  # of an unusable value
 _LISTS = {"locations": "a list of locations", "custom_properties": "pairs of property and value"}  # field → what it is
 
 
@@ -82,7 +83,7 @@ def _rare_text(value: Any, field: str) -> str:
         return cell_text(value)
     if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address | uuid.UUID):
         return str(value)
-    if _is_numpy(value) and type(plain := value.tolist()) is not type(value):  # a scalar or an array
+    if is_numpy(value) and type(plain := value.tolist()) is not type(value):  # a scalar or an array
         return value_text(plain, field)
     if field.startswith(API_PREFIX) and isinstance(value, list | tuple | Mapping):
         return _json_text(value)
@@ -106,7 +107,7 @@ def _float_text(value: float) -> str:
     if value in (float("inf"), float("-inf")):
         raise UnusableValue("infinite", f"The number is {value}; only finite numbers are allowed.", str(value))
     text = cell_text(value)
-    if abs(value) >= EXACT_FROM:
+    if is_inexact(value):
         message = (
             f"The number {text} has more digits than a float keeps (15), so some may be lost; give it as a whole number"
             " or as text."
@@ -145,7 +146,7 @@ def _pair(entry: Any, whole: object) -> tuple[str, str]:
 
 def _part(entry: Any, whole: object) -> str:
     """A number in a list; a text in it must not bring separators of its own."""
-    if _is_numpy(entry):
+    if is_numpy(entry):
         entry = entry.tolist()
     if isinstance(entry, bool) or not isinstance(entry, int | float | str):
         raise _refused(whole)
@@ -168,9 +169,8 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        shown = text.encode("utf-8", "replace").decode()
         message = "The text contains half of a surrogate pair, which is no character; enter the text again."
-        raise UnusableValue("surrogate", message, shown) from None
+        raise UnusableValue("surrogate", message, encodable(text)) from None
     return text
 
 
@@ -188,7 +188,7 @@ def _unsent_text(value: object) -> str:
 def shown_text(value: object) -> str:
     """A text for any value, whatever its own method does."""
     try:
-        return str(value).encode("utf-8", "replace").decode()
+        return encodable(str(value))
     except Exception:  # of a class that nobody knows
         return f"<{type(value).__name__}>"
 
@@ -199,10 +199,9 @@ def _refused(value: object) -> UnusableValue:
         f"The value is of the type {type(value).__name__}, which is not allowed here; give a text, a number, True or"
         f" False ({allowed})."
     )
-    shown = shown_text(value)
-    shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[: SHOWN_CHARACTERS - 1] + "…"
-    return UnusableValue("type", message, shown)
+    return UnusableValue("type", message, shorten(shown_text(value)))
 
 
-def _is_numpy(value: object) -> bool:
+def is_numpy(value: object) -> bool:
+    """True for a number or an array of NumPy."""
     return type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist")

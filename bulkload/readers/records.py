@@ -21,7 +21,7 @@ from bulkload.readers.python_values import UnusableValue, shown_text, value_text
 from bulkload.readers.table import MAX_COLUMNS, header_cell
 
 FIRST_ROW = 2  # the header is row 1
-EMPTY = ("type", "name", "hostname", "billing_plancode")  # the columns of no rows
+NO_ROWS = ("type", "name", "hostname", "billing_plancode")  # columns of a source that has neither rows nor columns
 
 
 def records_source(
@@ -33,19 +33,18 @@ def records_source(
     mapping: Mapping[str, str],
     notes: Sequence[str] = (),
     may_be_protected: bool = False,
-    is_empty: bool = False,
 ) -> Source:
     """A source of these rows; `mapping` is --map, because what a list means depends on its field.
 
     If the columns are those of a results file that may have been read as CSV (`may_be_protected`), a text that may have
-    an apostrophe against formulas is an issue. No rows (`is_empty`) need no columns. Raises `InputError` for too many
-    columns, and for rows without any.
+    an apostrophe against formulas is an issue. Raises `InputError`, which does not name the source, for too many
+    columns and for none.
     """
-    header = header_of(columns) if columns or not is_empty else EMPTY
+    header = header_of(columns)
     if len(header) > MAX_COLUMNS:
-        raise InputError(f"{name} has {len(header):,} columns; {MAX_COLUMNS:,} are allowed.")
+        raise InputError(f"it has {len(header):,} columns; {MAX_COLUMNS:,} are allowed.")
     if not header:
-        raise InputError(f"{name} has no columns; type, name and hostname are needed.")
+        raise InputError("it has no columns; type, name and hostname are needed.")
     texts = filled_rows(text_rows(header, rows, mapping))
     if may_be_protected and results_prefix(header) is not None:
         texts = (_without_protection(row, header) for row in texts)

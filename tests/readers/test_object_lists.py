@@ -129,6 +129,7 @@ def _is_clean(text: str) -> bool:
         ("x.json", "[]", "The keys of its objects are missing."),
         ("x.json", '[{"name": "a"}, 5]', "Its entry 2 is no object."),
         ("x.json", '[{"name": "a"}', "truncated file?"),
+        ("x.json", json.dumps([{"name": "a"} | dict.fromkeys(map(str, range(1_000)))]), "it has 1,001 columns"),
         ("x.json", '[{"name": "a", "name": "b"}]', 'has the key "name" twice'),
         ("x.yaml", "- name: a\n- name: b\n  name: c\n", 'the object in line 2 has the key "name" twice'),
         ("x.yaml", "name: a\n", "no list of objects"),
