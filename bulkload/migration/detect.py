@@ -9,13 +9,16 @@ from bulkload.migration.documents import Document
 from bulkload.migration.tools.registry import is_recognised
 
 
-def is_configuration(path: Path) -> bool:
-    """Whether the path is a tool's configuration or a folder of it. Raises `InputError` if the file is damaged."""
+def is_configuration(path: Path, document: Document | None = None) -> bool:
+    """Whether the path is a tool's configuration or a folder of it. Raises `InputError` if the file is damaged.
+
+    A `document` of the path that may have been parsed already is used again.
+    """
     if path.is_dir():
         return any(path.iterdir())
     if not path.is_file():
         return False
-    document = Document(path=path, name=path.name)
+    document = document or Document(path=path, name=path.name)
     if document.format == "binary":
         return False
     try:

@@ -123,13 +123,19 @@ class Document:
             )
         return text
 
-    def json(self) -> object:
-        """Return the content parsed as JSON; a list if several objects or lists follow each other, as in JSON lines."""
-        return self._json
+    def json(self, decoder: JSONDecoder | None = None) -> object:
+        """Return the content parsed as JSON; a list if several objects or lists follow each other, as in JSON lines.
 
-    def yaml(self) -> object:
-        """Return the content parsed as plain YAML; a list if the file contains several YAML documents."""
-        return self._yaml
+        Another decoder than Python's own sees the whole text; its `InputError` passes through.
+        """
+        return self._json if decoder is None else self._parsed_json(decoder)
+
+    def yaml(self, loader: type[SafeLoader] | type[CSafeLoader] | None = None) -> object:
+        """Return the content parsed as plain YAML; a list if the file contains several YAML documents.
+
+        Another loader is a subclass of `yaml_loader()`; its `InputError` passes through.
+        """
+        return self._yaml if loader is None else self._parsed_yaml(loader)
 
     def json_or_yaml(self) -> object:
         """Return the content of a configuration that its tool reads as YAML, of which JSON is a part."""
@@ -153,8 +159,13 @@ class Document:
     def _json(self) -> object:
         import json
 
+        return self._parsed_json(json.JSONDecoder())
+
+    def _parsed_json(self, decoder: JSONDecoder) -> object:
+        import json
+
         try:
-            value = parse_json(self.text)
+            value = _parse_json(self.text, decoder)
         except json.JSONDecodeError as error:
             is_truncated = not self.text[error.pos :].strip() or error.msg.startswith("Unterminated string")
             problem = (
@@ -186,9 +197,11 @@ class Document:
 
     @cached_property
     def _yaml(self) -> object:
+        return self._parsed_yaml(yaml_loader())
+
+    def _parsed_yaml(self, loader: type[SafeLoader] | type[CSafeLoader]) -> object:
         import yaml
 
-        loader: type[SafeLoader] | type[CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             self._check_yaml(self._yaml_events(loader))
             values = list(yaml.load_all(self.text, Loader=loader))
@@ -289,11 +302,18 @@ class Document:
         return InputError(f"{self.name} is nested more than {MAX_DEPTH} levels deep, which is not supported.")
 
 
-def parse_json(text: str, decoder: JSONDecoder | None = None) -> object:
+def yaml_loader() -> type[SafeLoader] | type[CSafeLoader]:
+    """The safe loader of the C library, or Python's own where that is missing."""
+    import yaml
+
+    loader: type[SafeLoader] | type[CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return loader
+
+
+def _parse_json(text: str, decoder: JSONDecoder) -> object:
     """Parse one JSON value, or several objects and lists as one list. Raises `ValueError`."""
     import json
 
-    decoder = decoder or json.JSONDecoder()
     with contextlib.suppress(json.JSONDecodeError):
         return decoder.decode(text)
     values: list[object] = []

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkload.errors import InputError
-from bulkload.migration.documents import Document, parse_json
+from bulkload.migration.documents import Document, yaml_loader
 from bulkload.migration.undecoded import is_undecoded, readable, why_undecoded
 from bulkload.model import Issue, RawRow, Source
 from bulkload.monitors.header import column_letters, field_named
@@ -30,17 +30,19 @@ _MAX_NAMED = 5  # keys in a message
 
 def recognises(path: Path, head: bytes) -> bool:
     """True for JSON, and for YAML whose name says so; any other text may be a table."""
-    document = Document(path=path, name=path.name)
-    suffix = path.suffix.lower()
+    return _may_be_list(Document(path=path, name=path.name))
+
+
+def _may_be_list(document: Document) -> bool:
+    suffix = document.path.suffix.lower()
     if document.format == "json":
         return suffix in _JSON_SUFFIXES or _is_json(document)
     return document.format == "text" and suffix in _YAML_SUFFIXES
 
 
-def is_plain_list(path: Path) -> bool:
+def is_plain_list(document: Document) -> bool:
     """True if every key of every object is the name of a column, so that this is no export of another tool."""
-    document = Document(path=path, name=path.name)
-    if not recognises(path, b""):
+    if not _may_be_list(document):
         return False
     try:
         content = document.json() if document.format == "json" else document.yaml()
@@ -149,9 +151,7 @@ def _exact_json(document: Document) -> object:
     """The content, with decimal numbers as they are written."""
     import json
 
-    document.json()  # raises for what is not valid, or nested too deeply
-    decoder = json.JSONDecoder(parse_float=str, object_pairs_hook=_without_repeats)
-    content = parse_json(document.text, decoder)
+    content = document.json(json.JSONDecoder(parse_float=str, object_pairs_hook=_without_repeats))
     return content if isinstance(content, list) or document.path.suffix.lower() == ".json" else [content]
 
 
@@ -166,10 +166,7 @@ def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _yaml_texts(document: Document) -> object:
     """The content, with every value as it is written: yes stays yes, and 1.10 stays 1.10."""
-    import yaml
-
-    document.yaml()  # raises for what is not valid, or nested too deeply
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = yaml_loader()
     kept = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 
     class Texts(base):  # type: ignore[misc]
@@ -184,5 +181,4 @@ def _yaml_texts(document: Document) -> object:
         first: [(tag, pattern) for tag, pattern in resolvers if tag in kept]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
-    documents = list(yaml.load_all(document.text, Loader=Texts))
-    return documents[0] if len(documents) == 1 else documents
+    return document.yaml(Texts)

@@ -134,19 +134,22 @@ def open_source(
 
 def _is_configuration(path: Path) -> bool:
     """True for the configuration of another tool; the readers of those are not loaded for a workbook."""
+    document = None
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if head.startswith(_WORKBOOKS):
             return False
         if _may_be_object_list(path, head):
+            from bulkload.migration.documents import Document
             from bulkload.readers.object_list import is_plain_list
 
-            if is_plain_list(path):
+            document = Document(path=path, name=path.name)
+            if is_plain_list(document):
                 return False
     from bulkload.migration.detect import is_configuration
 
-    return is_configuration(path)
+    return is_configuration(path, document)
 
 
 def _format_of(path: Path, encoding: str | None) -> SpreadsheetFormat:

@@ -56,7 +56,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "uvloop": {"operations/session", "sandbox/server"},
     "watchfiles": {"inbox/watch"},
     "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export", "operations/comparison_file"},
-    "yaml": {"migration/documents", "readers/object_list"},
+    "yaml": {"migration/documents"},
     "yarl": {"alertsite/proxy"},
 }
 
