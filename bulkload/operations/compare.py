@@ -1,24 +1,23 @@
 """Compare two inputs, or an input with the account, monitor by monitor and field by field.
 
-In: an old and a new input. Out: a `Comparison`: which monitors are new, gone or changed. A field that the new input has
-no column for is not compared, because it says nothing about it. Monitors are the same by the
+In: an old and a new input. Out: a `Comparison`: which monitors are new, gone or changed. Monitors are the same by the
 ID that both give, else by type, name, hostname and port, as for a run. Rows that cannot be sent are compared as well,
-by what their cells say.
+by what their cells say. A field that the new input has no column for is not compared: it says nothing about it.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from bulkload.model import Input, ReportRow, Status
 from bulkload.monitors.display_profile import without_display_differences
 from bulkload.monitors.fields import FIELDS
-from bulkload.monitors.header import API_PREFIX, field_named
+from bulkload.monitors.header import API_PREFIX, field_named, field_of, renamed_by
 from bulkload.monitors.identity import asked_identity, differences
 from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.values import CellError
@@ -35,12 +34,12 @@ if TYPE_CHECKING:
     from bulkload.stages.listing import Listing
 
 ChangeKind = Literal["new", "gone", "changed"]
-_NO_PLAN = "(no plan code)"  # fills empty cells of billing_plancode, and is never shown
 KINDS: Sequence[ChangeKind] = ("new", "gone", "changed")
-
-
 NOT_COMPARED = "not compared"  # in place of a kind, for a row that could not be compared
 NO_COLUMN = "the new input has no column for it"  # why a field is not compared
+
+_NO_PLAN = "(no plan code)"  # fills empty cells of billing_plancode, and is never shown
+_TAKEN_AS_TEXT = ("list", "host")  # types of cells whose parsed value is not what the API lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,6 @@ class Comparison:
     same: int  # monitors without a difference
     unclear: Sequence[Unclear] = ()
     silent_fields: Sequence[str] = ()  # fields of the old input that the new one has no column for
-    requests: Mapping[str, int] = field(default_factory=dict)
 
     def count(self, kind: ChangeKind) -> int:
         """The number of monitors that changed in this way."""
@@ -108,7 +106,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # no slots: cached_property stores values in the instance
 class _Monitor:
-    """One row, as a monitor."""
+    """One row, as a monitor. Equal only to itself, so it can be a key."""
 
     row: int | None
     monitor_id: str
@@ -125,7 +123,9 @@ class _Monitor:
     @cached_property
     def texts(self) -> Mapping[str, str]:
         """Field → text as in an export; a field without a value is not there."""
-        return _texts(self.item)
+        names = [*FIELDS, *(API_PREFIX + name for name in self.item if name not in FIELDS and name != "id")]
+        texts = ((name, field_text(name, self.item)) for name in names if name != "monitor_id")
+        return {name: text for name, text in texts if text}
 
 
 def compare_inputs(old: Input, new: Input, options: Options) -> Comparison:
@@ -141,63 +141,57 @@ def compare_inputs(old: Input, new: Input, options: Options) -> Comparison:
     old_monitors, new_monitors = ([monitor for monitor in side if not monitor.repeats] for side in (before, after))
     known = fields.union({"type", "port"}, *(monitor.item for monitor in new_monitors))
     silent = frozenset().union(*(monitor.item for monitor in old_monitors)) - known
-    comparison = _compare(old_monitors, new_monitors, silent)
-    return replace(comparison, unclear=unclear, silent_fields=sorted(silent))
+    changes, same = _compare(old_monitors, new_monitors, silent)
+    return Comparison(changes=changes, same=same, unclear=unclear, silent_fields=sorted(silent))
 
 
-def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor], silent: Collection[str]) -> Comparison:
+def _compare(old: Sequence[_Monitor], new: Sequence[_Monitor], silent: Collection[str]) -> tuple[Sequence[Change], int]:
+    """The changes, and the number of monitors without one."""
     partners = _partners(old, new)
     changes, same = [], 0
-    for index, monitor in enumerate(new):
-        before = partners.get(index)
+    for monitor in new:
+        before = partners.get(monitor)
         if before is None:
             changes.append(_change("new", monitor, _field_changes({}, monitor.texts)))
         elif before.item != monitor.item and (fields := _changes_between(before, monitor, silent)):
             changes.append(_change("changed", monitor, fields))
         else:
             same += 1
-    matched = {id(monitor) for monitor in partners.values()}
-    changes += [
-        _change("gone", monitor, _field_changes(monitor.texts, {})) for monitor in old if id(monitor) not in matched
-    ]
-    return Comparison(changes=changes, same=same)
+    matched = frozenset(partners.values())
+    gone = (monitor for monitor in old if monitor not in matched)
+    changes += [_change("gone", monitor, _field_changes(monitor.texts, {})) for monitor in gone]
+    return changes, same
 
 
-def _partners(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> dict[int, _Monitor]:
-    """For each new monitor that has one, its old one: by ID, by identity, or by name if one of the two is not valid."""
-    partners: dict[int, _Monitor] = {}
-    _add_partners(partners, old, [monitor.monitor_id for monitor in old], new, [monitor.monitor_id for monitor in new])
-    free = _without(old, partners)
-    _add_partners(partners, free, [monitor.key for monitor in free], new, [monitor.key for monitor in new])
-    free = _without(old, partners)
-    bad, others = [m for m in free if not m.is_valid], [m for m in free if m.is_valid]
-    _add_partners(partners, bad, [m.name for m in bad], new, [m.name for m in new])
-    bad_names = ["" if monitor.is_valid else monitor.name for monitor in new]
-    _add_partners(partners, others, [monitor.name for monitor in others], new, bad_names)
+def _partners(old: Sequence[_Monitor], new: Sequence[_Monitor]) -> dict[_Monitor, _Monitor]:
+    """New monitor → its old one: by ID, by identity, or by name if one of the two is not valid."""
+    partners: dict[_Monitor, _Monitor] = {}
+    _pair(partners, old, new, lambda monitor: monitor.monitor_id)
+    _pair(partners, old, new, lambda monitor: monitor.key)
+    _pair(partners, [monitor for monitor in old if not monitor.is_valid], new, lambda monitor: monitor.name)
+    _pair(partners, old, [monitor for monitor in new if not monitor.is_valid], lambda monitor: monitor.name)
     return partners
 
 
-def _without(old: Sequence[_Monitor], partners: Mapping[int, _Monitor]) -> list[_Monitor]:
-    taken = {id(monitor) for monitor in partners.values()}
-    return [monitor for monitor in old if id(monitor) not in taken]
-
-
-def _add_partners(
-    partners: dict[int, _Monitor],
+def _pair(
+    partners: dict[_Monitor, _Monitor],
     old: Sequence[_Monitor],
-    old_names: Sequence[str],
     new: Sequence[_Monitor],
-    new_names: Sequence[str],
+    label: Callable[[_Monitor], str],
 ) -> None:
-    """Add those that share a name, unless both give an ID and not the same."""
-    by_name: defaultdict[str, list[_Monitor]] = defaultdict(list)
-    for monitor, name in zip(old, old_names, strict=True):
-        by_name[name].append(monitor)
-    for index, (monitor, name) in enumerate(zip(new, new_names, strict=True)):
-        candidates = by_name.get(name, []) if name and index not in partners else []
+    """Pair those that have no partner yet and share a label, in order; not two that give different IDs."""
+    taken = frozenset(partners.values())
+    free: defaultdict[str, list[_Monitor]] = defaultdict(list)
+    for monitor in old:
+        if monitor not in taken:
+            free[label(monitor)].append(monitor)
+    for monitor in new:
+        if monitor in partners or not label(monitor):
+            continue
+        candidates = free.get(label(monitor), [])
         partner = next((each for each in candidates if not _are_different(each, monitor)), None)
         if partner is not None:
-            partners[index] = partner
+            partners[monitor] = partner
             candidates.remove(partner)
 
 
@@ -243,24 +237,30 @@ def _without_required_plan(options: Options) -> Options:
 
 
 def _read(source: Input, options: Options) -> tuple[list[_Monitor], frozenset[str]]:
-    """The rows of an input, and its fields. A row that cannot be sent counts with what can be read of it."""
+    """The rows of an input, and its fields."""
     with open_input(source, options, map_if_present=True) as opened:
-        defaults = {name: text for spelling, text in options.set.items() if (name := field_named(spelling))}
-        monitors = []
-        for row in opened.rows:
-            item = _item(row, opened.fields, defaults)
-            monitors.append(
-                _Monitor(
-                    row=row.source_row,
-                    monitor_id=row.given_monitor_id or "",
-                    key=asked_identity(str(item.get("type", "")), item).key,
-                    item=item,
-                    is_valid=row.body is not None,
-                    repeats=row.error if row.state is Status.DUPLICATE else "",
-                )
-            )
+        defaults = _defaults(options)
+        monitors = [_monitor(row, opened.fields, defaults) for row in opened.rows]
         names = (name for name in (*opened.fields, *defaults) if name is not None)
         return monitors, frozenset(name.removeprefix(API_PREFIX) for name in names)
+
+
+def _defaults(options: Options) -> dict[str, str]:
+    """The values of --set by field."""
+    return {name: text for spelling, text in options.set.items() if (name := field_named(spelling))}
+
+
+def _monitor(row: NewRow, fields: Sequence[str | None], defaults: Mapping[str, str]) -> _Monitor:
+    """A row as a monitor. One that cannot be sent counts with what can be read of it."""
+    item = _item(row, fields, defaults)
+    return _Monitor(
+        row=row.source_row,
+        monitor_id=row.given_monitor_id or "",
+        key=asked_identity(str(item.get("type", "")), item).key,
+        item=item,
+        is_valid=row.body is not None,
+        repeats=row.error if row.state is Status.DUPLICATE else "",
+    )
 
 
 def _item(row: NewRow, fields: Sequence[str | None], defaults: Mapping[str, str]) -> dict[str, Any]:
@@ -284,19 +284,13 @@ def _item(row: NewRow, fields: Sequence[str | None], defaults: Mapping[str, str]
 
 
 def _value(name: str, text: str) -> Any:
-    if FIELDS[name].cell_type in ("list", "host") if name in FIELDS else False:
+    """What a cell that is valid on its own means, or its text."""
+    if name in FIELDS and FIELDS[name].cell_type in _TAKEN_AS_TEXT:
         return text
     try:
         return parser_of(name)(text)
     except CellError:
         return text
-
-
-def _texts(item: Mapping[str, Any]) -> dict[str, str]:
-    """The text of each field that has a value."""
-    names = [*FIELDS, *(API_PREFIX + name for name in item if name not in FIELDS and name != "id")]
-    texts = ((name, field_text(name, item)) for name in names if name != "monitor_id")
-    return {name: text for name, text in texts if text}
 
 
 # ── with the account ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,10 +318,12 @@ def compare_with_account(new: Input, account: Account, options: Options, *, obse
             if session.stopped is not None:
                 raise session.stopped
             rows = list(store.report_rows(context.run))
+            renamed = renamed_by(options.map)
+            fields = [field_of(name, renamed) for name in context.run.header]
+            monitors = [_monitor(row, fields, _defaults(options)) for row in context.rows.as_read()]
         finally:
             store.forget(context.run)
-    comparison = _compare_listed(_read(new, options)[0], rows, listings[0])
-    return replace(comparison, requests=session.requests)
+    return _compare_listed(monitors, rows, listings[0])
 
 
 def _compare_listed(monitors: Sequence[_Monitor], rows: Sequence[ReportRow], listing: Listing) -> Comparison:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from bulkload.model import Issue, State, Status
-from bulkload.store.row_records import PendingRow, RowChange, RowToMatch, RowToVerify
+from bulkload.store.row_records import NewRow, PendingRow, RowChange, RowToMatch, RowToVerify
 from bulkload.store.runs import Run, Store, to_json
 
 IN_DOUBT_ELSEWHERE = (
@@ -55,6 +55,22 @@ class RunRows:
                 (self.run.number,),
             ):
                 yield bool(exists), body
+
+    def as_read(self) -> Iterator[NewRow]:
+        """All rows in order, as they were read: without their issues, and whatever became of them."""
+        with self._store.errors():
+            for source_row, cells, type_, body, given_id in self._db.execute(
+                "SELECT source_row, cells, type, body, names FROM rows WHERE run = ? ORDER BY position",
+                (self.run.number,),
+            ):
+                yield NewRow(
+                    source_row=source_row,
+                    cells=tuple(json.loads(cells)),
+                    state=State.PENDING if body is not None else Status.INVALID,
+                    type=type_,
+                    body=body,
+                    given_monitor_id=given_id,
+                )
 
     def has_creates(self) -> bool:
         """True if a row is to be created."""
