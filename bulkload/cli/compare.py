@@ -12,7 +12,7 @@ from bulkload.cli.output import load_settings, print_line, print_object
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from bulkload.operations.compare import Change, Comparison
+    from bulkload.operations.comparison import Change, Comparison
     from bulkload.settings import Options
 
 
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 @command_option(
     "--exit-code", is_flag=True, help="Exit with 1 if there are differences, or rows that could not be compared."
 )
-@with_options(*INPUT_OPTIONS, "trust-list", "rate", "request-timeout", "output", "results", "sandbox", *OUTPUT_OPTIONS)
+@click.option(
+    "--results",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the differences to FILE: .xlsx or .csv. Repeatable.",
+)
+@with_options(*INPUT_OPTIONS, "trust-list", "rate", "request-timeout", "output", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
 def compare(config: Path | None, /, files: tuple[Path, ...], account: bool, exit_code: bool, **arguments: Any) -> int:
     """Show which monitors are new, gone or changed from OLD to NEW, field by field.
@@ -60,7 +67,7 @@ def compare(config: Path | None, /, files: tuple[Path, ...], account: bool, exit
 
 
 def _print(comparison: Comparison, files: tuple[Path, ...], options: Options, code: ExitCode) -> None:
-    from bulkload.operations.compare import KINDS, NO_COLUMN, NOT_COMPARED
+    from bulkload.operations.comparison import KINDS, NO_COLUMN, NOT_COMPARED
 
     counts = {kind: comparison.count(kind) for kind in KINDS} | {"same": comparison.same}
     notes = [each.sentence(str(files[0] if each.is_old else files[-1])) for each in comparison.unclear]

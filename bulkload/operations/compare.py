@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bulkload.model import Input, ReportRow, Status
 from bulkload.monitors.display_profile import without_display_differences
@@ -21,6 +21,7 @@ from bulkload.monitors.header import API_PREFIX, field_named, field_of, renamed_
 from bulkload.monitors.identity import asked_identity, differences
 from bulkload.monitors.parsers import parser_of, remove_invisible
 from bulkload.monitors.values import CellError
+from bulkload.operations.comparison import Change, ChangeKind, Comparison, FieldChange, Unclear
 from bulkload.operations.export_cells import field_text
 from bulkload.operations.pipeline import begin, locked_store, observe
 from bulkload.settings import Account, Options
@@ -33,75 +34,8 @@ if TYPE_CHECKING:
     from bulkload.operations.session import StopRequest
     from bulkload.stages.listing import Listing
 
-ChangeKind = Literal["new", "gone", "changed"]
-KINDS: Sequence[ChangeKind] = ("new", "gone", "changed")
-NOT_COMPARED = "not compared"  # in place of a kind, for a row that could not be compared
-NO_COLUMN = "the new input has no column for it"  # why a field is not compared
-
 _NO_PLAN = "(no plan code)"  # fills empty cells of billing_plancode, and is never shown
 _TAKEN_AS_TEXT = ("list", "host")  # types of cells whose parsed value is not what the API lists
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldChange:
-    """One field: its text before and after; empty: not set."""
-
-    field: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What changed about one monitor."""
-
-    kind: ChangeKind
-    row: int | None  # in the new input; of a monitor that is gone, in the old one; None: only the account has it
-    monitor_id: str  # empty: not known
-    type: str
-    name: str
-    host: str
-    port: str  # empty: not given
-    fields: tuple[FieldChange, ...]
-
-    @property
-    def server(self) -> str:
-        """Host and port, as far as they are given."""
-        return f"{self.host}:{self.port}" if self.port else self.host
-
-    def as_json(self) -> dict[str, object]:
-        """The change for JSON."""
-        changed = asdict(self)
-        return {"change": changed.pop("kind"), **changed}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
-    """A row, or a monitor of the account, that could not be compared."""
-
-    row: int | None  # None: only the account has it
-    is_old: bool  # it is on the old side
-    reason: str
-    monitor_id: str = ""
-
-    def sentence(self, name: str) -> str:
-        """What to say about it; `name` is that of its input."""
-        subject = f"monitor {self.monitor_id} of the account" if self.row is None else f"{name}: row {self.row}"
-        return f"{subject} could not be compared: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """How two inputs differ."""
-
-    changes: Sequence[Change]  # in the order of the new input, then what is gone
-    same: int  # monitors without a difference
-    unclear: Sequence[Unclear] = ()
-    silent_fields: Sequence[str] = ()  # fields of the old input that the new one has no column for
-
-    def count(self, kind: ChangeKind) -> int:
-        """The number of monitors that changed in this way."""
-        return sum(change.kind == kind for change in self.changes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # no slots: cached_property stores values in the instance

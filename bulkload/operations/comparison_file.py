@@ -1,20 +1,18 @@
 """Write a comparison to a file.
 
-In: a `Comparison`. Out: an .xlsx or .csv file, with one line per monitor that is new or gone, and per field that
-changed.
+In: a `Comparison`. Out: an .xlsx or .csv file with its lines.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bulkload.errors import UsageError
 from bulkload.files.atomic import atomic_write
-from bulkload.files.formulas import neutralise
 from bulkload.files.xlsx import WORKSHEET_ROWS, truncate_to_cell, write_text
-from bulkload.operations.compare import NO_COLUMN, NOT_COMPARED, Comparison
+from bulkload.operations.comparison import NOT_COMPARED, Comparison, Line, comparison_lines
+from bulkload.operations.export import write_csv
 
 HEADER = ("change", "row", "monitor_id", "type", "name", "host", "field", "old", "new")
 SUFFIXES = (".xlsx", ".csv")
@@ -33,29 +31,17 @@ def check_comparison_files(inputs: Sequence[Path], results: Sequence[Path]) -> N
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Write the file; an existing one is replaced only by a complete one. Raises `StoreError`."""
+    lines = [_cells(line) for line in comparison_lines(comparison)]
     with atomic_write(path) as draft:
         if path.suffix.lower() == ".csv":
-            with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(HEADER)
-                writer.writerows([neutralise(cell) for cell in line] for line in _lines(comparison))
+            write_csv(draft, HEADER, lines)
         else:
-            _write_workbook(draft, list(_lines(comparison)))
+            _write_workbook(draft, lines)
 
 
-def _lines(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    for change in comparison.changes:
-        row = "" if change.row is None else str(change.row)
-        monitor = (change.kind, row, change.monitor_id, change.type, change.name, change.server)
-        if change.kind == "changed":
-            yield from ((*monitor, each.field, each.old, each.new) for each in change.fields)
-        else:
-            yield (*monitor, "", "", "")
-    for each in comparison.unclear:
-        old, new = (each.reason, "") if each.is_old else ("", each.reason)
-        yield NOT_COMPARED, str(each.row or ""), each.monitor_id, "", "", "", "", old, new
-    for field in comparison.silent_fields:
-        yield NOT_COMPARED, "", "", "", "", "", field, "", NO_COLUMN
+def _cells(line: Line) -> tuple[str, ...]:
+    row = "" if line.row is None else str(line.row)
+    return line.change, row, line.monitor_id, line.type, line.name, line.server, line.field, line.old, line.new
 
 
 def _write_workbook(path: Path, lines: Sequence[Sequence[str]]) -> None:

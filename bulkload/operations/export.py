@@ -87,7 +87,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]],
     """Write this number of rows of an export to a file."""
     with atomic_write(path) as draft:
         if path.suffix.lower() == ".csv":
-            _write_csv(draft, header, rows)
+            write_csv(draft, header, rows)
         else:
             if count >= WORKSHEET_ROWS:
                 raise UsageError(
@@ -97,7 +97,8 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]],
             _write_workbook(draft, header, rows)
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows as CSV that Excel opens in the right encoding, without live formulas."""
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow([neutralise(name) for name in header])

@@ -14,7 +14,7 @@ from bulkload.model import ReportRow, RunInfo, Status, all_issues
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.monitors.values import SWITCH_WORDS
-from bulkload.operations.compare import KINDS, NOT_COMPARED
+from bulkload.operations.comparison import KINDS, NOT_COMPARED
 from bulkload.readers.dataframe import RESULT_MARK
 from bulkload.reports.result_cells import result_cells, result_header
 
@@ -125,7 +125,7 @@ def comparison_frame(lines: Sequence[tuple[object, str, str, str, str]]) -> pand
 
 def runs_frame(runs: Sequence[tuple[RunInfo, int | None]]) -> pandas.DataFrame:
     """One line per run, the newest first: what it was, its rows by status, and its exit code."""
-    statuses = [status for status in Status if not status.value.startswith("will ")]
+    statuses = [status for status in Status if status not in (Status.WILL_CREATE, Status.WILL_UPDATE)]
     columns: dict[str, pandas.Series[Any]] = {
         "run_id": texts(info.run_id for info, _ in runs),
         "started": _moments(info.started for info, _ in runs),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bulkload.errors import ExitCode, UsageError
 from bulkload.model import ReportRow, RunInfo, Status
-from bulkload.operations.compare import NO_COLUMN, NOT_COMPARED, Comparison, compare_inputs, compare_with_account
+from bulkload.operations.compare import compare_inputs, compare_with_account
+from bulkload.operations.comparison import Line, comparison_lines
 from bulkload.operations.export_cells import export_header, export_rows
 from bulkload.operations.forecast_texts import expectation, recipients_fact
 from bulkload.operations.history import list_runs
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import pandas
 
 Named = Mapping[str, Any]  # the options as they were given
-Line = tuple[object, str, str, str, str]  # of a comparison: row, change, field, old, new
+FrameLine = tuple[object, str, str, str, str]  # of a comparison: row, change, field, old, new
 
 
 def check(data: object, options: Named) -> Background[Result]:
@@ -171,34 +172,26 @@ def compare(old: object, new: object, store: StrPath, options: Named) -> Backgro
         else:
             assert login is not None
             comparison = compare_with_account(after.input, login, settings, observer=watch)
-        return comparison_frame(_lines(comparison, before, after))
+        return comparison_frame([_frame_line(line, before, after) for line in comparison_lines(comparison)])
 
     return Background(work, watch)
 
 
-def _lines(comparison: Comparison, before: Given | None, after: Given) -> list[Line]:
-    """One line per monitor that is new or gone, per field that changed, and per row that could not be compared."""
-    lines: list[Line] = []
-    for change in comparison.changes:
-        row = _label(change.row, before if change.kind == "gone" else after, change.monitor_id)
-        if change.kind == "changed":
-            lines += [(row, change.kind, each.field, each.old, each.new) for each in change.fields]
-        else:
-            old, new = (change.name, "") if change.kind == "gone" else ("", change.name)
-            lines.append((row, change.kind, "name", old, new))
-    for each in comparison.unclear:
-        old, new = (each.reason, "") if each.is_old else ("", each.reason)
-        row = _label(each.row, before if each.is_old else after, each.monitor_id)
-        lines.append((row, NOT_COMPARED, "", old, new))
-    lines += [(None, NOT_COMPARED, field, "", NO_COLUMN) for field in comparison.silent_fields]
-    return lines
+def _frame_line(line: Line, before: Given | None, after: Given) -> FrameLine:
+    """A line for the frame, with the caller's index; a monitor that is new or gone is known by its name."""
+    field, old, new = line.field, line.old, line.new
+    if line.change == "new":
+        field, new = "name", line.name
+    elif line.change == "gone":
+        field, old = "name", line.name
+    return _label(line, before if line.is_old else after), line.change, field, old, new
 
 
-def _label(row: int | None, side: Given | None, monitor_id: str) -> object:
+def _label(line: Line, side: Given | None) -> object:
     """The caller's index of a row, or its row in a file; of a monitor that only the account has, its ID."""
-    if row is None:
-        return monitor_id
-    return row if side is None or side.rows is None else side.rows.label(row - FIRST_ROW)
+    if line.row is None:
+        return line.monitor_id or None
+    return line.row if side is None or side.rows is None else side.rows.label(line.row - FIRST_ROW)
 
 
 def runs(store: StrPath) -> pandas.DataFrame:
