@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sqlite3
@@ -89,11 +90,13 @@ def _interrupt_at(step: int) -> Iterator[Callable[[], bool]]:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # or the destructor of an object of another test, such as a lock, could run and be interrupted here
     sys.settrace(trace)
     try:
         yield lambda: count >= step
     finally:
         sys.settrace(before)
+        gc.enable()
 
 
 def test_after_a_signal_at_any_step_the_next_transaction_works(tmp_path: Path) -> None:
