@@ -45,6 +45,7 @@ from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import PendingRow, RowChange
 
 BATCH = 500  # rows fetched from the store at a time
+MOST_MARKED = 128  # rows marked at a time
 MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
 MOST_REFUSED = 3  # rows refused with a fresh token, and none accepted after them, that end the run
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between lists, once nothing else is left
@@ -77,7 +78,9 @@ class Execution:
         self._failures = FailureSeries(api.pace)
         self._stopping = asyncio.Event()
         self._batch: deque[PendingRow] = deque()
-        self._after = -1  # position of the last row that was taken
+        self._after = -1  # position of the last row that was marked
+        self._marked: deque[PendingRow] = deque()  # rows that are marked, and that no worker has yet
+        self._marking = asyncio.Lock()
         self._busy: set[int] = set()  # positions of rows that a worker has
         self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's message
         self._taken = 0
@@ -119,6 +122,7 @@ class Execution:
     def _flush_last(self) -> None:
         """Write what is known; the event loop may not run any more."""
         try:
+            self._unmark()
             self._commits.flush()
         except StoreError as error:
             self.stop(error)
@@ -126,7 +130,7 @@ class Execution:
     async def _send_first(self) -> None:
         """Send one row alone, and the next one if it is rejected, since that says nothing about the account."""
         for _ in range(MOST_ALONE):
-            if (row := self._next()) is None:
+            if (row := await self._next(at_most=1)) is None:
                 return
             if await self._work(row) is not Status.REJECTED:
                 await self._read_back(row)
@@ -173,27 +177,64 @@ class Execution:
 
     async def _worker(self) -> None:
         try:
-            while (row := self._next()) is not None:
+            while (row := await self._next()) is not None:
                 await self._work(row)
         except StoreError as error:
             self.stop(error)
 
-    def _next(self) -> PendingRow | None:
-        """The next row for a worker, in input order; rows that became pending again come last."""
-        if self._stopping.is_set() or self._taken == self._options.first:
-            return None
+    async def _next(self, at_most: int = MOST_MARKED) -> PendingRow | None:
+        """The next row for a worker, which is marked as being sent; None if there is none, or the run is stopping."""
+        while not self._stopping.is_set():
+            if self._marked and self._api.pace.is_paused:
+                self._unmark()
+            if self._marked:
+                row = self._marked.popleft()
+                self._busy.add(row.position)
+                self._taken += 1
+                return row
+            async with self._marking:  # one worker marks rows for all
+                if not self._marked and not await self._mark(at_most):
+                    return None
+        return None
+
+    async def _mark(self, at_most: int) -> bool:
+        """Mark the rows that may be sent within moments, in input order; false if none is to be sent."""
+        if not self._fill_batch():
+            return False
+        try:
+            count = min(await self._api.near_create(), at_most)
+        except NotSent:  # the run is stopping
+            return False
+        except RunStopped as error:
+            self.stop(error)
+            return False
+        if self._options.first is not None:
+            count = min(count, self._options.first - self._taken)
+        if self._stopping.is_set() or not count or not self._fill_batch():  # rows may have been settled meanwhile
+            return False
+        rows = [self._batch.popleft() for _ in range(min(int(count), len(self._batch)))]
+        self._commits.mark(rows)
+        self._after = rows[-1].position
+        self._marked.extend(rows)
+        return True
+
+    def _unmark(self) -> None:
+        """Take back the marks of rows that no worker has, since they are not sent within moments."""
+        rows = [*self._marked]
+        self._marked.clear()
+        for row in rows:
+            self._commits.record(RowChange(position=row.position, state=State.PENDING, error=row.note, unsent=True))
+        self._commits.flush()
+        self._batch.extendleft(reversed(rows))
+
+    def _fill_batch(self) -> bool:
+        """Fetch the next rows if needed, in input order; rows that became pending again come last."""
         if not self._batch:
             self._batch.extend(self._fetch(self._after))
         if not self._batch:
             self._commits.flush()
             self._batch.extend(self._fetch(-1))
-        if not self._batch:
-            return None
-        row = self._batch.popleft()
-        self._after = row.position
-        self._busy.add(row.position)
-        self._taken += 1
-        return row
+        return bool(self._batch)
 
     def _fetch(self, after: int) -> list[PendingRow]:
         return [row for row in self._rows.pending(after, BATCH) if row.position not in self._busy]
@@ -228,19 +269,14 @@ class Execution:
 
     async def _create(self, row: PendingRow) -> RowChange:
         """Send one create until its outcome is proven, or known to be in doubt."""
-        mark = RowChange(position=row.position, state=State.SENDING, attempt=True)
-
-        async def get_ready() -> None:
-            """Mark the row; before another attempt, too, since another run may own the store by then."""
-            nonlocal mark
-            await self._commits.mark(mark)
-            mark = mark._replace(attempt=False)
-
         refusals = 0  # of tokens
+        is_retry = False
         while True:
             refused_before = dict(self._refused)
             try:
-                created = await self._api.create(row.type, row.body.encode(), get_ready)
+                if is_retry:
+                    await self._prepare_retry()
+                created = await self._api.create(row.type, row.body.encode())
             except AuthFailed as error:
                 refusals += 1
                 if (refusals > 1 and error.was_fresh) or refusals > MAX_TOKEN_REFUSALS:
@@ -275,11 +311,16 @@ class Execution:
                     position=row.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.sent_at
                 )
             self._api.retried += 1
+            is_retry = True
+
+    async def _prepare_retry(self) -> None:
+        """Wait until a create may be sent, and see that no other run owns the store by then."""
+        await self._api.near_create()
+        if (lost := self._context.store.lock_lost()) is not None:
+            raise lost
 
     async def _update(self, row: PendingRow) -> RowChange:
-        """Send one update. It is safe to repeat; the mark tells later sessions that this program made the change."""
-        mark = RowChange(position=row.position, state=State.PENDING, error=row.note, attempt=True)
-        await self._commits.mark(mark)
+        """Send one update. It is safe to repeat."""
         try:
             await self._api.patch(row.type, str(row.monitor_id), row.body.encode())
         except Forbidden as error:
@@ -378,6 +419,7 @@ class Execution:
         settle(self._context, listing, is_complete=is_complete)
         if self._rows.release():
             match_rows(self._context, listing.with_created(record))
+            self._batch.clear()  # rows that were fetched may have their monitors now
         self._on_progress(open_rows - self._count_open())
 
     def _count_open(self) -> int:

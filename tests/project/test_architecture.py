@@ -57,7 +57,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "watchfiles": {"inbox/watch"},
     "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export", "operations/comparison_file"},
     "yaml": {"migration/documents"},
-    "yarl": {"alertsite/proxy"},
+    "yarl": {"alertsite/direct_post", "alertsite/proxy"},
 }
 
 

@@ -138,9 +138,8 @@ def test_sessions_of_a_run_add_up_and_the_last_exit_code_is_kept(tmp_path: Path)
 
 def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
-        context.rows.apply(
-            [RowChange(position=0, state=Status.FAILED, attempt=True), RowChange(position=1, state=Status.REJECTED)]
-        )
+        context.rows.apply([], sending=[0])
+        context.rows.apply([RowChange(position=0, state=Status.FAILED), RowChange(position=1, state=Status.REJECTED)])
         store.reopen(run)
         rows = list(store.report_rows(run))
         assert [row.status for row in rows] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
@@ -205,8 +204,9 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
 
 def test_requests_of_a_killed_process_are_in_doubt_from_the_time_of_the_lock(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (_, run, context):
-        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
-        context.rows.apply([RowChange(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
+        context.rows.apply([], sending=[0])
+        context.rows.apply([], sending=[1])
+        context.rows.apply([RowChange(position=1, state=State.DOUBT, at="boot|5.0000|5.0000")])
     before = clock.moment()
     with Store(tmp_path) as store:
         store.lock()
