@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from bulkload.errors import InputError
@@ -29,7 +28,6 @@ from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
 
-BATCH = 1000  # rows a transaction
 _NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
@@ -95,10 +93,7 @@ def read_into(
             translated=opened.translated,
         )
         try:
-            position = 0
-            while batch := list(islice(opened.rows, BATCH)):
-                position = store.add(run, position, batch)
-            if source.arrival is not None and not position:
+            if not store.add(run, 0, opened.rows) and source.arrival is not None:
                 raise InputError(_why_empty(source.name, opened))
             for name, detail in opened.details.items() - known.items():  # what the rows have shown
                 store.note_detail(run, name, detail)

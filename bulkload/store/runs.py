@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import pydantic_core
 
@@ -38,6 +39,9 @@ SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
+
+CHUNK = 1_000  # rows taken from a reader at a time
+BATCH = 20_000  # rows a transaction: with fewer, a long file takes more time per row than a short one
 
 SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
 
@@ -117,33 +121,20 @@ class Store(Database):
         return self.run(run_id)
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
-        """Add rows in order, from position `first` on; returns the position after the last."""
-        new = list(rows)  # outside of `errors`: an error of the reader is not an error of the store
-        with self.errors():
-            values = [
-                (
-                    run.number,
-                    position,
-                    row.source_row,
-                    to_json(row.cells),
-                    row.state,
-                    row.type,
-                    digest(row.key) if row.key is not None else None,
-                    row.body,
-                    row.given_monitor_id,
-                    row.finished_in_file,
-                    row.monitor_id,
-                    *_packed_errors(row),
-                )
-                for position, row in enumerate(new, first)
-            ]
-        with self.transaction():
-            self.db.executemany(
-                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
-                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        return first + len(values)
+        """Add rows in order, from position `first` on; returns the position after the last.
+
+        The rows of a transaction are taken before it begins, so that a slow reader blocks no other process.
+        """
+        remaining, values = iter(rows), list[tuple[object, ...]]()
+        while chunk := list(islice(remaining, CHUNK)):  # outside of `errors`: the reader's errors are not the store's
+            with self.errors():
+                values += [_row_values(run, position, row) for position, row in enumerate(chunk, first)]
+            first += len(chunk)
+            if len(values) >= BATCH:
+                self._insert(values)
+                values.clear()
+        self._insert(values)
+        return first
 
     def mark_read_whole(self, run: Run) -> None:
         """Record that the whole input is in the store; the file is no longer needed."""
@@ -287,6 +278,14 @@ class Store(Database):
             for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
                 yield report_row(*row)
 
+    def _insert(self, values: Sequence[tuple[object, ...]]) -> None:
+        with self.transaction():
+            self.db.executemany(
+                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
+                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+
     def _has_run(self, run_id: str) -> bool:
         return self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
 
@@ -359,6 +358,23 @@ def report_row(
         attempts=attempts,
         issues=issues,
         named=given_id or "",
+    )
+
+
+def _row_values(run: Run, position: int, row: NewRow) -> tuple[object, ...]:
+    return (
+        run.number,
+        position,
+        row.source_row,
+        to_json(row.cells),
+        row.state,
+        row.type,
+        digest(row.key) if row.key is not None else None,
+        row.body,
+        row.given_monitor_id,
+        row.finished_in_file,
+        row.monitor_id,
+        *_packed_errors(row),
     )
 
 

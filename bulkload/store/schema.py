@@ -13,6 +13,7 @@ from pathlib import Path
 from bulkload.errors import StoreError
 from bulkload.store.search import register
 
+CACHE = 16 * 1024  # KiB; an index of random keys is written to all over
 BUSY_TIMEOUT = 10.0  # seconds to wait while another process uses the database
 
 MIGRATIONS = (
@@ -122,6 +123,7 @@ def connect(path: Path) -> sqlite3.Connection:
         register(database)
         _use_wal(database)
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{CACHE}")
         database.execute("BEGIN IMMEDIATE")
         _migrate(database, path)
         database.execute("COMMIT")
