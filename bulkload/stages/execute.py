@@ -185,8 +185,7 @@ class Execution:
     async def _next(self, at_most: int = MOST_MARKED) -> PendingRow | None:
         """The next row for a worker, which is marked as being sent; None if there is none, or the run is stopping."""
         while not self._stopping.is_set():
-            if self._marked and self._api.pace.is_paused:
-                self._unmark()
+            self._unmark_in_pause()
             if self._marked:
                 row = self._marked.popleft()
                 self._busy.add(row.position)
@@ -218,8 +217,12 @@ class Execution:
         self._marked.extend(rows)
         return True
 
+    def _unmark_in_pause(self) -> None:
+        if self._marked and self._api.pace.is_paused:
+            self._unmark()
+
     def _unmark(self) -> None:
-        """Take back the marks of rows that no worker has, since they are not sent within moments."""
+        """Take back the marks of rows that no worker has, because they are not sent within moments."""
         rows = [*self._marked]
         self._marked.clear()
         for row in rows:
@@ -286,7 +289,7 @@ class Execution:
                 self._failures.add_throttled(error)
             except NotSent as error:
                 if self._stopping.is_set():
-                    return RowChange(position=row.position, state=State.PENDING)
+                    return RowChange(position=row.position, state=State.PENDING, unsent=not is_retry)
                 self._failures.add_unanswered(error)
             except Forbidden as error:
                 return self._forbidden(row, error)
@@ -315,6 +318,7 @@ class Execution:
 
     async def _prepare_retry(self) -> None:
         """Wait until a create may be sent, and see that no other run owns the store by then."""
+        self._unmark_in_pause()
         await self._api.near_create()
         if (lost := self._context.store.lock_lost()) is not None:
             raise lost
