@@ -32,6 +32,7 @@ def delete_old(folder: Path, store: Store, arrivals: Arrivals, keep: float) -> N
         elif not arrivals.delete_old_rows(run):
             store.forget(run)
             arrivals.delete(arrival)
+    store.keep_counts()
 
 
 def _delete_files(path: Path) -> None:

@@ -32,6 +32,7 @@ from bulkload.model import (
 )
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
+from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
 
 SELECT_RUN = (
@@ -149,6 +150,7 @@ class Store(Database):
         """Record that the whole input is in the store; the file is no longer needed."""
         with self.transaction():
             self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
+            keep_counts(self.db)
 
     def note_setting(self, run: Run, name: str, value: str) -> None:
         """Add a setting to the report of a run."""
@@ -200,6 +202,12 @@ class Store(Database):
                 " (state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting'))",
                 (run.number,),
             )
+            keep_counts(self.db)
+
+    def keep_counts(self) -> None:
+        """Keep the counts of runs whose rows have changed, at the end of a session that does not `end` a run."""
+        with self.transaction():
+            keep_counts(self.db)
 
     def forget(self, run: Run) -> None:
         """Delete a run from the store."""
@@ -257,13 +265,9 @@ class Store(Database):
         return status_counts_of(self.state_counts(run))
 
     def state_counts(self, run: Run) -> dict[str, int]:
-        """The number of rows by `State` or final `Status`; reads the whole run."""
+        """The number of rows by `State` or final `Status`; reads the rows if they have changed."""
         with self.errors():
-            return dict(
-                self.db.execute(
-                    "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,)
-                ).fetchall()
-            )
+            return state_counts(self.db, run.number)
 
     def last_errors(self, run: Run, limit: int) -> list[tuple[int, str]]:
         """The last rows that could not be created or are in doubt, in order: row in the file and error."""
@@ -311,7 +315,7 @@ class Store(Database):
         merge_accounts(self.db)
 
     def _forget(self, run_number: int) -> None:
-        for table in ("rows", "earlier", "gone", "runs"):
+        for table in ("rows", "row_counts", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
 

@@ -111,6 +111,13 @@ MIGRATIONS = (
         what TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (draft, edit)) WITHOUT ROWID;
     CREATE TABLE header_choices (header BLOB PRIMARY KEY, fields TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
     """,  # the upload page: files that are being corrected, and the columns that people chose for a header
+    """
+    CREATE TABLE row_counts (run INTEGER PRIMARY KEY REFERENCES runs (run), states TEXT NOT NULL);
+    CREATE TRIGGER rows_changed AFTER UPDATE OF state ON rows WHEN OLD.state <> NEW.state
+        BEGIN DELETE FROM row_counts WHERE run = NEW.run; END;
+    CREATE TRIGGER rows_deleted AFTER DELETE ON rows
+        BEGIN DELETE FROM row_counts WHERE run = OLD.run; END
+    """,  # the number of rows by state as JSON, of runs whose rows have not changed since then
 )
 
 
@@ -150,6 +157,6 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(f"The run store {path} was written by a newer bulkload; this one cannot read it.")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        for statement in script.split(";"):
+        for statement in script.split(";\n"):  # a trigger has semicolons within a line
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {number}")
