@@ -19,6 +19,7 @@ from bulkload.stages.listing import SAMPLES, Listing, reliable_listing
 from bulkload.stages.matching import match_rows, matched
 from bulkload.stages.near_misses import NEAR_MISS, near_misses
 from bulkload.stages.settle import settle_with
+from bulkload.stages.unchanged import exist_as_before
 from bulkload.store.row_records import RowChange
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,9 @@ async def plan(context: RunContext, api: Api) -> Listing:
     listing = await reliable_listing(record, api, options)
     if options.trust_list:
         record.forget_all_except(listing.monitors)
-    else:
+    if exist_as_before(context, listing):
+        return listing
+    if not options.trust_list:
         await _check_unlisted(context, listing, api)
     if await settle_with(context, api, listing):
         listing = listing.with_created(record)

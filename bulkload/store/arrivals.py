@@ -16,6 +16,7 @@ from pathlib import Path
 from bulkload import clock
 from bulkload.errors import UsageError
 from bulkload.store.runs import Run, Store
+from bulkload.store.sharing import is_shared
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -252,9 +253,11 @@ class Arrivals:
     def delete_old_rows(self, run: Run) -> bool:
         """Delete the rows of an old run that nothing depends on; returns whether any rows remain.
 
-        Rows in doubt remain, because they have yet to be settled, and rows that created a monitor, so that it can be
-        undone.
+        Rows in doubt remain, because they have yet to be settled, rows that created a monitor, so that it can be
+        undone, and rows that other runs share.
         """
+        if is_shared(self._db, run.number):
+            return True
         with self._store.transaction():
             deleted = self._db.execute(
                 "DELETE FROM rows WHERE run = ?1 AND state NOT IN ('doubt', 'sending') AND NOT (state = 'created' AND"

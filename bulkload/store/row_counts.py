@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from bulkload.store.sharing import table_of
+
 
 def state_counts(db: sqlite3.Connection, run_number: int) -> dict[str, int]:
     """The number of rows of a run by state; reads its rows only if the counts are not kept."""
@@ -17,7 +19,10 @@ def state_counts(db: sqlite3.Connection, run_number: int) -> dict[str, int]:
     if kept is not None:
         counts: dict[str, int] = json.loads(kept[0])
         return counts
-    return dict(db.execute("SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run_number,)).fetchall())
+    table = table_of(db, run_number)
+    return dict(
+        db.execute(f"SELECT state, count(*) FROM {table} WHERE run = ? GROUP BY state", (run_number,)).fetchall()
+    )
 
 
 def keep_counts(db: sqlite3.Connection) -> None:

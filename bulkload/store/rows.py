@@ -258,6 +258,10 @@ class RunRows:
                 )
             ]
 
+    def gives_ids(self) -> bool:
+        """True if a row gives the ID of its monitor; reads the whole run."""
+        return self._exists("SELECT 1 FROM rows WHERE run = ? AND names IS NOT NULL LIMIT 1", self.run.number)
+
     def pending_with(self, key: bytes) -> RowToMatch | None:
         """The pending row with an identity key; a run has at most one."""
         with self._store.errors():

@@ -34,13 +34,14 @@ from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
 from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
+from bulkload.store.sharing import hand_over, table_of
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
 
-SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
+SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +147,16 @@ class Store(Database):
             )
         return first + len(values)
 
-    def mark_read_whole(self, run: Run) -> None:
-        """Record that the whole input is in the store; the file is no longer needed."""
+    def mark_read_whole(self, run: Run, reading: str | None = None) -> None:
+        """Record that the whole input is in the store; the file is no longer needed.
+
+        `reading` is what the rows depend on, by which `shared_rows` recognises an unchanged input.
+        """
         with self.transaction():
-            self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
+            self.db.execute(
+                "UPDATE runs SET read_whole = 1, reading = ?, details_as_read = details WHERE run = ?",
+                (reading, run.number),
+            )
             keep_counts(self.db)
 
     def note_setting(self, run: Run, name: str, value: str) -> None:
@@ -288,7 +295,8 @@ class Store(Database):
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
+            table = table_of(self.db, run.number)
+            for row in self.db.execute(f"{SELECT_REPORT} {table} WHERE run = ? ORDER BY position", (run.number,)):
                 yield report_row(*row)
 
     def _has_run(self, run_id: str) -> bool:
@@ -315,6 +323,7 @@ class Store(Database):
         merge_accounts(self.db)
 
     def _forget(self, run_number: int) -> None:
+        hand_over(self.db, run_number)
         for table in ("rows", "row_counts", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
