@@ -17,6 +17,7 @@ from bulkload.python.options import (
     CommonOptions,
     CompareOptions,
     InputOptions,
+    PlanOptions,
     ResumeOptions,
     RunOptions,
     StrPath,
@@ -41,7 +42,7 @@ async def check(data: Data, **options: Unpack[InputOptions]) -> Result:
 
 
 async def plan(
-    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[RunOptions]
+    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[PlanOptions]
 ) -> Result:
     """As `bulkload.plan`."""
     return await _wait(work.plan(data, account, store, options))

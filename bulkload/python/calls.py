@@ -14,6 +14,7 @@ from bulkload.python.options import (
     CommonOptions,
     CompareOptions,
     InputOptions,
+    PlanOptions,
     ResumeOptions,
     RunOptions,
     StrPath,
@@ -43,7 +44,7 @@ def check(data: Data, **options: Unpack[InputOptions]) -> Result:
 
 
 def plan(
-    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[RunOptions]
+    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[PlanOptions]
 ) -> Result:
     """Say what `run` would do in the account now; sends only a login and GET requests. How long it takes is in `notes`.
 
@@ -71,7 +72,8 @@ def run(
 
     Options besides those of `check`: `rate` (requests per second, or "300/min", "unlimited"), `concurrency`,
     `on_existing` ("skip", "update" or "fail"), `first`, `strict`, `max_errors`, `verify`, `wait`, `trust_list`,
-    `create_lookalikes`, `request_timeout`, `settle_grace`, `settle_after`, `settle_timeout` (seconds), `sandbox`.
+    `create_lookalikes`, `request_timeout`, `settle_grace`, `settle_after`, `settle_timeout` (seconds), `sandbox`,
+    `keep` (days after which old runs are deleted from the store, 90 by default, or "forever").
 
     Ctrl-C lets the requests in flight finish, and raises `KeyboardInterrupt`, whose `result` has the rows so far.
     Raises `Locked` if another run uses the store, `InputError` if the data cannot be read at all, `UsageError` for

@@ -79,8 +79,14 @@ class SendingOptions(CommonOptions, total=False):
     settle_timeout: float
 
 
-class RunOptions(InputOptions, SendingOptions, total=False):
-    """Options of `run` and `plan`."""
+class PlanOptions(InputOptions, SendingOptions, total=False):
+    """Options of `plan`."""
+
+
+class RunOptions(PlanOptions, total=False):
+    """Options of `run`."""
+
+    keep: float | Literal["forever"]  # days
 
 
 class ResumeOptions(SendingOptions, total=False):

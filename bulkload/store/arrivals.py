@@ -16,7 +16,6 @@ from pathlib import Path
 from bulkload import clock
 from bulkload.errors import UsageError
 from bulkload.store.runs import Run, Store
-from bulkload.store.sharing import is_shared
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -249,26 +248,6 @@ class Arrivals:
                     (self.folder, moment),
                 )
             ]
-
-    def delete_old_rows(self, run: Run) -> bool:
-        """Delete the rows of an old run that nothing depends on; returns whether any rows remain.
-
-        Rows in doubt remain, because they have yet to be settled, rows that created a monitor, so that it can be
-        undone, and rows that other runs share.
-        """
-        if is_shared(self._db, run.number):
-            return True
-        with self._store.transaction():
-            deleted = self._db.execute(
-                "DELETE FROM rows WHERE run = ?1 AND state NOT IN ('doubt', 'sending') AND NOT (state = 'created' AND"
-                " EXISTS (SELECT 1 FROM monitors WHERE account = ?2 AND monitors.monitor_id = rows.monitor_id))",
-                (run.number, run.account_id),
-            ).rowcount
-            self._db.execute("DELETE FROM gone WHERE run = ?", (run.number,))
-            (remaining,) = self._db.execute("SELECT count(*) FROM rows WHERE run = ?", (run.number,)).fetchone()
-        if remaining and deleted:
-            self._store.note_detail(run, "tidied", f"{deleted} rows were deleted because of their age.")
-        return bool(remaining)
 
 
 def _arrival(row: sqlite3.Row) -> Arrival:
