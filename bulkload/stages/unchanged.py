@@ -59,7 +59,7 @@ def exist_as_before(context: RunContext, listing: Listing) -> bool:
 
 
 def _all_exist(context: RunContext, listing: Listing, rows: SharedRows) -> bool:
-    """True if each row has the monitor that it had, and there is nothing to say about it."""
+    """True if each row exists with the monitor that it had, and the message, if it existed in the earlier run."""
     record = context.record
     is_usual = (
         context.options.on_existing != "fail"
@@ -72,12 +72,10 @@ def _all_exist(context: RunContext, listing: Listing, rows: SharedRows) -> bool:
     matching = Matching(context, listing, rows)
     count = 0
     for change in chain(matching.by_given_id(), matching.by_store(), matching.by_identity(), matching.by_candidates()):
-        if change.state is not Status.EXISTS or change.error:
-            return False
-        if change.monitor_id != rows.monitor_ids[change.position]:
+        if change.state is not Status.EXISTS or (change.monitor_id, change.error) != rows.before[change.position]:
             return False
         count += 1
-    return count == rows.count_to_match()
+    return count == rows.count_to_match() and not matching.lookalikes
 
 
 def _version(library: str) -> str:

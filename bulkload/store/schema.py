@@ -130,7 +130,7 @@ MIGRATIONS = (
             CASE WHEN key IS NULL THEN state WHEN all_exist THEN 'exists' ELSE 'pending' END AS state,
             type, key, body, NULL AS patch, names, finished_in_file,
             CASE WHEN key IS NOT NULL AND all_exist THEN monitor_id END AS monitor_id,
-            CASE WHEN key IS NULL THEN error ELSE '' END AS error,
+            CASE WHEN key IS NULL OR (all_exist AND state = 'exists') THEN error ELSE '' END AS error,
             CASE WHEN key IS NULL THEN error_columns END AS error_columns,
             CASE WHEN typeof(issues) = 'text' AND instr(issues, '"code":"account.') THEN
                 (SELECT nullif(json_group_array(json(value)), '[]') FROM json_each(issues)

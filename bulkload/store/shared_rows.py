@@ -57,7 +57,7 @@ class SharedRows(RunRows):
     def __init__(self, store: Store, run: Run, account_id: int, source: int) -> None:
         super().__init__(store, run, account_id)
         self._source = source
-        self.monitor_ids: dict[int, str] = {}  # of the rows that were fetched, by position: their monitors so far
+        self.before: dict[int, tuple[str, str]] = {}  # of the rows that were fetched: position → monitor and message
 
     def pending(self, after: int, limit: int) -> list[PendingRow]:
         """The next rows that are neither invalid nor duplicates, in order, after a position."""
@@ -110,11 +110,12 @@ class SharedRows(RunRows):
 
     def _fetch(self, other_identity: str, condition: str, *values: object) -> Iterator[RowToMatch]:
         with self._store.errors():
-            for position, source_row, type_, body, monitor_id, is_other in self._db.execute(
-                f"SELECT position, source_row, type, body, monitor_id, {other_identity} FROM rows WHERE {condition}",
+            for position, source_row, type_, body, monitor_id, message, is_other in self._db.execute(
+                "SELECT position, source_row, type, body, monitor_id, iif(state = 'exists', error, ''),"
+                f" {other_identity} FROM rows WHERE {condition}",
                 values,
             ):
-                self.monitor_ids[position] = monitor_id
+                self.before[position] = monitor_id, message
                 yield RowToMatch(
                     position=position,
                     source_row=source_row,

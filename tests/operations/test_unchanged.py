@@ -20,9 +20,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bulkload.operations.draft_of_run import draft_of_run
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.store.database import STORE_NAME
+from bulkload.store.draft_rows import DraftRows
+from bulkload.store.run_pages import RunPages
+from bulkload.store.runs import Store
 from tests.support.command_line import CommandLine, api_request, imap
 
 FILE = "hosts.csv"
@@ -183,6 +187,8 @@ EVENTS: dict[str, Callable[[World], object]] = {
 @contextmanager
 def worlds(cli: CommandLine, folder: Path) -> Iterator[list[World]]:
     cli.monkeypatch.setenv("BULKLOAD_CONCURRENCY", "1")
+    for name in ("GRACE", "AFTER"):  # whether a monitor is new enough to be looked for again must not depend on time
+        cli.monkeypatch.setenv(f"BULKLOAD_SETTLE_{name}", "0")
     with ExitStack() as stack:
         both = []
         for shares in (True, False):
@@ -201,7 +207,7 @@ def worlds(cli: CommandLine, folder: Path) -> Iterator[list[World]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example(["run", "run again", "undo the first", "run", "run again"])
-@example(["run", "a monitor is edited", "run", "update", "run again"])
+@example(["run", "a monitor is edited", "run", "run again", "run", "undo the first", "update", "run again"])
 @example(["a monitor is deleted", "run", "run again", "a monitor is renamed", "run", "run again"])
 @example(["a monitor is repeated", "run", "resume", "resume the first", "run again"])
 @example(["the list fails", "resume", "run", "run again", "verify"])
@@ -219,6 +225,114 @@ def test_whatever_happens_an_unchanged_file_is_reported_as_any_other(
         assert reading.shared() == 0
 
 
+def _night(world: World, *options: str) -> dict[str, Any]:
+    """Put the file into an inbox, and run it; its output and the monitors that are no longer in it."""
+    box = world.folder / "box"
+    box.mkdir(exist_ok=True)
+    world.drop(box / FILE)
+    outcome = world.call("inbox", "box", "--output", "output", "--json", "--retry-for", "0", *options)
+    lists = sorted(path.relative_to(box) for path in box.rglob("*-gone.csv"))
+    names = sorted(str(path.relative_to(box)) for path in box.rglob("*") if path.is_file())
+    return outcome | {"lists": [(str(path), (box / path).read_text("utf-8-sig")) for path in lists], "files": names}
+
+
+NIGHTS: dict[str, Callable[[World], object]] = {
+    "night": _night,
+    "night again": _night,
+    "pruning": lambda world: _night(world, "--prune", "--prune-limit", "100%"),
+    "updating": lambda world: _night(world, "--on-existing", "update"),
+    "undo the first": EVENTS["undo the first"],
+    **{name: EVENTS[name] for name in EVENTS if name.startswith(("a monitor", "another monitor", "a row"))},
+}
+
+
+@settings(
+    max_examples=60 if os.environ.get("BULKLOAD_ALL_TESTS") else 6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@example(["night", "a row is removed", "a row is removed", "pruning", "night", "night again", "pruning"])
+@example(["night", "a monitor is edited", "night", "a row is removed", "updating", "pruning", "night"])
+@given(st.lists(st.sampled_from(sorted(NIGHTS)), min_size=3, max_size=7))
+def test_an_unchanged_file_of_an_inbox_is_reported_and_pruned_as_any_other(
+    cli: CommandLine, tmp_path_factory: pytest.TempPathFactory, events: list[str]
+) -> None:
+    cli.monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    with worlds(cli, tmp_path_factory.mktemp("worlds")) as both:
+        sharing, reading = both
+        assert _night(sharing) == _night(reading)
+        for event in events:
+            assert NIGHTS[event](sharing) == NIGHTS[event](reading), event
+        assert sharing.everything() == reading.everything()
+        assert reading.shared() == 0
+
+
+def test_pages_and_drafts_of_a_run_that_shares_rows_show_them(cli: CommandLine, tmp_path: Path) -> None:
+    with worlds(cli, tmp_path) as both:
+        shown = []
+        for world in both:
+            world.run()
+            world.run()
+            with Store(world.folder / "output") as store:
+                store.lock()
+                run = store.run()
+                filters = [("", ""), ("exists", ""), ("", "b.example"), ("not_attempted", ""), ("invalid", "b")]
+                pages = [RunPages(store=store, run=run, status=status, search=text) for status, text in filters]
+                draft = draft_of_run(store, run, "me")
+                rows = [row.cells for row in DraftRows(store, draft).raw()]
+                shown.append(([(page.counts(), page.count(), page.page(0, 9)) for page in pages], rows))
+        assert both[0].shared() == 1
+        assert shown[0] == shown[1]
+        assert shown[0][0][1][1] == 3
+
+
+@pytest.mark.parametrize("is_matched", [True, False])
+def test_if_a_run_is_deleted_those_that_share_its_rows_keep_them(
+    cli: CommandLine, tmp_path: Path, is_matched: bool
+) -> None:
+    """`is_matched`: all of them were compared with the account; otherwise, the last two were stopped before."""
+    with worlds(cli, tmp_path) as (world, _):
+        world.run()
+        world.run()
+        for _run in range(2):
+            world.run() if is_matched else _list_fails(world)
+        with Store(world.folder / "output") as store:
+            store.lock()
+            *newer, first = store.runs()
+            before = [list(store.report_rows(run)) for run in newer]
+            assert world.shared() == 3
+            store.forget(first)
+            assert [list(store.report_rows(run)) for run in newer] == before
+            assert len(before[0]) == len(ROWS)
+            store.forget(newer.pop())
+            assert [list(store.report_rows(run)) for run in newer] == before[:2]
+
+
+@pytest.mark.parametrize(
+    "options", [["--set", "note=x"], ["--map", "note=alert_note"], ["--ignore-unknown"], ["--encoding", "latin-1"]]
+)
+def test_a_file_is_read_again_if_an_option_changes_how_it_is_read(
+    cli: CommandLine, tmp_path: Path, options: list[str]
+) -> None:
+    with worlds(cli, tmp_path) as (world, _):
+        world.run()
+        world.run(*options)
+        assert world.shared() == 0
+        world.run(*options)
+        assert world.shared() == 1
+        world.run("--concurrency", "2", "--request-timeout", "9")
+        assert world.shared() == 2
+
+
+def test_rows_of_another_account_are_not_shared(cli: CommandLine, tmp_path: Path) -> None:
+    with worlds(cli, tmp_path) as (world, other):
+        world.run()
+        world.sandbox = other.sandbox
+        world.run()
+        assert world.shared() == 0
+        assert len(other.sandbox.monitors()) == 3
+
+
 def test_a_run_of_an_unchanged_file_stores_no_row(cli: CommandLine, tmp_path: Path) -> None:
     with worlds(cli, tmp_path) as (sharing, _):
         for _night in range(5):
@@ -227,3 +341,26 @@ def test_a_run_of_an_unchanged_file_stores_no_row(cli: CommandLine, tmp_path: Pa
             assert db.execute("SELECT run, count(*) FROM rows GROUP BY run").fetchall() == [(1, len(ROWS))]
             assert db.execute("SELECT same_rows_as, all_exist FROM runs").fetchall() == [(None, 0)] + [(1, 1)] * 4
         assert sharing.sandbox.counts()["created"] == 3
+
+
+def test_rows_that_differ_from_their_monitors_are_shared_as_long_as_they_differ_alike(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    with worlds(cli, tmp_path) as (world, _):
+        world.run()
+        _edit(world)
+        results = []
+        for _night in range(3):
+            results.append([row["error"] for row in _rows(world)])
+        assert results[0] == results[1] == results[2]
+        assert "interval 16 → 15" in results[0][0]
+        assert world.shared() == 2
+        _edit(world)
+        assert "interval 17 → 15" in _rows(world)[0]["error"]
+        assert world.shared() == 2
+
+
+def _rows(world: World) -> list[dict[str, Any]]:
+    """Run the file, and return the rows of its results."""
+    lines: str = world.run()["results.jsonl"]
+    return [json.loads(line) for line in lines.splitlines()]
