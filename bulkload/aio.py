@@ -17,7 +17,6 @@ from bulkload.python.options import (
     CommonOptions,
     CompareOptions,
     InputOptions,
-    PlanOptions,
     ResumeOptions,
     RunOptions,
     StrPath,
@@ -42,7 +41,7 @@ async def check(data: Data, **options: Unpack[InputOptions]) -> Result:
 
 
 async def plan(
-    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[PlanOptions]
+    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[RunOptions]
 ) -> Result:
     """As `bulkload.plan`."""
     return await _wait(work.plan(data, account, store, options))

@@ -14,7 +14,6 @@ from bulkload.python.options import (
     CommonOptions,
     CompareOptions,
     InputOptions,
-    PlanOptions,
     ResumeOptions,
     RunOptions,
     StrPath,
@@ -44,7 +43,7 @@ def check(data: Data, **options: Unpack[InputOptions]) -> Result:
 
 
 def plan(
-    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[PlanOptions]
+    data: Data, *, account: Account | None = None, store: StrPath = STORE, **options: Unpack[RunOptions]
 ) -> Result:
     """Say what `run` would do in the account now; sends only a login and GET requests. How long it takes is in `notes`.
 

@@ -79,14 +79,10 @@ class SendingOptions(CommonOptions, total=False):
     settle_timeout: float
 
 
-class PlanOptions(InputOptions, SendingOptions, total=False):
-    """Options of `plan`."""
+class RunOptions(InputOptions, SendingOptions, total=False):
+    """Options of `run` and `plan`."""
 
-
-class RunOptions(PlanOptions, total=False):
-    """Options of `run`."""
-
-    keep: float | Literal["forever"]  # days
+    keep: float | Literal["forever"]  # days; a plan deletes nothing
 
 
 class ResumeOptions(SendingOptions, total=False):

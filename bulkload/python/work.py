@@ -29,7 +29,6 @@ from bulkload.python.options import (
     CommonOptions,
     CompareOptions,
     InputOptions,
-    PlanOptions,
     ResumeOptions,
     RunOptions,
     StrPath,
@@ -71,7 +70,7 @@ def check(data: object, options: Named) -> Background[Result]:
 
 def plan(data: object, account: Account | None, store: StrPath, options: Named) -> Background[Result]:
     """The work of `plan`."""
-    login, settings = load_settings("plan", options, PlanOptions, account=account, store=store)
+    login, settings = load_settings("plan", options, RunOptions, account=account, store=store)
     watch = Watch()
     source = _given(data, settings, options, watch)
 

@@ -29,7 +29,7 @@ SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
     ("command", "kind", "own"),
     [
         ("run", options.RunOptions, set()),
-        ("plan", options.PlanOptions, set()),
+        ("plan", options.RunOptions, set()),
         ("check", options.InputOptions, {"strict"}),
         ("resume", options.ResumeOptions, set()),
         ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run"}),
