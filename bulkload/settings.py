@@ -255,10 +255,10 @@ class Options(BaseModel):
     settle_grace: Seconds = 30.0
     settle_after: Seconds = 600.0
     settle_timeout: Seconds = 90.0
+    keep: Days = 90.0  # old runs; in the inbox also old files
 
     # of the inbox only
     watch: Switch = False
-    keep: Days = 90.0
     retry_for: Days = 3.0
     prune: Switch = False
     prune_limit: Limit = "10%"

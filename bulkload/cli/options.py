@@ -122,7 +122,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "keep": click.option(
         "--keep",
         metavar="DAYS",
-        help="Keep finished files, their results and their rows in the store for this long, or forever (default 90).",
+        help="Keep old runs in the store, and the inbox its finished files, for this long, or forever (default 90).",
     ),
     "retry-for": click.option(
         "--retry-for", metavar="DAYS", help="Retry a file's unfinished rows for this many days (default 3)."

@@ -96,6 +96,7 @@ def undo_run(
         undo = _Undo(context, include_edited)
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         store.note_setting(run, UNDONE, _summary(undo.counts))
+        store.keep_counts()
         in_doubt = context.rows.count(State.DOUBT)
         observer.on_phase(Phase.WRITING)
         some_left = in_doubt or context.record.count_created_by(run.number)

@@ -24,9 +24,11 @@ from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.row_templates import RowTemplates
+from bulkload.stages.unchanged import reading_of
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
+from bulkload.store.shared_rows import begin_with_same_rows
 
 _NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
@@ -80,6 +82,18 @@ def read_into(
 
     In an inbox a file without a row is an error: it would look as if all rows had been removed from it.
     """
+    reading = reading_of(source, options) if command == "run" and account_id is not None else None
+    if reading is not None and account_id is not None:
+        shared = begin_with_same_rows(
+            store,
+            reading,
+            account_id=account_id,
+            input_path=source.name,
+            settings=settings,
+            arrival=source.arrival,
+        )
+        if shared is not None:
+            return shared
     with open_input(source, options) as opened:
         known = dict(opened.details)
         run = store.begin(
@@ -100,7 +114,8 @@ def read_into(
         except BaseException:
             store.forget(run)
             raise
-    store.mark_read_whole(run)
+    is_known = reading is not None and opened.translated is None and reading == reading_of(source, options)
+    store.mark_read_whole(run, reading if is_known else None)  # another tool's configuration may be in several files
     return run
 
 

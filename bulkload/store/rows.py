@@ -85,6 +85,12 @@ class RunRows:
             "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND monitor_id IS NULL LIMIT 1", self.run.number
         )
 
+    def was_attempted(self) -> bool:
+        """True if a pending row was sent before; of a run that is new, none was."""
+        return self._exists(
+            "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND attempts > 0 LIMIT 1", self.run.number
+        )
+
     def in_flight(self) -> list[PendingRow]:
         """Rows of the run whose request was sent, or is about to be, and has no response yet."""
         with self._store.errors():
@@ -286,6 +292,10 @@ class RunRows:
                     (key, monitor_id, self.run.number),
                 )
             ]
+
+    def gives_ids(self) -> bool:
+        """True if a row gives the ID of its monitor; reads the whole run."""
+        return self._exists("SELECT 1 FROM rows WHERE run = ? AND names IS NOT NULL LIMIT 1", self.run.number)
 
     def pending_with(self, key: bytes) -> RowToMatch | None:
         """The pending row with an identity key; a run has at most one."""

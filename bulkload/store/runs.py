@@ -33,7 +33,9 @@ from bulkload.model import (
 )
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
+from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
+from bulkload.store.sharing import hand_over, table_of
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
@@ -43,7 +45,7 @@ SELECT_RUN = (
 CHUNK = 1_000  # rows taken from a reader at a time
 BATCH = 20_000  # rows a transaction: with fewer, a long file takes more time per row than a short one
 
-SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
+SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +138,17 @@ class Store(Database):
         self._insert(values)
         return first
 
-    def mark_read_whole(self, run: Run) -> None:
-        """Record that the whole input is in the store; the file is no longer needed."""
+    def mark_read_whole(self, run: Run, reading: str | None = None) -> None:
+        """Record that the whole input is in the store; the file is no longer needed.
+
+        `reading` is what the rows depend on, by which `shared_rows` recognises an unchanged input.
+        """
         with self.transaction():
-            self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
+            self.db.execute(
+                "UPDATE runs SET read_whole = 1, reading = ?, details_as_read = details WHERE run = ?",
+                (reading, run.number),
+            )
+            keep_counts(self.db)
 
     def note_setting(self, run: Run, name: str, value: str) -> None:
         """Add a setting to the report of a run."""
@@ -191,6 +200,12 @@ class Store(Database):
                 " (state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting'))",
                 (run.number,),
             )
+            keep_counts(self.db)
+
+    def keep_counts(self) -> None:
+        """Keep the counts of runs whose rows have changed, at the end of a session that does not `end` a run."""
+        with self.transaction():
+            keep_counts(self.db)
 
     def forget(self, run: Run) -> None:
         """Delete a run from the store."""
@@ -248,13 +263,9 @@ class Store(Database):
         return status_counts_of(self.state_counts(run))
 
     def state_counts(self, run: Run) -> dict[str, int]:
-        """The number of rows by `State` or final `Status`; reads the whole run."""
+        """The number of rows by `State` or final `Status`; reads the rows if they have changed."""
         with self.errors():
-            return dict(
-                self.db.execute(
-                    "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,)
-                ).fetchall()
-            )
+            return state_counts(self.db, run.number)
 
     def last_errors(self, run: Run, limit: int) -> list[tuple[int, str]]:
         """The last rows that could not be created or are in doubt, in order: row in the file and error."""
@@ -275,7 +286,8 @@ class Store(Database):
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
+            table = table_of(self.db, run.number)
+            for row in self.db.execute(f"{SELECT_REPORT} {table} WHERE run = ? ORDER BY position", (run.number,)):
                 yield report_row(*row)
 
     def _insert(self, values: Sequence[tuple[object, ...]]) -> None:
@@ -310,7 +322,8 @@ class Store(Database):
         merge_accounts(self.db)
 
     def _forget(self, run_number: int) -> None:
-        for table in ("rows", "earlier", "gone", "runs"):
+        hand_over(self.db, run_number)
+        for table in ("rows", "row_counts", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
 
