@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 
 from bulkload import clock
@@ -40,12 +39,11 @@ from bulkload.stages.listing import list_monitors, omits_created, profile_of
 from bulkload.stages.matching import match_rows
 from bulkload.stages.observer import Phase
 from bulkload.stages.read_back import is_unrecognisable, read_back
+from bulkload.stages.row_queue import RowQueue
 from bulkload.stages.settle import settle
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import PendingRow, RowChange
 
-BATCH = 500  # rows fetched from the store at a time
-MOST_MARKED = 128  # rows marked at a time
 MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
 MOST_REFUSED = 3  # rows refused with a fresh token, and none accepted after them, that end the run
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between lists, once nothing else is left
@@ -77,13 +75,8 @@ class Execution:
         self._commits = GroupCommit(context.rows, self._distrust)
         self._failures = FailureSeries(api.pace)
         self._stopping = asyncio.Event()
-        self._batch: deque[PendingRow] = deque()
-        self._after = -1  # position of the last row that was marked
-        self._marked: deque[PendingRow] = deque()  # rows that are marked, and that no worker has yet
-        self._marking = asyncio.Lock()
-        self._busy: set[int] = set()  # positions of rows that a worker has
+        self._queue = RowQueue(context, api, self._commits, self._stopping)
         self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's message
-        self._taken = 0
         self._succeeded = False  # at least one create or update
         self._created_id: str | None = None  # the first monitor
 
@@ -122,21 +115,20 @@ class Execution:
     def _flush_last(self) -> None:
         """Write what is known; the event loop may not run any more."""
         try:
-            self._unmark()
-            self._commits.flush()
+            self._queue.unmark()
         except StoreError as error:
             self.stop(error)
 
     async def _send_first(self) -> None:
         """Send one row alone, and the next one if it is rejected, since that says nothing about the account."""
         for _ in range(MOST_ALONE):
-            if (row := await self._next(at_most=1)) is None:
+            if (row := await self._queue.take(at_most=1)) is None:
                 return
             if await self._work(row) is not Status.REJECTED:
-                await self._read_back(row)
+                await self._read_back()
                 return
 
-    async def _read_back(self, first: PendingRow) -> None:
+    async def _read_back(self) -> None:
         """See how the account displays the first monitor, if that is not known yet and others are to be created."""
         before = profile_of(self._context.record)
         if self._stopping.is_set() or self._created_id is None or before.known:
@@ -162,8 +154,7 @@ class Execution:
             return
         open_rows = self._count_open()
         match_rows(self._context, listing)
-        self._batch.clear()  # rows that were fetched may have their monitors now
-        self._after = first.position
+        self._queue.forget_fetched()
         self._on_progress(open_rows - self._count_open())
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────
@@ -177,70 +168,10 @@ class Execution:
 
     async def _worker(self) -> None:
         try:
-            while (row := await self._next()) is not None:
+            while (row := await self._queue.take()) is not None:
                 await self._work(row)
-        except StoreError as error:
+        except (RunStopped, StoreError) as error:
             self.stop(error)
-
-    async def _next(self, at_most: int = MOST_MARKED) -> PendingRow | None:
-        """The next row for a worker, which is marked as being sent; None if there is none, or the run is stopping."""
-        while not self._stopping.is_set():
-            self._unmark_in_pause()
-            if self._marked:
-                row = self._marked.popleft()
-                self._busy.add(row.position)
-                self._taken += 1
-                return row
-            async with self._marking:  # one worker marks rows for all
-                if not self._marked and not await self._mark(at_most):
-                    return None
-        return None
-
-    async def _mark(self, at_most: int) -> bool:
-        """Mark the rows that may be sent within moments, in input order; false if none is to be sent."""
-        if not self._fill_batch():
-            return False
-        try:
-            count = min(await self._api.near_create(), at_most)
-        except NotSent:  # the run is stopping
-            return False
-        except RunStopped as error:
-            self.stop(error)
-            return False
-        if self._options.first is not None:
-            count = min(count, self._options.first - self._taken)
-        if self._stopping.is_set() or not count or not self._fill_batch():  # rows may have been settled meanwhile
-            return False
-        rows = [self._batch.popleft() for _ in range(min(int(count), len(self._batch)))]
-        self._commits.mark(rows)
-        self._after = rows[-1].position
-        self._marked.extend(rows)
-        return True
-
-    def _unmark_in_pause(self) -> None:
-        if self._marked and self._api.pace.is_paused:
-            self._unmark()
-
-    def _unmark(self) -> None:
-        """Take back the marks of rows that no worker has, because they are not sent within moments."""
-        rows = [*self._marked]
-        self._marked.clear()
-        for row in rows:
-            self._commits.record(RowChange(position=row.position, state=State.PENDING, error=row.note, unsent=True))
-        self._commits.flush()
-        self._batch.extendleft(reversed(rows))
-
-    def _fill_batch(self) -> bool:
-        """Fetch the next rows if needed, in input order; rows that became pending again come last."""
-        if not self._batch:
-            self._batch.extend(self._fetch(self._after))
-        if not self._batch:
-            self._commits.flush()
-            self._batch.extend(self._fetch(-1))
-        return bool(self._batch)
-
-    def _fetch(self, after: int) -> list[PendingRow]:
-        return [row for row in self._rows.pending(after, BATCH) if row.position not in self._busy]
 
     async def _work(self, row: PendingRow) -> State | Status | None:
         """Send one row until its outcome is known; returns its state, None if that could not be recorded."""
@@ -261,7 +192,7 @@ class Execution:
         """Record what became of a row. Raises `StoreError`."""
         self._commits.record(change)
         if change.position not in self._refused:
-            self._busy.discard(change.position)
+            self._queue.put_down(change.position)
         if change.state in (Status.REJECTED, Status.FAILED):
             self._bad_rows += 1
             if self._most_errors is not None and self._bad_rows > self._most_errors:
@@ -318,7 +249,7 @@ class Execution:
 
     async def _prepare_retry(self) -> None:
         """Wait until a create may be sent, and see that no other run owns the store by then."""
-        self._unmark_in_pause()
+        self._queue.unmark_in_pause()
         await self._api.near_create()
         if (lost := self._context.store.lock_lost()) is not None:
             raise lost
@@ -400,7 +331,7 @@ class Execution:
         delay = min(POLL_FIRST, max(self._options.settle_grace / 4, 0.02))
         while not self._stopping.is_set():
             if self._rows.count(State.PENDING):
-                return self._taken != self._options.first
+                return self._queue.taken != self._options.first
             if not self._rows.count(State.DOUBT) and not self._rows.count(State.WAITING):
                 return False
             if not self._options.wait and time.monotonic() > deadline:
@@ -423,7 +354,7 @@ class Execution:
         settle(self._context, listing, is_complete=is_complete)
         if self._rows.release():
             match_rows(self._context, listing.with_created(record))
-            self._batch.clear()  # rows that were fetched may have their monitors now
+            self._queue.forget_fetched()
         self._on_progress(open_rows - self._count_open())
 
     def _count_open(self) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
-from bulkload.stages.execute import MOST_MARKED
+from bulkload.stages.row_queue import MOST_MARKED
 from bulkload.store.database import STORE_NAME
 from tests.torture.program import Workspace, open_workspace
 from tests.torture.scenario import Scenario, ScenarioRow
