@@ -7,7 +7,8 @@ only with a monitor ID that no other row has and that was not in the account bef
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from bulkload.model import Issue, State, Status
 from bulkload.store.row_records import NewRow, PendingRow, RowChange, RowToMatch, RowToVerify
@@ -21,6 +22,8 @@ IN_DOUBT_ELSEWHERE = (
 HELD_BACK = (
     "An earlier run sent this row, and it is not known yet whether its monitor was created; nothing was sent again."
 )
+
+WARNINGS_STORED_AT_ONCE = 5_000
 
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
@@ -178,22 +181,30 @@ class RunRows:
         return refused
 
     def replace_warnings(self, code: str, warnings: Iterable[tuple[int, Issue]]) -> int:
-        """Replace all warnings of one code with these, by position of the row; returns how many were set."""
-        count = 0
+        """Replace all warnings of one code with these, by position of the row; returns how many were set.
+
+        They are taken from the iterable outside of a transaction, so that it can take its time and read the store, and
+        stored in parts, so that there can be any number.
+        """
         with self._store.transaction():
-            old = self._db.execute(
-                "SELECT position, issues FROM rows WHERE run = ? AND typeof(issues) = 'text' AND instr(issues, ?)",
-                (self.run.number, f'"code":"{code}"'),
-            ).fetchall()
-            for position, issues in old:
-                kept = [issue for issue in json.loads(issues) if issue["code"] != code]
-                self._set_issues(position, kept)
-            for position, issue in warnings:
-                row = self._db.execute(
-                    "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
-                ).fetchone()
-                self._set_issues(position, [*json.loads(row[0] or "[]"), issue.record()])
-                count += 1
+            self._db.execute(
+                "UPDATE rows SET issues = nullif((SELECT json_group_array(json(value)) FROM"
+                " (SELECT value FROM json_each(issues) WHERE json_extract(value, '$.code') <> ?2 ORDER BY key)), '[]')"
+                " WHERE run = ?1 AND typeof(issues) = 'text' AND instr(issues, ?3)",
+                (self.run.number, code, f'"code":"{code}"'),
+            )
+        count = 0
+        remaining = iter(warnings)
+        while part := list(islice(remaining, WARNINGS_STORED_AT_ONCE)):
+            with self._store.errors():
+                values = [(to_json(issue.record()), self.run.number, position) for position, issue in part]
+            with self._store.transaction():
+                self._db.executemany(
+                    "UPDATE rows SET issues = json_insert(coalesce(issues, '[]'), '$[#]', json(?))"
+                    " WHERE run = ? AND position = ?",
+                    values,
+                )
+            count += len(part)
         return count
 
     def was_updated_before(self, row: RowToMatch, monitor_id: str, field: str) -> bool:
@@ -283,12 +294,6 @@ class RunRows:
                 f"UPDATE rows SET state = '{new}', error = ? WHERE run = ? AND state = '{old}' AND {condition}",
                 (error, self.run.number, self._account_id, self.run.number),
             ).rowcount
-
-    def _set_issues(self, position: int, issues: Sequence[object]) -> None:
-        self._db.execute(
-            "UPDATE rows SET issues = ? WHERE run = ? AND position = ?",
-            (to_json(issues) if issues else None, self.run.number, position),
-        )
 
     def _resolves_doubt(self, change: RowChange) -> bool:
         """True if a change gives the monitor of a row in doubt."""
