@@ -6,7 +6,6 @@ used, and those of a command when it is looked up, so that a command starts quic
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -35,7 +34,6 @@ def run_process() -> int:
     stdout, stderr = DurableStream(sys.stdout), DurableStream(sys.stderr)
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     sys.unraisablehook = _log_dropped
-    gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
     try:
         exit_code = main(sys.argv[1:], last=True)
     except Exception as error:
