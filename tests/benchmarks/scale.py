@@ -35,7 +35,7 @@ class Scale:
 FULL = Scale(
     turns=3,
     throughput=((20_000, 32), (50_000, 50)),
-    loop_rows=5_000,
+    loop_rows=3_000,
     rates=(5, 50, 500, 1_500),
     pace_seconds=6.0,
     limited_rows=1_200,
@@ -50,7 +50,7 @@ FULL = Scale(
     starts=15,
     counted_rows=1_000,
     slow_rows=600,
-    health_rows=50_000,
+    health_rows=20_000,
     page_rows=10_000,
     page_history=(300, 1_000),
     page_drafts=50,
