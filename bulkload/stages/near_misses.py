@@ -7,6 +7,7 @@ another host, or whose type, host and port exist under another name. The rows ar
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def near_misses(context: RunContext, listing: Listing) -> Iterator[tuple[int, Is
     """Yield a warning with the position of its row; a monitor that this run created is no near miss."""
     if not listing.monitors:
         return
-    by_place, by_name = _index(context, listing)
+    index = _index(context, listing)
     after = -1
     while rows := context.rows.pending(after, BATCH):
         after = rows[-1].position
@@ -33,55 +34,73 @@ def near_misses(context: RunContext, listing: Listing) -> Iterator[tuple[int, Is
             if row.monitor_id is not None:
                 continue
             place, name = apart(monitor_key(row.type, json.loads(row.body)))
-            for message, monitors, but in (
-                (_on_another_host, by_name.get(name), place),
-                (_under_another_name, by_place.get(place), name),
+            for message, (monitor_id, count) in (
+                (_on_another_host, index.elsewhere(place, name)),
+                (_under_another_name, index.otherwise_named(place, name)),
             ):
-                if monitors is not None and (count := monitors.count(but)):
-                    text = message(listing.monitors[monitors.first(but)], count)
+                if monitor_id is not None:
+                    text = message(listing.monitors[monitor_id], count)
                     yield row.position, Issue(code=NEAR_MISS, message=text, severity="warning")
 
 
-class _Alike:
-    """The monitors that share a place, grouped by their names, or those that share a name, by their places.
+class _Index:
+    """Finds the monitors at a place that have another name, or with a name that are elsewhere.
 
-    Both questions take the same time however many monitors there are.
+    Of these, the first in the list and their number are known without looking at each of them.
     """
 
-    __slots__ = ("_counts", "_firsts", "_total")
-
     def __init__(self) -> None:
-        self._total = 0
-        self._counts: dict[str, int] = {}
-        self._firsts: dict[str, str] = {}  # of the first two groups, in the order of the list
+        self._at_place: dict[str, _Group] = {}
+        self._with_name: dict[str, _Group] = {}
+        self._with_both: Counter[tuple[str, str]] = Counter()
 
-    def add(self, group: str, monitor_id: str) -> None:
-        """Add a monitor."""
-        self._total += 1
-        self._counts[group] = self._counts.get(group, 0) + 1
-        if len(self._firsts) < 2:
-            self._firsts.setdefault(group, monitor_id)
+    def add(self, monitor_id: str, place: str, name: str) -> None:
+        """Add the next monitor of the list."""
+        self._at_place.setdefault(place, _Group(monitor_id, name)).add(monitor_id, name)
+        self._with_name.setdefault(name, _Group(monitor_id, place)).add(monitor_id, place)
+        self._with_both[place, name] += 1
 
-    def count(self, but: str) -> int:
-        """The number of monitors outside of a group."""
-        return self._total - self._counts.get(but, 0)
+    def elsewhere(self, place: str, name: str) -> tuple[str | None, int]:
+        """The first monitor with this name at another place, None without any, and the number of them."""
+        return self._others(self._with_name.get(name), place, self._with_both[place, name])
 
-    def first(self, but: str) -> str:
-        """The first monitor outside of a group that has not all of them."""
-        return next(monitor_id for group, monitor_id in self._firsts.items() if group != but)
+    def otherwise_named(self, place: str, name: str) -> tuple[str | None, int]:
+        """The first monitor at this place with another name, None without any, and the number of them."""
+        return self._others(self._at_place.get(place), name, self._with_both[place, name])
+
+    def _others(self, group: _Group | None, trait: str, with_trait: int) -> tuple[str | None, int]:
+        return (None, 0) if group is None else (group.first_without(trait), group.size - with_trait)
 
 
-def _index(context: RunContext, listing: Listing) -> tuple[Mapping[str, _Alike], Mapping[str, _Alike]]:
-    """The monitors by place and by name, without those that this run created."""
+class _Group:
+    """The size of a group of monitors, the first of them, and the first that differs from it in a trait."""
+
+    __slots__ = ("_first", "_other", "_trait", "size")
+
+    def __init__(self, first: str, trait: str) -> None:
+        self.size = 0
+        self._first, self._trait = first, trait
+        self._other: str | None = None
+
+    def add(self, monitor_id: str, trait: str) -> None:
+        """Add the next monitor, also the first."""
+        self.size += 1
+        if self._other is None and trait != self._trait:
+            self._other = monitor_id
+
+    def first_without(self, trait: str) -> str | None:
+        """The first monitor with another trait."""
+        return self._other if trait == self._trait else self._first
+
+
+def _index(context: RunContext, listing: Listing) -> _Index:
+    """The monitors of the list, without those that this run created."""
     own = _created_by_run(context)
-    by_place: dict[str, _Alike] = {}
-    by_name: dict[str, _Alike] = {}
+    index = _Index()
     for monitor_id, identity in listing.identities.items():
         if monitor_id not in own:
-            place, name = apart(identity.key)
-            by_place.setdefault(place, _Alike()).add(name, monitor_id)
-            by_name.setdefault(name, _Alike()).add(place, monitor_id)
-    return by_place, by_name
+            index.add(monitor_id, *apart(identity.key))
+    return index
 
 
 def _created_by_run(context: RunContext) -> set[str]:
