@@ -1,7 +1,7 @@
 """The rows to send, handed out one by one, each of them marked on disk as being sent.
 
 In: a run's pending rows. Out: the next row for a worker. Rows are marked in blocks, in one transaction: those that may
-be sent within `LEAD` seconds, under the rate limit and at the speed of the workers. In a pause, marks are taken back: if
+be sent within `LEAD` seconds, under the rate limit and at the speed of the workers. In a pause marks are taken back: if
 the process were killed, their rows would be in doubt although nothing was sent.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from bulkload.errors import StoreError
 from bulkload.model import Issue, State, Status
@@ -28,6 +29,8 @@ CLAIM = (  # a monitor for the row that created it
     " SELECT ?1, ?2, key, run, position, ?3 FROM rows WHERE run = ?4 AND position = ?5"
     " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)"
 )
+
+WARNINGS_STORED_AT_ONCE = 5_000
 
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
@@ -219,22 +222,30 @@ class RunRows:
                 )
 
     def replace_warnings(self, code: str, warnings: Iterable[tuple[int, Issue]]) -> int:
-        """Replace all warnings of one code with these, by position of the row; returns how many were set."""
-        count = 0
+        """Replace all warnings of one code with these, by position of the row; returns how many were set.
+
+        They are taken from the iterable outside of a transaction, so that it can take its time and read the store, and
+        stored in parts, so that there can be any number.
+        """
         with self._store.transaction():
-            old = self._db.execute(
-                "SELECT position, issues FROM rows WHERE run = ? AND typeof(issues) = 'text' AND instr(issues, ?)",
-                (self.run.number, f'"code":"{code}"'),
-            ).fetchall()
-            for position, issues in old:
-                kept = [issue for issue in json.loads(issues) if issue["code"] != code]
-                self._set_issues(position, kept)
-            for position, issue in warnings:
-                row = self._db.execute(
-                    "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
-                ).fetchone()
-                self._set_issues(position, [*json.loads(row[0] or "[]"), issue.record()])
-                count += 1
+            self._db.execute(
+                "UPDATE rows SET issues = nullif((SELECT json_group_array(json(value)) FROM"
+                " (SELECT value FROM json_each(issues) WHERE json_extract(value, '$.code') <> ?2 ORDER BY key)), '[]')"
+                " WHERE run = ?1 AND typeof(issues) = 'text' AND instr(issues, ?3)",
+                (self.run.number, code, f'"code":"{code}"'),
+            )
+        count = 0
+        remaining = iter(warnings)
+        while part := list(islice(remaining, WARNINGS_STORED_AT_ONCE)):
+            with self._store.errors():
+                values = [(to_json(issue.record()), self.run.number, position) for position, issue in part]
+            with self._store.transaction():
+                self._db.executemany(
+                    "UPDATE rows SET issues = json_insert(coalesce(issues, '[]'), '$[#]', json(?))"
+                    " WHERE run = ? AND position = ?",
+                    values,
+                )
+            count += len(part)
         return count
 
     def was_updated_before(self, row: RowToMatch, monitor_id: str, field: str) -> bool:
@@ -328,12 +339,6 @@ class RunRows:
                 f"UPDATE rows SET state = '{new}', error = ? WHERE run = ? AND state = '{old}' AND {condition}",
                 (error, self.run.number, self._account_id, self.run.number),
             ).rowcount
-
-    def _set_issues(self, position: int, issues: Sequence[object]) -> None:
-        self._db.execute(
-            "UPDATE rows SET issues = ? WHERE run = ? AND position = ?",
-            (to_json(issues) if issues else None, self.run.number, position),
-        )
 
     def _resolves_doubt(self, change: RowChange) -> bool:
         """True if a change gives the monitor of a row in doubt."""
