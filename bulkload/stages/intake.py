@@ -23,8 +23,8 @@ from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
+from bulkload.stages.fingerprint import fingerprint_of
 from bulkload.stages.row_templates import RowTemplates
-from bulkload.stages.unchanged import reading_of
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
@@ -82,7 +82,7 @@ def read_into(
 
     In an inbox a file without a row is an error: it would look as if all rows had been removed from it.
     """
-    reading = reading_of(source, options) if command == "run" and account_id is not None else None
+    reading = fingerprint_of(source, options) if command == "run" and account_id is not None else None
     if reading is not None and account_id is not None:
         shared = begin_with_same_rows(
             store,
@@ -114,7 +114,7 @@ def read_into(
         except BaseException:
             store.forget(run)
             raise
-    is_known = reading is not None and opened.translated is None and reading == reading_of(source, options)
+    is_known = reading is not None and opened.translated is None and reading == fingerprint_of(source, options)
     store.mark_read_whole(run, reading if is_known else None)  # another tool's configuration may be in several files
     return run
 

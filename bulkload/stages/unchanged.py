@@ -1,45 +1,20 @@
-"""Unchanged inputs: they are not read again, and as long as all their monitors exist as before, no row is stored again.
+"""Runs of an unchanged input: as long as all their monitors exist as before, no row is stored again.
 
-In: an input, or a run that shares the rows of an earlier run, and the account's list. Out: what reading the input
-depends on; and whether the run can go on sharing. Rows are matched by the same rules as all others.
+In: a run that shares the rows of an earlier run, and the account's list. Out: whether the run can go on sharing. Rows
+are matched by the same rules as all others.
 """
 
 from __future__ import annotations
 
-import hashlib
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
-from bulkload import __version__
-from bulkload.model import Input, Status
-from bulkload.settings import Options
+from bulkload.model import Status
 from bulkload.stages.account_duplicates import duplicate_warnings
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing
 from bulkload.stages.matching import Matching
-from bulkload.store.runs import to_json
 from bulkload.store.shared_rows import SharedRows
 from bulkload.store.sharing import source_of
-
-_OPTIONS = ("set", "map", "sheet", "skip_hidden", "encoding", "ignore_unknown", "from_", "skip_private")
-_LIBRARIES = ("python-calamine", "charset-normalizer", "PyYAML", "pyarrow", "idna", "email-validator")
-
-
-def reading_of(source: Input, options: Options) -> str | None:
-    """What the rows of an input depend on, as a hash: its content, the options, the program.
-
-    None if that cannot be known: the input is no regular file.
-    """
-    if source.open is not None or not source.path.is_file():
-        return None
-    try:
-        with source.path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:  # reported when it is read
-        return None
-    program = [__version__, *map(_version, _LIBRARIES)]
-    facts = [content, source.path.suffix, {name: getattr(options, name) for name in _OPTIONS}, program]
-    return hashlib.sha256(to_json(facts).encode()).hexdigest()
 
 
 def exist_as_before(context: RunContext, listing: Listing) -> bool:
@@ -76,10 +51,3 @@ def _all_exist(context: RunContext, listing: Listing, rows: SharedRows) -> bool:
             return False
         count += 1
     return count == rows.count_to_match() and not matching.lookalikes
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
