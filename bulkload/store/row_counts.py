@@ -1,8 +1,8 @@
 """The number of rows of each run by state, kept so that a list of runs does not read their rows.
 
-In: a run. Out: its counts. Counts are kept of runs that were read whole, to which no row is added any more. Triggers in
-`schema` delete them in the transaction that changes or deletes one of the rows, so counts that are kept are right,
-whenever a process is killed; those that are not kept are counted.
+In: a run. Out: its counts. Counts are kept of runs that were read whole, so that no row is added any more, and without
+rows to send, because these change often. Triggers in `schema` delete them in the transaction that changes or deletes a
+row, so counts that are kept are right, whenever a process is killed; those that are not kept are counted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ def state_counts(db: sqlite3.Connection, run_number: int) -> dict[str, int]:
 
 
 def keep_counts(db: sqlite3.Connection) -> None:
-    """Count the rows of all runs that were read whole and whose counts are not kept; within a transaction."""
-    unknown = db.execute("SELECT run FROM runs WHERE read_whole AND run NOT IN (SELECT run FROM row_counts)").fetchall()
+    """Count the rows of all runs whose counts can be kept and are not; within a transaction."""
+    unknown = db.execute(
+        "SELECT run FROM runs WHERE read_whole AND run NOT IN (SELECT run FROM row_counts) AND NOT EXISTS"
+        " (SELECT 1 FROM rows WHERE rows.run = runs.run AND (state = 'pending' OR state = 'sending'))"
+    ).fetchall()
     for (run_number,) in unknown:
-        states = json.dumps(state_counts(db, run_number))
-        db.execute("INSERT INTO row_counts (run, states) VALUES (?, ?)", (run_number, states))
+        states = state_counts(db, run_number)
+        if states.keys().isdisjoint(("pending", "sending")):
+            db.execute("INSERT INTO row_counts (run, states) VALUES (?, ?)", (run_number, json.dumps(states)))

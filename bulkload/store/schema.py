@@ -114,11 +114,12 @@ MIGRATIONS = (
     """,  # the upload page: files that are being corrected, and the columns that people chose for a header
     """
     CREATE TABLE row_counts (run INTEGER PRIMARY KEY REFERENCES runs (run), states TEXT NOT NULL);
-    CREATE TRIGGER rows_changed AFTER UPDATE OF state ON rows WHEN OLD.state <> NEW.state
+    CREATE TRIGGER rows_changed AFTER UPDATE OF state ON rows
+        WHEN OLD.state <> NEW.state AND OLD.state <> 'pending' AND OLD.state <> 'sending'
         BEGIN DELETE FROM row_counts WHERE run = NEW.run; END;
     CREATE TRIGGER rows_deleted AFTER DELETE ON rows
         BEGIN DELETE FROM row_counts WHERE run = OLD.run; END
-    """,  # the number of rows by state as JSON, of runs whose rows have not changed since then
+    """,  # the number of rows by state as JSON, of runs without pending rows; none have changed since then
     """
     ALTER TABLE runs ADD COLUMN reading TEXT;
     ALTER TABLE runs ADD COLUMN details_as_read TEXT;
