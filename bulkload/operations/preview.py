@@ -41,7 +41,7 @@ def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: boo
                 store, run, options, lambda row: on_row(row) if every_row or row.issues or row.error else None
             )
     counts: Counter[Status] = Counter()
-    with open_input(source, options) as opened:
+    with open_input(source, options, with_bodies=False) as opened:
         for row in opened.rows:
             status = Status.WILL_CREATE if row.state is State.PENDING else status_of(row.state)
             counts[status] += 1

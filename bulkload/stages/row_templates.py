@@ -9,7 +9,6 @@ applies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,9 +26,18 @@ _OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it
 
 
 def _plain(longest: int) -> Callable[[str], object]:
-    """ASCII that JSON needs not escape, without spaces around it."""
-    matches = re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
-    return lambda text: matches(text) and not (is_error(text) or doubt_of(text))
+    """A test for ASCII that JSON needs not escape, without spaces around it."""
+
+    def is_plain(text: str) -> bool:
+        return (
+            len(text) <= longest
+            and text.isascii()
+            and text.isprintable()
+            and not ('"' in text or "\\" in text or text[0] == " " or text[-1] == " ")
+            and not (is_error(text) or doubt_of(text))
+        )
+
+    return is_plain
 
 
 _IS_PLAIN: dict[str, Callable[[str], object]] = {
@@ -51,7 +59,8 @@ class _Template:
 class RowTemplates:
     """The templates of one file."""
 
-    def __init__(self, layout: ColumnMapping) -> None:
+    def __init__(self, layout: ColumnMapping, *, with_bodies: bool = True) -> None:
+        self._with_bodies = with_bodies
         self._is_results = layout.is_results
         self._locations = layout.fields.index("locations") if "locations" in layout.fields else None
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
@@ -73,7 +82,7 @@ class RowTemplates:
             state=State.PENDING,
             type=template.type,
             key=template.key % tuple([texts[index] for index in template.key_cells]),
-            body=template.body % tuple([texts[index] for index in template.body_cells]),
+            body=template.body % tuple([texts[index] for index in template.body_cells]) if self._with_bodies else None,
         )
 
     def remember(self, valid: Valid) -> None:
