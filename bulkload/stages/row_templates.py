@@ -9,8 +9,9 @@ applies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from bulkload.model import NumberText, RawRow, State
 from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
@@ -51,9 +52,9 @@ _IS_PLAIN: dict[str, Callable[[str], object]] = {
 class _Template:
     type: str
     key: str  # the identity and the JSON body, with a %s for each own cell
-    key_cells: tuple[int, ...]
+    key_cells: Callable[[Sequence[str]], tuple[str, ...]]  # the own cells of a row for them
     body: str
-    body_cells: tuple[int, ...]
+    body_cells: Callable[[Sequence[str]], tuple[str, ...]]
 
 
 class RowTemplates:
@@ -81,8 +82,8 @@ class RowTemplates:
             cells=cells,
             state=State.PENDING,
             type=template.type,
-            key=template.key % tuple([texts[index] for index in template.key_cells]),
-            body=template.body % tuple([texts[index] for index in template.body_cells]) if self._with_bodies else None,
+            key=template.key % template.key_cells(texts),
+            body=template.body % template.body_cells(texts) if self._with_bodies else None,
         )
 
     def remember(self, valid: Valid) -> None:
@@ -122,10 +123,17 @@ class RowTemplates:
         return _Template(
             type=valid.config.type,
             key="\t".join(parts),
-            key_cells=tuple(own[field] for field in ("hostname", "name") if field in own),
+            key_cells=_cells([own[field] for field in ("hostname", "name") if field in own]),
             body="{" + ",".join(members) + "}",
-            body_cells=tuple(own[field] for field in body if field in own),
+            body_cells=_cells([own[field] for field in body if field in own]),
         )
+
+
+def _cells(indexes: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """A function that takes these cells of a row; for two or more, `itemgetter` is the quickest."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda cells: tuple([cells[index] for index in indexes])
 
 
 def _fixed(text: str) -> str:
