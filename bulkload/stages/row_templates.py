@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 
 from bulkload.model import NumberText, RawRow, State
@@ -26,25 +27,22 @@ MOST_TEMPLATES = 1_000  # kept at a time
 _OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it
 
 
-def _plain(longest: int) -> Callable[[str], object]:
-    """A test for ASCII that JSON needs not escape, without spaces around it."""
+def _is_plain(text: str) -> bool:
+    """True for ASCII that JSON needs not escape, without spaces around it, to which no rule but a length applies."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and not ('"' in text or "\\" in text or text[0] == " " or text[-1] == " ")
+        and not (is_error(text) or doubt_of(text))
+    )
 
-    def is_plain(text: str) -> bool:
-        return (
-            len(text) <= longest
-            and text.isascii()
-            and text.isprintable()
-            and not ('"' in text or "\\" in text or text[0] == " " or text[-1] == " ")
-            and not (is_error(text) or doubt_of(text))
-        )
 
-    return is_plain
-
+_is_plain_note = lru_cache(maxsize=1024)(_is_plain)  # unlike names, notes are often the same in many rows
 
 _IS_PLAIN: dict[str, Callable[[str], object]] = {
-    "name": _plain(LONGEST_NAME),
+    "name": lambda text: len(text) <= LONGEST_NAME and _is_plain(text),
     "hostname": is_plain_public_name,
-    "note": _plain(LONGEST_NOTE),
+    "note": lambda text: len(text) <= LONGEST_NOTE and _is_plain_note(text),
 }
 
 
