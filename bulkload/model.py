@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -113,7 +113,7 @@ class Issue:
 
     def record(self) -> dict[str, str | None]:
         """The issue for JSON; it has a suggestion only if there is one."""
-        record = asdict(self)
+        record = {name: getattr(self, name) for name in self.__slots__}
         del record["index"]
         if not self.suggestion:
             del record["suggestion"]

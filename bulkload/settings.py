@@ -11,7 +11,6 @@ import ipaddress
 import os
 import re
 import stat
-import tomllib
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -255,10 +254,10 @@ class Options(BaseModel):
     settle_grace: Seconds = 30.0
     settle_after: Seconds = 600.0
     settle_timeout: Seconds = 90.0
+    keep: Days = 90.0  # old runs; in the inbox also old files
 
     # of the inbox only
     watch: Switch = False
-    keep: Days = 90.0
     retry_for: Days = 3.0
     prune: Switch = False
     prune_limit: Limit = "10%"
@@ -342,6 +341,8 @@ def variable_warnings(option_variables: Iterable[str] = ()) -> Iterator[str]:
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     if not must_exist and not path.is_file():
         return {}
+    import tomllib
+
     try:
         settings = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:

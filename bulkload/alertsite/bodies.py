@@ -7,7 +7,7 @@ decompressed bytes of the response, or an `UnreadableBody` as soon as they excee
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import aiohttp
 
@@ -25,9 +25,10 @@ class UnreadableBody(Exception):
 class RequestBody:
     """A request body that aiohttp reads piece by piece, so that the moment of the last read is known."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
         self.sent_at = ""  # a moment when all bytes had been sent; empty until then
-        self._unsent = [body]
+        self._unsent = [content]
 
     def __aiter__(self) -> RequestBody:
         return self
@@ -39,18 +40,19 @@ class RequestBody:
         raise StopAsyncIteration
 
 
-async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def read_body(headers: Mapping[str, str], content: aiohttp.StreamReader, max_bytes: int) -> bytes:
     """Read and decompress a response body of at most `max_bytes`.
 
     Raises `UnreadableBody` as soon as the body exceeds a limit, and `aiohttp.ClientPayloadError` if it is damaged.
     """
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    encoding = headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise UnreadableBody("the response has a content encoding that was not requested")
     decompressor = None if encoding in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
     body = bytearray()
     bytes_read = 0
-    while chunk := await response.content.read(CHUNK):
+    while not content.at_eof():
+        chunk = await content.read(CHUNK)
         bytes_read += len(chunk)
         for part in _decompressed(decompressor, chunk):
             body += part

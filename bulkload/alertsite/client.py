@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ import aiohttp
 
 from bulkload import __version__, clock
 from bulkload.alertsite.bodies import MAX_BODY_BYTES, RequestBody, UnreadableBody, read_body
+from bulkload.alertsite.direct_post import DirectPost
 from bulkload.alertsite.limit_headers import select_limit_headers
 from bulkload.alertsite.pacing import Pace
 from bulkload.alertsite.proxy import proxy_for
@@ -72,10 +73,6 @@ MIN_HIDDEN_PASSWORD = 8  # characters; a shorter password may be a word that a r
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class _TokenRenewed(Exception):
-    """A login took the start that a request was waiting for."""
 
 
 class CreatedMonitor(NamedTuple):
@@ -147,6 +144,7 @@ class Api:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # `read_body` does it, within limits
         )
+        self._direct_post = DirectPost(self._session, request_timeout, uses_proxy=self._proxy is not None)
 
     async def __aenter__(self) -> Api:
         return self
@@ -161,15 +159,25 @@ class Api:
         """True if there is a token; it may have expired."""
         return bool(self._token)
 
-    async def create(self, monitor_type: str, body: bytes, get_ready: Callable[[], Awaitable[None]]) -> CreatedMonitor:
+    async def near_create(self) -> float:
+        """Wait until a create may be sent within moments, with a valid token; returns how many may, at least 1.
+
+        Raises `NotSent` if the run is stopping, or a `RunStopped`.
+        """
+        await self._ensure_token()
+        count = await self.pace.near_start()
+        if await self._ensure_token():  # the wait was long, and the login was a request as well
+            count = await self.pace.near_start()
+        return count
+
+    async def create(self, monitor_type: str, body: bytes) -> CreatedMonitor:
         """Create one monitor with exactly one request (`POST /monitors/<type>`, HTTP 200 with `{"id": "123456"}`).
 
-        `get_ready` is awaited immediately before the request is sent. Raises an `ApiError` whose class says what is
-        known, or a `RunStopped`.
+        Raises an `ApiError` whose class says what is known, or a `RunStopped`.
         """
         try:
             response, earliest, latest = await self._send(
-                "POST", f"/monitors/{monitor_type}", body=body, get_ready=get_ready
+                "POST", f"/monitors/{monitor_type}", body=body, is_create=True
             )
         except NotFound as error:
             raise WrongAddress(f"{self._base_url} is not an endpoint that creates monitors: {error}") from error
@@ -313,22 +321,14 @@ class Api:
                 raise LoginRefused(f"The API refuses the token: {error}")
             await self._login()
 
-    async def _start(self, get_ready: Callable[[], Awaitable[None]] | None, *, with_token: bool) -> float:
+    async def _start(self, *, with_token: bool, is_create: bool) -> float:
         """Wait until one request may start; with a token, one that is valid by then, however long the wait was."""
         if with_token:
             await self._ensure_token()
-        if get_ready is None or not with_token:
-            return await self.pace.start(get_ready)
-
-        async def ready() -> None:
-            if await self._ensure_token():
-                raise _TokenRenewed
-            await get_ready()
-
-        try:
-            return await self.pace.start(ready)
-        except _TokenRenewed:  # at one request an hour, the new token would be too old again: it is used nevertheless
-            return await self.pace.start(get_ready)
+        started = await self.pace.start(unless_halted=is_create)
+        if with_token and await self._ensure_token():
+            started = await self.pace.start(unless_halted=is_create)  # the login took place meanwhile
+        return started
 
     async def _ensure_token(self) -> bool:
         """Wait for a login under way, or log in if there is no valid token; true if the caller had to wait."""
@@ -438,53 +438,43 @@ class Api:
         params: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BODY_BYTES,
         with_token: bool = True,
-        get_ready: Callable[[], Awaitable[None]] | None = None,
+        is_create: bool = False,
     ) -> _Exchange:
         """Send one paced request. Returns a 2xx response; raises an `ApiError` for any other, and for any failure.
 
-        With `get_ready`, as for a create, the moment when the body was sent is recorded.
+        Of a create, the moment when its body was sent is recorded.
         """
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        request_body = None
-        if body is not None and get_ready is not None:
-            request_body = RequestBody(body)
-            headers["Content-Length"] = str(len(body))  # otherwise aiohttp would use chunked transfer encoding
-
-        def latest() -> str:
-            return (request_body is not None and request_body.sent_at) or clock.moment()
-
-        started = await self._start(get_ready, with_token=with_token)
+        started = await self._start(with_token=with_token, is_create=is_create)
         token, generation = (self._token, self._generation) if with_token else ("", 0)
         age = started - self._token_since  # seconds, both monotonic
         secrets = self._secrets(token or self._password)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
         if with_token:
             headers["Authorization"] = f"Bearer {token}"
+        request_body = RequestBody(body) if body is not None and is_create else None
         earliest = clock.moment()
         self.sent += 1
         failure: ApiError | None = None
         try:
-            async with self._session.request(
-                method,
-                self._base_url + path,
-                data=request_body or body,
-                params=params,
-                headers=headers,
-                allow_redirects=False,  # a redirected POST would be repeated as a GET
-                proxy=self._proxy,
-            ) as http_response:
-                content = await read_body(http_response, max_bytes)
-                response = Response(http_response.status, http_response.headers, content, secrets)
-                self.limit_headers |= select_limit_headers(response.headers)
+            received = None
+            if request_body is not None:
+                received = await self._direct_post.send(self._base_url + path, headers, request_body, max_bytes)
+            if received is None:
+                received = await self._send_in_session(method, path, headers, request_body or body, params, max_bytes)
         except UnreadableBody as error:
-            failure = UnreadableResponse(str(error), sent_at=latest())
+            failure = UnreadableResponse(str(error), sent_at=_latest(request_body))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = translate_client_error(error, latest(), secrets)
+            failure = translate_client_error(error, _latest(request_body), secrets)
         if failure is not None:  # raised here, so that it has no reference to the client's error with its secrets
             log.debug("%s %s: %s", method, path, failure)
             raise failure
+        assert received is not None
+        response = Response(*received, secrets)
+        self.limit_headers |= select_limit_headers(response.headers)
         log.debug("%s %s: HTTP %d", method, path, response.status)
+        latest = _latest(request_body)
         try:
-            raise_for_status(response, latest())
+            raise_for_status(response, latest)
         except Throttled as error:
             self.pace.slow_down(started, error.retry_after)
             raise
@@ -498,9 +488,37 @@ class Api:
         if with_token and not is_html(response):
             self._accepted_generation = max(self._accepted_generation, generation)
             self._accepted_age = max(self._accepted_age, age)
-        return _Exchange(response, earliest, latest())
+        return _Exchange(response, earliest, latest)
+
+    async def _send_in_session(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: RequestBody | bytes | None,
+        params: Mapping[str, str] | None,
+        max_bytes: int,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request in aiohttp's session; returns status, headers and body of the response."""
+        if isinstance(body, RequestBody):
+            headers["Content-Length"] = str(len(body.content))  # otherwise aiohttp would use chunked transfer encoding
+        async with self._session.request(
+            method,
+            self._base_url + path,
+            data=body,
+            params=params,
+            headers=headers,
+            allow_redirects=False,  # a redirected POST would be repeated as a GET
+            proxy=self._proxy,
+        ) as response:
+            return response.status, response.headers, await read_body(response.headers, response.content, max_bytes)
 
     def _secrets(self, credential: str) -> tuple[str, ...]:
         """Everything that no message may contain; `credential` is the token or password of the request."""
         password = self._password if len(self._password) >= MIN_HIDDEN_PASSWORD else ""
         return (credential, self._token, password, *self._proxy_secrets)
+
+
+def _latest(body: RequestBody | None) -> str:
+    """The latest possible moment at which a request was sent: when its body was, if that was recorded, or now."""
+    return (body is not None and body.sent_at) or clock.moment()

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from bulkload.errors import NotSent
 
-LEAD = 0.05  # seconds before its start at which a caller should get ready
+LEAD = 0.05  # seconds before the start of a create at which its row may be marked
 MAX_LATENESS = 0.004  # seconds a start may be late without delaying the following ones; MARGIN allows for 0.006
 MAX_LATENESS_LIMITED = 0.001  # the same while the server limits the rate: it may check every single gap
 IGNORED_DELAY, MAX_DELAY = 0.001, 0.02  # seconds a request may be delayed in transit: ignored, allowed for
@@ -69,32 +69,45 @@ class Pace:
         self._min_round_trip: float | None = None  # seconds
         self._allowed_delay = 0.0  # seconds by which starts were postponed because requests may have arrived late
         self._allowed_at = 0.0
-        self._ready = 0  # callers that got ready and have not started
-        self._ready_lock = asyncio.Lock()
+        self._waiting = 0  # callers of `start` that have not started
         self._start_lock = asyncio.Lock()
         self._halted = asyncio.Event()
 
-    async def start(self, get_ready: Callable[[], Awaitable[None]] | None = None) -> float:
+    async def start(self, *, unless_halted: bool = False) -> float:
         """Wait until one request may start; returns the moment on the monotonic clock.
 
-        `get_ready` is awaited shortly before, when the start is at most `LEAD` seconds away; after `halt`, such a
-        caller gets `NotSent` instead of a start.
+        With `unless_halted`, raises `NotSent` after `halt`, instead of waiting on.
         """
-        if get_ready is None:
-            return await self._take_start(asyncio.sleep)
-        if self._seconds_until_start() > LEAD:
-            async with self._ready_lock:  # one caller waits for its time, all others for the lock
-                while (wait := self._seconds_until_start() - LEAD) > 0:
-                    await self._sleep_unless_halted(wait)
-        self._ready += 1
+        self._waiting += 1
         try:
-            await get_ready()
-            return await self._take_start(self._sleep_unless_halted)
+            async with self._start_lock:
+                while (wait := self._seconds_until_start()) > 0:
+                    await (self._sleep_unless_halted(wait) if unless_halted else asyncio.sleep(wait))
+                now = time.monotonic()
+                self._starts.append(now)
+                lateness = MAX_LATENESS if self._w_max is None else MAX_LATENESS_LIMITED
+                self._next = max(self._next, now - lateness) + self._gap(now)
+                return now
         finally:
-            self._ready -= 1
+            self._waiting -= 1
+
+    async def near_start(self) -> float:
+        """Wait until one more request may start within `LEAD` seconds; returns how many may, at least 1.
+
+        Requests that wait for their start already are not counted. Raises `NotSent` after `halt`.
+        """
+        while (wait := self._seconds_until_start(self._waiting)) > LEAD:
+            await self._sleep_unless_halted(wait - LEAD)
+        gap = self._gap(time.monotonic())
+        return 1 + (LEAD - max(wait, 0.0)) // gap if gap else math.inf
+
+    @property
+    def is_paused(self) -> bool:
+        """True if no request may start within `LEAD` seconds, because of a pause."""
+        return self._paused_until > 0 and self._paused_until - time.monotonic() > LEAD
 
     def halt(self) -> None:
-        """Raise `NotSent` in all callers with a `get_ready`, because the run is stopping; other requests continue."""
+        """End the wait of all creates, because the run is stopping; other requests continue."""
         self._halted.set()
 
     def pause(self, seconds: float) -> None:
@@ -141,16 +154,6 @@ class Pace:
             is_requested=self._requested_until > now,
         )
 
-    async def _take_start(self, sleep: Callable[[float], Awaitable[None]]) -> float:
-        async with self._start_lock:
-            while (wait := max(self._next, self._paused_until) - time.monotonic()) > 0:
-                await sleep(wait)
-            now = time.monotonic()
-            self._starts.append(now)
-            lateness = MAX_LATENESS if self._w_max is None else MAX_LATENESS_LIMITED
-            self._next = max(self._next, now - lateness) + self._gap(now)
-            return now
-
     def _allow_for_delay(self, now: float, started: float) -> None:
         """Postpone the next start, once a second, by as much as a request may have arrived late.
 
@@ -170,11 +173,12 @@ class Pace:
             self._allowed_delay, self._allowed_at = delay, now
 
     async def _sleep_unless_halted(self, seconds: float) -> None:
-        if seconds < MIN_INTERRUPTIBLE_WAIT:
-            await asyncio.sleep(seconds)
-        else:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._halted.wait(), seconds)
+        if not self._halted.is_set():
+            if seconds < MIN_INTERRUPTIBLE_WAIT:
+                await asyncio.sleep(seconds)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._halted.wait(), seconds)
         if self._halted.is_set():
             raise NotSent("the run is stopping")
 
@@ -217,7 +221,7 @@ class Pace:
         seconds = self._starts[-1] - self._starts[0] if self._starts else 0.0
         return max(MIN_RATE, (len(self._starts) - 1) / seconds) if seconds else 1 / MAX_BACK_OFF
 
-    def _seconds_until_start(self) -> float:
-        """Seconds until one more caller could start."""
+    def _seconds_until_start(self, others: int = 0) -> float:
+        """Seconds until a request may start, after so many others."""
         now = time.monotonic()
-        return max(self._next + self._ready * self._gap(now), self._paused_until) - now
+        return max(self._next + (others * self._gap(now) if others else 0.0), self._paused_until) - now

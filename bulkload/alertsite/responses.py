@@ -41,7 +41,7 @@ REFUSED_TOKEN = re.compile(r"(invalid_request - )?User authentication failed\.?"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no encoding can represent a lone one
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_SURROGATE_HINTS = (rb"\ud", rb"\uD", b"\xed", b"\0")  # escaped, in UTF-8, in UTF-16: without these there is none
+_MAY_HAVE_SURROGATE = re.compile(rb"\\u[dD]|[\xed\0]")  # escaped, in UTF-8, in UTF-16: without these there is none
 _TYPES = {"pop3": "email-pop", "roundtrip": "email-round-trip"} | {
     name.removeprefix("email-"): name for name in MONITOR_TYPES
 }
@@ -214,7 +214,7 @@ def decode(body: bytes) -> Any:
         return None
     try:
         value = json.loads(body)
-        return _without_surrogates(value) if any(hint in body for hint in _SURROGATE_HINTS) else value
+        return _without_surrogates(value) if _MAY_HAVE_SURROGATE.search(body) else value
     except (ValueError, RecursionError):
         return None
 

@@ -1,16 +1,16 @@
 """Parse the command line, run a command, and exit with its code.
 
 In: arguments. Out: output on stdout, progress and logs on stderr, an `ExitCode`. Modules are imported where they are
-used, so that a command starts quickly.
+used, and those of a command when it is looked up, so that a command starts quickly.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -18,23 +18,6 @@ from typing import Any, TextIO, cast
 import click
 
 from bulkload import __version__
-from bulkload.cli import (
-    check,
-    compare,
-    convert,
-    doctor,
-    export,
-    inbox,
-    plan,
-    report,
-    resume,
-    run,
-    runs,
-    sandbox,
-    serve,
-    template,
-    undo,
-)
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import command_option
 from bulkload.cli.output import print_message
@@ -51,7 +34,6 @@ def run_process() -> int:
     stdout, stderr = DurableStream(sys.stdout), DurableStream(sys.stderr)
     sys.stdout, sys.stderr = cast(TextIO, stdout), cast(TextIO, stderr)
     sys.unraisablehook = _log_dropped
-    gc.set_threshold(20_000, 20, 100)  # rows make few cycles, and the default threshold costs a tenth of a run
     try:
         exit_code = main(sys.argv[1:], last=True)
     except Exception as error:
@@ -135,7 +117,31 @@ def _report_bug(error: Exception) -> ExitCode:
     return ExitCode.BUG
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+COMMANDS = (
+    *("run", "check", "plan", "resume", "report", "runs", "undo", "export", "compare", "doctor", "inbox", "serve"),
+    *("template", "convert", "sandbox"),
+)
+
+
+class _Commands(Mapping[str, click.Command]):
+    """The commands; each is in a module of its name, which is imported when the command is looked up."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return cast(click.Command, getattr(import_module(f"bulkload.cli.{name}"), name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+@click.group(
+    commands=cast(MutableMapping[str, click.Command], _Commands()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="bulkload")
 @command_option(
     "--config", type=click.Path(path_type=Path), help="Settings file (default: bulkload.toml, if it exists)."
@@ -150,23 +156,3 @@ def cli(context: click.Context, config: Path | None) -> None:
       bulkload run hosts.xlsx --sandbox
     """
     context.obj = config
-
-
-for command in (
-    run.run,
-    check.check,
-    plan.plan,
-    resume.resume,
-    report.report,
-    runs.runs,
-    undo.undo,
-    export.export,
-    compare.compare,
-    doctor.doctor,
-    inbox.inbox,
-    serve.serve,
-    template.template,
-    convert.convert,
-    sandbox.sandbox,
-):
-    cli.add_command(command)

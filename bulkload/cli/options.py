@@ -10,14 +10,22 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-OPTION_VARIABLES: set[str] = set()  # environment variables of options that are not settings
+COMMAND_OPTIONS = (  # of all commands, the options that are not settings; most commands are not imported
+    *("--account", "--config", "--dry-run", "--encoding", "--exit-code", "--from", "--host", "--include-edited"),
+    *("--json", "--open", "--overwrite", "--port", "--skip-private", "--tcp-as", "--try", "--yes"),
+)
+
+
+def _variable(option: str) -> str:
+    return f"BULKLOAD_{option.lstrip('-').replace('-', '_').upper()}"
+
+
+OPTION_VARIABLES = frozenset(map(_variable, COMMAND_OPTIONS))
 
 
 def command_option(*names: str, **attributes: Any) -> Callable[[F], F]:
-    """Declare an option that is not a setting; an environment variable sets it too."""
-    variable = f"BULKLOAD_{names[0].lstrip('-').replace('-', '_').upper()}"
-    OPTION_VARIABLES.add(variable)
-    return click.option(*names, envvar=variable, **attributes)
+    """Declare an option that is not a setting, one of `COMMAND_OPTIONS`; an environment variable sets it too."""
+    return click.option(*names, envvar=_variable(names[0]), **attributes)
 
 
 def _one_of(*values: str) -> dict[str, Any]:
@@ -122,7 +130,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "keep": click.option(
         "--keep",
         metavar="DAYS",
-        help="Keep finished files, their results and their rows in the store for this long, or forever (default 90).",
+        help="Keep old runs in the store, and the inbox its finished files, for this long, or forever (default 90).",
     ),
     "retry-for": click.option(
         "--retry-for", metavar="DAYS", help="Retry a file's unfinished rows for this many days (default 3)."

@@ -20,7 +20,7 @@ LONGEST_ROW = 60  # printed characters of a row
 
 @click.command()
 @FILE
-@with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "sandbox", *OUTPUT_OPTIONS)
+@with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "keep", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
 def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     """Show what run would do with FILE in this account.

@@ -14,7 +14,7 @@ from bulkload.errors import BulkloadError, ExitCode
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "sandbox", *OUTPUT_OPTIONS)
+@with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "keep", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
 def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> int:
     """Create one monitor per row of FILE.

@@ -12,6 +12,7 @@ original.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _TRIGGERS = "=+\\-@＝＋－＠"
 _SEPARATORS = "[,;|\t\r\n]"
@@ -26,6 +27,7 @@ _MARKED = re.compile(rf"\A'(?={_START})|(?<={_SEPARATORS})'(?={_INNER})")
 _has_trigger = re.compile(rf"[{_TRIGGERS}\t\r]").search
 _starts_dangerously = re.compile(_START).match
 _has_dangerous_part = re.compile(_SEPARATORS + _INNER).search
+_may_be_dangerous = re.compile(rf"(?:\A|{_SEPARATORS}){_START}").search
 
 
 def neutralise(text: str) -> str:
@@ -33,6 +35,11 @@ def neutralise(text: str) -> str:
     if _has_trigger(text) and (_starts_dangerously(text) or _has_dangerous_part(text)):
         return _DANGEROUS.sub("'", text)
     return text
+
+
+def neutralise_all(cells: Sequence[str]) -> Sequence[str]:
+    """`neutralise` all cells of a row."""
+    return [neutralise(cell) for cell in cells] if _may_be_dangerous("\n".join(cells)) else cells
 
 
 def restore(text: str) -> str:

@@ -1,8 +1,8 @@
 """Delete old files and rows, so that the folder and the store do not grow without limit.
 
 In: the folder, the store, an age in days. Out: a folder and a store without anything older, except: a failed file
-without a newer version, the newest version of every recurring file, rows in doubt, and rows whose monitor can still be
-undone. Files that the inbox did not put there are never deleted.
+without a newer version, the newest version of every recurring file, and rows that are still needed (see
+`store.old_runs`). Files that the inbox did not put there are never deleted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bulkload.inbox.scan import FAILED, companion_names
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrivals
+from bulkload.store.old_runs import delete_rows
 from bulkload.store.runs import Store
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,10 @@ def delete_old(folder: Path, store: Store, arrivals: Arrivals, keep: float) -> N
         run = arrivals.run_of(arrival)
         if run is None:
             arrivals.delete(arrival)
-        elif not arrivals.delete_old_rows(run):
+        elif not delete_rows(store, run):
             store.forget(run)
             arrivals.delete(arrival)
+    store.keep_counts()
 
 
 def _delete_files(path: Path) -> None:

@@ -52,6 +52,14 @@ def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Map
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
 
 
+def is_own_header(header: Sequence[str]) -> bool:
+    """True for a header with type, name and a host in which every column is known: no other tool writes one."""
+    if not is_header(header):
+        return False
+    _, added = result_columns_of(header, except_for=())
+    return all(field_named(cell) is not None or index in added.values() for index, cell in enumerate(header))
+
+
 def map_header(
     header: Sequence[str],
     *,

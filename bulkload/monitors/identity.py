@@ -86,6 +86,8 @@ def listed_identity(item: Mapping[str, object]) -> Identity | None:
 
 def may_be_of_type(item: Mapping[str, object], monitor_type: str) -> bool:
     """True if a monitor is of a type, or is shown with one in a spelling that is not known."""
+    if item.get("type") == monitor_type:
+        return monitor_type in MONITOR_TYPES
     found = listed_identity(item)
     return found is not None and found.type in (monitor_type, "")
 
@@ -116,6 +118,8 @@ def differences(body: Mapping[str, object], item: Mapping[str, object]) -> dict[
         if field not in item or field in ("id", "type"):
             continue
         old = item[field]
+        if type(new) is type(old) and type(new) in (str, int, bool) and new == old:
+            continue  # most fields
         if not _agree(field, new, old, unset_port):
             found[field] = (old, new)
     return found

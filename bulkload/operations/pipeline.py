@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from bulkload.operations.results import (
     results_setting,
     write_results,
 )
+from bulkload.operations.run_retention import delete_older
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
 from bulkload.stages.intake import read_into
@@ -60,7 +62,11 @@ def run_file(source: Input, account: Account, options: Options, results: Sequenc
     """Create one monitor per row of a file, and write the results."""
     check_results_writable(results, source.path)
     with locked_store(options) as store:
-        return carry_out(begin(store, source, account, options, results=results), results, on_start)
+        began = time.time()
+        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start)
+        if outcome.stopped is None:
+            delete_older(store, options.keep, began)
+        return outcome
 
 
 def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:

@@ -13,7 +13,6 @@ from pathlib import Path
 from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
-from bulkload.operations.forecast import plan_with_forecast
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.pipeline import begin, locked_store
 from bulkload.operations.results import check_results
@@ -86,6 +85,8 @@ def plan_input(
     store: Store, source: Input, account: Account, options: Options, on_row: OnRow, *, observer: Observer = NOBODY
 ) -> Outcome:
     """Predict what a run would do in this account now, with a store that is locked."""
+    from bulkload.operations.forecast import plan_with_forecast
+
     context = begin(store, source, account, options, command="plan", observer=observer)
     try:
         session, forecast = plan_with_forecast(context)

@@ -17,6 +17,7 @@ from bulkload.errors import ExitCode, Forbidden, RunStopped
 from bulkload.model import RunInfo, Status
 from bulkload.operations.removal import Removal, RemovalResult, remove_unless_edited
 from bulkload.operations.session import run_session
+from bulkload.stages.concurrent import for_each
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import profile_of
 from bulkload.store.arrivals import Arrival
@@ -92,37 +93,41 @@ def _refused(problem: str) -> PruneResult:
 def _delete(
     context: RunContext, dropped: DroppedMonitors, arrival: Arrival, to_delete: list[DroppedMonitor]
 ) -> PruneResult:
-    deleted = 0
-    problems: list[str] = []
-    has_failed = False
+    removals: dict[str, Removal] = {}  # by monitor ID
 
     async def work(api: Api, stop: StopRequest) -> None:
-        nonlocal deleted, has_failed
-        for monitor in to_delete:
-            if stop.reason is not None:
-                raise stop.reason
-            origin = dropped.origin(arrival, context.run, monitor)
-            if origin is None:
-                continue
+        async def remove(monitor: DroppedMonitor) -> None:
+            if (origin := dropped.origin(arrival, context.run, monitor)) is None:
+                return
             try:
                 removal = await _remove(api, monitor, origin, profile_of(context.record))
             except Forbidden as error:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
-            if removal.result.kept:
-                problems.append(f"{monitor.name} (monitor {monitor.monitor_id}) was kept. {removal.reason}")
-                has_failed = has_failed or removal.result is not RemovalResult.EDITED
-                continue
-            context.rows.apply([RowChange(run=origin.run, position=origin.position, state=Status.REMOVED)])
-            dropped.set_state(context.run, monitor.monitor_id, "deleted")
-            deleted += 1
+            if not removal.result.kept:
+                context.rows.apply([RowChange(run=origin.run, position=origin.position, state=Status.REMOVED)])
+                dropped.set_state(context.run, monitor.monitor_id, "deleted")
+            removals[monitor.monitor_id] = removal
+
+        await for_each(to_delete, remove, context.options.concurrency, is_stopping=lambda: stop.reason is not None)
+        if stop.reason is not None:
+            raise stop.reason
 
     session = run_session(context.account, context.options, work)
+    kept = [
+        (monitor, removal)
+        for monitor in to_delete
+        if (removal := removals.get(monitor.monitor_id)) is not None and removal.result.kept
+    ]
+    problems = [
+        f"{monitor.name} (monitor {monitor.monitor_id}) was kept. {removal.reason}" for monitor, removal in kept
+    ]
+    has_failed = any(removal.result is not RemovalResult.EDITED for _, removal in kept)
     if session.stopped is not None:
         problems.append(f"Deleting dropped monitors was stopped: {session.stopped}")
     exit_code = ExitCode.ROWS_LEFT if has_failed else ExitCode.DONE
     more = f" … and {len(problems) - MAX_PROBLEMS:,} more." if len(problems) > MAX_PROBLEMS else ""
     return PruneResult(
-        deleted=deleted,
+        deleted=len(removals) - len(kept),
         problem=" ".join(problems[:MAX_PROBLEMS]) + more,
         exit_code=session.stopped.exit_code if session.stopped is not None else exit_code,
         seconds=session.seconds,

@@ -96,6 +96,7 @@ def undo_run(
         undo = _Undo(context, include_edited)
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         store.note_setting(run, UNDONE, _summary(undo.counts))
+        store.keep_counts()
         in_doubt = context.rows.count(State.DOUBT)
         observer.on_phase(Phase.WRITING)
         some_left = in_doubt or context.record.count_created_by(run.number)
@@ -205,7 +206,7 @@ class _Undo:
     async def _worker(self, api: Api, on_progress: Callable[[int], None]) -> None:
         try:
             while (monitor := self._next()) is not None:
-                await self._record(monitor, await self._remove(api, monitor))
+                self._record(monitor, await self._remove(api, monitor))
                 on_progress(1)
         except (RunStopped, StoreError) as error:
             self._stop(error)
@@ -225,7 +226,7 @@ class _Undo:
                 raise RunStopped(f"The account may not delete its monitors (role or permissions): {error}") from error
             return Removal(result=RemovalResult.REFUSED, reason=f"The API refuses to delete it: {error}")
 
-    async def _record(self, monitor: CreatedMonitor, removal: Removal) -> None:
+    def _record(self, monitor: CreatedMonitor, removal: Removal) -> None:
         """Record what happened to a monitor; a deletion is on disk before its worker takes the next monitor."""
         self.counts[removal.result] += 1
         if removal.result.kept:
@@ -233,4 +234,5 @@ class _Undo:
             self._kept.append((monitor.position, Issue(code=KEPT, message=message, severity="warning")))
             return
         message = "" if removal.result is RemovalResult.DELETED else "It was already deleted when the run was undone."
-        await self._commits.mark(RowChange(position=monitor.position, state=Status.REMOVED, error=message))
+        self._commits.record(RowChange(position=monitor.position, state=Status.REMOVED, error=message))
+        self._commits.flush()

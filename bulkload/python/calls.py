@@ -71,7 +71,8 @@ def run(
 
     Options besides those of `check`: `rate` (requests per second, or "300/min", "unlimited"), `concurrency`,
     `on_existing` ("skip", "update" or "fail"), `first`, `strict`, `max_errors`, `verify`, `wait`, `trust_list`,
-    `create_lookalikes`, `request_timeout`, `settle_grace`, `settle_after`, `settle_timeout` (seconds), `sandbox`.
+    `create_lookalikes`, `request_timeout`, `settle_grace`, `settle_after`, `settle_timeout` (seconds), `sandbox`,
+    `keep` (days after which old runs are deleted from the store, 90 by default, or "forever").
 
     Ctrl-C lets the requests in flight finish, and raises `KeyboardInterrupt`, whose `result` has the rows so far.
     Raises `Locked` if another run uses the store, `InputError` if the data cannot be read at all, `UsageError` for

@@ -82,6 +82,8 @@ class SendingOptions(CommonOptions, total=False):
 class RunOptions(InputOptions, SendingOptions, total=False):
     """Options of `run` and `plan`."""
 
+    keep: float | Literal["forever"]  # days; a plan deletes nothing
+
 
 class ResumeOptions(SendingOptions, total=False):
     """Options of `resume`."""

@@ -6,6 +6,7 @@ Whatever is wrong with the arguments is raised at once, in the caller's thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store, unfinished_run
 from bulkload.operations.preview import check_file, plan_input
 from bulkload.operations.results import check_results, check_results_writable, results_of
+from bulkload.operations.run_retention import delete_older
 from bulkload.python.background import Background, Watch
 from bulkload.python.inputs import Given, given
 from bulkload.python.options import (
@@ -101,8 +103,11 @@ def run(data: object, account: Account | None, store: StrPath, label: str | None
     def work() -> Result:
         check_results_writable(settings.results, source.input.path if source.rows is None else None)
         with locked_store(settings) as opened:
+            began = time.time()
             context = begin(opened, source.input, login, settings, results=settings.results, observer=watch)
             outcome = carry_out(context, settings.results, watch.on_start)
+            if outcome.stopped is None:
+                delete_older(opened, settings.keep, began)
             rows = [_without_cells(row, source) for row in opened.report_rows(context.run)]
             return _result(outcome, rows, source)
 

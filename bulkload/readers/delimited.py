@@ -7,6 +7,7 @@ one. A faulty row (quotes, bytes that cannot be decoded) gets an issue; reading 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -56,6 +57,12 @@ def recognises(path: Path, head: bytes) -> bool:
     looks_utf16 = zeros > 0.4 * len(head) / 2 and other_zeros < 0.1 * len(head) / 2
     controls = len(_UNWANTED_CONTROL.findall(head)) + (0 if looks_utf16 else head.count(0))
     return controls <= max(2, _BINARY_SHARE * len(head))
+
+
+def begins_with_header(head: bytes, is_header: IsHeader) -> bool:
+    """True if these first bytes of a file begin with a header in UTF-8, whatever its delimiter."""
+    line = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].decode("utf-8", "replace").rstrip()
+    return any(is_header(clean_header(row)) for delimiter in DELIMITERS for row in _first_rows(line, delimiter))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bulkload.errors import InputError, reading
 from bulkload.model import RawRow, Source
+from bulkload.monitors.header import is_own_header
 from bulkload.readers import delimited, isolated
 from bulkload.readers.foreign_files import describe_foreign_file
 from bulkload.readers.table import IsHeader
@@ -133,12 +134,12 @@ def open_source(
 
 
 def _is_configuration(path: Path) -> bool:
-    """True for the configuration of another tool; the readers of those are not loaded for a workbook."""
+    """True for another tool's configuration; the readers of those are not loaded for a workbook or a table of ours."""
     document = None
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-        if head.startswith(_WORKBOOKS):
+        if head.startswith(_WORKBOOKS) or delimited.begins_with_header(head, is_own_header):
             return False
         if _may_be_object_list(path, head):
             from bulkload.migration.documents import Document

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from bulkload.files.formulas import neutralise
+from bulkload.files.formulas import neutralise_all
 from bulkload.model import ReportRow, RunInfo
 from bulkload.reports.result_cells import result_cells, result_header
 
@@ -20,7 +20,5 @@ def write_csv(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
     # "replace": half a surrogate pair cannot be encoded in UTF-8, and must not stop the report
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow([neutralise(name) for name in (*run.header, *result_header(run.header))])
-        writer.writerows(
-            [neutralise(str(cell)) for cell in (*row.cells, *result_cells(row, run.run_id))] for row in rows
-        )
+        writer.writerow(neutralise_all([*run.header, *result_header(run.header)]))
+        writer.writerows(neutralise_all([*row.cells, *map(str, result_cells(row, run.run_id))]) for row in rows)

@@ -90,12 +90,12 @@ Mode = Literal["Primary", "Global Notify", "Global Verify", "Round Robin", "SLA 
 
 
 class _LocationId(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)  # until the first monitor comes
     id: int
 
 
 class _Property(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)  # until the first monitor comes
     id: int
     name: str = ""
     value: str = ""
@@ -105,7 +105,7 @@ class _Property(BaseModel):
 class _Monitor(BaseModel):
     """Fields of every type."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)  # until the first monitor comes
     billing_plancode: Text
     name: Text
     interval: Annotated[int, Field(ge=1, le=1440)]  # minutes

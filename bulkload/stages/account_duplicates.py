@@ -13,6 +13,7 @@ from bulkload.model import ACCOUNT_ISSUE, Issue
 from bulkload.stages.candidates import name_monitors
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing
+from bulkload.store.rows import RunRows
 
 DUPLICATE_MONITOR = f"{ACCOUNT_ISSUE}twin"
 
@@ -21,15 +22,16 @@ log = logging.getLogger(__name__)
 
 def warn_of_duplicate_monitors(context: RunContext, listing: Listing) -> int:
     """Replace these warnings on the rows of the run; returns how many rows have one."""
-    if rows := context.rows.replace_warnings(DUPLICATE_MONITOR, list(_warnings(context, listing))):
+    if rows := context.rows.replace_warnings(DUPLICATE_MONITOR, list(duplicate_warnings(context.rows, listing))):
         subject = "row has its monitor" if rows == 1 else "rows have their monitors"
         log.warning("%d %s in the account more than once; the error text names the others", rows, subject)
     return rows
 
 
-def _warnings(context: RunContext, listing: Listing) -> Iterator[tuple[int, Issue]]:
+def duplicate_warnings(rows: RunRows, listing: Listing) -> Iterator[tuple[int, Issue]]:
+    """Yield these warnings, each with the position of its row."""
     for key, monitor_id, other_ids in listing.duplicates():
-        if (row := context.rows.row_with_key(key)) is None or row[1] != monitor_id:
+        if (row := rows.row_with_key(key)) is None or row[1] != monitor_id:
             continue
         position = row[0]
         verb = "looks" if len(other_ids) == 1 else "look"

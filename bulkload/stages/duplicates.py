@@ -1,7 +1,7 @@
 """Rows of one file that mean the same monitor: the first is kept, the others are its duplicates.
 
-In: `NewRow`s in order. Out: the same rows, those that repeat an earlier one marked. The first identities stay in
-memory, the others go to a temporary database that spills to disk: a million rows need no more memory than 100,000.
+In: `NewRow`s in order. Out: the same rows, those that repeat an earlier one marked. The latest identities are in
+memory, the others in a temporary database that spills to disk: a million rows need little more than 100,000.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from bulkload.model import State, Status
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import digest
 
-IN_MEMORY = 100_000  # identities
+IN_MEMORY = 100_000  # identities; more are moved to the database together, in the order of its index
 CACHE = 8 * 1024  # KiB of the database
+FILTER_BYTES = 2**21  # with a million identities in the database, 1 in 17 is looked up there without need
 
 
 class DuplicateFinder:
     """Remembers which monitors the rows of one file mean. Use as a context manager."""
 
     def __init__(self) -> None:
-        self._first: dict[bytes, tuple[int, str | None]] = {}  # identity → row, and the monitor ID that it gives
+        self._recent: dict[bytes, tuple[int, str | None]] = {}  # identity → row, and the monitor ID that it gives
+        self._filter = bytearray()  # a bit for each value of `_place`: whether such an identity is in the database
         self._db = sqlite3.connect("", isolation_level=None)  # no name: temporary, and gone with the connection
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute(f"PRAGMA cache_size = -{CACHE}")
@@ -73,17 +75,34 @@ class DuplicateFinder:
     def _with_same_identity(self, row: NewRow) -> tuple[int, str | None] | None:
         """The earlier row that has the same identity; if there is none, this row is noted as the first."""
         key = digest(str(row.key))
-        if (first := self._first.get(key)) is not None:
-            return first
-        if len(self._first) < IN_MEMORY:
-            self._first[key] = row.source_row, row.given_monitor_id
+        first = self._recent.get(key) or self._in_database(key)
+        if first is None:
+            if len(self._recent) == IN_MEMORY:
+                self._move_to_database()
+            self._recent[key] = row.source_row, row.given_monitor_id
+        return first
+
+    def _in_database(self, key: bytes) -> tuple[int, str | None] | None:
+        if not self._filter:
             return None
-        entered = self._db.execute(
-            "INSERT OR IGNORE INTO identities VALUES (?, ?, ?)", (key, row.source_row, row.given_monitor_id)
-        )
-        if entered.rowcount:
+        byte, bit = _place(key)
+        if not self._filter[byte] & bit:
             return None
-        found: tuple[int, str | None] = self._db.execute(
+        found: tuple[int, str | None] | None = self._db.execute(
             "SELECT row, monitor_id FROM identities WHERE key = ?", (key,)
         ).fetchone()
         return found
+
+    def _move_to_database(self) -> None:
+        self._filter = self._filter or bytearray(FILTER_BYTES)
+        for byte, bit in map(_place, self._recent):
+            self._filter[byte] |= bit
+        self._db.executemany(
+            "INSERT INTO identities VALUES (?, ?, ?)", [(key, *first) for key, first in sorted(self._recent.items())]
+        )
+        self._recent.clear()
+
+
+def _place(key: bytes) -> tuple[int, int]:
+    """The place of an identity in the filter: a byte, and a bit in it."""
+    return int.from_bytes(key[:4]) % FILTER_BYTES, 1 << (key[4] & 7)

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 
 from bulkload import clock
@@ -40,11 +39,11 @@ from bulkload.stages.listing import list_monitors, omits_created, profile_of
 from bulkload.stages.matching import match_rows
 from bulkload.stages.observer import Phase
 from bulkload.stages.read_back import is_unrecognisable, read_back
+from bulkload.stages.row_queue import RowQueue
 from bulkload.stages.settle import settle
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import PendingRow, RowChange
 
-BATCH = 500  # rows fetched from the store at a time
 MOST_ALONE = 5  # rows that go alone one after the other, if each of them is rejected
 MOST_REFUSED = 3  # rows refused with a fresh token, and none accepted after them, that end the run
 POLL_FIRST, POLL_GROWTH, POLL_LONGEST = 0.5, 1.5, 10.0  # seconds between lists, once nothing else is left
@@ -76,11 +75,8 @@ class Execution:
         self._commits = GroupCommit(context.rows, self._distrust)
         self._failures = FailureSeries(api.pace)
         self._stopping = asyncio.Event()
-        self._batch: deque[PendingRow] = deque()
-        self._after = -1  # position of the last row that was taken
-        self._busy: set[int] = set()  # positions of rows that a worker has
+        self._queue = RowQueue(context, api, self._commits, self._stopping)
         self._refused: dict[int, str] = {}  # rows refused with a fresh token: position → the API's message
-        self._taken = 0
         self._succeeded = False  # at least one create or update
         self._created_id: str | None = None  # the first monitor
 
@@ -119,20 +115,20 @@ class Execution:
     def _flush_last(self) -> None:
         """Write what is known; the event loop may not run any more."""
         try:
-            self._commits.flush()
+            self._queue.unmark()
         except StoreError as error:
             self.stop(error)
 
     async def _send_first(self) -> None:
         """Send one row alone, and the next one if it is rejected, since that says nothing about the account."""
         for _ in range(MOST_ALONE):
-            if (row := self._next()) is None:
+            if (row := await self._queue.take(at_most=1)) is None:
                 return
             if await self._work(row) is not Status.REJECTED:
-                await self._read_back(row)
+                await self._read_back()
                 return
 
-    async def _read_back(self, first: PendingRow) -> None:
+    async def _read_back(self) -> None:
         """See how the account displays the first monitor, if that is not known yet and others are to be created."""
         before = profile_of(self._context.record)
         if self._stopping.is_set() or self._created_id is None or before.known:
@@ -158,8 +154,7 @@ class Execution:
             return
         open_rows = self._count_open()
         match_rows(self._context, listing)
-        self._batch.clear()  # rows that were fetched may have their monitors now
-        self._after = first.position
+        self._queue.forget_fetched()
         self._on_progress(open_rows - self._count_open())
 
     # ── sending ───────────────────────────────────────────────────────────────────────────────────────────
@@ -173,30 +168,10 @@ class Execution:
 
     async def _worker(self) -> None:
         try:
-            while (row := self._next()) is not None:
+            while (row := await self._queue.take()) is not None:
                 await self._work(row)
-        except StoreError as error:
+        except (RunStopped, StoreError) as error:
             self.stop(error)
-
-    def _next(self) -> PendingRow | None:
-        """The next row for a worker, in input order; rows that became pending again come last."""
-        if self._stopping.is_set() or self._taken == self._options.first:
-            return None
-        if not self._batch:
-            self._batch.extend(self._fetch(self._after))
-        if not self._batch:
-            self._commits.flush()
-            self._batch.extend(self._fetch(-1))
-        if not self._batch:
-            return None
-        row = self._batch.popleft()
-        self._after = row.position
-        self._busy.add(row.position)
-        self._taken += 1
-        return row
-
-    def _fetch(self, after: int) -> list[PendingRow]:
-        return [row for row in self._rows.pending(after, BATCH) if row.position not in self._busy]
 
     async def _work(self, row: PendingRow) -> State | Status | None:
         """Send one row until its outcome is known; returns its state, None if that could not be recorded."""
@@ -217,7 +192,7 @@ class Execution:
         """Record what became of a row. Raises `StoreError`."""
         self._commits.record(change)
         if change.position not in self._refused:
-            self._busy.discard(change.position)
+            self._queue.put_down(change.position)
         if change.state in (Status.REJECTED, Status.FAILED):
             self._bad_rows += 1
             if self._most_errors is not None and self._bad_rows > self._most_errors:
@@ -228,19 +203,14 @@ class Execution:
 
     async def _create(self, row: PendingRow) -> RowChange:
         """Send one create until its outcome is proven, or known to be in doubt."""
-        mark = RowChange(position=row.position, state=State.SENDING, attempt=True)
-
-        async def get_ready() -> None:
-            """Mark the row; before another attempt, too, since another run may own the store by then."""
-            nonlocal mark
-            await self._commits.mark(mark)
-            mark = mark._replace(attempt=False)
-
         refusals = 0  # of tokens
+        is_retry = False
         while True:
             refused_before = dict(self._refused)
             try:
-                created = await self._api.create(row.type, row.body.encode(), get_ready)
+                if is_retry:
+                    await self._prepare_retry()
+                created = await self._api.create(row.type, row.body.encode())
             except AuthFailed as error:
                 refusals += 1
                 if (refusals > 1 and error.was_fresh) or refusals > MAX_TOKEN_REFUSALS:
@@ -250,7 +220,7 @@ class Execution:
                 self._failures.add_throttled(error)
             except NotSent as error:
                 if self._stopping.is_set():
-                    return RowChange(position=row.position, state=State.PENDING)
+                    return RowChange(position=row.position, state=State.PENDING, unsent=not is_retry)
                 self._failures.add_unanswered(error)
             except Forbidden as error:
                 return self._forbidden(row, error)
@@ -275,11 +245,17 @@ class Execution:
                     position=row.position, state=Status.CREATED, monitor_id=created.monitor_id, at=created.sent_at
                 )
             self._api.retried += 1
+            is_retry = True
+
+    async def _prepare_retry(self) -> None:
+        """Wait until a create may be sent, and see that no other run owns the store by then."""
+        self._queue.unmark_in_pause()
+        await self._api.near_create()
+        if (lost := self._context.store.lock_lost()) is not None:
+            raise lost
 
     async def _update(self, row: PendingRow) -> RowChange:
-        """Send one update. It is safe to repeat; the mark tells later sessions that this program made the change."""
-        mark = RowChange(position=row.position, state=State.PENDING, error=row.note, attempt=True)
-        await self._commits.mark(mark)
+        """Send one update. It is safe to repeat."""
         try:
             await self._api.patch(row.type, str(row.monitor_id), row.body.encode())
         except Forbidden as error:
@@ -355,7 +331,7 @@ class Execution:
         delay = min(POLL_FIRST, max(self._options.settle_grace / 4, 0.02))
         while not self._stopping.is_set():
             if self._rows.count(State.PENDING):
-                return self._taken != self._options.first
+                return self._queue.taken != self._options.first
             if not self._rows.count(State.DOUBT) and not self._rows.count(State.WAITING):
                 return False
             if not self._options.wait and time.monotonic() > deadline:
@@ -378,6 +354,7 @@ class Execution:
         settle(self._context, listing, is_complete=is_complete)
         if self._rows.release():
             match_rows(self._context, listing.with_created(record))
+            self._queue.forget_fetched()
         self._on_progress(open_rows - self._count_open())
 
     def _count_open(self) -> int:

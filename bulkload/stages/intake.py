@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from bulkload.errors import InputError
@@ -24,12 +23,13 @@ from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
+from bulkload.stages.fingerprint import fingerprint_of
 from bulkload.stages.row_templates import RowTemplates
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
 from bulkload.store.runs import Run, Store, to_json
+from bulkload.store.shared_rows import begin_with_same_rows
 
-BATCH = 1000  # rows a transaction
 _NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
@@ -86,6 +86,18 @@ def read_into(
 
     In an inbox a file without a row is an error: it would look as if all rows had been removed from it.
     """
+    reading = fingerprint_of(source, options) if command == "run" and account_id is not None else None
+    if reading is not None and account_id is not None:
+        shared = begin_with_same_rows(
+            store,
+            reading,
+            account_id=account_id,
+            input_path=source.name,
+            settings=settings,
+            arrival=source.arrival,
+        )
+        if shared is not None:
+            return shared
     with open_input(source, options) as opened:
         known = dict(opened.details)
         run = store.begin(
@@ -99,17 +111,15 @@ def read_into(
             translated=opened.translated,
         )
         try:
-            position = 0
-            while batch := list(islice(opened.rows, BATCH)):
-                position = store.add(run, position, batch)
-            if source.arrival is not None and not position:
+            if not store.add(run, 0, opened.rows) and source.arrival is not None:
                 raise InputError(_why_empty(source.name, opened))
             for name, detail in opened.details.items() - known.items():  # what the rows have shown
                 store.note_detail(run, name, detail)
         except BaseException:
             store.forget(run)
             raise
-    store.mark_read_whole(run)
+    is_known = reading is not None and opened.translated is None and reading == fingerprint_of(source, options)
+    store.mark_read_whole(run, reading if is_known else None)  # another tool's configuration may be in several files
     return run
 
 

@@ -34,6 +34,7 @@ from bulkload.stages.candidates import Candidate, assign_candidates, name_monito
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing
 from bulkload.store.row_records import PendingRow, RowChange, RowInDoubt, RowToMatch
+from bulkload.store.rows import RunRows
 from bulkload.store.runs import digest, to_json
 
 BATCH = 500  # rows fetched from the store at a time
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 def match_rows(context: RunContext, listing: Listing) -> None:
     """Match the pending rows of a run, and store the result."""
-    matching = _Matching(context, listing)
+    matching = Matching(context, listing, context.rows)
     context.rows.apply([*matching.by_given_id(), *matching.by_store(), *matching.by_identity()])
     context.rows.apply([*matching.by_candidates()])
     context.record.keep_lookalikes(context.run.number, matching.lookalikes)
@@ -54,22 +55,26 @@ def match_rows(context: RunContext, listing: Listing) -> None:
         log.warning("%d %s displayed differently from the request; the error text says how", count, subject)
 
 
-class _Matching:
+class Matching:
     """One pass over a listing; a monitor is matched to one row, and a row to one monitor."""
 
-    def __init__(self, context: RunContext, listing: Listing) -> None:
+    def __init__(self, context: RunContext, listing: Listing, rows: RunRows) -> None:
         self.lookalikes: list[tuple[int, str]] = []  # position of a row, and the altered monitor that it matches
         self._context = context
+        self._rows = rows
         self._listing = listing
         self._options = context.options
         self._matched_positions: set[int] = set()
+        self._matched_keys: set[bytes] = set()  # of some rows with a monitor, so that they are not fetched again
         self._matched_ids: set[str] = set()
         self._renamed: dict[str, RowToMatch] = {}  # monitor → the row that gives its ID with another identity
 
     def by_given_id(self) -> Iterator[RowChange]:
         """Rows whose file gives the ID of their monitor."""
+        if not self._rows.gives_ids():
+            return
         for monitor_id, item in self._listing.monitors.items():
-            for row in self._context.rows.naming(monitor_id, self._listing.key_of(monitor_id)):
+            for row in self._rows.naming(monitor_id, self._listing.key_of(monitor_id)):
                 if row.other_identity:
                     self._renamed[monitor_id] = row
                 yield self._match(row, item)
@@ -78,6 +83,7 @@ class _Matching:
         """Rows whose identity has a monitor that this program created."""
         for monitor_id, key in self._listing.created.items():
             if monitor_id not in self._renamed and (row := self._unmatched_row(key)) is not None:
+                self._matched_keys.add(key)
                 yield self._match(row, self._listing.monitors[monitor_id])
 
     def by_identity(self) -> Iterator[RowChange]:
@@ -141,13 +147,18 @@ class _Matching:
 
     def _pending(self) -> Iterator[PendingRow]:
         after = -1
-        while batch := self._context.rows.pending(after, BATCH):
+        while batch := self._rows.pending(after, BATCH):
             after = batch[-1].position
             yield from (row for row in batch if row.monitor_id is None and row.position not in self._matched_positions)
 
     def _unmatched_row(self, key: bytes) -> RowToMatch | None:
-        row = self._context.rows.pending_with(key)
-        return None if row is None or row.position in self._matched_positions else row
+        if key in self._matched_keys:  # a run has one row with a key
+            return None
+        row = self._rows.pending_with(key)
+        if row is not None and row.position in self._matched_positions:
+            self._matched_keys.add(key)
+            return None
+        return row
 
     def _is_same(self, candidate: Candidate) -> bool:
         """True if only what the account is known to alter differs; with --create-lookalikes, if nothing does."""
@@ -173,9 +184,8 @@ def matched(
 ) -> RowChange:
     """What becomes of a row whose monitor exists; if it only may be the row's, `lookalike` says what differs."""
     monitor_id = str(item["id"])
-    record, is_update = context.record, context.options.on_existing == "update"
-    is_new = not record.existed_before(context.run.number, monitor_id) and not record.is_created(monitor_id)
-    if row.attempts and row.patch is None and is_new:
+    is_update = context.options.on_existing == "update"
+    if row.attempts and row.patch is None and _is_new(context, monitor_id):
         return RowChange(position=row.position, state=Status.CREATED, monitor_id=monitor_id)  # ours, listed late
     if not may_be_of_type(item, row.type):
         message = f"Monitor {monitor_id} is of type {item.get('type')}; a monitor cannot change its type."
@@ -205,6 +215,12 @@ def matched(
             return RowChange(position=row.position, state=Status.UPDATED, monitor_id=monitor_id, error=row.note)
     message = " ".join(filter(None, (remark, f"Not changed: {spelled_out(fields)}." if fields else "")))
     return RowChange(position=row.position, state=Status.EXISTS, monitor_id=monitor_id, error=message)
+
+
+def _is_new(context: RunContext, monitor_id: str) -> bool:
+    """True if a monitor appeared since the run began, and no row has it."""
+    record = context.record
+    return not record.existed_before(context.run.number, monitor_id) and not record.is_created(monitor_id)
 
 
 def _may_be_altered(row: RowToMatch, body: Mapping[str, Any], item: Mapping[str, Any]) -> bool:

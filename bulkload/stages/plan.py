@@ -19,6 +19,7 @@ from bulkload.stages.listing import SAMPLES, Listing, reliable_listing
 from bulkload.stages.matching import match_rows, matched
 from bulkload.stages.near_misses import NEAR_MISS, near_misses
 from bulkload.stages.settle import settle_with
+from bulkload.stages.unchanged import exist_as_before
 from bulkload.store.row_records import RowChange
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,14 @@ async def plan(context: RunContext, api: Api) -> Listing:
     listing = await reliable_listing(record, api, options)
     if options.trust_list:
         record.forget_all_except(listing.monitors)
-    else:
+    if exist_as_before(context, listing):
+        return listing
+    if not options.trust_list:
         await _check_unlisted(context, listing, api)
     if await settle_with(context, api, listing):
         listing = listing.with_created(record)
-    record.note_existing(context.run.number, listing.monitors)
+    if rows.was_attempted():  # matching has to tell the monitors of earlier sessions from those that existed before
+        record.note_existing(context.run.number, listing.monitors)
     rows.hold_back()
     rows.forget_matches()
     match_rows(context, listing)
@@ -45,6 +49,8 @@ async def plan(context: RunContext, api: Api) -> Listing:
         await _match_unlisted(context, listing, api)
         _mark_removed(context)
     rows.mark_repeats()
+    if rows.has_creates() or rows.count(State.WAITING):  # only those can have created a monitor that is found later
+        record.note_existing(context.run.number, listing.monitors)
     warn_of_duplicate_monitors(context, listing)
     if rows.count(State.PENDING) and (count := rows.replace_warnings(NEAR_MISS, near_misses(context, listing))):
         log.warning("rows that nearly match existing monitors: %d; the error text names the monitors", count)

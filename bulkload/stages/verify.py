@@ -1,7 +1,8 @@
 """Verify: compare what the account stores with what was requested.
 
 In: the rows of a run that were created or updated. Out: a warning on every row whose monitor is stored differently, and
-their count. The account is listed once; only monitors that the list omits are requested one by one.
+their count. The account is listed once; only monitors that the list omits are requested,
+each by its ID.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from bulkload.monitors.display_profile import DisplayProfile, without_display_di
 from bulkload.monitors.header import columns_of
 from bulkload.monitors.identity import differences, spelled_out
 from bulkload.stages.account_duplicates import warn_of_duplicate_monitors
+from bulkload.stages.concurrent import for_each
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import reliable_listing
 from bulkload.store.row_records import RowToVerify
@@ -82,8 +84,9 @@ async def verify(context: RunContext, api: Api) -> Verified:
             unlisted.append(row)
         else:
             comparison.add(row, item)
-    for row, item in await _request(api, unlisted, context.options.settle_grace):
-        comparison.add(row, item)
+    requested = await _request(context, api, unlisted)
+    for row in unlisted:
+        comparison.add(row, requested[row.position])
     rows.replace_warnings(STORED_DIFFERENTLY, comparison.warnings)
     return Verified(
         compared=comparison.compared,
@@ -131,10 +134,15 @@ def _rows_to_verify(context: RunContext) -> Iterator[RowToVerify]:
         yield from batch
 
 
-async def _request(api: Api, rows: list[RowToVerify], grace: float) -> list[tuple[RowToVerify, dict[str, Any] | None]]:
-    """Request monitors one by one, and once more those not found, since the newest may appear late."""
-    found = [(row, await api.get(row.monitor_id)) for row in rows]
-    if any(item is None for _, item in found):
-        await asyncio.sleep(grace)
-        found = [(row, await api.get(row.monitor_id) if item is None else item) for row, item in found]
+async def _request(context: RunContext, api: Api, rows: Sequence[RowToVerify]) -> Mapping[int, dict[str, Any] | None]:
+    """Request the monitors of rows, and once more those not found, since the newest may appear late; by position."""
+    found: dict[int, dict[str, Any] | None] = {}
+
+    async def request(row: RowToVerify) -> None:
+        found[row.position] = await api.get(row.monitor_id)
+
+    await for_each(rows, request, context.options.concurrency)
+    if missing := [row for row in rows if found[row.position] is None]:
+        await asyncio.sleep(context.options.settle_grace)
+        await for_each(missing, request, context.options.concurrency)
     return found

@@ -249,24 +249,6 @@ class Arrivals:
                 )
             ]
 
-    def delete_old_rows(self, run: Run) -> bool:
-        """Delete the rows of an old run that nothing depends on; returns whether any rows remain.
-
-        Rows in doubt remain, because they have yet to be settled, and rows that created a monitor, so that it can be
-        undone.
-        """
-        with self._store.transaction():
-            deleted = self._db.execute(
-                "DELETE FROM rows WHERE run = ?1 AND state NOT IN ('doubt', 'sending') AND NOT (state = 'created' AND"
-                " EXISTS (SELECT 1 FROM monitors WHERE account = ?2 AND monitors.monitor_id = rows.monitor_id))",
-                (run.number, run.account_id),
-            ).rowcount
-            self._db.execute("DELETE FROM gone WHERE run = ?", (run.number,))
-            (remaining,) = self._db.execute("SELECT count(*) FROM rows WHERE run = ?", (run.number,)).fetchone()
-        if remaining and deleted:
-            self._store.note_detail(run, "tidied", f"{deleted} rows were deleted because of their age.")
-        return bool(remaining)
-
 
 def _arrival(row: sqlite3.Row) -> Arrival:
     return Arrival(

@@ -14,6 +14,7 @@ from typing import Literal
 from bulkload.model import NOT_WHOLE
 from bulkload.store.arrivals import Arrival
 from bulkload.store.runs import Run, Store
+from bulkload.store.sharing import table_of
 
 DroppedState = Literal["ours", "theirs", "deleted"]  # as the column `fate` stores it
 """Ours: created by runs of this file, and not deleted; theirs: not created by them."""
@@ -75,13 +76,13 @@ class DroppedMonitors:
                     values,
                 )
             )
+            (last,) = self._db.execute(f"SELECT max(run) FROM ({_EARLIER_RUNS} AND read_whole)", values).fetchone()
             yield from (
                 (monitor_id, key, False)
                 for monitor_id, key in self._db.execute(
-                    "SELECT rows.monitor_id, rows.key FROM rows"
-                    f" WHERE run = (SELECT max(run) FROM ({_EARLIER_RUNS} AND read_whole))"
-                    " AND rows.monitor_id IS NOT NULL AND state IN ('created', 'updated', 'exists')",
-                    values,
+                    f"SELECT monitor_id, key FROM {table_of(self._db, last)}"
+                    " WHERE run = ? AND monitor_id IS NOT NULL AND state IN ('created', 'updated', 'exists')",
+                    (last,),
                 )
             )
 
@@ -91,7 +92,7 @@ class DroppedMonitors:
         with self._store.errors():
             created = self._db.execute(
                 f"SELECT count(*) FROM monitors WHERE account = :account AND run IN ({_EARLIER_RUNS})"
-                " AND monitor_id IN (SELECT monitor_id FROM rows WHERE run = :run"
+                f" AND monitor_id IN (SELECT monitor_id FROM {table_of(self._db, run.number)} WHERE run = :run"
                 " UNION ALL SELECT monitor_id FROM gone WHERE run = :run)",
                 values,
             )
@@ -100,10 +101,13 @@ class DroppedMonitors:
     def is_in_run(self, run_number: int, monitor_id: str, keys: Iterable[bytes | None]) -> bool:
         """True if a row of a run identifies a monitor by its ID or by one of these identity keys."""
         with self._store.errors():
-            if self._db.execute("SELECT 1 FROM rows WHERE names = ? AND run = ?", (monitor_id, run_number)).fetchone():
+            table = table_of(self._db, run_number)
+            if self._db.execute(
+                f"SELECT 1 FROM {table} WHERE names = ? AND run = ?", (monitor_id, run_number)
+            ).fetchone():
                 return True
             return any(
-                self._db.execute("SELECT 1 FROM rows WHERE key = ? AND run = ?", (key, run_number)).fetchone()
+                self._db.execute(f"SELECT 1 FROM {table} WHERE key = ? AND run = ?", (key, run_number)).fetchone()
                 for key in keys
                 if key is not None
             )
@@ -112,7 +116,7 @@ class DroppedMonitors:
         """IDs of the monitors to which rows of a run were matched."""
         with self._store.errors():
             rows = self._db.execute(
-                "SELECT monitor_id FROM rows WHERE run = ? AND monitor_id IS NOT NULL"
+                f"SELECT monitor_id FROM {table_of(self._db, run_number)} WHERE run = ? AND monitor_id IS NOT NULL"
                 " AND state IN ('pending', 'created', 'updated', 'exists')",
                 (run_number,),
             )
@@ -210,9 +214,13 @@ class DroppedMonitors:
             ).fetchone()
             if created is None:
                 return None
+            requests = " UNION ALL ".join(
+                f"SELECT run, body FROM {table} WHERE key IN (:created_key, :listed_key)"
+                f" AND run IN ({_EARLIER_RUNS}) AND body IS NOT NULL"
+                for table in ("rows", "shared_rows")
+            )
             latest = self._db.execute(
-                f"SELECT body FROM rows WHERE key IN (:created_key, :listed_key) AND run IN ({_EARLIER_RUNS})"
-                " AND body IS NOT NULL ORDER BY run DESC LIMIT 1",
+                f"SELECT body FROM ({requests}) ORDER BY run DESC LIMIT 1",
                 values | {"created_key": created["key"], "listed_key": monitor.key},
             ).fetchone()
         bodies = dict.fromkeys([created["body"], *([latest["body"]] if latest else [])])

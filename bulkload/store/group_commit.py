@@ -1,20 +1,22 @@
-"""Group commit: marks and results that arrive at nearly the same time share one transaction.
+"""Group commit: marks of rows that are about to be sent, and results, share transactions.
 
-In: `RowChange`s from many workers. Out: one transaction for all that arrive within a few milliseconds. A worker waits
-until its mark is durable, but not for its results; a crash before a result is written leaves the row in doubt.
+In: rows to mark, and `RowChange`s with what became of rows. Out: one transaction for each block of marks, with all
+results that were recorded before; results alone are written at most `RESULT_SECONDS` later. A crash before a result is
+written leaves the row in doubt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bulkload.errors import LockLost, StoreError
-from bulkload.store.row_records import RowChange
+from bulkload.store.row_records import PendingRow, RowChange
 from bulkload.store.rows import RunRows
 
-GROUP_SECONDS = 0.002  # how long a group stays open; a commit takes about as long
+RESULT_SECONDS = 0.1  # how long a result may wait for others
+MAX_RECENT_IDS = 100_000  # remembered, of created monitors
 
 log = logging.getLogger(__name__)
 
@@ -26,43 +28,52 @@ class GroupCommit:
         self._rows = rows
         self._on_refused = on_refused
         self._changes: list[RowChange] = []
-        self._futures: list[asyncio.Future[None]] = []  # of the workers that wait for their marks
-        self._timer: asyncio.TimerHandle | None = None  # set: a group is open
+        self._recent_ids: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None  # set: results wait
         self._failure: StoreError | None = None
 
-    async def mark(self, change: RowChange) -> None:
-        """Return when the change is on disk. Raises `StoreError` if it cannot be written."""
+    def mark(self, rows: Sequence[PendingRow]) -> None:
+        """Mark rows as being sent; on return, the marks are on disk. Raises `StoreError` if they are not."""
         self._check()
-        self.record(change)
-        durable = asyncio.get_running_loop().create_future()
-        self._futures.append(durable)
-        await durable
+        self._write([row.position for row in rows])
         self._check()
 
     def record(self, change: RowChange) -> None:
         """Write the change with the next group. Raises `StoreError` if an earlier one failed.
 
-        A run that lost its lock still records the outcome of requests that were sent before.
+        A monitor ID that was recorded before is written at once, because the store refuses it and the run must stop. A
+        run that lost its lock still records the outcome of requests that were sent before.
         """
         if not isinstance(self._failure, LockLost):
             self._check()
         self._changes.append(change)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GROUP_SECONDS, self._write)
+        if self._is_repeated(change.monitor_id):
+            self._write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(RESULT_SECONDS, self._write)
 
     def flush(self) -> None:
         """Write everything now. Raises `StoreError` if this or an earlier group could not be written."""
         self._write()
         self._check()
 
-    def _write(self) -> None:
+    def _is_repeated(self, monitor_id: str | None) -> bool:
+        if monitor_id is None:
+            return False
+        if monitor_id in self._recent_ids:
+            return True
+        if len(self._recent_ids) == MAX_RECENT_IDS:
+            self._recent_ids.clear()
+        self._recent_ids.add(monitor_id)
+        return False
+
+    def _write(self, sending: Sequence[int] = ()) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         changes, self._changes = self._changes, []
-        futures, self._futures = self._futures, []
         try:
-            for refused in self._rows.apply(changes) if changes else ():
+            for refused in self._rows.apply(changes, sending=sending) if changes or sending else ():
                 log.error("row at position %d: %s", refused.position, refused.error)
                 self._on_refused(refused)
         except StoreError as error:
@@ -73,10 +84,6 @@ class GroupCommit:
             log.debug("the store could not be written", exc_info=error)
             if not isinstance(error, Exception):
                 raise
-        finally:  # no worker may wait forever; `_check` raises the error
-            for durable in futures:
-                if not durable.done():  # its worker may have been cancelled
-                    durable.set_result(None)
 
     def _check(self) -> None:
         if self._failure is not None:

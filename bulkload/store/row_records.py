@@ -98,4 +98,4 @@ class RowChange(NamedTuple):
     at: str | None = None
     """When the request was sent, see `clock`. In doubt: at the latest; `created`: None if found in a list."""
     patch: str | None = None  # JSON: the fields to change in the monitor; None: unchanged
-    attempt: bool = False  # a request is about to be sent, and is counted
+    unsent: bool = False  # the row was marked, but nothing was sent: the attempt does not count

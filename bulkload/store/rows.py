@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
+from bulkload.errors import StoreError
 from bulkload.model import Issue, State, Status
 from bulkload.store.row_records import NewRow, PendingRow, RowChange, RowToMatch, RowToVerify
 from bulkload.store.runs import Run, Store, to_json
@@ -21,6 +23,14 @@ IN_DOUBT_ELSEWHERE = (
 HELD_BACK = (
     "An earlier run sent this row, and it is not known yet whether its monitor was created; nothing was sent again."
 )
+
+CLAIM = (  # a monitor for the row that created it
+    "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
+    " SELECT ?1, ?2, key, run, position, ?3 FROM rows WHERE run = ?4 AND position = ?5"
+    " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)"
+)
+
+WARNINGS_STORED_AT_ONCE = 5_000
 
 SELECT_MATCH = "SELECT position, source_row, type, body, patch, attempts, error AS note"
 
@@ -78,6 +88,12 @@ class RunRows:
             "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND monitor_id IS NULL LIMIT 1", self.run.number
         )
 
+    def was_attempted(self) -> bool:
+        """True if a pending row was sent before; of a run that is new, none was."""
+        return self._exists(
+            "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND attempts > 0 LIMIT 1", self.run.number
+        )
+
     def in_flight(self) -> list[PendingRow]:
         """Rows of the run whose request was sent, or is about to be, and has no response yet."""
         with self._store.errors():
@@ -117,45 +133,30 @@ class RunRows:
             ).fetchone()
             return int(row[0])
 
-    def apply(self, changes: Iterable[RowChange]) -> list[RowChange]:
-        """Change rows, all in one transaction; returns the changes that were refused.
+    def apply(self, changes: Iterable[RowChange], *, sending: Sequence[int] = ()) -> list[RowChange]:
+        """Change rows, and mark pending rows as being sent, in one transaction; returns the changes that were refused.
+
+        `sending` are the positions of the rows to mark. A row to create becomes `sending`; a row to update stays
+        pending, and its attempt tells later sessions that this program made the change.
 
         A row cannot become `created` with an ID that another row has or that was in the account before the run: it is
         put in doubt instead, and the change is refused. Raises `LockLost` if this process no longer holds the store:
-        then no row is marked as sent, but results are stored. If another run has taken over the store, only the
-        monitors of rows in doubt are stored; about everything else, the other run has newer information.
+        then no row is marked, but results are stored. If another run has taken over the store, only the monitors of
+        rows in doubt are stored; about everything else, the other run has newer information.
         """
         changes = list(changes)
-        refused = []
-        values: list[tuple[object, ...]] = []
-        marks = [change for change in changes if change.state is State.SENDING or change.attempt]
+        refused: list[RowChange] = []
         with self._store.transaction(allow_lost_lock=True):
-            lock_lost = self._store.lock_lost(check_files=bool(marks))
-            if lock_lost is not None:
-                changes = [
-                    change
-                    for change in changes
-                    if change not in marks and (not lock_lost.taken_over or self._resolves_doubt(change))
-                ]
-            for change in changes:
-                if change.state is Status.CREATED and not self._claim(change):
-                    if lock_lost is not None and lock_lost.taken_over:
-                        continue  # the row is in doubt, which the other run settles
-                    error = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
-                    change = change._replace(state=State.DOUBT, monitor_id=None, error=error)
-                    refused.append(change)
-                if change.state is Status.REMOVED:
-                    self._db.execute(
-                        "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
-                        (self._account_id, change.run or self.run.number, change.position),
-                    )
-                if change.state is Status.UPDATED:  # an update by ID may have changed the identity
-                    self._db.execute(
-                        "UPDATE monitors SET key = rows.key FROM rows WHERE rows.run = ? AND rows.position = ?"
-                        " AND monitors.account = ? AND monitors.monitor_id = rows.monitor_id AND rows.key IS NOT NULL",
-                        (change.run or self.run.number, change.position, self._account_id),
-                    )
-                values.append(
+            lock_lost = self._store.lock_lost(check_files=bool(sending))
+            if lock_lost is not None and lock_lost.taken_over:
+                changes = [change for change in changes if self._resolves_doubt(change) and self._claim(change)]
+            else:
+                changes, refused = self._claim_all(changes)
+            self._change_monitors(changes)
+            self._db.executemany(
+                "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
+                " at = ?, patch = coalesce(?, patch), attempts = attempts - ? WHERE run = ? AND position = ?",
+                [
                     (
                         change.state,
                         change.monitor_id,
@@ -163,37 +164,88 @@ class RunRows:
                         to_json(change.error_columns) if change.error_columns else None,
                         change.at,
                         change.patch,
-                        change.attempt,
+                        change.unsent,
                         change.run or self.run.number,
                         change.position,
                     )
-                )
-            self._db.executemany(
-                "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
-                " at = ?, patch = coalesce(?, patch), attempts = attempts + ? WHERE run = ? AND position = ?",
-                values,
+                    for change in changes
+                ],
             )
+            if sending and lock_lost is None:
+                marked = self._db.execute(
+                    "UPDATE rows SET state = iif(monitor_id IS NULL, 'sending', 'pending'), attempts = attempts + 1"
+                    " WHERE run = ? AND position IN (SELECT value FROM json_each(?)) AND state = 'pending'",
+                    (self.run.number, to_json(sending)),
+                )
+                if marked.rowcount != len(sending):
+                    raise StoreError("Rows that were about to be sent are no longer to be sent.")
         if lock_lost is not None:
             raise lock_lost
         return refused
 
+    def _claim_all(self, changes: list[RowChange]) -> tuple[list[RowChange], list[RowChange]]:
+        """Record the created monitors; returns the changes, some of them with the row in doubt instead, and these."""
+        if self._claim_together([change for change in changes if change.state is Status.CREATED]):
+            return changes, []
+        refused = []
+        for index, change in enumerate(changes):
+            if change.state is Status.CREATED and not self._claim(change):
+                error = f"the API answered with the ID {change.monitor_id}, which belongs to another monitor"
+                changes[index] = change._replace(state=State.DOUBT, monitor_id=None, error=error)
+                refused.append(changes[index])
+        return changes, refused
+
+    def _claim_together(self, created: Sequence[RowChange]) -> bool:
+        """Record that rows created monitors; false, and nothing is recorded, unless all are new."""
+        if not created:
+            return True
+        self._db.execute("SAVEPOINT claims")
+        claimed = self._db.executemany(CLAIM, map(self._claim_values, created)).rowcount
+        if claimed < len(created):
+            self._db.execute("ROLLBACK TO claims")
+        self._db.execute("RELEASE claims")
+        return claimed == len(created)
+
+    def _change_monitors(self, changes: Iterable[RowChange]) -> None:
+        """Forget removed monitors, and store the new identities of updated ones."""
+        for change in changes:
+            if change.state is Status.REMOVED:
+                self._db.execute(
+                    "DELETE FROM monitors WHERE account = ? AND run = ? AND position = ?",
+                    (self._account_id, change.run or self.run.number, change.position),
+                )
+            if change.state is Status.UPDATED:  # an update by ID may have changed the identity
+                self._db.execute(
+                    "UPDATE monitors SET key = rows.key FROM rows WHERE rows.run = ? AND rows.position = ?"
+                    " AND monitors.account = ? AND monitors.monitor_id = rows.monitor_id AND rows.key IS NOT NULL",
+                    (change.run or self.run.number, change.position, self._account_id),
+                )
+
     def replace_warnings(self, code: str, warnings: Iterable[tuple[int, Issue]]) -> int:
-        """Replace all warnings of one code with these, by position of the row; returns how many were set."""
-        count = 0
+        """Replace all warnings of one code with these, by position of the row; returns how many were set.
+
+        They are taken from the iterable outside of a transaction, so that it can take its time and read the store, and
+        stored in parts, so that there can be any number.
+        """
         with self._store.transaction():
-            old = self._db.execute(
-                "SELECT position, issues FROM rows WHERE run = ? AND typeof(issues) = 'text' AND instr(issues, ?)",
-                (self.run.number, f'"code":"{code}"'),
-            ).fetchall()
-            for position, issues in old:
-                kept = [issue for issue in json.loads(issues) if issue["code"] != code]
-                self._set_issues(position, kept)
-            for position, issue in warnings:
-                row = self._db.execute(
-                    "SELECT issues FROM rows WHERE run = ? AND position = ?", (self.run.number, position)
-                ).fetchone()
-                self._set_issues(position, [*json.loads(row[0] or "[]"), issue.record()])
-                count += 1
+            self._db.execute(
+                "UPDATE rows SET issues = nullif((SELECT json_group_array(json(value)) FROM"
+                " (SELECT value FROM json_each(issues) WHERE json_extract(value, '$.code') <> ?2 ORDER BY key)), '[]')"
+                " WHERE run = ?1 AND typeof(issues) = 'text' AND instr(issues, ?3)",
+                (self.run.number, code, f'"code":"{code}"'),
+            )
+        count = 0
+        remaining = iter(warnings)
+        while part := list(islice(remaining, WARNINGS_STORED_AT_ONCE)):
+            with self._store.errors():
+                values = [(to_json(issue.record()), self.run.number, position) for position, issue in part]
+            with self._store.transaction():
+                self._db.executemany(
+                    "UPDATE rows SET issues = json_insert(coalesce(issues, '[]'), '$[#]', json(?))"
+                    " WHERE run = ? AND position = ?",
+                    values,
+                )
+            count += len(part)
         return count
 
     def was_updated_before(self, row: RowToMatch, monitor_id: str, field: str) -> bool:
@@ -252,6 +304,10 @@ class RunRows:
                 )
             ]
 
+    def gives_ids(self) -> bool:
+        """True if a row gives the ID of its monitor; reads the whole run."""
+        return self._exists("SELECT 1 FROM rows WHERE run = ? AND names IS NOT NULL LIMIT 1", self.run.number)
+
     def pending_with(self, key: bytes) -> RowToMatch | None:
         """The pending row with an identity key; a run has at most one."""
         with self._store.errors():
@@ -284,12 +340,6 @@ class RunRows:
                 (error, self.run.number, self._account_id, self.run.number),
             ).rowcount
 
-    def _set_issues(self, position: int, issues: Sequence[object]) -> None:
-        self._db.execute(
-            "UPDATE rows SET issues = ? WHERE run = ? AND position = ?",
-            (to_json(issues) if issues else None, self.run.number, position),
-        )
-
     def _resolves_doubt(self, change: RowChange) -> bool:
         """True if a change gives the monitor of a row in doubt."""
         return change.state is Status.CREATED and self._exists(
@@ -300,20 +350,16 @@ class RunRows:
 
     def _claim(self, change: RowChange) -> bool:
         """Record that a row created a monitor, unless it is recorded; False if the monitor cannot be this row's."""
-        run = change.run or self.run.number
-        claimed = self._db.execute(
-            "INSERT OR IGNORE INTO monitors (account, monitor_id, key, run, position, at)"
-            " SELECT ?1, ?2, key, run, position, ?3 FROM rows WHERE run = ?4 AND position = ?5"
-            " AND NOT EXISTS (SELECT 1 FROM earlier WHERE run = ?4 AND monitor_id = ?2)",
-            (self._account_id, change.monitor_id, change.at, run, change.position),
-        )
-        return claimed.rowcount == 1 or self._exists(
+        return self._db.execute(CLAIM, self._claim_values(change)).rowcount == 1 or self._exists(
             "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ? AND position = ?",
             self._account_id,
             change.monitor_id,
-            run,
+            change.run or self.run.number,
             change.position,
         )
+
+    def _claim_values(self, change: RowChange) -> tuple[object, ...]:
+        return self._account_id, change.monitor_id, change.at, change.run or self.run.number, change.position
 
     def _exists(self, sql: str, *values: object) -> bool:
         with self._store.errors():

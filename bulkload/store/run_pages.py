@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bulkload.model import ReportRow, State, Status, status_counts_of, status_of
 from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
 from bulkload.store.search import search_condition
+from bulkload.store.sharing import table_of
 
 _NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
 
@@ -33,15 +34,17 @@ class RunPages:
         """How many rows match."""
         condition, values = self._condition()
         with self.store.errors():
-            row = self.store.db.execute(f"SELECT count(*) FROM rows WHERE {condition}", values).fetchone()
+            table = table_of(self.store.db, self.run.number)
+            row = self.store.db.execute(f"SELECT count(*) FROM {table} WHERE {condition}", values).fetchone()
         return int(row[0])
 
     def page(self, offset: int, limit: int) -> list[ReportRow]:
         """Some of the rows, those that need attention first."""
         condition, values = self._condition()
         with self.store.errors():
+            table = table_of(self.store.db, self.run.number)
             rows = self.store.db.execute(
-                f"{SELECT_REPORT} WHERE run = ? AND position IN (SELECT position FROM rows WHERE {condition}"
+                f"{SELECT_REPORT} {table} WHERE run = ? AND position IN (SELECT position FROM {table} WHERE {condition}"
                 f" ORDER BY {_NEEDS_ATTENTION} DESC, position LIMIT ? OFFSET ?)"
                 f" ORDER BY {_NEEDS_ATTENTION} DESC, position",
                 (self.run.number, *values, limit, offset),

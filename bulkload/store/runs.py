@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import pydantic_core
 
@@ -32,14 +33,19 @@ from bulkload.model import (
 )
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.database import Database
+from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
+from bulkload.store.sharing import hand_over, table_of
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
 
-SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM rows"
+CHUNK = 1_000  # rows taken from a reader at a time
+BATCH = 20_000  # rows a transaction: with fewer, a long file takes more time per row than a short one
+
+SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,38 +123,32 @@ class Store(Database):
         return self.run(run_id)
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
-        """Add rows in order, from position `first` on; returns the position after the last."""
-        new = list(rows)  # outside of `errors`: an error of the reader is not an error of the store
-        with self.errors():
-            values = [
-                (
-                    run.number,
-                    position,
-                    row.source_row,
-                    to_json(row.cells),
-                    row.state,
-                    row.type,
-                    digest(row.key) if row.key is not None else None,
-                    row.body,
-                    row.given_monitor_id,
-                    row.finished_in_file,
-                    row.monitor_id,
-                    *_packed_errors(row),
-                )
-                for position, row in enumerate(new, first)
-            ]
-        with self.transaction():
-            self.db.executemany(
-                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
-                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        return first + len(values)
+        """Add rows in order, from position `first` on; returns the position after the last.
 
-    def mark_read_whole(self, run: Run) -> None:
-        """Record that the whole input is in the store; the file is no longer needed."""
+        The rows of a transaction are taken before it begins, so that a slow reader blocks no other process.
+        """
+        remaining, values = iter(rows), list[tuple[object, ...]]()
+        while chunk := list(islice(remaining, CHUNK)):  # outside of `errors`: the reader's errors are not the store's
+            with self.errors():
+                values += [_row_values(run, position, row) for position, row in enumerate(chunk, first)]
+            first += len(chunk)
+            if len(values) >= BATCH:
+                self._insert(values)
+                values.clear()
+        self._insert(values)
+        return first
+
+    def mark_read_whole(self, run: Run, reading: str | None = None) -> None:
+        """Record that the whole input is in the store; the file is no longer needed.
+
+        `reading` is what the rows depend on, by which `shared_rows` recognises an unchanged input.
+        """
         with self.transaction():
-            self.db.execute("UPDATE runs SET read_whole = 1 WHERE run = ?", (run.number,))
+            self.db.execute(
+                "UPDATE runs SET read_whole = 1, reading = ?, details_as_read = details WHERE run = ?",
+                (reading, run.number),
+            )
+            keep_counts(self.db)
 
     def note_setting(self, run: Run, name: str, value: str) -> None:
         """Add a setting to the report of a run."""
@@ -200,6 +200,12 @@ class Store(Database):
                 " (state = 'pending' OR state = 'sending' OR state = 'doubt' OR state = 'waiting'))",
                 (run.number,),
             )
+            keep_counts(self.db)
+
+    def keep_counts(self) -> None:
+        """Keep the counts of runs whose rows have changed, at the end of a session that does not `end` a run."""
+        with self.transaction():
+            keep_counts(self.db)
 
     def forget(self, run: Run) -> None:
         """Delete a run from the store."""
@@ -257,13 +263,9 @@ class Store(Database):
         return status_counts_of(self.state_counts(run))
 
     def state_counts(self, run: Run) -> dict[str, int]:
-        """The number of rows by `State` or final `Status`; reads the whole run."""
+        """The number of rows by `State` or final `Status`; reads the rows if they have changed."""
         with self.errors():
-            return dict(
-                self.db.execute(
-                    "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,)
-                ).fetchall()
-            )
+            return state_counts(self.db, run.number)
 
     def last_errors(self, run: Run, limit: int) -> list[tuple[int, str]]:
         """The last rows that could not be created or are in doubt, in order: row in the file and error."""
@@ -284,8 +286,17 @@ class Store(Database):
     def report_rows(self, run: Run) -> Iterator[ReportRow]:
         """The rows of a run in input order."""
         with self.errors():
-            for row in self.db.execute(f"{SELECT_REPORT} WHERE run = ? ORDER BY position", (run.number,)):
+            table = table_of(self.db, run.number)
+            for row in self.db.execute(f"{SELECT_REPORT} {table} WHERE run = ? ORDER BY position", (run.number,)):
                 yield report_row(*row)
+
+    def _insert(self, values: Sequence[tuple[object, ...]]) -> None:
+        with self.transaction():
+            self.db.executemany(
+                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
+                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
 
     def _has_run(self, run_id: str) -> bool:
         return self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
@@ -311,7 +322,8 @@ class Store(Database):
         merge_accounts(self.db)
 
     def _forget(self, run_number: int) -> None:
-        for table in ("rows", "earlier", "gone", "runs"):
+        hand_over(self.db, run_number)
+        for table in ("rows", "row_counts", "earlier", "gone", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
 
@@ -359,6 +371,23 @@ def report_row(
         attempts=attempts,
         issues=issues,
         named=given_id or "",
+    )
+
+
+def _row_values(run: Run, position: int, row: NewRow) -> tuple[object, ...]:
+    return (
+        run.number,
+        position,
+        row.source_row,
+        to_json(row.cells),
+        row.state,
+        row.type,
+        digest(row.key) if row.key is not None else None,
+        row.body,
+        row.given_monitor_id,
+        row.finished_in_file,
+        row.monitor_id,
+        *_packed_errors(row),
     )
 
 

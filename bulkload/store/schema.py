@@ -13,6 +13,7 @@ from pathlib import Path
 from bulkload.errors import StoreError
 from bulkload.store.search import register
 
+CACHE = 16 * 1024  # KiB; an index of random keys is written to all over
 BUSY_TIMEOUT = 10.0  # seconds to wait while another process uses the database
 
 MIGRATIONS = (
@@ -111,6 +112,34 @@ MIGRATIONS = (
         what TEXT NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (draft, edit)) WITHOUT ROWID;
     CREATE TABLE header_choices (header BLOB PRIMARY KEY, fields TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
     """,  # the upload page: files that are being corrected, and the columns that people chose for a header
+    """
+    CREATE TABLE row_counts (run INTEGER PRIMARY KEY REFERENCES runs (run), states TEXT NOT NULL);
+    CREATE TRIGGER rows_changed AFTER UPDATE OF state ON rows WHEN OLD.state <> NEW.state
+        BEGIN DELETE FROM row_counts WHERE run = NEW.run; END;
+    CREATE TRIGGER rows_deleted AFTER DELETE ON rows
+        BEGIN DELETE FROM row_counts WHERE run = OLD.run; END
+    """,  # the number of rows by state as JSON, of runs whose rows have not changed since then
+    """
+    ALTER TABLE runs ADD COLUMN reading TEXT;
+    ALTER TABLE runs ADD COLUMN details_as_read TEXT;
+    ALTER TABLE runs ADD COLUMN same_rows_as INTEGER REFERENCES runs (run);
+    ALTER TABLE runs ADD COLUMN all_exist INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX runs_reading ON runs (reading, account) WHERE reading IS NOT NULL;
+    CREATE INDEX runs_same_rows_as ON runs (same_rows_as) WHERE same_rows_as IS NOT NULL;
+    CREATE VIEW shared_rows AS
+        SELECT runs.run, position, source_row, cells,
+            CASE WHEN key IS NULL THEN state WHEN all_exist THEN 'exists' ELSE 'pending' END AS state,
+            type, key, body, NULL AS patch, names, finished_in_file,
+            CASE WHEN key IS NOT NULL AND all_exist THEN monitor_id END AS monitor_id,
+            CASE WHEN key IS NULL OR (all_exist AND state = 'exists') THEN error ELSE '' END AS error,
+            CASE WHEN key IS NULL THEN error_columns END AS error_columns,
+            CASE WHEN typeof(issues) = 'text' AND instr(issues, '"code":"account.') THEN
+                (SELECT nullif(json_group_array(json(value)), '[]') FROM json_each(issues)
+                WHERE json_extract(value, '$.code') NOT LIKE 'account.%')
+                ELSE issues END AS issues,
+            0 AS attempts, NULL AS at
+        FROM runs JOIN rows ON rows.run = runs.same_rows_as
+    """,  # runs of an unchanged input, which share the rows of an earlier run; see `shared_rows`
 )
 
 
@@ -122,6 +151,7 @@ def connect(path: Path) -> sqlite3.Connection:
         register(database)
         _use_wal(database)
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{CACHE}")
         database.execute("BEGIN IMMEDIATE")
         _migrate(database, path)
         database.execute("COMMIT")
@@ -150,6 +180,6 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(f"The run store {path} was written by a newer bulkload; this one cannot read it.")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        for statement in script.split(";"):
+        for statement in script.split(";\n"):  # a trigger has semicolons within a line
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {number}")

@@ -1,9 +1,10 @@
-"""No burst, no second above the rate, one pause for all callers, and no caller gets ready long before its start."""
+"""No burst, no second above the rate, one pause for all callers, and no row is marked long before its start."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 from collections import deque
 
@@ -11,24 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkload.alertsite.pacing import MARGIN, MAX_DELAY, MAX_LATENESS, MAX_RETRY_AFTER, Pace
+from bulkload.alertsite.pacing import LEAD, MARGIN, MAX_DELAY, MAX_LATENESS, MAX_RETRY_AFTER, Pace
 from bulkload.errors import NotSent
 from tests.support.driven_clock import Clock, drive
 
 WORKERS = 10
 
 
-async def starts_of(pace: Pace, count: int, workers: int = WORKERS, *, ready: bool = True) -> list[float]:
-    """The moments of `count` starts of several workers, with a `get_ready` as for creates, or without as for reads."""
+async def starts_of(pace: Pace, count: int, workers: int = WORKERS, *, of_creates: bool = True) -> list[float]:
+    """The moments of `count` starts of several workers, of creates, or of reads."""
     starts: list[float] = []
     remaining = iter(range(count))
 
-    async def get_ready() -> None:
-        await asyncio.sleep(0)
-
     async def worker() -> None:
         for _ in remaining:
-            starts.append(await pace.start(get_ready if ready else None))
+            starts.append(await pace.start(unless_halted=of_creates))
             await asyncio.sleep(0.001)
 
     await asyncio.gather(*(worker() for _ in range(workers)))
@@ -52,13 +50,13 @@ def median_gap(starts: list[float]) -> float:
 
 
 @settings(max_examples=12)
-@given(rate=st.sampled_from((20, 50, 100, 300, 1000)), workers=st.sampled_from((1, 3, 20)), ready=st.booleans())
+@given(rate=st.sampled_from((20, 50, 100, 300, 1000)), workers=st.sampled_from((1, 3, 20)), of_creates=st.booleans())
 def test_in_real_time_no_window_has_more_starts_than_the_rate_allows_plus_one(
-    rate: int, workers: int, ready: bool
+    rate: int, workers: int, of_creates: bool
 ) -> None:
     """In a second and in parts of one, where starts may also make up for one that was late."""
     count = max(4, int(rate * 0.35))
-    starts = asyncio.run(starts_of(Pace(rate), count, workers, ready=ready))
+    starts = asyncio.run(starts_of(Pace(rate), count, workers, of_creates=of_creates))
     assert starts == sorted(starts)
     assert len(starts) == count
     assert max_starts_within(starts, 1.0) <= rate + 1
@@ -68,14 +66,14 @@ def test_in_real_time_no_window_has_more_starts_than_the_rate_allows_plus_one(
 
 @pytest.mark.parametrize("rate", [0.2, 1, 5, 50, 500, 1_500])
 @pytest.mark.parametrize("max_lateness", [0.0, 0.002, 0.02, 1.0])
-@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("of_creates", [True, False])
 def test_no_second_has_more_starts_than_the_rate_plus_one_even_if_timers_are_late(
-    clock: Clock, rate: float, max_lateness: float, ready: bool
+    clock: Clock, rate: float, max_lateness: float, of_creates: bool
 ) -> None:
     generator = random.Random(1)
 
     async def work() -> None:
-        starts = await starts_of(Pace(rate), int(20 * rate) + 20, ready=ready)
+        starts = await starts_of(Pace(rate), int(20 * rate) + 20, of_creates=of_creates)
         assert max_starts_within(starts, 1.0) <= rate + 1
         assert max_starts_within(starts, 10.0) <= 10 * rate + 1
 
@@ -186,26 +184,48 @@ def test_simultaneous_refusals_count_once(clock: Clock) -> None:
     drive(clock, work())
 
 
-def test_a_caller_gets_ready_just_before_its_start_and_stops_waiting_after_a_halt(clock: Clock) -> None:
+def test_a_start_is_near_just_before_it_and_no_create_starts_after_a_halt(clock: Clock) -> None:
     async def work() -> None:
         pace = Pace(2)
-        ready: list[float] = []
-
-        async def get_ready() -> None:
-            ready.append(clock.now)
-
-        started = [await pace.start(get_ready) for _ in range(5)]
-        assert all(start - at <= 0.06 for start, at in zip(started, ready, strict=True))
+        for _ in range(5):
+            assert await pace.near_start() == 1
+            near_at = clock.now
+            assert await pace.start(unless_halted=True) - near_at <= 0.06
         pace.pause(30)
-        waiting = asyncio.create_task(pace.start(get_ready))
+        assert pace.is_paused
+        waiting = [asyncio.create_task(pace.near_start()), asyncio.create_task(pace.start(unless_halted=True))]
         await asyncio.sleep(1)
         pace.halt()
-        with pytest.raises(NotSent):
-            await waiting
-        assert len(ready) == 5, "no caller got ready without a start"
+        assert {type(result) for result in await asyncio.gather(*waiting, return_exceptions=True)} == {NotSent}
         await pace.start()  # reads continue
+        assert not pace.is_paused
 
     drive(clock, work())
+
+
+@given(rate=st.sampled_from((1, 5, 20, 50, 100, 333, 1000, None)), waiting=st.integers(0, 30))
+def test_only_starts_within_moments_are_near(rate: int | None, waiting: int) -> None:
+    """Requests that wait for their start already come first."""
+
+    async def work(clock: Clock) -> None:
+        pace = Pace(rate)
+        await pace.start()
+        tasks = [asyncio.create_task(pace.start()) for _ in range(waiting)]
+        await asyncio.sleep(0)
+        count = await pace.near_start()
+        near_at = clock.now
+        if rate is None:
+            assert count == math.inf
+            return
+        starts = [await pace.start() for _ in range(int(count))]
+        await asyncio.gather(*tasks)
+        assert starts[-1] - near_at <= LEAD + 0.001
+        assert await pace.start() - near_at > LEAD - MAX_LATENESS - 0.001, "all of them are counted"
+
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock()
+        patch.setattr("time.monotonic", clock)
+        drive(clock, work(clock))
 
 
 def test_a_halt_ends_the_wait_of_all_callers_at_once(clock: Clock) -> None:
@@ -220,36 +240,6 @@ def test_a_halt_ends_the_wait_of_all_callers_at_once(clock: Clock) -> None:
         pace.halt()
         assert {type(result) for result in await asyncio.gather(*tasks, return_exceptions=True)} == {NotSent}
         assert clock.now == began
-
-    drive(clock, work())
-
-
-def test_no_caller_gets_ready_long_before_its_start(clock: Clock) -> None:
-    """A row must not be marked as being sent long before its request is sent."""
-
-    async def work() -> None:
-        pace = Pace(4)
-        ready: list[float] = []
-
-        async def get_ready() -> None:
-            ready.append(clock.now)
-
-        started = await asyncio.gather(*(pace.start(get_ready) for _ in range(8)))
-        assert all(start - at <= 0.06 for start, at in zip(sorted(started), sorted(ready), strict=True))
-
-    drive(clock, work())
-
-
-def test_a_failure_while_getting_ready_uses_no_start(clock: Clock) -> None:
-    async def fail() -> None:
-        raise RuntimeError
-
-    async def work() -> None:
-        pace = Pace(2)
-        first = await pace.start()
-        with pytest.raises(RuntimeError):
-            await pace.start(fail)
-        assert await pace.start() - first < 0.6
 
     drive(clock, work())
 

@@ -44,13 +44,9 @@ def compressed(content: object, encoding: str = "gzip", cut: int = 0, appended: 
     return [head.encode() + f"Content-Length: {len(data)}\r\n\r\n".encode(), data]
 
 
-async def ready() -> None:
-    return None
-
-
 async def _request(api: Api, operation: str) -> object:
     if operation == "create":
-        return await api.create("email-imap", b'{"name": "a"}', ready)
+        return await api.create("email-imap", b'{"name": "a"}')
     return await (api.get("7") if operation == "get" else api.list_mail_monitors())
 
 
@@ -214,7 +210,7 @@ async def test_a_response_that_cannot_be_decompressed_leaves_the_create_in_doubt
     with raw_server(lambda request: pieces) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(ApiError) as caught:
-                await api.create("email-imap", b"{}", ready)
+                await api.create("email-imap", b"{}")
             assert type(caught.value) is error_type
             assert server.count("POST") == 1
             with pytest.raises(RunStopped):

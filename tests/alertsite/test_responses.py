@@ -128,7 +128,7 @@ async def test_only_exactly_the_documented_message_means_that_the_token_was_refu
     with fake_api(lambda request: response) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(ApiError) as caught:
-                await api.create("email-imap", BODY, _ready)
+                await api.create("email-imap", BODY)
     is_refused = is_documented and status in (400, 403)
     otherwise = {403: Forbidden, 404: WrongAddress}.get(status, InDoubt if status >= 500 else Rejected)
     assert type(caught.value) is (AuthFailed if is_refused else otherwise)
@@ -297,10 +297,6 @@ async def _sandbox_api(faults: Faults, **more_options: Any) -> AsyncIterator[tup
         yield sandbox, api
 
 
-async def _ready() -> None:
-    return None
-
-
 FAULT_ERRORS: dict[str, type[ApiError]] = {
     "throttle": Throttled,
     "request-timeout": InDoubt,
@@ -330,7 +326,7 @@ FAULT_ERRORS: dict[str, type[ApiError]] = {
 async def test_a_create_with_a_fault_is_one_request_and_raises_the_error_of_the_fault(fault: str) -> None:
     async with _sandbox_api(Faults(rules=(Rule(fault=fault, on=("create",)),))) as (sandbox, api):
         with pytest.raises(ApiError) as caught:
-            await api.create("email-imap", BODY, _ready)
+            await api.create("email-imap", BODY)
         assert type(caught.value) is FAULT_ERRORS[fault], caught.value
         assert sandbox.counts()["create"] == 1, "a create is never repeated by the client itself"
 
@@ -342,7 +338,7 @@ async def test_a_create_is_not_repeated_or_redirected_after_any_status(status: i
     ) as server:
         async with _api(server.base_url) as api:
             with pytest.raises((ApiError, RunStopped)):
-                await api.create("email-imap", BODY, _ready)
+                await api.create("email-imap", BODY)
         assert server.count("POST") == 1
         assert server.count("GET") == 0
 
@@ -369,14 +365,14 @@ async def test_a_2xx_without_a_valid_id_is_in_doubt(content: object) -> None:
     with fake_api(lambda request: FakeResponse(content=content)) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(InDoubt):
-                await api.create("email-imap", BODY, _ready)
+                await api.create("email-imap", BODY)
 
 
 async def test_a_2xx_with_a_web_page_is_not_a_response_of_the_api() -> None:
     with fake_api(lambda request: FakeResponse(content=PAGE.decode(), content_type="text/html")) as server:
         async with _api(server.base_url) as api:
             with pytest.raises(UnexpectedPage):
-                await api.create("email-imap", BODY, _ready)
+                await api.create("email-imap", BODY)
             with pytest.raises(ApiUnreliable):
                 await api.list_mail_monitors()
 
@@ -386,20 +382,7 @@ async def test_a_refused_connection_means_that_nothing_was_sent() -> None:
         base_url = sandbox.base_url
     async with _api(base_url, token="t", password="") as api:
         with pytest.raises(NotSent):
-            await api.create("email-imap", BODY, _ready)
-
-
-async def test_get_ready_is_awaited_before_the_request_is_sent() -> None:
-    """So a mark that it writes is stored before the server receives anything."""
-    async with _sandbox_api(Faults()) as (sandbox, api):
-        counts: list[int] = []
-
-        async def record_count() -> None:
-            counts.append(sandbox.counts().get("create", 0))
-
-        await api.create("email-imap", BODY, record_count)
-        assert counts == [0]
-        assert sandbox.counts()["create"] == 1
+            await api.create("email-imap", BODY)
 
 
 async def test_many_refusals_of_one_token_cause_one_login() -> None:
@@ -410,7 +393,7 @@ async def test_many_refusals_of_one_token_cause_one_login() -> None:
         async def create() -> None:
             while True:
                 try:
-                    await api.create("email-imap", BODY, _ready)
+                    await api.create("email-imap", BODY)
                     return
                 except AuthFailed as error:
                     await api.renew(error)
@@ -450,7 +433,7 @@ async def test_a_token_is_taken_when_a_request_starts_not_when_it_begins_to_wait
             body = {"name": f"m{index}", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
             while True:
                 try:
-                    await api.create("email-imap", json.dumps(body).encode(), _ready)
+                    await api.create("email-imap", json.dumps(body).encode())
                     return
                 except AuthFailed as error:
                     refusals.append(error)
@@ -481,7 +464,7 @@ async def test_all_pages_of_a_list_are_read(page_size: int | None) -> None:
     async with _sandbox_api(Faults(), page_size=page_size) as (_, api):
         for index in range(7):
             body = {"name": f"m{index}", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
-            await api.create("email-imap", json.dumps(body).encode(), _ready)
+            await api.create("email-imap", json.dumps(body).encode())
         assert [item["name"] for item in await api.list_mail_monitors()] == [f"m{index}" for index in range(7)]
 
 
@@ -490,7 +473,7 @@ async def test_an_unreadable_list_is_not_treated_as_an_empty_account(fault: str)
     status = 200 if fault == "page-after" else None
     async with _sandbox_api(Faults(rules=(Rule(fault=fault, on=("list",), status=status),))) as (_, api):
         body = {"name": "m", "hostname": "mx1.example.com", "billing_plancode": "UBM - A/A"}
-        await api.create("email-imap", json.dumps(body).encode(), _ready)
+        await api.create("email-imap", json.dumps(body).encode())
         with pytest.raises(RunStopped):
             await api.list_mail_monitors()
 
@@ -527,7 +510,7 @@ async def test_no_message_about_any_failure_contains_a_secret(fault: str, caplog
     logging.getLogger("bulkload").propagate = True
     async with _sandbox_api(Faults(rules=(Rule(fault=fault, times=4),), retry_after="none")) as (sandbox, api):
         shown: list[str] = []
-        for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
+        for call in (api.create("email-imap", BODY), api.list_mail_monitors()):
             try:
                 await call
             except (ApiError, RunStopped) as error:
@@ -557,7 +540,7 @@ async def test_a_response_that_echoes_a_secret_is_shown_without_it(
     shown: list[str] = []
     with fake_api(lambda request: response, login=response) as server:
         async with _api(server.base_url, token=secret, password="", username="") as api:
-            for call in (api.create("email-imap", BODY, _ready), api.list_mail_monitors()):
+            for call in (api.create("email-imap", BODY), api.list_mail_monitors()):
                 with pytest.raises((ApiError, RunStopped)) as caught:
                     await call
                 shown += _messages_of(caught.value)

@@ -28,10 +28,6 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-async def ready() -> None:
-    return None
-
-
 def messages_of(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield from (str(error), repr(error), *map(str, error.args))
@@ -66,7 +62,7 @@ async def test_the_password_of_a_refusing_proxy_is_not_shown(
         monkeypatch.setenv(f"{scheme}_proxy", f"http://anna:{ENCODED}@127.0.0.1:{server.port}")
         shown: list[str] = []
         async with Api(f"{scheme}://api.example.com/api/v3", Pace(None), token="t") as api:
-            for call in (api.create("email-imap", b"{}", ready), api.list_mail_monitors()):
+            for call in (api.create("email-imap", b"{}"), api.list_mail_monitors()):
                 with pytest.raises((ApiError, BulkloadError)) as caught:
                     await call
                 shown += messages_of(caught.value)
@@ -133,7 +129,7 @@ async def test_requests_to_this_machine_never_go_through_a_proxy(
         monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{proxy.port}")
         async with Api(f"{scheme}://{host}:9/api/v3", Pace(None), token="t") as api:
             with pytest.raises(ApiError):
-                await api.create("email-imap", b"{}", ready)
+                await api.create("email-imap", b"{}")
     assert proxy.requests == []
 
 
@@ -184,7 +180,7 @@ async def test_a_password_that_is_echoed_later_is_hidden_too() -> None:
     with fake_api(lambda request: response) as server:
         async with Api(server.base_url, Pace(None), username="u", password=PASSWORD) as api:
             with pytest.raises(ApiError) as caught:
-                await api.create("email-imap", b"{}", ready)
+                await api.create("email-imap", b"{}")
     assert str(caught.value) == f'{HIDDEN} {HIDDEN} "{HIDDEN}"'
 
 

@@ -27,13 +27,9 @@ def seconds(moment: str) -> float:
     return float(moment.split("|")[1])
 
 
-async def ready() -> None:
-    return None
-
-
 async def _create(api: Api) -> CreatedMonitor | ApiError:
     try:
-        return await api.create("email-imap", BODY, ready)
+        return await api.create("email-imap", BODY)
     except ApiError as error:
         return error
 
@@ -85,7 +81,7 @@ async def test_a_create_is_sent_completely_and_with_its_length() -> None:
     with raw_server(lambda request: as_json({"id": "7"})) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             for _ in range(2):  # the second one reuses the connection
-                assert await api.create("email-imap", BODY, ready)
+                assert await api.create("email-imap", BODY)
     for request in server.requests:
         assert request.request_line == "POST /monitors/email-imap"
         assert request.body == BODY
@@ -114,7 +110,7 @@ async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
         try:
             async with Api(base_url, Pace(None), token="t", request_timeout=TIMEOUT) as api:
                 with pytest.raises(Rejected, match="too long"):
-                    await api.create("email-imap", body, ready)
+                    await api.create("email-imap", body)
         finally:
             received.set()
             thread.join()
@@ -125,6 +121,6 @@ async def test_an_endless_response_leaves_the_create_in_doubt_since_it_was_sent(
         async with Api(server.base_url, Pace(None), token="t") as api:
             began = time.monotonic()
             with pytest.raises(UnreadableResponse) as caught:
-                await api.create("email-imap", BODY, ready)
+                await api.create("email-imap", BODY)
     assert began <= seconds(caught.value.sent_at) <= time.monotonic()
     assert server.count("POST") == 1

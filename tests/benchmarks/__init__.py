@@ -1,6 +1,6 @@
 """Benchmarks: bulkload compared with similar programs and with simple scripts.
 
-    python -m tests.benchmarks                        all; takes about half an hour
+    python -m tests.benchmarks                        all; takes about 20 minutes
     python -m tests.benchmarks rows pacing            only these
     python -m tests.benchmarks --markdown speed.md    write the table as Markdown too
 

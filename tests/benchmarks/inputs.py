@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = (
@@ -35,10 +35,15 @@ def input_rows(count: int) -> Iterator[tuple[str, ...]]:
 
 def write_csv(path: Path, count: int) -> Path:
     """Write the rows as CSV."""
+    return write_table(path, COLUMNS, input_rows(count))
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write other rows as CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        writer.writerows(input_rows(count))
+        writer.writerow(header)
+        writer.writerows(rows)
     return path
 
 
@@ -60,16 +65,29 @@ def write_workbook(path: Path, count: int) -> Path:
 
 def request_bodies(count: int) -> Iterator[tuple[str, bytes]]:
     """The same rows as create requests: the last part of the path, and the body."""
+    for monitor_type, body in _bodies(count):
+        yield monitor_type, json.dumps(body).encode()
+
+
+def monitors(count: int) -> Iterator[Mapping[str, object]]:
+    """The same rows as the monitors of an account."""
+    for n, (monitor_type, body) in enumerate(_bodies(count), 1):
+        yield {"id": str(n), "type": monitor_type, **body}
+
+
+def _bodies(count: int) -> Iterator[tuple[str, Mapping[str, object]]]:
     for monitor_type, name, host, port, plan, interval, timeout, *_, note in input_rows(count):
-        body = {
-            "name": name,
-            "billing_plancode": plan,
-            "hostname": host,
-            "port": int(port),
-            "interval": int(interval),
-            "timeout": int(timeout),
-            "enabled": True,
-            "notify_on_error": True,
-            "note": note,
-        }
-        yield f"email-{monitor_type}", json.dumps(body).encode()
+        yield (
+            f"email-{monitor_type}",
+            {
+                "name": name,
+                "billing_plancode": plan,
+                "hostname": host,
+                "port": int(port),
+                "interval": int(interval),
+                "timeout": int(timeout),
+                "enabled": True,
+                "notify_on_error": True,
+                "note": note,
+            },
+        )

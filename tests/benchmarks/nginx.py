@@ -1,17 +1,19 @@
 """Runs a stub of the API that is faster than any client: nginx with fixed responses.
 
-In: a folder for its files, and the number of requests per second that it accepts. Out: its base URL and its log.
+In: a folder for its files, the monitors that it lists, and the number of requests per second that it accepts. Out: its
+base URL and its log.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,11 @@ from tests.benchmarks.table import Skipped
 START_TIMEOUT = 10.0  # seconds until nginx accepts its first connection
 
 # An ID is the number of the connection, followed by the number of the request on it in six digits, so it is unique.
-# The rate limit is the leaky bucket of nginx; refused requests get no `Retry-After`.
+# The rate limit is the leaky bucket of nginx; refused requests get no `Retry-After`. Only root can choose a user; then
+# the worker must be able to read the list, which is in a private folder.
 CONFIG = """
 daemon off;
+user root;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 worker_processes 1;
@@ -52,7 +56,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         location = /api/v3/access-tokens {{ return 200 '{{"access_token":"stub","expires_in":3600}}'; }}
-        location = /api/v3/monitors {{ return 200 '{{"results":[]}}'; }}
+        location = /api/v3/monitors {{ alias {folder}/list.json; }}
         location /api/v3/monitors/ {{ {limit} try_files /nothing @created; }}
         location @created {{ return 200 '{{"id":"$connection$nth"}}'; }}
     }}
@@ -74,8 +78,12 @@ class Stub:
 
 
 @contextmanager
-def run_stub(folder: Path, *, limit: int | None = None, logged: bool = False) -> Iterator[Stub]:
-    """Run the stub; `limit` is the number of creates per second that it accepts, `logged` enables its log.
+def run_stub(
+    folder: Path, *, monitors: Iterable[object] = (), limit: int | None = None, logged: bool = False
+) -> Iterator[Stub]:
+    """Run the stub, which lists `monitors`, whatever is created.
+
+    `limit` is the number of creates per second that it accepts, `logged` enables its log.
 
     Raises `Skipped` if nginx is not installed.
     """
@@ -86,6 +94,7 @@ def run_stub(folder: Path, *, limit: int | None = None, logged: bool = False) ->
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    (folder / "list.json").write_text(json.dumps({"results": list(monitors)}))
     log = folder / "access.log"
     config = folder / "nginx.conf"
     config.write_text(

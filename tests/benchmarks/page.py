@@ -7,13 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from bulkload.model import Status
-from bulkload.store.runs import Store
+from tests.benchmarks.history import write_history
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.table import Measurement
 from tests.support.command_line import FAST_SETTINGS, PLAN
 from tests.support.served import SERVE, Served
-from tests.support.stores import new_row
 from tests.support.web_client import Answer, Visitor, csv_of
 
 AIM = 0.1  # seconds, of the slowest request
@@ -24,7 +22,7 @@ HEADER = "type,name,hostname,billing_plancode,port,interval,locations,note,timeo
 def measure(scale: Scale, folder: Path) -> Iterator[Measurement]:
     """Load each page of a large draft and the others of a full folder, then begin a run."""
     runs, rows = scale.page_history
-    _write_history(folder / "output", runs, rows)
+    write_history(folder / "output", runs, rows)
     server = Served.start(
         (*SERVE, "--sandbox"), folder, {**FAST_SETTINGS, "BULKLOAD_CONCURRENCY": "50"}, folder / "server"
     )
@@ -61,7 +59,7 @@ def _measure_pages(scale: Scale, visitor: Visitor, history: str) -> Iterator[Mea
 
 def _measure_health(scale: Scale, visitor: Visitor) -> Iterator[Measurement]:
     """Ask for the health address all the time that a run takes."""
-    draft = visitor.draft(csv_of(scale.rows, "health"))
+    draft = visitor.draft(csv_of(scale.health_rows, "health"))
     job = visitor.begun(draft)
 
     def until_the_run_has_ended() -> Iterator[str]:
@@ -70,7 +68,7 @@ def _measure_health(scale: Scale, visitor: Visitor) -> Iterator[Measurement]:
                 yield "/health"
                 time.sleep(0.01)
 
-    yield _timed(f"/health during a run of {scale.rows:,} rows", visitor.get, until_the_run_has_ended())
+    yield _timed(f"/health during a run of {scale.health_rows:,} rows", visitor.get, until_the_run_has_ended())
 
 
 def _timed(measure: str, send: Callable[[str], Answer], addresses: Iterable[str]) -> Measurement:
@@ -86,17 +84,6 @@ def _timed(measure: str, send: Callable[[str], Answer], addresses: Iterable[str]
         aim=f"≤ {AIM * 1000:.0f} ms",
         met=max(seconds) <= AIM,
     )
-
-
-def _write_history(output: Path, runs: int, rows: int) -> None:
-    with Store(output) as store:
-        store.lock()
-        account_id = store.account_id("sandbox", "sandbox")
-        for number in range(runs):
-            run = store.begin("run", f"{number}.csv", ("name", "host"), account_id=account_id, details={}, settings={})
-            store.add(run, 0, [new_row(row, state=Status.EXISTS) for row in range(rows)])
-            store.mark_read_whole(run)
-            store.end(run, 0, None, 1.0, {})
 
 
 def _file(rows: int) -> bytes:

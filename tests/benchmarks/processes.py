@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = "tests.benchmarks.programs"
 PYTHON = sys.executable
 BULKLOAD = (PYTHON, "-m", "bulkload")
+KEEPS_NO_CODE = "PYTHONDONTWRITEBYTECODE"  # an installed program is compiled; with this, it would be at each start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def run_process(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            env=_environment(env),
         )
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - start
@@ -63,6 +64,26 @@ def run_process(
             output=output.read(),
             exit_code=exit_code,
         )
+
+
+def seconds_until_line(command: Sequence[str], beginning: str) -> float:
+    """Run a program that logs to stderr, and return the seconds until the first line with this beginning."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment()
+    ) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if line.startswith(beginning.encode()):
+                seconds = time.perf_counter() - start
+                child.stderr.read()
+                return seconds
+    raise RuntimeError(f"{' '.join(command)} ended with {child.returncode} and logged no {beginning}")
+
+
+def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != KEEPS_NO_CODE}
+    return {**kept, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
 def program_command(name: str, *arguments: object) -> tuple[str, ...]:

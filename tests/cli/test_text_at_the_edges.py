@@ -23,10 +23,6 @@ from tests.support.paths import ROOT
 HALF = "\\ud83d"  # half a surrogate pair, as JSON writes it
 
 
-async def ready() -> None:
-    return None
-
-
 # ── responses ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -106,7 +102,7 @@ async def test_a_long_refusal_is_cut() -> None:
     with fake_api(lambda request: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected) as caught:
-                await api.create("email-imap", b"{}", ready)
+                await api.create("email-imap", b"{}")
     assert len(str(caught.value)) == MAX_MESSAGE_CHARS
 
 
@@ -115,7 +111,7 @@ async def test_a_refusal_with_several_lines_becomes_one_line() -> None:
     with fake_api(lambda request: refusal) as server:
         async with Api(server.base_url, Pace(None), token="t") as api:
             with pytest.raises(Rejected, match=r"^no name; no host$"):
-                await api.create("email-imap", b"{}", ready)
+                await api.create("email-imap", b"{}")
 
 
 # ── settings and names ────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkload.files.formulas import neutralise, restore
+from bulkload.files.formulas import neutralise, neutralise_all, restore
 
 START = "=+-@\t\r＝＋－＠"
 BLANKS_AND_QUOTES = " \"'\u00a0\x0b"
@@ -24,6 +24,11 @@ def written(rows: list[list[str]]) -> str:
 @given(TEXT)
 def test_every_text_is_restored(text: str) -> None:
     assert restore(neutralise(text)) == text
+
+
+@given(st.lists(TEXT, max_size=4))
+def test_a_row_is_protected_like_its_cells(cells: list[str]) -> None:
+    assert list(neutralise_all(cells)) == [neutralise(cell) for cell in cells]
 
 
 @given(TEXT)

@@ -763,11 +763,11 @@ def test_old_files_and_runs_are_deleted_and_the_store_stays_small(cli: CommandLi
     night(cli, list("abcde"), "--keep", "7")
     assert inside(cli)["done"] == ["mail-8-results.xlsx", "mail-8.csv", "mine.txt"]
     assert store_size(cli)["runs"] == 2
-    assert store_size(cli)["rows"] == 10
+    assert store_size(cli)["rows"] == 5, "the versions are the same, so they share their rows"
     for _ in range(6):
         make_older(cli, 8)
         night(cli, list("abcde"), "--keep", "7")
-    assert store_size(cli) == {"runs": 2, "rows": 10, "arrivals": 2, "earlier": 0, "gone": 0}
+    assert store_size(cli) == {"runs": 2, "rows": 5, "arrivals": 2, "earlier": 0, "gone": 0}
 
 
 def test_records_that_undo_and_the_next_night_need_are_kept(cli: CommandLine, sandbox: Sandbox) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bulkload.operations.draft_plan import account_name, forecast_of_draft, plan
 from bulkload.operations.drafts import draft_input, draft_options
 from bulkload.operations.pipeline import begin
 from bulkload.settings import Account
-from bulkload.stages import intake
+from bulkload.store import runs
 from bulkload.store.draft_records import READY
 from bulkload.store.drafts import Drafts
 from bulkload.store.runs import Store
@@ -60,18 +60,21 @@ def test_a_run_has_the_rows_that_were_shown_even_if_they_are_changed_while_it_re
     store = workplace.store
     draft = upload_text(store, TEXT, workplace.options)
     source = draft_input(store, draft.id, version=draft.version)
-    monkeypatch.setattr(intake, "BATCH", 2)
-    add = Store.add
+    monkeypatch.setattr(runs, "CHUNK", 2)
+    monkeypatch.setattr(runs, "BATCH", 2)
+    insert = Store._insert
+    inserted: list[int] = []
 
-    def add_and_edit(self: Store, run: object, first: int, rows: object) -> int:
-        position = add(self, run, first, rows)  # type: ignore[arg-type]
-        if first == 0:
+    def insert_and_edit(self: Store, values: Sequence[tuple[object, ...]]) -> None:
+        insert(self, values)
+        inserted.append(len(values))
+        if len(inserted) == 1:
             with Store(workplace.options.output) as other:
                 editor(other, draft).set_cells({(6, 3): "993"}, {})
-        return position
 
-    monkeypatch.setattr(Store, "add", add_and_edit)
+    monkeypatch.setattr(Store, "_insert", insert_and_edit)
     run = begin(store, source, workplace.account, draft_options(draft, workplace.options)).run
+    assert inserted == [2, 2, 1]
     assert [row.cells[3] for row in store.report_rows(run)] == ["143"] * 5
     assert rows_of(store, draft)[-1].cells[3] == "993"
     Drafts(store).set_run(draft.id, run.id, draft.version)

@@ -63,7 +63,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
         "operations/comparison_file",
     },
     "yaml": {"migration/documents"},
-    "yarl": {"alertsite/proxy"},
+    "yarl": {"alertsite/direct_post", "alertsite/proxy"},
 }
 
 

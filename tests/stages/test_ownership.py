@@ -6,9 +6,10 @@ The account here is a scripted one that shows its monitors in ways of its own.
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -28,9 +29,12 @@ class Account:
         self.show_one: Callable[[Monitor], Monitor | None] = lambda monitor: monitor
         self.lost: set[str] = set()  # names whose answer is lost
         self.unmade: set[str] = set()  # of these, whose monitor is not made
+        self.refuses = False  # nobody may create monitors
+        self.on_request: Callable[[ApiRequest], None] = lambda request: None
         self._ids = itertools.count(101)
 
     def __call__(self, request: ApiRequest) -> FakeResponse:
+        self.on_request(request)
         if request.method == "POST":
             return self._make(request.path.rpartition("/")[2], request.body)
         if request.path == "/monitors":
@@ -48,6 +52,8 @@ class Account:
 
     def _make(self, kind: str, body: Monitor) -> FakeResponse:
         name = body["name"]
+        if self.refuses:
+            return FakeResponse(status=403, content={"errors": [{"code": 403, "message": "Not permitted"}]})
         if name not in self.unmade:
             self.monitors.append({"port": "", **body, "id": next(self._ids), "type": kind})
         return LOST if name in self.lost else FakeResponse(content={"id": str(self.monitors[-1]["id"])})
@@ -250,3 +256,43 @@ def test_a_folder_that_knows_an_account_by_its_user_is_not_used_with_a_token_alo
     assert len(account.monitors) == 2
     cli.monkeypatch.setenv("ALERTSITE_USERNAME", "sandbox@example.com")
     assert statuses(cli.run(sheet)[1]) == ["exists"] * 2
+
+
+# ── what existed before ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_existed_is_on_disk_before_the_first_create_and_only_where_there_is_one(
+    cli: CommandLine, account: Account
+) -> None:
+    """An updated or an unchanged row can be mistaken for no other: nothing is recorded for it."""
+    recorded: list[tuple[str, list[str]]] = []
+
+    def note(method: str) -> None:
+        with closing(sqlite3.connect(cli.folder / "output" / "bulkload.sqlite3")) as db:
+            earlier = db.execute("SELECT monitor_id FROM earlier WHERE run = (SELECT max(run) FROM runs)").fetchall()
+            recorded.append((method, [monitor_id for (monitor_id,) in earlier]))
+
+    account.monitors = [imap("other", id=7) | {"type": "email-imap", "port": ""}]
+    sheet = cli.write_csv("a.csv", [row | {"interval": "15"} for row in hosts("one", "two")])
+    account.on_request = lambda request: note(request.method) if request.method in ("POST", "PATCH") else None
+    assert statuses(cli.run(sheet)[1]) == ["created"] * 2
+    assert recorded == [("POST", ["7"])] * 2
+    recorded.clear()
+    assert statuses(cli.run(sheet)[1]) == ["exists"] * 2
+    changed = cli.write_csv("a.csv", [row | {"interval": "5"} for row in hosts("one", "two")])
+    assert statuses(cli.run(changed, "--on-existing", "update")[1]) == ["updated"] * 2
+    assert recorded == [("PATCH", [])] * 2
+
+
+def test_a_monitor_of_another_person_is_not_taken_for_one_of_an_interrupted_run(
+    cli: CommandLine, account: Account
+) -> None:
+    """The API refused the first row of a run in an empty account; somebody else makes its monitor before it resumes."""
+    account.refuses = True
+    row = imap("one")
+    result, rows = cli.run(cli.write_csv("a.csv", [row]))
+    assert (result.exit_code, statuses(rows), rows[0]["attempts"]) == (3, ["not_attempted"], "1")
+    account.monitors.append(row | {"id": 99, "type": "email-imap", "port": ""})
+    cli("resume", "--results", "results.csv")
+    rows = cli.read_results("results.csv")
+    assert (statuses(rows), rows[0]["monitor_id"]) == (["exists"], "99")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -188,3 +189,22 @@ def test_the_environment_can_ask_for_it(cli: CommandLine) -> None:
         cli.use_account(sandbox.base_url)
         cli.monkeypatch.setenv("BULKLOAD_VERIFY", "yes")
         assert "Verified: All 3 monitors" in cli.run(cli.write_csv("a.csv", ROWS))[0].stdout
+
+
+def test_monitors_that_the_list_omits_are_requested_several_at_a_time(cli: CommandLine) -> None:
+    """No request for one monitor is answered before another two wait, too."""
+    hide: Change = lambda monitor: monitor.update(hidden=monitor["name"] != "first")  # noqa: E731
+    answer = account(hide)
+    barrier = threading.Barrier(3)
+
+    def together(request: ApiRequest) -> FakeResponse:
+        if request.method == "GET" and request.path != "/monitors":
+            barrier.wait(timeout=60)
+        return answer(request)
+
+    with fake_api(together) as server:
+        cli.use_account(server.base_url)
+        rows = [imap(name, interval=5, hostname=f"{name}.example.com") for name in ("first", *"abcdef")]
+        result, rows_ = cli.run(cli.write_csv("a.csv", rows), "--verify", "--concurrency", "3")
+        assert "Verified: All 7 monitors are stored as requested.\n" in result.stdout
+        assert [row["status"] for row in rows_] == ["created"] * 7

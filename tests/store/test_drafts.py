@@ -373,8 +373,7 @@ def test_old_drafts_and_their_uploads_are_deleted(store: Store, tmp_path: Path) 
 def test_an_older_store_opens(version: int, tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "bulkload.sqlite3", isolation_level=None)
     for script in MIGRATIONS[:version]:
-        for statement in script.split(";"):
-            database.execute(statement)
+        database.executescript(script)
     database.execute(f"PRAGMA user_version = {version}")
     database.close()
     with Store(tmp_path) as store:

@@ -313,11 +313,10 @@ def _take_over(folder: Path) -> None:
         database.execute("UPDATE rows SET state = 'doubt', at = 'boot|5.0|5.0' WHERE state = 'sending'")
 
 
-@pytest.mark.parametrize("state", [State.SENDING, State.PENDING], ids=["create", "change"])
-def test_after_a_takeover_a_run_stores_only_monitors_of_rows_in_doubt(state: State, tmp_path: Path) -> None:
+def test_after_a_takeover_a_run_stores_only_monitors_of_rows_in_doubt(tmp_path: Path) -> None:
     with stored_run(tmp_path, 4) as (store, run, context):
-        context.rows.apply([RowChange(position=number, state=State.SENDING, attempt=True) for number in range(2)])
-        context.rows.apply([RowChange(position=3, state=State.SENDING, attempt=True)])
+        context.rows.apply([], sending=[0, 1])
+        context.rows.apply([], sending=[3])
         _take_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("UPDATE rows SET state = 'pending' WHERE position = 1")
@@ -326,9 +325,9 @@ def test_after_a_takeover_a_run_stores_only_monitors_of_rows_in_doubt(state: Sta
                 [
                     RowChange(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0"),
                     RowChange(position=1, state=Status.CREATED, monitor_id="71", at="boot|4.0|4.0"),
-                    RowChange(position=2, state=state, attempt=True),
                     RowChange(position=3, state=State.PENDING),
-                ]
+                ],
+                sending=[2],
             )
         assert lost.value.exit_code == ExitCode.LOCKED
         assert lost.value.taken_over
@@ -346,7 +345,7 @@ def test_after_a_takeover_a_run_stores_only_monitors_of_rows_in_doubt(state: Sta
 def test_a_row_that_the_other_run_settles_differently_is_unchanged(tmp_path: Path) -> None:
     """The ID in the late response belongs to another row by then."""
     with stored_run(tmp_path) as (_, _run, context):
-        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+        context.rows.apply([], sending=[0])
         _take_over(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as other, other:
             other.execute("INSERT INTO monitors VALUES (1, '70', x'00', 9, 0, NULL)")
@@ -381,11 +380,11 @@ def test_after_a_takeover_a_run_writes_nothing_else_to_the_store(tmp_path: Path)
 
 def test_without_its_lock_file_a_run_stores_results_but_no_marks(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
-        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+        context.rows.apply([], sending=[0])
         (tmp_path / (STORE_NAME + LOCK_SUFFIX)).unlink()
         created = RowChange(position=0, state=Status.CREATED, monitor_id="70", at="boot|4.0|4.0")
         with pytest.raises(LockLost, match="lock file"):
-            context.rows.apply([created, RowChange(position=1, state=State.SENDING, attempt=True)])
+            context.rows.apply([created], sending=[1])
         assert [row.status for row in store.report_rows(run)] == [Status.CREATED, *[Status.NOT_ATTEMPTED] * 2]
         store.end(run, ExitCode.LOCKED, None, 1.0, {})
         assert store.run().exit_code == ExitCode.LOCKED
@@ -395,7 +394,7 @@ def test_a_store_that_was_never_locked_is_not_checked_for_its_owner(tmp_path: Pa
     with stored_run(tmp_path) as (_, run, _context):
         pass
     with Store(tmp_path) as store:
-        context_of(store, run, 1).rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+        context_of(store, run, 1).rows.apply([], sending=[0])
 
 
 def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:

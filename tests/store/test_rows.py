@@ -88,7 +88,7 @@ def test_pending_rows_come_in_order_and_after_a_position(tmp_path: Path) -> None
 def test_attempts_are_counted_by_marks_and_not_by_results(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
         for _ in range(2):
-            context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
+            context.rows.apply([RowChange(position=0, state=State.PENDING)], sending=[0])
             context.rows.apply([RowChange(position=0, state=State.DOUBT, at=MOMENT)])
         assert next(store.report_rows(run)).attempts == 2
         assert [doubt.attempts for doubt in context.record.rows_in_doubt()] == [2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -21,7 +21,7 @@ from bulkload.model import Issue, State, Status, errors_of
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.database import STORE_NAME
 from bulkload.store.row_records import NewRow, RowChange
-from bulkload.store.runs import Store
+from bulkload.store.runs import Run, Store
 from bulkload.store.schema import MIGRATIONS
 from tests.support.stores import ACCOUNT, begin_run, new_row, stored_run
 
@@ -138,9 +138,8 @@ def test_sessions_of_a_run_add_up_and_the_last_exit_code_is_kept(tmp_path: Path)
 
 def test_rows_that_were_given_up_are_pending_again_in_another_session(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (store, run, context):
-        context.rows.apply(
-            [RowChange(position=0, state=Status.FAILED, attempt=True), RowChange(position=1, state=Status.REJECTED)]
-        )
+        context.rows.apply([], sending=[0])
+        context.rows.apply([RowChange(position=0, state=Status.FAILED), RowChange(position=1, state=Status.REJECTED)])
         store.reopen(run)
         rows = list(store.report_rows(run))
         assert [row.status for row in rows] == [Status.NOT_ATTEMPTED, Status.REJECTED, Status.NOT_ATTEMPTED]
@@ -153,6 +152,72 @@ def test_accounts_differ_by_address_and_user(tmp_path: Path) -> None:
         account_ids = [store.account_id(*name) for name in names]
         assert len(set(account_ids)) == 3
         assert [store.account_id(*name) for name in names] == account_ids
+
+
+# ── counts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kept(store: Store, run: Run) -> bool:
+    return store.db.execute("SELECT 1 FROM row_counts WHERE run = ?", (run.number,)).fetchone() is not None
+
+
+def _counted(store: Store, run: Run) -> dict[str, int]:
+    return dict(store.db.execute("SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state", (run.number,)))
+
+
+STATES = st.sampled_from([*State, *list(Status)[:10]])
+
+
+@settings(max_examples=40)
+@given(steps=st.lists(st.one_of(st.tuples(st.integers(0, 1), st.integers(0, 3), STATES), st.none()), max_size=15))
+def test_counts_are_right_after_any_change_of_any_run(
+    steps: list[tuple[int, int, State | Status] | None], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """None: a session ends."""
+    folder = tmp_path_factory.mktemp("store")
+    with stored_run(folder, rows=4) as (store, first, context), Store(folder) as reader:
+        runs = [first, begin_run(store, context.account_id, [new_row(number + 10) for number in range(4)])]
+        assert all(_kept(store, run) for run in runs)
+        for step in steps:
+            if step is None:
+                store.end(first, ExitCode.DONE, None, 1.0, {})
+                assert all(_kept(store, run) for run in runs)
+            else:
+                run, position, state = step
+                monitor_id = str(100 * run + position) if state is Status.CREATED else None
+                context.rows.apply(
+                    [RowChange(run=runs[run].number, position=position, state=state, monitor_id=monitor_id)]
+                )
+            for run_ in runs:
+                assert store.state_counts(run_) == reader.state_counts(run_) == _counted(store, run_)
+
+
+def test_a_change_that_is_rolled_back_or_killed_leaves_the_counts(tmp_path: Path) -> None:
+    with stored_run(tmp_path) as (store, run, context):
+        with suppress(ZeroDivisionError), store.transaction():
+            store.db.execute("UPDATE rows SET state = 'rejected'")
+            assert store.counts(run) == {Status.REJECTED: 3}
+            raise ZeroDivisionError
+        assert _kept(store, run)
+        assert store.counts(run) == {Status.NOT_ATTEMPTED: 3}
+        context.rows.apply([], sending=[0])
+    with Store(tmp_path) as store:  # the process ended without a word
+        assert not _kept(store, run)
+        assert store.counts(run) == {Status.UNKNOWN: 1, Status.NOT_ATTEMPTED: 2}
+        store.lock()
+        store.keep_counts()
+        assert _kept(store, run)
+        assert store.state_counts(run) == {"doubt": 1, "pending": 2}
+
+
+def test_the_counts_of_a_run_that_is_being_read_are_not_kept(tmp_path: Path) -> None:
+    with stored_run(tmp_path) as (store, run, context):
+        reading = store.begin("run", "x", ("a", "b"), account_id=context.account_id, details={}, settings={})
+        position = store.add(reading, 0, [new_row(7)])
+        store.end(run, ExitCode.DONE, None, 1.0, {})
+        assert not _kept(store, reading)
+        store.add(reading, position, [new_row(8)])
+        assert store.counts(reading) == {Status.NOT_ATTEMPTED: 2}
 
 
 # ── lock ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,8 +270,9 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
 
 def test_requests_of_a_killed_process_are_in_doubt_from_the_time_of_the_lock(tmp_path: Path) -> None:
     with stored_run(tmp_path) as (_, run, context):
-        context.rows.apply([RowChange(position=0, state=State.SENDING, attempt=True)])
-        context.rows.apply([RowChange(position=1, state=State.DOUBT, attempt=True, at="boot|5.0000|5.0000")])
+        context.rows.apply([], sending=[0])
+        context.rows.apply([], sending=[1])
+        context.rows.apply([RowChange(position=1, state=State.DOUBT, at="boot|5.0000|5.0000")])
     before = clock.moment()
     with Store(tmp_path) as store:
         store.lock()

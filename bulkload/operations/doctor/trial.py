@@ -171,7 +171,9 @@ class TrialRunner:
         for remaining in reversed(range(MOST_CREATES)):
             self._raise_if_stopped()
             try:
-                created = await self._api.create(MONITOR_TYPE, to_json(self._body).encode(), self._record_create)
+                await self._api.near_create()
+                self._record_create()
+                created = await self._api.create(MONITOR_TYPE, to_json(self._body).encode())
             except (NotSent, Throttled, AuthFailed) as error:
                 self._trials.forget(self._token)
                 if not remaining:
@@ -196,7 +198,7 @@ class TrialRunner:
                 return created.monitor_id
         return None
 
-    async def _record_create(self) -> None:
+    def _record_create(self) -> None:
         self._trials.record(self._token)
         self._sent_at = time.monotonic()
 

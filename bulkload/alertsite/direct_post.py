@@ -1,0 +1,171 @@
+"""POST requests on the connections of aiohttp's pool, without its session.
+
+In: a URL, headers and a body. Out: status, headers and body of the response, or an exception of aiohttp.
+
+Connections, TLS and the parser of responses are aiohttp's. Its session builds two objects with many features for each
+request, which takes longer than everything else that a run does for a row. The parts used here are not documented as
+an interface: where they are not as expected, nothing is sent, and the caller uses the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from bulkload import clock
+from bulkload.alertsite.bodies import RequestBody, read_body
+
+MAX_BYTES = 16 * 2**10  # of a request body; it then fits into the buffer of a socket
+EXPECTED = (  # methods of aiohttp, and parameters that they must have
+    (aiohttp.BaseConnector, "connect", ("req", "traces", "timeout")),
+    (ResponseHandler, "set_response_params", ("read_until_eof", "auto_decompress")),
+    (ResponseHandler, "read", ()),
+    (ClientRequest, "__init__", ("method", "url", "headers", "loop", "session")),
+    (Connection, "release", ()),
+    (Connection, "close", ()),
+)
+
+log = logging.getLogger(__name__)
+
+Received = tuple[int, Mapping[str, str], bytes]  # status, headers, decompressed body
+
+
+class DirectPost:
+    """Sends bodies to a few URLs again and again, over the connections of one session."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: float, *, uses_proxy: bool) -> None:
+        """`timeout` is in seconds, for the whole request; requests through a proxy are not sent directly."""
+        self._session = session
+        self._timeout = timeout
+        self._connect_timeout = aiohttp.ClientTimeout(connect=timeout, sock_connect=session.timeout.sock_connect)
+        self._is_usable = not uses_proxy and all(_has_parameters(*expected) for expected in EXPECTED)
+        self._requests: dict[tuple[str, str], tuple[ClientRequest, bytes]] = {}  # with the bytes of their heads
+        self._deadlines = _Deadlines()
+
+    async def send(self, url: str, headers: Mapping[str, str], body: RequestBody, max_bytes: int) -> Received | None:
+        """Send one request, and read a response body of at most `max_bytes`; None if nothing was sent.
+
+        Raises `aiohttp.ClientError`, `TimeoutError`, `OSError` or `UnreadableBody`.
+        """
+        if not self._is_usable or len(body.content) > MAX_BYTES:
+            return None
+        deadline = time.monotonic() + self._timeout
+        try:
+            request, head = self._request(url, headers)
+            connection = await self._connect(request)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise
+        except Exception:
+            log.debug("aiohttp's connections cannot be used without its session", exc_info=True)
+            self._is_usable = False
+            return None
+        try:
+            received = await self._exchange(connection, deadline, head, body, max_bytes)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return received
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> tuple[ClientRequest, bytes]:
+        """What the connector needs to know, and the head of the request up to the length of its body."""
+        key = url, headers["Authorization"]
+        if (known := self._requests.get(key)) is not None:
+            return known
+        request = ClientRequest(
+            "POST",
+            URL(url),
+            headers={**self._session.headers, **headers},
+            loop=asyncio.get_running_loop(),
+            session=self._session,
+        )
+        fields = [f"{name}: {value}" for name, value in request.headers.items() if name != "Content-Length"]
+        lines = [f"POST {request.url.raw_path_qs} HTTP/1.1", *fields]
+        if any(not line.isprintable() for line in lines):
+            raise ValueError("a header has a control character")
+        self._requests[key] = request, "\r\n".join([*lines, "Content-Length: "]).encode()
+        return self._requests[key]
+
+    async def _connect(self, request: ClientRequest) -> Connection:
+        connector = self._session.connector
+        assert connector is not None
+        try:
+            return await connector.connect(request, traces=[], timeout=self._connect_timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
+
+    async def _exchange(
+        self, connection: Connection, deadline: float, head: bytes, body: RequestBody, max_bytes: int
+    ) -> Received:
+        protocol = connection.protocol
+        transport = protocol.transport if protocol is not None else None
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionError("the connection was closed")
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        transport.write(b"%b%d\r\n\r\n%b" % (head, len(body.content), body.content))
+        if not transport.get_write_buffer_size():
+            body.sent_at = clock.moment()
+        self._deadlines.add(transport, deadline)
+        try:
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != 101:  # informational
+                message, content = await protocol.read()
+            return message.code, message.headers, await read_body(message.headers, content, max_bytes)
+        except (aiohttp.ClientError, OSError) as error:
+            if self._deadlines.is_over(transport):
+                raise TimeoutError from error
+            raise
+        except HttpProcessingError as error:
+            raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
+        finally:
+            self._deadlines.remove(transport)
+
+
+class _Deadlines:
+    """Aborts connections that wait for a response for too long; one timer serves all of them."""
+
+    def __init__(self) -> None:
+        self._deadlines: dict[asyncio.Transport, float] = {}  # on the monotonic clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, transport: asyncio.Transport, deadline: float) -> None:
+        """Abort this connection at a time on the monotonic clock, unless it is removed before."""
+        self._deadlines[transport] = deadline
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(deadline - time.monotonic(), self._abort)
+
+    def is_over(self, transport: asyncio.Transport) -> bool:
+        """True if a connection was aborted."""
+        return transport not in self._deadlines
+
+    def remove(self, transport: asyncio.Transport) -> None:
+        """Do not abort this connection any more."""
+        self._deadlines.pop(transport, None)
+
+    def _abort(self) -> None:
+        now = time.monotonic()
+        for transport in [transport for transport, deadline in self._deadlines.items() if deadline <= now]:
+            del self._deadlines[transport]
+            transport.abort()
+        self._timer = None
+        if self._deadlines:
+            wait = min(self._deadlines.values()) - now
+            self._timer = asyncio.get_running_loop().call_later(wait, self._abort)
+
+
+def _has_parameters(owner: type, name: str, parameters: tuple[str, ...]) -> bool:
+    try:
+        known = inspect.signature(getattr(owner, name)).parameters
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return all(parameter in known for parameter in parameters)
