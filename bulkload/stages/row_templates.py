@@ -74,15 +74,9 @@ class RowTemplates:
         template = self._templates.get(shared) if shared is not None else None
         if template is None:
             return None
-        texts = row.cells
-        return NewRow(
-            source_row=row.number,
-            cells=cells,
-            state=State.PENDING,
-            type=template.type,
-            key=template.key % template.key_cells(texts),
-            body=template.body % template.body_cells(texts) if self._with_bodies else None,
-        )
+        key = template.key % template.key_cells(row.cells)
+        body = template.body % template.body_cells(row.cells) if self._with_bodies else None
+        return NewRow(row.number, cells, State.PENDING, template.type, key, body)
 
     def remember(self, valid: Valid) -> None:
         """Make a valid row the template for others like it."""
