@@ -19,8 +19,8 @@ LONGEST_CELL = 1000  # characters; a longer text is refused without parsing
 
 PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".localdomain", ".localhost", ".home.arpa", ".invalid")
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z0-9-]*[a-z]){_LABEL}")
+_LABEL = r"(?!-)[a-z0-9-]{1,63}+(?<!-)"
+_NAME = re.compile(rf"(?:{_LABEL}\.)++(?=[a-z0-9-]*[a-z]){_LABEL}")  # the last label is no number
 _SINGLE = re.compile(_LABEL)
 _DOTTED_DIGITS = re.compile(r"[0-9.]+")
 _RULE = FIELDS["hostname"].rule
@@ -87,7 +87,7 @@ def is_private(name: str) -> bool:
 
 def is_plain_public_name(text: str) -> bool:
     """True if a host cell is a public host name that is sent unchanged."""
-    return _is_plain(text) and not is_private(text)
+    return _is_plain(text) and not text.endswith(PRIVATE_SUFFIXES)  # a plain name is no address
 
 
 def _is_plain(name: str) -> bool:

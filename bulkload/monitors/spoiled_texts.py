@@ -20,28 +20,29 @@ _ERROR = re.compile(
 _KINDS = (
     (
         "formula",
-        re.compile(r"""=[-+(\s]*(?:\$?[A-Za-z]{1,3}\$?[0-9]+\b|[A-Za-z][A-Za-z0-9.]*\(|"|'[^']+'!)""").match,
+        r"""=[-+(\s]*(?:\$?[A-Za-z]{1,3}\$?[0-9]+\b|[A-Za-z][A-Za-z0-9.]*\(|"|'[^']+'!)(?s:.*)""",
         "this is a formula, not its value; hide the formulas in the spreadsheet program and save again",
     ),
     (
         "date",
-        re.compile(
+        (
             r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2})?|[0-9]{1,3}:[0-9]{2}(?::[0-9]{2})?"
             rf"|[0-9]{{1,2}}-{_MONTH}(?:-[0-9]{{2}}(?:[0-9]{{2}})?)?|{_MONTH}-[0-9]{{2}}"
-        ).fullmatch,
+        ),
         "a spreadsheet program may have made this date or time of another text, such as 1-2",
     ),
     (
         "rounded",
-        re.compile(r"[0-9](?:[.,][0-9]+)?E[+-][0-9]+").fullmatch,
+        r"[0-9](?:[.,][0-9]+)?E[+-][0-9]+",
         "a spreadsheet program may have made this rounded number of another text, such as 12E3",
     ),
     (
         "empty",
-        re.compile(r"(?:null|nan|none|n/a|<na>|nat|undefined|\(null\)|\(blank\)|\\N)", re.IGNORECASE).fullmatch,
+        r"(?i:null|nan|none|n/a|<na>|nat|undefined|\(null\)|\(blank\)|\\N)",
         "some programs write this for an empty cell",
     ),
 )
+_kind = re.compile("|".join(f"({pattern})" for _, pattern, _ in _KINDS)).fullmatch  # the group that matches is the kind
 _lost_character = re.compile(r"[^\W\d_]\?+[^\W\d_]|\?{3}").search
 
 
@@ -60,9 +61,9 @@ def is_error(text: str) -> bool:
 
 def doubt_of(text: str) -> Doubt | None:
     """Return why a short text, such as a name, is probably not what was meant; None if nothing speaks against it."""
-    for reason, matches, explanation in _KINDS:
-        if matches(text):
-            return Doubt(reason, explanation)
+    if (match := _kind(text)) and match.lastindex:
+        reason, _, explanation = _KINDS[match.lastindex - 1]
+        return Doubt(reason, explanation)
     if "?" in text and "://" not in text and _lost_character(text):
         return Doubt("damaged", "a conversion may have put ? in the place of another character")
     if not text.isascii() and (meant := _decoded_again(text)):

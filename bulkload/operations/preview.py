@@ -40,8 +40,12 @@ def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: boo
                 store, run, options, lambda row: on_row(row) if every_row or row.issues or row.error else None
             )
     counts: Counter[Status] = Counter()
-    with open_input(source, options) as opened:
+    without_issues = 0  # of the rows that will be created
+    with open_input(source, options, with_bodies=False) as opened:
         for row in opened.rows:
+            if row.state is State.PENDING and not (every_row or row.issues or row.error):
+                without_issues += 1
+                continue
             status = Status.WILL_CREATE if row.state is State.PENDING else status_of(row.state)
             counts[status] += 1
             if every_row or row.issues or row.error:
@@ -55,6 +59,8 @@ def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: boo
                         issues=row.issues,
                     )
                 )
+    if without_issues:
+        counts[Status.WILL_CREATE] += without_issues
     info = RunInfo(
         run_id=new_run_id(began),
         input=source.name,

@@ -43,6 +43,10 @@ _PROGRAM = (
     "from bulkload.readers.isolated_child import main; main()"
 )
 _MAX_LOGGED = 10_000  # bytes of the child's stderr
+_MEMORY_HINT = (
+    "Save the table as .csv, which is read row by row and takes hardly any memory; or, if the worksheet has stray "
+    "content far outside of the table, open it in a spreadsheet program, delete that, and save it again."
+)
 _HINT = (
     "The file may be damaged, or have stray content far outside of the table; open it in a spreadsheet program, delete "
     "what does not belong to the table, and save it again as .xlsx."
@@ -141,14 +145,16 @@ class _Child:
         log.debug("the process that reads the workbook ended with status %d: %s", status, output)
         if self._limits is None:  # it has not seen the file, which can be read another time
             return BulkloadError(f"The process that reads workbooks cannot be started: it ended with status {status}.")
-        return InputError(f"the file cannot be read: {_reason(status, output, self._limits)}. {_HINT}")
+        reason = _reason(status, output, self._limits)
+        return InputError(f"the file cannot be read: {reason}. {_MEMORY_HINT if 'memory' in reason else _HINT}")
 
 
 def _reason(status: int, output: str, limits: Limits) -> str:
     """Say in words why the child ended; `output` is what it wrote to stderr."""
     name = next((each.name for each in signal.Signals if each == -status), f"status {status}")
     if status == OUT_OF_MEMORY or (name == "SIGABRT" and "memory allocation" in output):
-        return f"reading it takes more than {limits.memory / (1 << 30):,.1f} GB of memory"
+        gigabytes = f"{limits.memory / (1 << 30):,.1f} GB of memory"
+        return f"reading it takes more than {gigabytes}{', and no more is free' if limits.is_all_free_memory else ''}"
     if name == "SIGXCPU":
         return f"reading it takes more than {limits.seconds:,} seconds of processor time"
     if name == "SIGKILL":

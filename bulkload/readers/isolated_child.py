@@ -20,12 +20,14 @@ from typing import Any, NamedTuple
 
 from bulkload.errors import InputError
 from bulkload.model import Source
+from bulkload.readers.free_memory import free_memory
 
 PARQUET = b"PAR1"  # the first bytes of a Parquet file
 BATCH_ROWS = 250  # rows of a message
 BATCH_CHARACTERS = 1 << 20  # of cells, after which a message ends earlier
 MAX_ROW_CHARACTERS = 64 << 20  # of the cells of one row; 1,000 cells as long as Excel allows have half of it
 OUT_OF_MEMORY = 77  # exit status
+LEAST_MEMORY = 256 << 20  # bytes that a workbook may take even if less is free for the moment
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -50,6 +52,7 @@ class Limits(NamedTuple):
 
     memory: int  # bytes of address space
     seconds: int  # of processor time
+    is_all_free_memory: bool = False  # the system has no more memory
 
 
 class Request(NamedTuple):
@@ -99,7 +102,9 @@ def main() -> None:
 def _serve(request: Request, send: Send) -> None:
     path = Path(os.fsdecode(request.path))
     send(_limit(request.rates.of(0)))
-    send(_limit(request.rates.of(_expanded_size(path))))
+    limits = request.rates.of(_expanded_size(path))
+    # a library that reads Parquet reserves much more address space than it uses
+    send(_limit(limits if _is_parquet(path) else within(limits, free_memory())))
 
     def is_header(cells: Sequence[str]) -> bool:
         _reject_long_row(sum(map(len, cells)))
@@ -113,10 +118,20 @@ def _serve(request: Request, send: Send) -> None:
         send([])
 
 
-def _opener(path: Path) -> Callable[..., AbstractContextManager[Source]]:
+def within(limits: Limits, free: int | None) -> Limits:
+    """The limits, with no more memory than is free, so that the system never has to end a process."""
+    if free is None or limits.memory <= (most := max(free, LEAST_MEMORY)):
+        return limits
+    return limits._replace(memory=most, is_all_free_memory=True)
+
+
+def _is_parquet(path: Path) -> bool:
     with path.open("rb") as file:
-        is_parquet = file.read(len(PARQUET)) == PARQUET
-    if is_parquet:
+        return file.read(len(PARQUET)) == PARQUET
+
+
+def _opener(path: Path) -> Callable[..., AbstractContextManager[Source]]:
+    if _is_parquet(path):
         from bulkload.readers.parquet import open_parquet
 
         return open_parquet
@@ -171,8 +186,11 @@ def _limit(limits: Limits) -> Limits:
 
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     set_soft(resource.RLIMIT_CORE, 0)
+    memory = set_soft(resource.RLIMIT_AS, limits.memory)
     return Limits(
-        memory=set_soft(resource.RLIMIT_AS, limits.memory), seconds=set_soft(resource.RLIMIT_CPU, limits.seconds)
+        memory=memory,
+        seconds=set_soft(resource.RLIMIT_CPU, limits.seconds),
+        is_all_free_memory=limits.is_all_free_memory and memory == limits.memory,
     )
 
 

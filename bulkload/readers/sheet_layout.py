@@ -92,19 +92,23 @@ class LayoutSigns:
     def __init__(self, signs: Iterable[_Sign]) -> None:
         self._signs = list(signs)
         self._merged = 0  # at most
+        self._tail = b""
         self.found = False
+
+    def look(self, block: bytes) -> None:
+        """Look at the next block. Blocks without any sign can be left out."""
+        self._merged += block.count(b"mergeCell")
+        _limit(self._merged, "merged areas")  # calamine has no limit
+        if not self.found:
+            text = self._tail + block
+            self.found = any(sign.quick in text and sign.pattern.search(text) for sign in self._signs)
+            self._signs = [sign for sign in self._signs if not sign.above or sign.above not in text]
+            self._tail = text[-_OVERLAP:]
 
     def look_at(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the blocks unchanged."""
-        tail = b""
         for block in blocks:
-            self._merged += block.count(b"mergeCell")
-            _limit(self._merged, "merged areas")  # calamine has no limit
-            if not self.found:
-                text = tail + block
-                self.found = any(sign.quick in text and sign.pattern.search(text) for sign in self._signs)
-                self._signs = [sign for sign in self._signs if not sign.above or sign.above not in text]
-                tail = text[-_OVERLAP:]
+            self.look(block)
             yield block
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 
 from bulkload.readers.sheet_scan import MAX_ROWS, UnreadCell, WorksheetSurvey, column_index
@@ -38,6 +38,11 @@ _USUAL_FORMS = (
     rf' t="d"{_MAYBE_FORMULA}<~v>[0-9][0-9TZ:.+-]*+</~v></~c>',
     rf'(?: t="[nsbd]")?+{_ATTRIBUTES}>{_EMPTY_VALUE}</~c>',
 )
+# The attributes of rows that hide nothing
+_ROW_ATTRIBUTES = (
+    r'(?: (?:spans="[0-9: ]++"|s="[0-9]{1,9}+"|ht="[1-9][0-9.]*+"|x14ac:dyDescent="[0-9.]++"|outlineLevel="[0-9]"'
+    r'|(?:customFormat|customHeight|collapsed)="(?:[01]|true|false)"|hidden="(?:0|false)"))*+'
+)
 # The ways of writing an error, or a formula without a stored value; calamine reads them as empty
 _UNREAD_FORMS = (
     rf' t="e"{_MAYBE_FORMULA}<~v>(#[^<&]{{1,20}}+)</~v></~c>',
@@ -56,10 +61,13 @@ _ASSUMED_ROWS = 99_999  # the most rows that a worksheet without six-digit row n
 _LONGEST_SPLIT = 1 << 20  # bytes of a cell that a block boundary splits
 
 
-def survey_xml(blocks: Iterable[bytes], *, is_uncalculated: bool = False) -> WorksheetSurvey:
+def survey_xml(
+    blocks: Iterable[bytes], *, look: Callable[[bytes], object] = len, is_uncalculated: bool = False
+) -> WorksheetSurvey:
     """Survey a worksheet; `cells` is an upper bound if the worksheet is usual.
 
-    In an uncalculated workbook, the 0 of a formula may stand for a value that was never calculated.
+    `look` gets the whole part but for rows that have nothing but plain cells. In an uncalculated workbook, the 0 of a
+    formula may stand for a value that was never calculated.
     """
     columns, rows, last_row, may_have_unread_cells = {b"Z"}, 0, 0, False
     stream = iter(blocks)
@@ -68,26 +76,29 @@ def survey_xml(blocks: Iterable[bytes], *, is_uncalculated: bool = False) -> Wor
     is_usual = start is not None and not _OTHER_ENCODING.search(start[0])
     patterns = _patterns(start[1].decode() if start else "", is_uncalculated)
     for text, cut in patterns.whole_cells(first, stream):
-        if patterns.not_frequent.search(text, 0, cut):
-            if _FAR_REFERENCE.search(text, 0, cut):
-                columns.update(_COLUMN.findall(text, 0, cut))
-                if high_rows := _HIGH_ROW.findall(text, 0, cut):
-                    rows = max(rows, *map(int, high_rows))
-            may_have_unread_cells = may_have_unread_cells or patterns.not_usual.search(text, 0, cut) is not None
-            if may_have_unread_cells and patterns.not_known.search(text, 0, cut):
+        if not patterns.plain_rows.fullmatch(text, 0, cut):
+            look(text[:cut])
+            if patterns.not_frequent.search(text, 0, cut):
+                if _FAR_REFERENCE.search(text, 0, cut):
+                    columns.update(_COLUMN.findall(text, 0, cut))
+                    if high_rows := _HIGH_ROW.findall(text, 0, cut):
+                        rows = max(rows, *map(int, high_rows))
+                may_have_unread_cells = may_have_unread_cells or patterns.not_usual.search(text, 0, cut) is not None
+                if may_have_unread_cells and patterns.not_known.search(text, 0, cut):
+                    is_usual = False
+            if rows > MAX_ROWS or any(pattern.search(text) for pattern in patterns.unusual_elsewhere):
                 is_usual = False
         numbers = [last_row, *map(int, patterns.row_number.findall(text, 0, cut))]
         if any(map(operator.ge, numbers, numbers[1:])):
             is_usual = False  # calamine would keep only the last of two rows with the same number
         last_row = numbers[-1]
-        if rows > MAX_ROWS or any(pattern.search(text) for pattern in patterns.unusual_elsewhere):
-            is_usual = False
         if not is_usual:
             break
-    is_complete = patterns.end.search(text) is not None
-    for _ in stream:
-        pass  # reading to the end proves the checksum of the part
+    look(text[cut:])
+    for block in stream:  # reading to the end proves the checksum of the part
+        look(block)
     width = max(column_index(letters.decode()) + 1 for letters in columns)
+    is_complete = patterns.end in text
     return WorksheetSurvey(width * (rows or _ASSUMED_ROWS), may_have_unread_cells, is_usual and is_complete)
 
 
@@ -115,9 +126,12 @@ class _Patterns:
             self._usual = tuple(f"(?!{_ZERO_FORM}){form}" for form in _USUAL_FORMS)
             self._unread = (*_UNREAD_FORMS, _ZERO_FORM)
         self._cuts = (f"<{prefix}c".encode(), f"</{prefix}row>".encode())
+        self.end = f"</{prefix}sheetData".encode()
+        self.row_number = self._compiled('<~row(?: [^<>]*?)?? r="([0-9]{1,7})"')
+        frequent_cell = rf"<~c{_NEAR_REFERENCE}{_ATTRIBUTES}(?:{'|'.join(_FREQUENT_FORMS)})"
+        plain_row = rf'<~row r="[1-9][0-9]{{0,6}}+"{_ROW_ATTRIBUTES} ?/?>'
+        self.plain_rows = self._compiled(rf"(?:{frequent_cell}|</~row>|{plain_row})*+")  # or parts of them
         self.not_frequent = self._other_cell(_NEAR_REFERENCE, _FREQUENT_FORMS)
-        self.end = self._compiled("</~sheetData")
-        self.row_number = self._compiled('<~row(?: [^<>]*?)? r="([0-9]{1,7})"')
         other_prefix = rf"(?<![</]{prefix[:-1]}):c[\s/>]|<c[\s/>]" if prefix else r":c[\s/>]"
         # a comment or CDATA, a cell with another prefix, an impossible row; three patterns are faster than one
         self.unusual_elsewhere = tuple(map(self._compiled, ("<!", other_prefix, '<~row r="[0-9]{8}')))
@@ -137,13 +151,12 @@ class _Patterns:
 
     def whole_cells(self, first: bytes, blocks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
         """Yield the worksheet up to the end of its cells, in parts with the place where the last whole cell ends."""
-        text = first
-        for block in blocks:
-            if self.end.search(text):
-                break
+        text = block = first
+        while block and self.end not in text:
             # what is after the cut, a cell that the end of the block splits, comes again with the next block
             cut = max(0, len(text) - _LONGEST_SPLIT, *map(text.rfind, self._cuts))
             yield text, cut
+            block = next(blocks, b"")
             text = text[cut:] + block
         yield text, len(text)
 

@@ -338,7 +338,7 @@ def _survey_once(file: WorkbookFile, name: str, *, max_cells: int) -> tuple[Work
     from bulkload.readers import sheet_patterns, sheet_xml
 
     signs = sheet_layout.LayoutSigns(sheet_layout.XML_SIGNS)
-    survey = sheet_patterns.survey_xml(signs.look_at(blocks), is_uncalculated=_is_uncalculated(file))
+    survey = sheet_patterns.survey_xml(blocks, look=signs.look, is_uncalculated=_is_uncalculated(file))
     if survey.cells > max_cells:
         survey = survey._replace(cells=sheet_xml.count_cells_xml(zip_package.read_blocks(package, part)))
     is_rejected = survey.cells > max_cells  # by the caller, which needs no layout then

@@ -1,8 +1,8 @@
 """Write results as an Excel workbook: the rows in the first worksheet, the summary in the second.
 
 In: the run and its rows, read once. Out: an .xlsx file. Memory does not grow with the rows: each row is written to disk
-when the next one begins, and the number of comments is limited. Rows that do not fit in one worksheet continue in
-`results (2)`, `results (3)` …
+when the next one begins, and the number of comments is limited. Rows without anything special are written whole by
+`plain_rows`. Rows that do not fit in one worksheet continue in `results (2)`, `results (3)` …
 
 Writers in Rust are several times faster than XlsxWriter, but the available ones (rustpy-xlsxwriter, wolfxl) cannot add
 comments to cells below the header while they stream.
@@ -10,7 +10,8 @@ comments to cells below the header while they stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE
+from bulkload.reports.plain_rows import PlainRows, is_supported
 from bulkload.reports.result_cells import result_cells, result_header
 from bulkload.reports.summary_sheet import write_summary
 
@@ -51,8 +53,12 @@ def write_workbook(
     *,
     sheet_rows: int = WORKSHEET_ROWS,
     most_comments: int = MOST_COMMENTS,
+    cell_by_cell: bool = False,
 ) -> None:
-    """Write the workbook; temporary files are written to the folder of `path`."""
+    """Write the workbook; temporary files are written to the folder of `path`.
+
+    `cell_by_cell` is the slow way for all rows; the workbook is the same.
+    """
     import xlsxwriter  # type: ignore[import-untyped]  # it does not declare its annotations
 
     header = (*run.header, *result_header(run.header))
@@ -65,14 +71,19 @@ def write_workbook(
         workbook.set_properties({"title": one_line(f"Results of {run.input}")})
         formats = _CellFormats(workbook)
         notes = _Notes(most_comments)
-        results = _ResultsSheet(workbook, RESULTS_SHEET, run, header, formats, notes)
+        cell_by_cell = cell_by_cell or not is_supported()
+
+        def add_results(name: str) -> _ResultsSheet:
+            return _ResultsSheet(workbook, name, run, header, formats, notes, cell_by_cell=cell_by_cell)
+
+        results = add_results(RESULTS_SHEET)
         summary = workbook.add_worksheet(SUMMARY_SHEET)
         worksheets = 1
         for row in rows:
             if results.next_row >= sheet_rows:
                 results.finish()
                 worksheets += 1
-                results = _ResultsSheet(workbook, f"{RESULTS_SHEET} ({worksheets})", run, header, formats, notes)
+                results = add_results(f"{RESULTS_SHEET} ({worksheets})")
             results.write(row)
         results.finish()
         write_summary(workbook, summary, run, notes=notes.sentences(worksheets))
@@ -80,8 +91,15 @@ def write_workbook(
     except xlsxwriter.exceptions.FileCreateError as error:
         raise error.args[0] from error  # the OSError that it wraps
     finally:
-        for worksheet in workbook.worksheets():
-            worksheet._opt_close()  # or an error would leave temporary files open
+        _close_files(workbook)
+
+
+def _close_files(workbook: Any) -> None:
+    """Close the temporary files that XlsxWriter leaves open after an error, even if they cannot be written any more."""
+    for worksheet in workbook.worksheets():
+        for file in (worksheet.row_data_fh, worksheet.fh):
+            with suppress(OSError):
+                file.close()
 
 
 class _CellFormats:
@@ -153,7 +171,15 @@ class _ResultsSheet:
     """One worksheet of rows, written from top to bottom."""
 
     def __init__(
-        self, workbook: Any, name: str, run: RunInfo, header: Sequence[str], formats: _CellFormats, notes: _Notes
+        self,
+        workbook: Any,
+        name: str,
+        run: RunInfo,
+        header: Sequence[str],
+        formats: _CellFormats,
+        notes: _Notes,
+        *,
+        cell_by_cell: bool,
     ) -> None:
         self._worksheet = workbook.add_worksheet(name)
         self._run_id = run.run_id
@@ -164,6 +190,10 @@ class _ResultsSheet:
         self._notes = notes
         self._widths = [display_width(name) + _FILTER_BUTTON for name in header]
         self._tall_rows = 0
+        self._plain_rows = {
+            status: PlainRows(self._worksheet, (formats.user[status],) * self._user_columns, formats.result[status])
+            for status in ([] if cell_by_cell else PALETTE)
+        }
         self.next_row = 1
         self._worksheet.freeze_panes(1, 0)
         for column, title in enumerate(header):
@@ -172,9 +202,21 @@ class _ResultsSheet:
 
     def write(self, row: ReportRow) -> None:
         """Add one row: the user's cells, then the result."""
-        row_index, formats = self.next_row, self._formats
         marked = marks(row, self._column_of) if row.issues or row.error_columns else {}
         is_tall = self._make_tall(row)
+        results = result_cells(row, self._run_id)
+        if self.next_row <= _MEASURED_ROWS:
+            texts = (*row.cells, *map(str, results))
+            self._widths = [max(width, display_width(text)) for width, text in zip(self._widths, texts, strict=True)]
+        plain_rows = None if marked or is_tall else self._plain_rows.get(row.status)
+        if plain_rows is None or not plain_rows.write(self.next_row, row.cells, results):
+            self._write_cells(row, results, marked, is_tall)
+        self.next_row += 1
+
+    def _write_cells(
+        self, row: ReportRow, results: Sequence[str | int], marked: Mapping[int | None, Mark], is_tall: bool
+    ) -> None:
+        row_index, formats = self.next_row, self._formats
         user, wrapped = formats.user[row.status], formats.user_wrapped[row.status]
         for column, cell in enumerate(row.cells):
             if cell:
@@ -188,17 +230,12 @@ class _ResultsSheet:
             mark_format = formats.error if mark.severity == "error" else formats.warning
             self._write_text(row_index, marked_column, row.cells[marked_column], mark_format)
             self._comment(row_index, marked_column, mark)
-        cells = result_cells(row, self._run_id)
         result_formats = (formats.result_wrapped if is_tall else formats.result)[row.status]
-        for column, (value, cell_format) in enumerate(zip(cells, result_formats, strict=True), self._user_columns):
+        for column, (value, cell_format) in enumerate(zip(results, result_formats, strict=True), self._user_columns):
             if isinstance(value, int):
                 self._worksheet.write_number(row_index, column, value, cell_format)
             else:
                 self._write_text(row_index, column, value, cell_format)
-        if row_index <= _MEASURED_ROWS:
-            texts = (*row.cells, *map(str, cells))
-            self._widths = [max(width, display_width(text)) for width, text in zip(self._widths, texts, strict=True)]
-        self.next_row += 1
 
     def finish(self) -> None:
         """Set what depends on all rows: widths, filter, printing."""

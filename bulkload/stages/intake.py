@@ -46,10 +46,13 @@ class OpenedInput:
 
 
 @contextmanager
-def open_input(source: Input, options: Options, *, map_if_present: bool = False) -> Iterator[OpenedInput]:
+def open_input(
+    source: Input, options: Options, *, map_if_present: bool = False, with_bodies: bool = True
+) -> Iterator[OpenedInput]:
     """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read.
 
-    With `map_if_present`, a column of --map that the input does not have is no error.
+    With `map_if_present`, a column of --map that the input does not have is no error. Without `with_bodies`, the rows
+    have no request bodies.
     """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
         if map_if_present:
@@ -64,7 +67,8 @@ def open_input(source: Input, options: Options, *, map_if_present: bool = False)
             details[NOT_WHOLE] = opened.not_whole
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
-            rows = map(duplicates.mark, check_rows(opened.rows, layout, defaults=options.set, details=details))
+            checked = check_rows(opened.rows, layout, defaults=options.set, details=details, with_bodies=with_bodies)
+            rows = map(duplicates.mark, checked)
             fields = tuple(layout.fields[index] for index in layout.user_columns)
             yield OpenedInput(header=header, fields=fields, details=details, rows=rows, translated=opened.translated)
 
@@ -174,15 +178,18 @@ def check_rows(
     defaults: Mapping[str, str] | None = None,
     details: dict[str, str] | None = None,
     skip_zero_rows: bool = True,
+    with_bodies: bool = True,
 ) -> Iterator[NewRow]:
     """Check rows, and yield them in order; what they show about the file is added to `details`.
 
     Duplicates are not looked for. A row waits for the one after it, which shows whether it is whole. Rows that hold
-    only 0 or FALSE are left out, unless `skip_zero_rows` is false: then each row is yielded.
+    only 0 or FALSE are left out, unless `skip_zero_rows` is false: then each row is yielded. The request bodies are
+    left out unless `with_bodies`.
 
     Raises `UsageError` for invalid defaults, before a row is read.
     """
-    return _checked(rows, layout, Validator(layout, defaults=defaults), details, skip_zero_rows=skip_zero_rows)
+    validator = Validator(layout, defaults=defaults)
+    return _checked(rows, layout, validator, details, skip_zero_rows=skip_zero_rows, with_bodies=with_bodies)
 
 
 def _checked(
@@ -192,8 +199,9 @@ def _checked(
     details: dict[str, str] | None,
     *,
     skip_zero_rows: bool,
+    with_bodies: bool,
 ) -> Iterator[NewRow]:
-    templates = RowTemplates(layout)
+    templates = RowTemplates(layout, with_bodies=with_bodies)
     zero_rows = ZeroRows([index for index, field in enumerate(layout.fields) if field in _NAME_A_MONITOR])
     only_user_columns = layout.user_columns == tuple(range(len(layout.header)))
     new_row: NewRow | None = None
@@ -204,7 +212,7 @@ def _checked(
             match validator.check(row):
                 case Valid() as valid:
                     templates.remember(valid)
-                    new_row = _good(valid, cells)
+                    new_row = _good(valid, cells, with_body=with_bodies)
                 case Invalid() as invalid:
                     new_row = _bad(invalid, _without_guesses(cells, invalid, layout.user_columns))
         is_rest = short is not None and _is_rest(row, new_row, short[0], len(layout.header))
@@ -248,7 +256,7 @@ def _split(row: NewRow, number_below: int) -> NewRow:
     )
 
 
-def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
+def _good(valid: Valid, cells: tuple[str, ...], *, with_body: bool = True) -> NewRow:
     finished = valid.earlier is not None and bool(valid.monitor_id)
     removed = finished and valid.earlier is Status.REMOVED
     return NewRow(
@@ -257,7 +265,7 @@ def _good(valid: Valid, cells: tuple[str, ...]) -> NewRow:
         state=Status.REMOVED if removed else State.PENDING,
         type=valid.config.type,
         key=valid.config.key,
-        body=to_json(valid.config.body()),
+        body=to_json(valid.config.body()) if with_body else None,
         given_monitor_id=valid.monitor_id or None,
         finished_in_file=finished and valid.earlier is not None and valid.earlier.done,
         monitor_id=valid.monitor_id if removed else None,

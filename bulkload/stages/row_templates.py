@@ -9,9 +9,10 @@ applies.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 
 from bulkload.model import NumberText, RawRow, State
 from bulkload.monitors.fields import LONGEST_NAME, LONGEST_NOTE
@@ -26,16 +27,22 @@ MOST_TEMPLATES = 1_000  # kept at a time
 _OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it
 
 
-def _plain(longest: int) -> Callable[[str], object]:
-    """ASCII that JSON needs not escape, without spaces around it."""
-    matches = re.compile(rf"[!#-\[\]-~](?:[ !#-\[\]-~]{{0,{longest - 2}}}[!#-\[\]-~])?").fullmatch
-    return lambda text: matches(text) and not (is_error(text) or doubt_of(text))
+def _is_plain(text: str) -> bool:
+    """True for ASCII that JSON needs not escape, without spaces around it, to which no rule but a length applies."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and not ('"' in text or "\\" in text or text[0] == " " or text[-1] == " ")
+        and not (is_error(text) or doubt_of(text))
+    )
 
+
+_is_plain_note = lru_cache(maxsize=1024)(_is_plain)  # unlike names, notes are often the same in many rows
 
 _IS_PLAIN: dict[str, Callable[[str], object]] = {
-    "name": _plain(LONGEST_NAME),
+    "name": lambda text: len(text) <= LONGEST_NAME and _is_plain(text),
     "hostname": is_plain_public_name,
-    "note": _plain(LONGEST_NOTE),
+    "note": lambda text: len(text) <= LONGEST_NOTE and _is_plain_note(text),
 }
 
 
@@ -43,15 +50,16 @@ _IS_PLAIN: dict[str, Callable[[str], object]] = {
 class _Template:
     type: str
     key: str  # the identity and the JSON body, with a %s for each own cell
-    key_cells: tuple[int, ...]
+    key_cells: Callable[[Sequence[str]], tuple[str, ...]]  # the own cells of a row for them
     body: str
-    body_cells: tuple[int, ...]
+    body_cells: Callable[[Sequence[str]], tuple[str, ...]]
 
 
 class RowTemplates:
     """The templates of one file."""
 
-    def __init__(self, layout: ColumnMapping) -> None:
+    def __init__(self, layout: ColumnMapping, *, with_bodies: bool = True) -> None:
+        self._with_bodies = with_bodies
         self._is_results = layout.is_results
         self._locations = layout.fields.index("locations") if "locations" in layout.fields else None
         self._columns = {field: index for index, field in enumerate(layout.fields) if field in _IS_PLAIN}
@@ -66,15 +74,9 @@ class RowTemplates:
         template = self._templates.get(shared) if shared is not None else None
         if template is None:
             return None
-        texts = row.cells
-        return NewRow(
-            source_row=row.number,
-            cells=cells,
-            state=State.PENDING,
-            type=template.type,
-            key=template.key % tuple([texts[index] for index in template.key_cells]),
-            body=template.body % tuple([texts[index] for index in template.body_cells]),
-        )
+        key = template.key % template.key_cells(row.cells)
+        body = template.body % template.body_cells(row.cells) if self._with_bodies else None
+        return NewRow(row.number, cells, State.PENDING, template.type, key, body)
 
     def remember(self, valid: Valid) -> None:
         """Make a valid row the template for others like it."""
@@ -113,10 +115,17 @@ class RowTemplates:
         return _Template(
             type=valid.config.type,
             key="\t".join(parts),
-            key_cells=tuple(own[field] for field in ("hostname", "name") if field in own),
+            key_cells=_cells([own[field] for field in ("hostname", "name") if field in own]),
             body="{" + ",".join(members) + "}",
-            body_cells=tuple(own[field] for field in body if field in own),
+            body_cells=_cells([own[field] for field in body if field in own]),
         )
+
+
+def _cells(indexes: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """A function that takes these cells of a row; for two or more, `itemgetter` is the quickest."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda cells: tuple([cells[index] for index in indexes])
 
 
 def _fixed(text: str) -> str:

@@ -55,7 +55,13 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "tqdm": {"cli/output", "python/progress"},
     "uvloop": {"operations/session", "sandbox/server"},
     "watchfiles": {"inbox/watch"},
-    "xlsxwriter": {"reports/results_workbook", "operations/convert", "operations/export", "operations/comparison_file"},
+    "xlsxwriter": {
+        "reports/results_workbook",
+        "reports/plain_rows",
+        "operations/convert",
+        "operations/export",
+        "operations/comparison_file",
+    },
     "yaml": {"migration/documents"},
     "yarl": {"alertsite/direct_post", "alertsite/proxy"},
 }

@@ -151,7 +151,7 @@ def test_the_message_names_the_limit_and_says_what_to_do(
     with pytest.raises(InputError, match=r"takes more than 1 seconds of processor time.*save it again as \.xlsx"):
         read(endless(tmp_path))
     debug = caplog.at_level(logging.DEBUG, "bulkload")
-    with debug, pytest.raises(InputError, match=r"takes more than 1\.0 GB of memory"):
+    with debug, pytest.raises(InputError, match=r"takes more than 1\.0 GB of memory\. Save the table as \.csv"):
         read(spread(tmp_path))
     assert "memory allocation of" in caplog.text
 
