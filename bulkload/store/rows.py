@@ -143,6 +143,8 @@ class RunRows:
         put in doubt instead, and the change is refused. Raises `LockLost` if this process no longer holds the store:
         then no row is marked, but results are stored. If another run has taken over the store, only the monitors of
         rows in doubt are stored; about everything else, the other run has newer information.
+
+        `OR ROLLBACK`, because with `ABORT`, the default, SQLite first copies each changed page to a temporary file.
         """
         changes = list(changes)
         refused: list[RowChange] = []
@@ -154,8 +156,9 @@ class RunRows:
                 changes, refused = self._claim_all(changes)
             self._change_monitors(changes)
             self._db.executemany(
-                "UPDATE rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?, error_columns = ?,"
-                " at = ?, patch = coalesce(?, patch), attempts = attempts - ? WHERE run = ? AND position = ?",
+                "UPDATE OR ROLLBACK rows SET state = ?, monitor_id = coalesce(?, monitor_id), error = ?,"
+                " error_columns = ?, at = ?, patch = coalesce(?, patch), attempts = attempts - ?"
+                " WHERE run = ? AND position = ?",
                 [
                     (
                         change.state,
@@ -173,7 +176,8 @@ class RunRows:
             )
             if sending and lock_lost is None:
                 marked = self._db.execute(
-                    "UPDATE rows SET state = iif(monitor_id IS NULL, 'sending', 'pending'), attempts = attempts + 1"
+                    "UPDATE OR ROLLBACK rows"
+                    " SET state = iif(monitor_id IS NULL, 'sending', 'pending'), attempts = attempts + 1"
                     " WHERE run = ? AND position IN (SELECT value FROM json_each(?)) AND state = 'pending'",
                     (self.run.number, to_json(sending)),
                 )
@@ -185,7 +189,9 @@ class RunRows:
 
     def _claim_all(self, changes: list[RowChange]) -> tuple[list[RowChange], list[RowChange]]:
         """Record the created monitors; returns the changes, some of them with the row in doubt instead, and these."""
-        if self._claim_together([change for change in changes if change.state is Status.CREATED]):
+        created = [change for change in changes if change.state is Status.CREATED]
+        claimed = self._db.executemany(CLAIM, map(self._claim_values, created)).rowcount if created else 0
+        if claimed == len(created):
             return changes, []
         refused = []
         for index, change in enumerate(changes):
@@ -194,17 +200,6 @@ class RunRows:
                 changes[index] = change._replace(state=State.DOUBT, monitor_id=None, error=error)
                 refused.append(changes[index])
         return changes, refused
-
-    def _claim_together(self, created: Sequence[RowChange]) -> bool:
-        """Record that rows created monitors; false, and nothing is recorded, unless all are new."""
-        if not created:
-            return True
-        self._db.execute("SAVEPOINT claims")
-        claimed = self._db.executemany(CLAIM, map(self._claim_values, created)).rowcount
-        if claimed < len(created):
-            self._db.execute("ROLLBACK TO claims")
-        self._db.execute("RELEASE claims")
-        return claimed == len(created)
 
     def _change_monitors(self, changes: Iterable[RowChange]) -> None:
         """Forget removed monitors, and store the new identities of updated ones."""
