@@ -10,6 +10,7 @@ an interface: where they are not as expected, nothing is sent, and the caller us
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import time
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
@@ -38,6 +39,14 @@ EXPECTED = (  # methods of aiohttp, and parameters that they must have
 log = logging.getLogger(__name__)
 
 Received = tuple[int, Mapping[str, str], bytes]  # status, headers, decompressed body
+
+
+class _Request(ClientRequest):
+    """What the connector needs to know, used for many requests."""
+
+    @functools.cached_property
+    def connection_key(self) -> ConnectionKey:  # aiohttp makes a new one each time
+        return super().connection_key
 
 
 class DirectPost:
@@ -82,7 +91,7 @@ class DirectPost:
         key = url, headers["Authorization"]
         if (known := self._requests.get(key)) is not None:
             return known
-        request = ClientRequest(
+        request = _Request(
             "POST",
             URL(url),
             headers={**self._session.headers, **headers},

@@ -148,9 +148,12 @@ class _ScenarioRunner:
         before, self._unknown = self._unknown, {row["source_row"] for row in rows if row["status"] == "unknown"}
         if any(row["status"] in RUN_AGAIN and row["status"] != "unknown" for row in rows):
             return False
-        # Another process cannot assign ambiguous monitors either.
-        is_permanent = self._may_be_unknown and len(rows) == len(self._scenario.rows) and self._unknown == before
-        return not self._unknown or bool(is_permanent)
+        if not self._unknown or len(rows) != len(self._scenario.rows) or self._unknown != before:
+            return not self._unknown
+        # Another process cannot assign ambiguous monitors either; others are settled as soon as enough time has passed.
+        return {
+            source.monitor for row, source in self._valid_rows() if row["status"] == "unknown"
+        } <= self._may_be_unknown
 
     def _rows(self) -> list[dict[str, Any]]:
         with (self._folder / RESULTS).open(encoding="utf-8") as stream:
