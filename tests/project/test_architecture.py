@@ -49,7 +49,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "prometheus_client": {"inbox/metrics"},
     "pyarrow": {"readers/parquet"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
-    "pydantic_core": {"alertsite/responses", "store/database", "store/runs"},
+    "pydantic_core": {"store/database", "store/runs"},
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},
     "tqdm": {"cli/output", "python/progress"},
