@@ -1,8 +1,8 @@
 """Delete old runs and rows that nothing depends on any more.
 
-In: a moment before which runs are old. Out: a store without them, except: rows in doubt; rows whose monitor can still
-be undone; the last row that says what was requested for a created monitor; runs that can be resumed; runs whose rows
-others share. The space is used again for new rows.
+In: a moment before which runs are old. Out: a store without them, except runs with a row that is in doubt, or whose
+monitor can still be undone, or that says last what was requested for a created monitor; runs that can be resumed; runs
+whose rows others share. The inbox also deletes the other rows of such runs. The space is used again for new rows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _IS_LAST_REQUEST = (  # for a monitor that was updated by its ID, so that the ro
     " AND NOT EXISTS (SELECT 1 FROM rows AS later WHERE later.key = rows.key AND later.run > rows.run"
     " AND later.body IS NOT NULL)"
 )
+_NEEDED = f"(state IN ('doubt', 'sending') OR ({_CAN_BE_UNDONE}) OR ({_IS_LAST_REQUEST}))"
 _RESUMABLE = (*State, Status.FAILED, Status.UNKNOWN)
 
 
@@ -39,26 +40,36 @@ def delete_old_runs(store: Store, moment: float) -> int:
     for (run_id,) in old:  # the newest first: they may share the rows of older ones
         run = store.run(run_id)
         states = state_counts(store.db, run.number)
-        if states.keys().isdisjoint(_RESUMABLE) and states.keys() != {Status.CREATED} and not delete_rows(store, run):
+        if states.keys().isdisjoint(_RESUMABLE) and not _is_needed(store, run):
             store.forget(run)
             deleted += 1
     return deleted
+
+
+def _is_needed(store: Store, run: Run) -> bool:
+    """True if something depends on a row of a run, which is then kept whole, so that its results stay complete."""
+    if is_shared(store.db, run.number):
+        return True
+    with store.errors():
+        needed = store.db.execute(
+            f"SELECT 1 FROM rows WHERE run = ?1 AND {_NEEDED} LIMIT 1", (run.number, run.account_id)
+        ).fetchone()
+    return needed is not None
 
 
 def delete_rows(store: Store, run: Run) -> bool:
     """Delete the rows of an old run that nothing depends on; returns whether any rows remain.
 
     A row is needed as long as it is in doubt, or it created a monitor that still exists, or no later row tells what was
-    requested for such a monitor.
+    requested for such a monitor. The rows that remain are not those of the input, so no other run may share them.
     """
     if is_shared(store.db, run.number):
         return True
     with store.transaction():
         deleted = store.db.execute(
-            f"DELETE FROM rows WHERE run = ?1 AND state NOT IN ('doubt', 'sending')"
-            f" AND NOT ({_CAN_BE_UNDONE}) AND NOT ({_IS_LAST_REQUEST})",
-            (run.number, run.account_id),
+            f"DELETE FROM rows WHERE run = ?1 AND NOT {_NEEDED}", (run.number, run.account_id)
         ).rowcount
+        store.db.execute("UPDATE runs SET reading = NULL WHERE run = ? AND ?", (run.number, deleted))
         store.db.execute("DELETE FROM gone WHERE run = ?", (run.number,))
         (remaining,) = store.db.execute("SELECT count(*) FROM rows WHERE run = ?", (run.number,)).fetchone()
     if remaining and deleted:

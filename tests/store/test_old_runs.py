@@ -14,7 +14,7 @@ from bulkload.model import State, Status
 from bulkload.sandbox.server import running
 from bulkload.store.database import STORE_NAME
 from bulkload.store.drafts import Drafts
-from bulkload.store.old_runs import delete_old_runs
+from bulkload.store.old_runs import delete_old_runs, delete_rows
 from bulkload.store.row_records import RowChange
 from bulkload.store.runs import Run, Store
 from tests.support.command_line import CommandLine, imap
@@ -71,14 +71,13 @@ def test_a_run_that_has_not_ended_is_kept(tmp_path: Path) -> None:
         assert _left(store) == {run.number: 1}
 
 
-def test_rows_whose_monitor_can_be_undone_are_kept_until_it_is(tmp_path: Path) -> None:
+def test_a_run_with_a_monitor_that_can_be_undone_is_kept_whole_until_it_is(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.lock()
         run = _run(store, Status.CREATED, Status.INVALID, Status.CREATED, ids={0: "7", 2: "8"})
         for _ in range(2):
             assert delete_old_runs(store, FOREVER) == 0
-            assert _left(store) == {run.number: 2}
-        assert store.info(run).details["tidied"] == "1 rows were deleted because of their age."
+            assert _left(store) == {run.number: 3}
         record = context_of(store, run, 1).record
         assert [monitor.monitor_id for monitor in record.created_by(run.number, -1, 9)] == ["7", "8"]
         rows = context_of(store, run, 1).rows
@@ -107,7 +106,7 @@ def test_what_was_requested_for_a_monitor_that_got_another_name_is_kept(tmp_path
         requested = context.record.requested(key)
         assert requested is not None
         assert delete_old_runs(store, FOREVER) == 1
-        assert _left(store) == {first.number: 1, runs[1].number: 1}
+        assert _left(store) == {first.number: 1, runs[1].number: 2}
         assert context.record.requested(key) == requested
 
 
@@ -146,7 +145,7 @@ def test_run_deletes_runs_older_than_keep_and_nothing_is_created_twice(cli: Comm
         with Store(cli.folder / "output") as store:
             runs = store.runs()[::-1]
             assert [run.id for run in runs[:4]] == [ids[0], *ids[5:]], "the first can be undone, 6 shares the rows of 5"
-            assert [len(list(store.report_rows(run))) for run in runs] == [2, 3, 3, 3, 3, 3]
+            assert [len(list(store.report_rows(run))) for run in runs] == [3] * 6
             first = runs[0].id
         assert sandbox.counts()["created"] == 2
         assert cli("undo", first, "--yes").exit_code == 0
@@ -155,3 +154,35 @@ def test_run_deletes_runs_older_than_keep_and_nothing_is_created_twice(cli: Comm
         with Store(cli.folder / "output") as store:
             assert len(store.runs()) == 1
         assert [monitor["name"] for monitor in sandbox.monitors()] == ["a", "b"]
+
+
+def test_rows_that_were_deleted_because_of_their_age_are_missing_in_no_later_run(cli: CommandLine) -> None:
+    """The inbox deletes rows, not runs; what is left of such a run is not what an unchanged file holds."""
+    with running() as sandbox:
+        cli.use_account(sandbox.base_url)
+        two, four = [imap("a"), imap("b")], [imap("a"), imap("b"), imap("c"), imap("d")]
+        cli.run(cli.write_csv("two.csv", two))
+        file = cli.write_csv("four.csv", four)
+        cli.run(file)
+        with Store(cli.folder / "output") as store:
+            store.lock()
+            assert delete_rows(store, store.run()), "those that can be undone are left"
+            assert len(list(store.report_rows(store.run()))) == 2
+        for _ in range(2):
+            result, rows = cli.run(file)
+            assert result.exit_code == 0
+            assert [(row["name"], row["status"]) for row in rows] == [(name, "exists") for name in "abcd"]
+
+
+def test_the_results_of_an_old_run_stay_complete(cli: CommandLine) -> None:
+    """A run that is kept because of one monitor is shared, reported and undone with all its rows."""
+    with running() as sandbox:
+        cli.use_account(sandbox.base_url)
+        cli.run(cli.write_csv("one.csv", [imap("a")]))
+        file = cli.write_csv("three.csv", [imap("a"), imap("b"), imap("c", port=0)])
+        cli.run(file)
+        _make_older(cli.folder, 200)
+        cli.run(cli.write_csv("other.csv", [imap("z")]))
+        result, rows = cli.run(file)
+        assert result.exit_code == 1
+        assert [row["status"] for row in rows] == ["exists", "exists", "invalid"]
