@@ -220,7 +220,7 @@ class _ScenarioRunner:
                 is_own = (monitor["type"], monitor["name"]) == (self._body_of(source.monitor)[0], name)
                 assert is_own or self._is_ambiguous(row, source), row
             if status in ("rejected", "failed") and not resume:  # a later run may have created it
-                assert name not in names, row
+                assert row["monitor_id"] or name not in names, row  # with an ID, an update was refused
 
     def _check_end(self, result: ProcessResult, *more: str) -> None:
         """After the last process, the account matches the valid rows, except for ambiguous monitors."""
