@@ -13,6 +13,7 @@ import asyncio
 import functools
 import inspect
 import logging
+import math
 import time
 from collections.abc import Mapping
 
@@ -146,12 +147,13 @@ class _Deadlines:
     def __init__(self) -> None:
         self._deadlines: dict[asyncio.Transport, float] = {}  # on the monotonic clock
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf  # on the monotonic clock
 
     def add(self, transport: asyncio.Transport, deadline: float) -> None:
         """Abort this connection at a time on the monotonic clock, unless it is removed before."""
         self._deadlines[transport] = deadline
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(deadline - time.monotonic(), self._abort)
+        if deadline < self._timer_at:
+            self._set_timer(deadline)
 
     def is_over(self, transport: asyncio.Transport) -> bool:
         """True if a connection was aborted."""
@@ -161,15 +163,20 @@ class _Deadlines:
         """Do not abort this connection any more."""
         self._deadlines.pop(transport, None)
 
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(at - time.monotonic(), self._abort)
+        self._timer_at = at
+
     def _abort(self) -> None:
         now = time.monotonic()
         for transport in [transport for transport, deadline in self._deadlines.items() if deadline <= now]:
             del self._deadlines[transport]
             transport.abort()
-        self._timer = None
+        self._timer, self._timer_at = None, math.inf
         if self._deadlines:
-            wait = min(self._deadlines.values()) - now
-            self._timer = asyncio.get_running_loop().call_later(wait, self._abort)
+            self._set_timer(min(self._deadlines.values()))
 
 
 def _has_parameters(owner: type, name: str, parameters: tuple[str, ...]) -> bool:
