@@ -16,7 +16,7 @@ from tests.torture.crash_points import CrashPoint
 from tests.torture.program import Workspace, open_workspace
 from tests.torture.test_crash_points import ALL, CONCURRENCY, WITHOUT_FAULTS
 
-STRIDE = 1 if ALL else 17  # every n-th step is tested
+STRIDE = 1 if ALL else 41  # every n-th step is tested
 FILE = "hosts.csv"
 CALL = ("run", FILE, "--results", "results.jsonl")
 
