@@ -1,7 +1,7 @@
 """Stream the state of a job to a browser, as server-sent events.
 
 In: a job, and a function that renders its state. Out: `progress` events with HTML, and one `ended` event. A stream ends
-with its job, which ends with the server at the latest, and when the browser leaves.
+with its job, which ends with the server at the latest, when there is another page to see, and when the browser leaves.
 """
 
 from __future__ import annotations
@@ -31,8 +31,15 @@ HEADERS = {
 Render = Callable[[JobState], Awaitable[str]]
 
 
-async def stream(request: web.Request, jobs: Jobs, job: Job, render: Render) -> web.StreamResponse:
-    """Answer a request with the states of a job, as they change."""
+def has_ended(state: JobState) -> bool:
+    """True if a job does nothing more."""
+    return state.ended is not None
+
+
+async def stream(
+    request: web.Request, jobs: Jobs, job: Job, render: Render, is_last: Callable[[JobState], bool] = has_ended
+) -> web.StreamResponse:
+    """Answer a request with the states of a job, as they change, up to the last one that the page shows."""
     if jobs.readers >= MAX_STREAMS:
         headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
         return web.Response(status=503, text="Too many pages are watching.\n", headers=headers)
@@ -43,7 +50,7 @@ async def stream(request: web.Request, jobs: Jobs, job: Job, render: Render) -> 
             await response.prepare(request)
             await _write(response, f"retry: {RECONNECT}\n\n")
             last = ""
-            while state.ended is None:
+            while not is_last(state):
                 if (html := await render(state)) != last:
                     await _write(response, event("progress", html))
                     last = html

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from bulkload.sandbox.server import Sandbox
+from bulkload.store.runs import Store
 from tests.support.browser import Page, Pages, expect
 from tests.support.page_steps import (
     compare,
@@ -236,6 +237,24 @@ def test_without_javascript(open_page: Pages, serve: Serve, account: Sandbox, tm
 
     undo(page, monitors=9)
     assert account.monitors() == []
+
+
+def test_a_run_that_begins_late_is_shown_as_soon_as_it_has_begun(
+    open_page: Pages, serve: Serve, account: Sandbox
+) -> None:
+    server = serve()
+    page = open_page(server.address)
+    give_text(page, "type,name,hostname,plan\n" + "\n".join(f"imap,mx{n},mx{n}.example.com,{PLAN}" for n in range(3)))
+    compare(page)
+    hold(account, after=1)
+    with Store(server.folder / "output") as store:
+        store.lock()
+        page.get_by_role("button", name="Create 3 monitors").click()
+        expect(page.get_by_text("Waiting for another bulkload").first).to_be_visible()
+    page.wait_for_url("**/runs/*")
+    expect(page.get_by_role("heading", name="Creating monitors: 1 of 3 rows")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Resume: 2 rows to run again")).to_be_visible()
 
 
 def test_a_server_that_is_killed_and_started_again(open_page: Pages, serve: Serve, account: Sandbox) -> None:

@@ -13,12 +13,13 @@ from bulkload.files.printable import printable
 from bulkload.web.access import access_of
 from bulkload.web.jobs import Job, JobState
 from bulkload.web.pages.progress_view import progress_html, progress_view
-from bulkload.web.progress import stream
+from bulkload.web.progress import has_ended, stream
 from bulkload.web.responses import RequestError
 from bulkload.web.site import frame_of, go_to, page, site_of
 from bulkload.web.wording import on_page
 
 SHORT = 1.0  # seconds in which a job often ends, so that no page of its own is shown
+UNTIL_RESULT = "until=result"  # of the page of a job, which is left as soon as there is more to see
 _TITLES = {
     "plan": "Comparing with the account",
     "run": "Creating monitors",
@@ -55,7 +56,7 @@ async def show(request: web.Request) -> web.Response:
         frame,
         name=printable(state.name),
         progress=progress_view(state),
-        events_href=f"/jobs/{state.id}/events",
+        events_href=f"/jobs/{state.id}/events?{UNTIL_RESULT}",
         plan_href=f"/drafts/{state.draft}/start" if state.kind == "plan" else "",
         back_href=f"/drafts/{state.draft}" if state.draft else f"/runs/{state.run}",
         back_label="Back to the rows" if state.draft else "Back to the run",
@@ -77,13 +78,14 @@ def after(request: web.Request, state: JobState) -> web.Response:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Stream the progress of a job."""
+    """Stream the progress of a job, to its end or until its run has a page of its own."""
     job, token = job_of(request), access_of(request).form_token
 
     async def rendered(state: JobState) -> str:
         return progress_html(state, token)
 
-    return await stream(request, site_of(request).jobs, job, rendered)
+    is_last = _has_result if request.query_string == UNTIL_RESULT else has_ended
+    return await stream(request, site_of(request).jobs, job, rendered, is_last)
 
 
 async def stop(request: web.Request) -> web.Response:
@@ -97,7 +99,7 @@ async def stop(request: web.Request) -> web.Response:
 
 def _has_result(state: JobState) -> bool:
     """True if a job has ended, or has the page of its run."""
-    return state.ended is not None or (bool(state.run) and state.kind in ("run", "resume", "undo"))
+    return has_ended(state) or (bool(state.run) and state.kind in ("run", "resume", "undo"))
 
 
 async def _wait_shortly(request: web.Request, job: Job) -> None:
