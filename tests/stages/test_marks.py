@@ -16,6 +16,7 @@ from bulkload.errors import ExitCode
 from bulkload.sandbox import Faults, Rule
 from bulkload.stages.row_queue import MOST_MARKED
 from bulkload.store.database import STORE_NAME
+from tests.support.waiting import wait_until
 from tests.torture.program import Workspace, open_workspace
 from tests.torture.scenario import Scenario, ScenarioRow
 
@@ -55,7 +56,7 @@ def test_in_a_pause_only_rows_that_a_worker_has_stay_marked(workspace: Workspace
     workspace.sandbox.set_faults(Faults(rules=(Rule(fault="throttle", at=(20,), seconds=300.0),)))
     process = workspace.start("run", "hosts.csv", "--results", "results.jsonl")
     assert process.wait_until(lambda: any(entry["fault"] for entry in workspace.requests))
-    assert process.wait_until(lambda: _states(workspace)["sending"] <= WORKERS)
+    wait_until(lambda: _states(workspace)["sending"] <= WORKERS)
     process.send_signal(signal.SIGINT)
     assert process.wait().exit_code == ExitCode.INTERRUPTED
     assert _states(workspace)["sending"] == 0
