@@ -202,7 +202,7 @@ def worlds(cli: CommandLine, folder: Path) -> Iterator[list[World]]:
 
 
 @settings(
-    max_examples=60 if os.environ.get("BULKLOAD_ALL_TESTS") else 5,
+    max_examples=30 if os.environ.get("BULKLOAD_ALL_TESTS") else 5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -247,7 +247,7 @@ NIGHTS: dict[str, Callable[[World], object]] = {
 
 
 @settings(
-    max_examples=60 if os.environ.get("BULKLOAD_ALL_TESTS") else 4,
+    max_examples=30 if os.environ.get("BULKLOAD_ALL_TESTS") else 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

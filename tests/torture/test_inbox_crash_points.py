@@ -13,7 +13,7 @@ from tests.torture.crash_points import CrashPoint
 from tests.torture.program import Workspace, open_workspace
 from tests.torture.test_crash_points import ALL
 
-STRIDE = 2 if ALL else 31  # every n-th step is tested
+STRIDE = 3 if ALL else 31  # every n-th step is tested
 CONCURRENCY = 4  # inboxes at a time
 HEADER = "type,name,hostname,billing_plancode,port\n"
 FIRST = HEADER + "".join(f"imap,{name},{name}.example.com,UBM - A/A,143\n" for name in "abcd")
