@@ -98,6 +98,13 @@ class StoreError(BulkloadError):
     exit_code = ExitCode.USAGE
 
 
+class StoreBusy(StoreError):
+    """Another process is writing into the run store, and does not finish."""
+
+    exit_code = ExitCode.LOCKED
+    temporary = True
+
+
 class LockLost(StoreError):
     """This run no longer holds the lock of the run store."""
 

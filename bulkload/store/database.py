@@ -1,7 +1,7 @@
 """The database file of the run store: opened, locked, and written in transactions.
 
-In: a folder. Out: an open database, `LockLost` where another process has taken it over, and a `StoreError` for every
-error of SQLite or the file system.
+In: a folder. Out: an open database, `LockLost` where another process has taken it over, `StoreBusy` where one writes
+for too long, and a `StoreError` for every other error of SQLite or the file system.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Self
 import pydantic_core
 
 from bulkload import clock
-from bulkload.errors import LockLost, StoreError, UsageError
+from bulkload.errors import LockLost, StoreBusy, StoreError, UsageError
 from bulkload.store.lock import StoreLock, file_id
 from bulkload.store.schema import connect
 from bulkload.store.transaction import Transaction
@@ -117,6 +117,10 @@ class Database:
         """Turn errors of SQLite and the file system into a `StoreError` with a message for the user."""
         try:
             yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the upper bits say why
+                raise StoreBusy(f"Another process is writing into the run store {self.path}; try again.") from error
+            raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except (sqlite3.Error, UnicodeEncodeError, pydantic_core.PydanticSerializationError) as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:

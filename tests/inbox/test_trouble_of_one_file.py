@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from bulkload.errors import ExitCode
 from bulkload.inbox.processing import MAX_READINGS
 from bulkload.inbox.visit import MAX_SENDINGS
 from bulkload.sandbox import Faults, Rule
@@ -291,9 +292,9 @@ def test_a_file_of_maximum_length_that_fails_has_a_reason_beside_it(cli: Command
 # ── the visit itself ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("damage", ["garbage", "locked"])
+@pytest.mark.parametrize(("damage", "code"), [("garbage", ExitCode.USAGE), ("locked", ExitCode.LOCKED)])
 def test_an_unusable_store_is_in_the_metrics_and_told_by_a_ping(
-    cli: CommandLine, sandbox: Sandbox, listener: Listener, damage: str
+    cli: CommandLine, sandbox: Sandbox, listener: Listener, damage: str, code: ExitCode
 ) -> None:
     cli.monkeypatch.setattr("bulkload.store.schema.BUSY_TIMEOUT", 0.1)
     drop(cli, "mail.csv", ["a"])
@@ -307,8 +308,8 @@ def test_an_unusable_store_is_in_the_metrics_and_told_by_a_ping(
         database.execute("BEGIN EXCLUSIVE")
     result = cli("inbox", "box", "--metrics", "bulkload.prom", "--ping", listener.address)
     database.close()
-    assert (result.exit_code, names(sandbox), inside(cli)) == (2, [], {"waiting": ["mail.csv"]})
-    assert metrics(cli.folder / "bulkload.prom")["exit_code"] == 2
+    assert (result.exit_code, names(sandbox), inside(cli)) == (code, [], {"waiting": ["mail.csv"]})
+    assert metrics(cli.folder / "bulkload.prom")["exit_code"] == code
     assert [request.path for request in listener.take_requests()][-1].endswith("/fail")
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from filelock import FileLock, Timeout
 
-from bulkload.errors import ExitCode, Locked, LockLost, StoreError
+from bulkload.errors import ExitCode, Locked, LockLost, StoreBusy, StoreError
 from bulkload.model import State, Status
 from bulkload.sandbox import Faults, Rule
 from bulkload.store.database import STORE_NAME
@@ -418,3 +418,16 @@ def test_the_lock_is_released_after_success_and_errors(tmp_path: Path) -> None:
         with Store(tmp_path) as store, pytest.raises(StoreError, match="hard link"):
             store.lock()
         (tmp_path / "second name").unlink()
+
+
+def test_a_process_that_is_stopped_in_the_middle_of_a_write_counts_as_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path):
+        pass
+    monkeypatch.setattr("bulkload.store.schema.BUSY_TIMEOUT", 0.05)
+    with closing(sqlite3.connect(tmp_path / STORE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="Another process is writing into the run store") as caught:
+            Store(tmp_path)
+        assert caught.value.exit_code == ExitCode.LOCKED
