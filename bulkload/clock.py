@@ -11,13 +11,29 @@ import functools
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple, Self
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
+class Reading(NamedTuple):
+    """What both clocks show, in seconds; `str` of it is the moment."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> Self:
+        """The current moment. To write it as text takes several times as long, and few moments are ever needed."""
+        return cls(time.monotonic(), time.time())
+
+    def __str__(self) -> str:
+        return f"{_boot()}|{self.monotonic:.4f}|{self.wall:.4f}"
+
+
 def moment() -> str:
     """The current moment, as text for the store."""
-    return f"{_boot()}|{time.monotonic():.4f}|{time.time():.4f}"
+    return str(Reading.now())
 
 
 def seconds_between(earlier: str, later: str) -> float:

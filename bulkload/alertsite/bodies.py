@@ -27,7 +27,7 @@ class RequestBody:
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-        self.sent_at = ""  # a moment when all bytes had been sent; empty until then
+        self.sent_at: clock.Reading | None = None  # when all bytes had been sent
         self._unsent = [content]
 
     def __aiter__(self) -> RequestBody:
@@ -36,7 +36,7 @@ class RequestBody:
     async def __anext__(self) -> bytes:
         if self._unsent:
             return self._unsent.pop()
-        self.sent_at = clock.moment()
+        self.sent_at = clock.Reading.now()
         raise StopAsyncIteration
 
 
@@ -54,7 +54,7 @@ async def read_body(headers: Mapping[str, str], content: aiohttp.StreamReader, m
     while not content.at_eof():
         chunk = await content.read(CHUNK)
         bytes_read += len(chunk)
-        for part in _decompressed(decompressor, chunk):
+        for part in (chunk,) if decompressor is None else _decompressed(decompressor, chunk):
             body += part
             if len(body) > max_bytes:
                 raise UnreadableBody(f"the response is longer than {max_bytes / 2**20:.0f} MB")
@@ -65,11 +65,8 @@ async def read_body(headers: Mapping[str, str], content: aiohttp.StreamReader, m
     return bytes(body)
 
 
-def _decompressed(decompressor: zlib._Decompress | None, chunk: bytes) -> Iterator[bytes]:
-    """The content of a chunk; if it is compressed, in parts of at most `CHUNK` bytes."""
-    if decompressor is None:
-        yield chunk
-        return
+def _decompressed(decompressor: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """The content of a compressed chunk, in parts of at most `CHUNK` bytes."""
     part = b""
     while chunk or len(part) == CHUNK:  # after a full part, the decompressor may hold more even without input
         try:

@@ -83,11 +83,16 @@ class CreatedMonitor(NamedTuple):
 
 
 class _Exchange(NamedTuple):
-    """A 2xx response, and two moments between which its request was sent."""
+    """A 2xx response, the earliest possible moment at which its request was sent, and its body if it was a create."""
 
     response: Response
-    earliest: str
-    latest: str
+    earliest: clock.Reading
+    body: RequestBody | None
+
+    @property
+    def latest(self) -> str:
+        """The latest possible moment at which the request was sent."""
+        return _latest(self.body)
 
 
 class _ListReading(NamedTuple):
@@ -152,6 +157,7 @@ class Api:
     async def __aexit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._direct_post.give_back()
         await self._session.close()
 
     @property
@@ -176,18 +182,17 @@ class Api:
         Raises an `ApiError` whose class says what is known, or a `RunStopped`.
         """
         try:
-            response, earliest, latest = await self._send(
-                "POST", f"/monitors/{monitor_type}", body=body, is_create=True
-            )
+            exchange = await self._send("POST", f"/monitors/{monitor_type}", body=body, is_create=True)
         except NotFound as error:
             raise WrongAddress(f"{self._base_url} is not an endpoint that creates monitors: {error}") from error
+        response = exchange.response
         if is_html(response):
-            raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=latest)
+            raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=exchange.latest)
         content = decode(response.body)
         monitor_id = content.get("id") if isinstance(content, dict) else None
         if isinstance(monitor_id, bool) or not MONITOR_ID.fullmatch(str(monitor_id)):
-            raise InDoubt(f"HTTP {response.status} without a monitor ID: {snippet(response)}", sent_at=latest)
-        return CreatedMonitor(str(monitor_id), earliest)
+            raise InDoubt(f"HTTP {response.status} without a monitor ID: {snippet(response)}", sent_at=exchange.latest)
+        return CreatedMonitor(str(monitor_id), str(exchange.earliest))
 
     async def list_mail_monitors(self) -> list[dict[str, Any]]:
         """All mail monitors of the account, as the API shows them (`GET /monitors?type=…`).
@@ -325,6 +330,8 @@ class Api:
         """Wait until one request may start; with a token, one that is valid by then, however long the wait was."""
         if with_token:
             await self._ensure_token()
+        if (at_once := self.pace.start_at_once()) is not None:
+            return at_once
         started = await self.pace.start(unless_halted=is_create)
         if with_token and await self._ensure_token():
             started = await self.pace.start(unless_halted=is_create)  # the login took place meanwhile
@@ -402,11 +409,12 @@ class Api:
         attempts = throttles = refusals = 0
         while True:
             try:
-                response, _, sent_at = await self._send(
+                exchange = await self._send(
                     method, path, body=body, params=params, max_bytes=max_bytes, with_token=with_token
                 )
+                response = exchange.response
                 if is_html(response):
-                    raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=sent_at)
+                    raise UnexpectedPage(f"a web page came back: {snippet(response)}", sent_at=exchange.latest)
             except AuthFailed as error:
                 refusals += 1
                 is_new = error.was_fresh and self._accepted_generation < error.generation
@@ -452,7 +460,7 @@ class Api:
         if with_token:
             headers["Authorization"] = f"Bearer {token}"
         request_body = RequestBody(body) if body is not None and is_create else None
-        earliest = clock.moment()
+        earliest = clock.Reading.now()
         self.sent += 1
         failure: ApiError | None = None
         try:
@@ -470,11 +478,12 @@ class Api:
             raise failure
         assert received is not None
         response = Response(*received, secrets)
-        self.limit_headers |= select_limit_headers(response.headers)
+        if limits := select_limit_headers(response.headers):
+            self.limit_headers |= limits
         log.debug("%s %s: HTTP %d", method, path, response.status)
-        latest = _latest(request_body)
         try:
-            raise_for_status(response, latest)
+            if not response.is_success:
+                raise_for_status(response, _latest(request_body))
         except Throttled as error:
             self.pace.slow_down(started, error.retry_after)
             raise
@@ -488,7 +497,7 @@ class Api:
         if with_token and not is_html(response):
             self._accepted_generation = max(self._accepted_generation, generation)
             self._accepted_age = max(self._accepted_age, age)
-        return _Exchange(response, earliest, latest)
+        return _Exchange(response, earliest, request_body)
 
     async def _send_in_session(
         self,
@@ -500,6 +509,7 @@ class Api:
         max_bytes: int,
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request in aiohttp's session; returns status, headers and body of the response."""
+        self._direct_post.give_back()
         if isinstance(body, RequestBody):
             headers["Content-Length"] = str(len(body.content))  # otherwise aiohttp would use chunked transfer encoding
         async with self._session.request(
@@ -521,4 +531,4 @@ class Api:
 
 def _latest(body: RequestBody | None) -> str:
     """The latest possible moment at which a request was sent: when its body was, if that was recorded, or now."""
-    return (body is not None and body.sent_at) or clock.moment()
+    return str(body.sent_at if body is not None and body.sent_at is not None else clock.Reading.now())

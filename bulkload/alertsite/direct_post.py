@@ -28,10 +28,12 @@ from bulkload import clock
 from bulkload.alertsite.bodies import RequestBody, read_body
 
 MAX_BYTES = 16 * 2**10  # of a request body; it then fits into the buffer of a socket
+KEPT_SECONDS = 10.0  # that a connection is used again without a request, as aiohttp does for 15
 EXPECTED = (  # methods of aiohttp, and parameters that they must have
     (aiohttp.BaseConnector, "connect", ("req", "traces", "timeout")),
     (ResponseHandler, "set_response_params", ("read_until_eof", "auto_decompress")),
     (ResponseHandler, "read", ()),
+    (ResponseHandler, "is_connected", ()),
     (ClientRequest, "__init__", ("method", "url", "headers", "loop", "session")),
     (Connection, "release", ()),
     (Connection, "close", ()),
@@ -39,6 +41,7 @@ EXPECTED = (  # methods of aiohttp, and parameters that they must have
 
 log = logging.getLogger(__name__)
 
+Kept = list[tuple[Connection, float]]  # with the monotonic time of the last response
 Received = tuple[int, Mapping[str, str], bytes]  # status, headers, decompressed body
 
 
@@ -59,7 +62,8 @@ class DirectPost:
         self._timeout = timeout
         self._connect_timeout = aiohttp.ClientTimeout(connect=timeout, sock_connect=session.timeout.sock_connect)
         self._is_usable = not uses_proxy and all(_has_parameters(*expected) for expected in EXPECTED)
-        self._requests: dict[tuple[str, str], tuple[ClientRequest, bytes]] = {}  # with the bytes of their heads
+        self._requests: dict[tuple[str, str], tuple[ClientRequest, bytes, Kept]] = {}  # with the bytes of their heads
+        self._kept: dict[ConnectionKey, Kept] = {}
         self._deadlines = _Deadlines()
 
     async def send(self, url: str, headers: Mapping[str, str], body: RequestBody, max_bytes: int) -> Received | None:
@@ -71,8 +75,8 @@ class DirectPost:
             return None
         deadline = time.monotonic() + self._timeout
         try:
-            request, head = self._request(url, headers)
-            connection = await self._connect(request)
+            request, head, kept = self._request(url, headers)
+            connection = _take(kept) or await self._connect(request)
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise
         except Exception:
@@ -84,11 +88,21 @@ class DirectPost:
         except BaseException:
             connection.close()
             raise
-        connection.release()
+        if getattr(connection.protocol, "should_close", True):
+            connection.release()
+        else:
+            kept.append((connection, time.monotonic()))
         return received
 
-    def _request(self, url: str, headers: Mapping[str, str]) -> tuple[ClientRequest, bytes]:
-        """What the connector needs to know, and the head of the request up to the length of its body."""
+    def give_back(self) -> None:
+        """Return the connections that no request uses to the pool, where the session finds them."""
+        for kept in self._kept.values():
+            for connection, _ in kept:
+                connection.release()
+            kept.clear()
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> tuple[ClientRequest, bytes, Kept]:
+        """What the connector needs to know, the request up to the length of its body, and connections to its host."""
         key = url, headers["Authorization"]
         if (known := self._requests.get(key)) is not None:
             return known
@@ -103,7 +117,8 @@ class DirectPost:
         lines = [f"POST {request.url.raw_path_qs} HTTP/1.1", *fields]
         if any(not line.isprintable() for line in lines):
             raise ValueError("a header has a control character")
-        self._requests[key] = request, "\r\n".join([*lines, "Content-Length: "]).encode()
+        kept = self._kept.setdefault(request.connection_key, [])
+        self._requests[key] = request, "\r\n".join([*lines, "Content-Length: "]).encode(), kept
         return self._requests[key]
 
     async def _connect(self, request: ClientRequest) -> Connection:
@@ -124,7 +139,7 @@ class DirectPost:
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(body.content), body.content))
         if not transport.get_write_buffer_size():
-            body.sent_at = clock.moment()
+            body.sent_at = clock.Reading.now()
         self._deadlines.add(transport, deadline)
         try:
             message, content = await protocol.read()
@@ -139,6 +154,17 @@ class DirectPost:
             raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
         finally:
             self._deadlines.remove(transport)
+
+
+def _take(kept: Kept) -> Connection | None:
+    """The connection that was used last, if it is still open."""
+    while kept:
+        connection, since = kept.pop()
+        is_open = connection.protocol is not None and connection.protocol.is_connected()
+        if is_open and time.monotonic() - since < KEPT_SECONDS:
+            return connection
+        connection.close()
+    return None
 
 
 class _Deadlines:

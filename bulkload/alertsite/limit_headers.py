@@ -15,9 +15,10 @@ _LIMIT_NAME = re.compile(r"rate-?limit|request-?limit|retry-after|quota|throttl"
 
 def select_limit_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Select the headers about limits: `X-RateLimit-Remaining`, `RateLimit-Policy`, `Retry-After`, …"""
-    return {name: value for name, value in headers.items() if _is_about_limits(name)}
+    names = _about_limits(tuple(headers))
+    return {name: value for name, value in headers.items() if name in names} if names else {}
 
 
 @functools.lru_cache(maxsize=256)  # called for every response, and most have the same headers
-def _is_about_limits(name: str) -> bool:
-    return _LIMIT_NAME.search(name) is not None
+def _about_limits(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(_LIMIT_NAME.search, names))

@@ -83,13 +83,13 @@ class Pace:
             async with self._start_lock:
                 while (wait := self._seconds_until_start()) > 0:
                     await (self._sleep_unless_halted(wait) if unless_halted else asyncio.sleep(wait))
-                now = time.monotonic()
-                self._starts.append(now)
-                lateness = MAX_LATENESS if self._w_max is None else MAX_LATENESS_LIMITED
-                self._next = max(self._next, now - lateness) + self._gap(now)
-                return now
+                return self._grant()
         finally:
             self._waiting -= 1
+
+    def start_at_once(self) -> float | None:
+        """As `start`, but without waiting: None if the request has to wait."""
+        return None if self._waiting or self._seconds_until_start() > 0 else self._grant()
 
     async def near_start(self) -> float:
         """Wait until one more request may start within `LEAD` seconds; returns how many may, at least 1.
@@ -153,6 +153,13 @@ class Pace:
             pause=max(0.0, self._paused_until - now),
             is_requested=self._requested_until > now,
         )
+
+    def _grant(self) -> float:
+        now = time.monotonic()
+        self._starts.append(now)
+        lateness = MAX_LATENESS if self._w_max is None else MAX_LATENESS_LIMITED
+        self._next = max(self._next, now - lateness) + self._gap(now)
+        return now
 
     def _allow_for_delay(self, now: float, started: float) -> None:
         """Postpone the next start, once a second, by as much as a request may have arrived late.

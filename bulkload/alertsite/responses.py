@@ -55,6 +55,11 @@ class Response(NamedTuple):
     body: bytes
     secrets: tuple[str, ...] = ()  # that no message about it may contain
 
+    @property
+    def is_success(self) -> bool:
+        """True for a status of 2xx."""
+        return 200 <= self.status < 300
+
 
 class Page(NamedTuple):
     """One page of the account's list."""
@@ -72,7 +77,7 @@ def raise_for_status(response: Response, sent_at: str) -> None:
     longer message may come from the rejected row, and in a 5xx they do not show what was done before.
     """
     status = response.status
-    if 200 <= status < 300:
+    if response.is_success:
         return
     message = error_message(response)
     if status == 429:
