@@ -27,7 +27,7 @@ _MARKED = re.compile(rf"\A'(?={_START})|(?<={_SEPARATORS})'(?={_INNER})")
 _has_trigger = re.compile(rf"[{_TRIGGERS}\t\r]").search
 _starts_dangerously = re.compile(_START).match
 _has_dangerous_part = re.compile(_SEPARATORS + _INNER).search
-_may_be_dangerous = re.compile(rf"(?:\A|{_SEPARATORS}){_START}").search
+_may_be_dangerous = re.compile(_SEPARATORS + _START).search  # begins with a set, so it is twice as fast as with \A
 
 
 def neutralise(text: str) -> str:
@@ -39,7 +39,7 @@ def neutralise(text: str) -> str:
 
 def neutralise_all(cells: Sequence[str]) -> Sequence[str]:
     """`neutralise` all cells of a row."""
-    return [neutralise(cell) for cell in cells] if _may_be_dangerous("\n".join(cells)) else cells
+    return [neutralise(cell) for cell in cells] if _may_be_dangerous("\n".join(["", *cells])) else cells
 
 
 def restore(text: str) -> str:

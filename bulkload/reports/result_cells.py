@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bulkload.model import ReportRow
+from bulkload.model import ReportRow, Status
 from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX, normalise
 
 COLUMN_SEPARATOR = "; "  # in error_columns; names are more likely to contain a comma
+_STATUS_CELLS = {status: (status.value, status.next_step) for status in Status}
 
 
 def result_header(user_header: Sequence[str]) -> tuple[str, ...]:
@@ -25,12 +26,13 @@ def result_header(user_header: Sequence[str]) -> tuple[str, ...]:
 
 def result_cells(row: ReportRow, run_id: str) -> tuple[str | int, ...]:
     """The result of a row, in the order of `RESULT_COLUMNS`."""
+    status, next_step = _STATUS_CELLS[row.status]
     return (
-        row.status.value,
+        status,
         row.id_to_keep,
         row.error,
         COLUMN_SEPARATOR.join(row.error_columns),
-        row.status.next_step,
+        next_step,
         row.attempts,
         row.source_row,
         run_id,
