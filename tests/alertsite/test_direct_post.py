@@ -318,3 +318,51 @@ async def test_a_create_over_tls(way: str, tmp_path: Path, monkeypatch: pytest.M
         assert await _create(f"https://localhost:{listening.getsockname()[1]}", count=2) == ["7", "7"]
         thread.join()
     assert len(requests) == 2
+
+
+async def test_connections_that_creates_keep_are_there_for_other_requests() -> None:
+    """Together they may not have more connections than the pool allows, and none waits for one that is only kept."""
+    together = threading.Barrier(4, timeout=TIMEOUT)
+
+    def answer(request: RawRequest) -> list[bytes]:
+        if request.request_line.startswith("DELETE"):
+            return [b"HTTP/1.1 204 No Content\r\n\r\n"]
+        together.wait()  # so that each create has a connection of its own
+        return as_json({"id": "7"})
+
+    with raw_server(answer) as server:
+        async with Api(server.base_url, Pace(None), token="t", concurrency=2, request_timeout=TIMEOUT) as api:
+            for _ in range(2):
+                await asyncio.gather(*(api.create("email-imap", BODY) for _ in range(together.parties)))
+                assert await api.delete("7")
+
+
+async def test_a_kept_connection_that_the_server_has_closed_is_not_used() -> None:
+    def answer_and_close(request: RawRequest) -> Iterator[bytes]:
+        yield from as_json({"id": "7"})
+        raise ConnectionError
+
+    with raw_server(answer_and_close) as server:
+        async with Api(server.base_url, Pace(None), token="t", request_timeout=TIMEOUT) as api:
+            for _ in range(3):
+                assert (await api.create("email-imap", BODY)).monitor_id == "7"
+                ((connection, _),) = next(iter(api._direct_post._kept.values()))
+                assert connection.protocol is not None
+                while connection.protocol.is_connected():
+                    await asyncio.sleep(0.001)
+    assert server.count("POST") == 3
+
+
+async def test_a_connection_is_not_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulkload.alertsite.direct_post.KEPT_SECONDS", 0.0)
+    connections: list[object] = []
+    connect = aiohttp.TCPConnector._create_connection
+
+    async def record(self: Any, *arguments: Any, **options: Any) -> Any:
+        connections.append(await connect(self, *arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", record)
+    with raw_server(lambda request: as_json({"id": "7"})) as server:
+        assert await _create(server.base_url, count=3) == ["7"] * 3
+    assert len(connections) == 3
