@@ -14,7 +14,6 @@ from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.pipeline import begin, locked_store
 from bulkload.operations.results import check_results
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
@@ -76,6 +75,8 @@ def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: boo
 
 def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) -> Outcome:
     """Predict what a run would do in this account now; `on_row` gets every row."""
+    from bulkload.operations.pipeline import locked_store  # a check starts quicker without it
+
     check_results([source.path], options)
     with locked_store(options) as store:
         return plan_input(store, source, account, options, on_row)
@@ -86,6 +87,7 @@ def plan_input(
 ) -> Outcome:
     """Predict what a run would do in this account now, with a store that is locked."""
     from bulkload.operations.forecast import plan_with_forecast
+    from bulkload.operations.pipeline import begin
 
     context = begin(store, source, account, options, command="plan", observer=observer)
     try:

@@ -98,7 +98,7 @@ class DuplicateFinder:
         for byte, bit in map(_place, self._recent):
             self._filter[byte] |= bit
         self._db.executemany(
-            "INSERT INTO identities VALUES (?, ?, ?)", [(key, *first) for key, first in sorted(self._recent.items())]
+            "INSERT INTO identities VALUES (?, ?, ?)", ((key, *self._recent[key]) for key in sorted(self._recent))
         )
         self._recent.clear()
 
