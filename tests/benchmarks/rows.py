@@ -62,4 +62,4 @@ def _rows_per_second(scale: Scale, folder: Path, rows: int, workers: int) -> lis
             command = program_command("documented_requests", server.base_url, scale.loop_rows)
             return scale.loop_rows / run_process(command).wall
 
-        return measure_alternately(scale.turns, ours, bare, lambda: bare("uvloop"), documented)
+        return measure_alternately(scale.throughput_turns, ours, bare, lambda: bare("uvloop"), documented)
