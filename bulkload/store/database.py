@@ -117,11 +117,9 @@ class Database:
         """Turn errors of SQLite and the file system into a `StoreError` with a message for the user."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the upper bits say why
-                raise StoreBusy(f"Another process is writing into the run store {self.path}; try again.") from error
-            raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except (sqlite3.Error, UnicodeEncodeError, pydantic_core.PydanticSerializationError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the upper bits say why
+                raise StoreBusy(f"Another process is writing into the run store {self.path}; try again.") from error
             raise StoreError(f"The run store {self.path} cannot be used: {error}.") from error
         except OSError as error:
             raise StoreError(f"The run store {self.path} cannot be used: {error.strerror}.") from error
