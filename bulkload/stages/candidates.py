@@ -85,10 +85,11 @@ class Candidates:
         types = (asked.type, "") if Alteration.TYPE in possible else (asked.type,)
         hosts = (asked.servers, None) if Alteration.NO_HOST in possible else (asked.servers,)
         may_be_nameless = Alteration.NO_NAME in possible or not (asked.name or "").isascii()
+        spellings = requested_letters(asked.name or "")
         for place in product(types, hosts, (asked.port, None)):
             if may_be_nameless:
                 yield from self._found.get((*place, "no name", ""), ())
-            for letters in requested_letters(asked.name or ""):
+            for letters in spellings:
                 yield from self._found.get((*place, "name", letters), ())
                 for length in self._cut_lengths:
                     yield from self._found.get((*place, "cut", letters[:length]), ())

@@ -89,16 +89,17 @@ class Matching:
     def by_identity(self) -> Iterator[RowChange]:
         """Rows whose identity is displayed by a monitor that this program created for another row, which is gone."""
         for key, monitor_ids in self._listing.by_key.items():
-            if (row := self._unmatched_row(key)) is None:
-                continue
             free_ids = [
                 monitor_id
                 for monitor_id in monitor_ids
                 if monitor_id in self._listing.created and monitor_id not in self._matched_ids
             ]
+            other = self._renamed.get(monitor_ids[0]) if self._options.on_existing != "update" else None
+            if not (free_ids or other) or (row := self._unmatched_row(key)) is None:
+                continue
             if free_ids:
                 yield self._match(row, self._listing.monitors[free_ids[0]])
-            elif self._options.on_existing != "update" and (other := self._renamed.get(monitor_ids[0])) is not None:
+            elif other is not None:
                 message = f"Row {other.source_row} gives monitor {monitor_ids[0]}, which is the same monitor."
                 self._matched_positions.add(row.position)
                 yield RowChange(position=row.position, state=Status.DUPLICATE, error=message)

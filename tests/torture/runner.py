@@ -242,9 +242,10 @@ class _ScenarioRunner:
             assert {field: actual[field] for field in body} == body
         again = self._process(*more, first=False)
         statuses = {"exists", "invalid", "duplicate"} | ({"unknown"} if unknown else set())
-        if self._scenario.on_existing == "update" and any(
-            way.startswith(LOOKS_EDITED) for way in self._scenario.faults.shows
-        ):
+        faults = self._scenario.faults
+        looks_edited = any(way.startswith(LOOKS_EDITED) for way in faults.shows)
+        is_unlisted = bool(faults.shows and faults.visible_after)  # it is read alone, which teaches no way of showing
+        if self._scenario.on_existing == "update" and (looks_edited or is_unlisted):
             statuses.add("updated")  # a single monitor may have been edited by a user, so it is updated
         assert set(again.json()["counts"]) <= statuses, again
         assert {source.monitor for row, source in self._valid_rows() if row["status"] == "unknown"} == unknown, again
