@@ -20,7 +20,7 @@ PEERS = {
     "workbooks": {"calamine, reading alone", "pandas.read_excel with openpyxl", "bare openpyxl write-only loop"},
     "large": {"plan of 100 rows"},
     "near": {"twice as many of both"},
-    "unchanged": {"one meaningless byte changed"},
+    "unchanged": {"one meaningless part added"},
     "history": {"the same, in memory"},
     "start": {"python -c pass"},
     "requests": {""},
