@@ -478,8 +478,7 @@ class Api:
             raise failure
         assert received is not None
         response = Response(*received, secrets)
-        if limits := select_limit_headers(response.headers):
-            self.limit_headers |= limits
+        self.limit_headers |= select_limit_headers(response.headers)
         log.debug("%s %s: HTTP %d", method, path, response.status)
         try:
             if not response.is_success:
@@ -509,7 +508,7 @@ class Api:
         max_bytes: int,
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request in aiohttp's session; returns status, headers and body of the response."""
-        self._direct_post.give_back()
+        self._direct_post.give_back()  # or the request might wait for a connection that is only kept
         if isinstance(body, RequestBody):
             headers["Content-Length"] = str(len(body.content))  # otherwise aiohttp would use chunked transfer encoding
         async with self._session.request(

@@ -3,8 +3,9 @@
 In: a URL, headers and a body. Out: status, headers and body of the response, or an exception of aiohttp.
 
 Connections, TLS and the parser of responses are aiohttp's. Its session builds two objects with many features for each
-request, which takes longer than everything else that a run does for a row. The parts used here are not documented as
-an interface: where they are not as expected, nothing is sent, and the caller uses the session.
+request, which takes longer than everything else that a run does for a row. A connection is kept for the next request,
+because a return to the pool costs time too; `give_back` returns those that are kept. The parts used here are not
+documented as an interface: where they are not as expected, nothing is sent, and the caller uses the session.
 """
 
 from __future__ import annotations

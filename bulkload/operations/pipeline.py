@@ -9,7 +9,6 @@ at AlertSite or in the sandbox.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -31,6 +30,7 @@ from bulkload.operations.results import (
 from bulkload.operations.run_retention import delete_older
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
+from bulkload.stages.fingerprint import hash_of_bytes
 from bulkload.stages.intake import read_into
 from bulkload.stages.observer import NOBODY, Observer, Phase, session_status
 from bulkload.store.arrivals import path_in_inbox
@@ -267,8 +267,7 @@ def _settings_in_reports(options: Options) -> dict[str, str]:
 def _fingerprint(path: Path) -> str:
     """A hash of a file's content; empty if the file cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hash_of_bytes(path)
     except OSError:
         return ""
 

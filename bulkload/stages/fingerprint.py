@@ -31,7 +31,7 @@ def fingerprint_of(source: Input, options: Options) -> str | None:
     if source.open is not None or not source.path.is_file():
         return None
     try:
-        content = _hash_of_parts(source.path) or _hash_of_bytes(source.path)
+        content = _hash_of_parts(source.path) or hash_of_bytes(source.path)
     except OSError:  # reported when it is read
         return None
     program = [__version__, *map(_version, _LIBRARIES)]
@@ -39,7 +39,8 @@ def fingerprint_of(source: Input, options: Options) -> str | None:
     return hashlib.sha256(to_json(facts).encode()).hexdigest()
 
 
-def _hash_of_bytes(path: Path) -> str:
+def hash_of_bytes(path: Path) -> str:
+    """The hash of a file as it stands, whatever it is. Raises `OSError`."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
