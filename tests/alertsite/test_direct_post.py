@@ -148,14 +148,14 @@ async def test_a_response_that_ends_with_its_connection_is_read(way: str, versio
             for _ in range(2):
                 connection, _ = listening.accept()
                 with connection:
-                    connection.recv(65536)
+                    _receive(connection)
                     head = f"HTTP/{version} 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"
                     connection.sendall(head.encode() + b'{"id": "7"}')
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         assert await _create(f"http://127.0.0.1:{listening.getsockname()[1]}", count=2) == ["7", "7"]
-        thread.join()
+        thread.join(TIMEOUT)
 
 
 BROKEN: dict[str, Callable[[], Iterable[bytes]]] = {
@@ -273,7 +273,7 @@ async def test_a_cancelled_create_leaves_no_connection_open(way: str) -> None:
                 if not connection.recv(1):
                     closed.set()
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         async with Api(f"http://127.0.0.1:{listening.getsockname()[1]}", Pace(None), token="t") as api:
             task = asyncio.create_task(api.create("email-imap", BODY))
@@ -282,7 +282,17 @@ async def test_a_cancelled_create_leaves_no_connection_open(way: str) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert await asyncio.to_thread(closed.wait, TIMEOUT)
-        thread.join()
+        thread.join(TIMEOUT)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    """A request that ends with `BODY`."""
+    received = b""
+    while BODY not in received:
+        piece = connection.recv(65536)
+        assert piece, "the client has closed the connection"
+        received += piece
+    return received
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
@@ -307,16 +317,13 @@ async def test_a_create_over_tls(way: str, tmp_path: Path, monkeypatch: pytest.M
             plain, _ = listening.accept()
             with context.wrap_socket(plain, server_side=True) as connection:
                 for _ in range(2):
-                    received = b""
-                    while BODY not in received:
-                        received += connection.recv(65536)
-                    requests.append(received)
+                    requests.append(_receive(connection))
                     connection.sendall(b"".join(as_json({"id": "7"})))
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         assert await _create(f"https://localhost:{listening.getsockname()[1]}", count=2) == ["7", "7"]
-        thread.join()
+        thread.join(TIMEOUT)
     assert len(requests) == 2
 
 

@@ -104,7 +104,7 @@ async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
                     connection.sendall(piece)
                 received.wait(TIMEOUT)  # closing earlier could destroy the response, because the body was not read
 
-        thread = threading.Thread(target=refuse)
+        thread = threading.Thread(target=refuse, daemon=True)
         thread.start()
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
@@ -113,7 +113,7 @@ async def test_a_response_before_the_whole_body_is_sent_counts() -> None:
                     await api.create("email-imap", body)
         finally:
             received.set()
-            thread.join()
+            thread.join(TIMEOUT)
 
 
 async def test_an_endless_response_leaves_the_create_in_doubt_since_it_was_sent() -> None:
