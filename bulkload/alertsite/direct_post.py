@@ -16,7 +16,8 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -141,20 +142,14 @@ class DirectPost:
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(body.content), body.content))
         if not transport.get_write_buffer_size():
             body.sent_at = clock.Reading.now()
-        self._deadlines.add(transport, deadline)
-        try:
-            message, content = await protocol.read()
-            while 100 <= message.code < 200 and message.code != 101:  # informational
+        with self._deadlines.ends_at(deadline):
+            try:
                 message, content = await protocol.read()
-            return message.code, message.headers, await read_body(message.headers, content, max_bytes)
-        except (aiohttp.ClientError, OSError) as error:
-            if self._deadlines.is_over(transport):
-                raise TimeoutError from error
-            raise
-        except HttpProcessingError as error:
-            raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
-        finally:
-            self._deadlines.remove(transport)
+                while 100 <= message.code < 200 and message.code != 101:  # informational
+                    message, content = await protocol.read()
+                return message.code, message.headers, await read_body(message.headers, content, max_bytes)
+            except HttpProcessingError as error:
+                raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
 
 
 def _take(kept: Kept) -> Connection | None:
@@ -169,38 +164,47 @@ def _take(kept: Kept) -> Connection | None:
 
 
 class _Deadlines:
-    """Aborts connections that wait for a response for too long; one timer serves all of them."""
+    """Ends requests that wait for a response for too long; one timer serves all of them.
+
+    Closing their connections is not enough: after some damaged responses, aiohttp has closed the connection already,
+    and whoever reads the body would wait forever.
+    """
 
     def __init__(self) -> None:
-        self._deadlines: dict[asyncio.Transport, float] = {}  # on the monotonic clock
+        self._deadlines: dict[asyncio.Task[object], float] = {}  # on the monotonic clock
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf  # on the monotonic clock
 
-    def add(self, transport: asyncio.Transport, deadline: float) -> None:
-        """Abort this connection at a time on the monotonic clock, unless it is removed before."""
-        self._deadlines[transport] = deadline
+    @contextmanager
+    def ends_at(self, deadline: float) -> Iterator[None]:
+        """Raise `TimeoutError` in the block at a time on the monotonic clock, as `asyncio.timeout` does."""
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
+        self._deadlines[task] = deadline
         if deadline < self._timer_at:
             self._set_timer(deadline)
-
-    def is_over(self, transport: asyncio.Transport) -> bool:
-        """True if a connection was aborted."""
-        return transport not in self._deadlines
-
-    def remove(self, transport: asyncio.Transport) -> None:
-        """Do not abort this connection any more."""
-        self._deadlines.pop(transport, None)
+        try:
+            yield
+        except BaseException as error:
+            is_over = task not in self._deadlines
+            if is_over and task.uncancel() <= cancelled_before and isinstance(error, asyncio.CancelledError):
+                raise TimeoutError from error
+            raise
+        finally:
+            self._deadlines.pop(task, None)
 
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(at - time.monotonic(), self._abort)
+        self._timer = asyncio.get_running_loop().call_later(at - time.monotonic(), self._end)
         self._timer_at = at
 
-    def _abort(self) -> None:
+    def _end(self) -> None:
         now = time.monotonic()
-        for transport in [transport for transport, deadline in self._deadlines.items() if deadline <= now]:
-            del self._deadlines[transport]
-            transport.abort()
+        for task in [task for task, deadline in self._deadlines.items() if deadline <= now]:
+            del self._deadlines[task]
+            task.cancel()
         self._timer, self._timer_at = None, math.inf
         if self._deadlines:
             self._set_timer(min(self._deadlines.values()))

@@ -176,11 +176,41 @@ async def test_after_a_broken_response_the_create_is_in_doubt(way: str, broken: 
 
     with raw_server(answer) as server:
         began = time.monotonic()
-        (error,) = await _create(server.base_url)
+        (error,) = await _create(server.base_url, seconds=10)
     assert isinstance(error, InDoubt), error
     assert "token" not in str(error).lower()
     assert began <= float(error.sent_at.split("|")[1])
     assert server.count("POST") == 1
+
+
+async def test_a_create_whose_connection_is_closed_without_a_word_to_its_reader_ends_in_time(way: str) -> None:
+    """A wrong chunk that comes after the head: aiohttp closes the connection, but whoever reads the body waits."""
+    head_is_read = threading.Event()
+
+    def answer(request: RawRequest) -> Iterator[bytes]:
+        yield CHUNKED
+        head_is_read.wait(TIMEOUT)
+        yield b"zz\r\n"
+
+    with raw_server(answer) as server:
+        async with Api(server.base_url, Pace(None), token="t", request_timeout=1) as api:
+            task = asyncio.create_task(api.create("email-imap", BODY))
+            while "read_body" not in _waits_in(task):
+                await asyncio.sleep(0)
+            head_is_read.set()
+            with pytest.raises(InDoubt):
+                await task
+            assert not task.cancelling()
+
+
+def _waits_in(task: asyncio.Task[Any]) -> str:
+    """The names of the coroutines that a task waits in."""
+    names: list[str] = []
+    waiting: Any = task.get_coro()
+    while waiting is not None:
+        names.append(getattr(waiting, "__name__", ""))
+        waiting = getattr(waiting, "cr_await", None)
+    return " ".join(names)
 
 
 async def test_an_endless_response_is_unreadable(way: str) -> None:
