@@ -16,8 +16,7 @@ import inspect
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -142,14 +141,23 @@ class DirectPost:
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(body.content), body.content))
         if not transport.get_write_buffer_size():
             body.sent_at = clock.Reading.now()
-        with self._deadlines.ends_at(deadline):
-            try:
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
+        self._deadlines.add(task, deadline)
+        try:
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != 101:  # informational
                 message, content = await protocol.read()
-                while 100 <= message.code < 200 and message.code != 101:  # informational
-                    message, content = await protocol.read()
-                return message.code, message.headers, await read_body(message.headers, content, max_bytes)
-            except HttpProcessingError as error:
-                raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
+            return message.code, message.headers, await read_body(message.headers, content, max_bytes)
+        except asyncio.CancelledError as error:
+            if self._deadlines.is_over(task) and task.uncancel() <= cancelled_before:
+                raise TimeoutError from error
+            raise
+        except HttpProcessingError as error:
+            raise aiohttp.ClientPayloadError(f"{error.code}, {error.message}") from error
+        finally:
+            self._deadlines.remove(task)
 
 
 def _take(kept: Kept) -> Connection | None:
@@ -164,10 +172,10 @@ def _take(kept: Kept) -> Connection | None:
 
 
 class _Deadlines:
-    """Ends requests that wait for a response for too long; one timer serves all of them.
+    """Cancels tasks that wait for a response for too long, as `asyncio.timeout` does; one timer serves all of them.
 
-    Closing their connections is not enough: after some damaged responses, aiohttp has closed the connection already,
-    and whoever reads the body would wait forever.
+    To close their connections is not enough: after some damaged responses, aiohttp has closed the connection, but the
+    task that reads the body waits forever.
     """
 
     def __init__(self) -> None:
@@ -175,24 +183,19 @@ class _Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf  # on the monotonic clock
 
-    @contextmanager
-    def ends_at(self, deadline: float) -> Iterator[None]:
-        """Raise `TimeoutError` in the block at a time on the monotonic clock, as `asyncio.timeout` does."""
-        task = asyncio.current_task()
-        assert task is not None
-        cancelled_before = task.cancelling()
+    def add(self, task: asyncio.Task[object], deadline: float) -> None:
+        """Cancel this task at a time on the monotonic clock, unless it is removed before."""
         self._deadlines[task] = deadline
         if deadline < self._timer_at:
             self._set_timer(deadline)
-        try:
-            yield
-        except BaseException as error:
-            is_over = task not in self._deadlines
-            if is_over and task.uncancel() <= cancelled_before and isinstance(error, asyncio.CancelledError):
-                raise TimeoutError from error
-            raise
-        finally:
-            self._deadlines.pop(task, None)
+
+    def is_over(self, task: asyncio.Task[object]) -> bool:
+        """True if a task was cancelled."""
+        return task not in self._deadlines
+
+    def remove(self, task: asyncio.Task[object]) -> None:
+        """Do not cancel this task any more."""
+        self._deadlines.pop(task, None)
 
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
