@@ -42,14 +42,22 @@ def show(*renderables: RenderableType) -> None:
         sys.stdout.write(text)
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; the columns whose headings are in `right` are aligned to the right."""
+def print_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    keep: Sequence[str] = (),
+) -> None:
+    """Print a table; columns whose headings are in `right` are aligned to the right, those in `keep` never wrap."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        table.add_column(
+            heading, justify="right" if heading in right else "left", overflow="fold", no_wrap=heading in keep
+        )
     for row in rows:
         table.add_row(*(Text(printable_line(cell)) for cell in row))
     show(table)

@@ -13,6 +13,7 @@ import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
 from bulkload.cli.output import confirm, load_settings, print_line, print_message, progress
+from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FIRST_MONITORS = 20  # printed monitors of each result
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@run_argument()
 @command_option("--yes", "-y", is_flag=True, help="Delete without asking.")
 @command_option("--include-edited", is_flag=True, help="Also delete monitors that were edited after the run.")
 @command_option("--dry-run", is_flag=True, help="Show what would be deleted, but delete nothing.")
@@ -36,7 +37,7 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
     Shows the monitors and asks before it deletes them. Monitors that existed before the run or were edited after it are
     kept. The exit code is 0 if no monitor of the run is left, and 1 otherwise.
 
-    RUN is the ID of a run, or the beginning of one.
+    RUN is the ID of a run, the beginning of one, or last.
 
     \b
     Examples:

@@ -11,20 +11,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
-from bulkload.model import Input, State, Status
+from bulkload.errors import (
+    BulkloadError,
+    Declined,
+    ExitCode,
+    LockLost,
+    StoppedByOption,
+    StoreError,
+    TooManyErrors,
+    UsageError,
+)
+from bulkload.model import Input, RunInfo, State, Status
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import (
     check_results_writable,
+    is_incomplete,
     results_by_default,
     results_of,
     results_setting,
+    why_incomplete,
     write_results,
 )
 from bulkload.operations.run_retention import delete_older
@@ -45,6 +56,7 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"  # address and user of the sandbox in the store; its port differs between runs
 FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
 ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
+MANY_CREATES = 25  # up to here, the first run in an account does not ask
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
     *("request_timeout", "set", "map", "sheet"),
@@ -55,35 +67,66 @@ log = logging.getLogger(__name__)
 OnStart = Callable[[int], "OnProgress"]  # gets the number of rows to send
 OnProgress = Callable[[int], None]  # gets the number of rows that have just become final
 OnAccount = Callable[["Api"], Coroutine[None, None, None]]  # asks the account for something more
+Agree = Callable[[int], Awaitable[bool]]  # gets the number of monitors to create
 OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
 
 
-def run_file(source: Input, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
-    """Create one monitor per row of a file, and write the results."""
+def run_file(
+    source: Input,
+    account: Account,
+    options: Options,
+    results: Sequence[Path],
+    on_start: OnStart,
+    agree: Agree | None = None,
+) -> Outcome:
+    """Create one monitor per row of a file, and write the results.
+
+    `agree` is asked before the first run that creates many monitors in an account; see `_ask`.
+    """
     check_results_writable(results, source.path)
     with locked_store(options) as store:
         began = time.time()
-        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start)
+        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start, agree=agree)
         if outcome.stopped is None:
             delete_older(store, options.keep, began)
         return outcome
 
 
-def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
-    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
-    with locked_store(options, must_exist=True) as store:
+def resume(
+    run_id: str | None,
+    account: Account,
+    options: Options,
+    on_start: OnStart,
+    on_run: Callable[[RunInfo], None] = lambda info: None,
+    agree: Agree | None = None,
+) -> Outcome:
+    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again.
+
+    `on_run` gets the run before anything is sent. A run whose rows are all final sends nothing: `resumed` is False.
+    """
+    with locked_store(options, "resume", must_exist=True) as store:
         run = store.run(run_id) if run_id is not None else unfinished_run(store)
+        on_run(store.info(run))
         results = results_of(store, run, options)
         if not results and path_in_inbox(store, run) is None:  # the inbox writes those of its files when it is called
             results = results_by_default(store, run, options)
-        return carry_out(begin_again(store, run, account, options), results, on_start)
+        if is_incomplete(store, run):
+            log.warning("%s The results files are not written again.", why_incomplete(store, run))
+            results = []
+        if not options.verify and _is_finished(store, run):
+            begin(store, run, account, options)  # raises for another account
+            return replace(write_results(store, run, results, None), resumed=False)
+        return carry_out(begin_again(store, run, account, options), results, on_start, agree=agree)
 
 
 @contextmanager
-def locked_store(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
-    """The store of the output folder, locked. Raises `Locked` if another process holds the lock."""
+def locked_store(options: Options, caller: str = "run", *, must_exist: bool = False) -> Iterator[Store]:
+    """The store of the output folder, locked. Raises `Locked` if another process holds the lock.
+
+    `caller` is the command or the door that uses the store, for the history.
+    """
     with Store(options.output, must_exist=must_exist) as store:
-        store.lock()
+        store.lock(caller)
         yield store
 
 
@@ -185,14 +228,20 @@ def carry_out(
     results: Sequence[Path],
     on_start: OnStart,
     on_listing: OnListing = lambda listing: None,
+    *,
+    agree: Agree | None = None,
 ) -> Outcome:
     """Carry out all stages after reading, as far as possible, and write the results.
 
     Raises `StoreError` before anything is sent if the results cannot be written.
     """
-    check_results_writable(results)
     store, run = context.store, context.run
-    session, verified = _send(context, on_start, on_listing)
+    try:
+        check_results_writable(results)
+    except BulkloadError as error:
+        store.end_call(run, error.exit_code, error)
+        raise
+    session, verified = _send(context, on_start, on_listing, agree)
     context.observer.on_phase(Phase.WRITING)
     exit_code = exit_code_of(store.info(run), session.stopped)
     if exit_code is ExitCode.DONE and verified is not None and not verified.good:
@@ -200,7 +249,7 @@ def carry_out(
     try:
         if context.options.verify:
             store.note_setting(run, "verify", str(verified or "Not done, because the run stopped."))
-        store.end(run, exit_code, session.stopped, session.seconds, session.requests)
+        store.end(run, exit_code, session.stopped, session.seconds, session.requests, results)
     except StoreError as error:  # the results may be on another disk
         if isinstance(error, LockLost):
             return replace(write_results(store, run, results, error.exit_code, stopped=str(error)), stopped=error)
@@ -209,7 +258,9 @@ def carry_out(
     return replace(write_results(store, run, results, exit_code), stopped=session.stopped, verified=verified)
 
 
-def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tuple[Session, Verified | None]:
+def _send(
+    context: RunContext, on_start: OnStart, on_listing: OnListing, agree: Agree | None
+) -> tuple[Session, Verified | None]:
     """Plan, execute and verify, in one session with the account."""
     from bulkload.operations.session import Session, run_session, unless_stopped
     from bulkload.stages.execute import Execution
@@ -221,6 +272,8 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
     async def work(api: Api, stop: StopRequest) -> None:
         observe(context.observer, api, stop)
         on_listing(await unless_stopped(plan(context, api), stop))
+        if agree is not None:
+            await unless_stopped(_ask(context, agree), stop)
         on_progress = on_start(context.rows.count(State.PENDING))
         execution = Execution(context, api, bad_rows=bad_rows, most_errors=most_errors, on_progress=on_progress)
         stop.on_stop = execution.stop
@@ -235,6 +288,24 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
         return Session(stopped=error), None
     session = run_session(context.account, context.options, work)
     return session, verified[0] if verified else None
+
+
+async def _ask(context: RunContext, agree: Agree) -> None:
+    """Ask before many monitors are created in an account to which the store has never written; nothing is sent yet.
+
+    Raises `Declined`. The run can be resumed.
+    """
+    creates = context.rows.count_creates()
+    if creates > MANY_CREATES and not context.record.was_written_to() and not await agree(creates):
+        raise Declined("Nothing was created, because the question was not answered with yes.")
+
+
+def _is_finished(store: Store, run: Run) -> bool:
+    """True if another session of a run has nothing to do: it ended, and every row is done or must be fixed."""
+    if not run.read_whole or run.exit_code not in (ExitCode.DONE, ExitCode.ROWS_LEFT):
+        return False
+    info = store.info(run)
+    return not info.stopped and not any(status.next_step == "run again" for status in info.counts)
 
 
 def _check_bad_rows(context: RunContext) -> tuple[int, int | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import Removal, RemovalResult, edit_of, remove_unless_edited
-from bulkload.operations.results import results_of, write_results
+from bulkload.operations.results import is_incomplete, results_of, why_incomplete, write_results
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.reports.summary import moment, number_of
 from bulkload.settings import Account, Options
@@ -49,6 +50,8 @@ class PlannedRemoval:
     host: str
     removal: Removal
 
+
+log = logging.getLogger(__name__)
 
 OnMonitor = Callable[[PlannedRemoval], None]
 
@@ -82,7 +85,7 @@ def undo_run(
     `by` is who undoes it, for the run's report. Exit code 0: none of the monitors is left, or it was a dry run. 1: some
     are left or may still appear, or the user did not agree.
     """
-    with locked_store(options, must_exist=True) as store:
+    with locked_store(options, "undo", must_exist=True) as store:
         context = begin(store, store.run(run_id), account, options, observer=observer)
         run = context.run
         counts, in_doubt = _preview(context, on_monitor, include_edited)
@@ -93,6 +96,7 @@ def undo_run(
             return Undone(outcome=outcome, counts=counts, in_doubt=in_doubt, done=False)
         if by:
             store.note_setting(run, UNDONE_BY, by)
+        store.begin_call(run)
         undo = _Undo(context, include_edited)
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         store.note_setting(run, UNDONE, _summary(undo.counts))
@@ -103,7 +107,12 @@ def undo_run(
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
-        outcome = write_results(store, run, results_of(store, run, options), exit_code)
+        results = results_of(store, run, options)
+        if is_incomplete(store, run):
+            log.warning("%s The results files are not written again.", why_incomplete(store, run))
+            results = []
+        store.end_call(run, exit_code, session.stopped, results)
+        outcome = write_results(store, run, results, exit_code)
         return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)
 
 
