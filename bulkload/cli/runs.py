@@ -15,8 +15,7 @@ from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
     from bulkload.model import RunInfo
-    from bulkload.operations.history import RunRecord
-    from bulkload.store.calls import Call
+    from bulkload.operations.history import Call, RunRecord
 
 
 @click.command()

@@ -25,6 +25,18 @@ from bulkload.store.account_record import AccountRecord
 from bulkload.store.calls import Call, calls_of
 from bulkload.store.runs import Run, Store
 
+__all__ = [
+    "Call",
+    "RunRecord",
+    "RunView",
+    "list_calls_without_run",
+    "list_runs",
+    "outcome_of",
+    "recent_runs",
+    "view_run",
+    "write_results_again",
+]
+
 TO_FIX = (Status.INVALID, Status.DUPLICATE, Status.REJECTED)
 
 

@@ -203,6 +203,11 @@ class Store(Database):
                 results=results,
             )
 
+    def detach_calls(self, run: Run) -> None:
+        """Keep the calls of a run that is about to be forgotten, as calls without a run."""
+        with self.transaction():
+            self.db.execute("UPDATE calls SET run = NULL WHERE run = ?", (run.number,))
+
     def end(
         self,
         run: Run,
@@ -361,6 +366,7 @@ class Store(Database):
         )
         ahead = [(now, run, position) for run, position, at in doubts if clock.is_later(at, now)]
         self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
+        self.db.execute("UPDATE calls SET run = NULL WHERE run IN (SELECT run FROM runs WHERE command = 'delete')")
         for (run_number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
             self._forget(run_number)  # a plan that was interrupted
         merge_accounts(self.db)
