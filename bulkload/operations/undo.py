@@ -85,8 +85,8 @@ def undo_run(
 ) -> Undone:
     """Show every monitor that a run created, or that these rows of its file did; delete them if `agree` returns True.
 
-    Raises `UsageError` for `rows` that the run does not have. `by` is who undoes it, for the run's report. Exit code 0: none of the monitors is left, or it was a dry run. 1: some
-    are left or may still appear, or the user did not agree.
+    Raises `UsageError` for `rows` that the run does not have. `by` is who undoes it, for the run's report. Exit code 0:
+    none of the monitors is left, or it was a dry run. 1: some are left or may still appear, or the user did not agree.
     """
     with locked_store(options, "undo", must_exist=True) as store:
         context = begin(store, store.run(run_id), account, options, observer=observer)
