@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_line, print_message, progress
+from bulkload.cli.output import confirm, print_line, print_message, progress
+from bulkload.cli.questions import load_login
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     from bulkload.operations.delete import delete_file
     from bulkload.operations.results import check_results
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
     silent = options.json_ or options.quiet
     if silent and not yes and not dry_run:
         raise UsageError("delete asks before it deletes; with --json or --quiet, add --yes or --dry-run.")

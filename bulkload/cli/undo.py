@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_line, print_message, progress
+from bulkload.cli.output import confirm, print_line, print_message, progress
+from bulkload.cli.questions import load_login
 from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode, UsageError
 
@@ -63,7 +64,7 @@ def undo(
     """
     from bulkload.operations.undo import undo_run
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
     selected = _row_numbers(rows) if rows is not None else None
     silent = options.json_ or options.quiet
     if silent and not yes and not dry_run:
