@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 def load_login(config: Path | None, arguments: dict[str, Any]) -> tuple[Account, Options]:
     """Load the settings of a command that logs in; ask for the password if only that is missing."""
-    from pydantic import SecretStr
-
     from bulkload.settings import has_credentials
 
     account, options = load_settings(config, arguments)
@@ -32,7 +30,7 @@ def load_login(config: Path | None, arguments: dict[str, Any]) -> tuple[Account,
         return account, options
     prompt = printable_line(f"Password of {account.username} at {account.base_url}")
     password = click.prompt(prompt, hide_input=True, err=True)
-    return account.model_copy(update={"password": SecretStr(password)}), options
+    return account.logged_in_as(account.username, password), options
 
 
 def before_many_creates(account: Account, options: Options, *, yes: bool) -> Callable[[int], Awaitable[bool]] | None:

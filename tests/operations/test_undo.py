@@ -86,7 +86,8 @@ def test_an_edited_monitor_is_kept_and_its_edited_fields_are_reported(cli: Comma
         api_request(sandbox, "PATCH", edited, interval=15, name="b")
         assert cli("undo", run, "--yes").exit_code == 0
         assert names(sandbox) == []
-        assert {row["error"] for row in cli.read_results("results.csv")} == {""}
+        again = "Deleted by undo. To create it again, empty this row's monitor_id and run this file."
+        assert {row["error"] for row in cli.read_results("results.csv")} == {again}
 
 
 def test_an_edited_monitor_is_deleted_with_include_edited(cli: CommandLine) -> None:
@@ -128,7 +129,7 @@ def test_a_monitor_that_no_longer_exists_counts_as_removed(cli: CommandLine) -> 
         result = cli("undo", run, "--yes", "--json")
         assert (result.exit_code, names(sandbox)) == (0, [])
         assert (result.json["undo"]["deleted"], result.json["undo"]["gone"]) == (2, 1)
-        assert [row["error"] != "" for row in cli.read_results("results.csv")] == [False, True, False]
+        assert ["already deleted" in row["error"] for row in cli.read_results("results.csv")] == [False, True, False]
         assert result.json["counts"] == {"removed": 3}
 
 

@@ -28,11 +28,11 @@ SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
 @pytest.mark.parametrize(
     ("command", "kind", "own"),
     [
-        ("run", options.RunOptions, set()),
+        ("run", options.RunOptions, {"yes"}),
         ("plan", options.RunOptions, set()),
         ("check", options.InputOptions, {"strict"}),
-        ("resume", options.ResumeOptions, set()),
-        ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run"}),
+        ("resume", options.ResumeOptions, {"yes"}),
+        ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run", "rows"}),
         ("export", options.CommonOptions, {"overwrite"}),
         ("compare", options.CompareOptions, {"account", "exit_code"}),
     ],
