@@ -51,8 +51,8 @@ def runs(config: Path | None, /, since: str | None, failed: bool, **arguments: A
         click.echo(json.dumps([record_json(record, calls) for record, calls in selected if calls or not is_filtered]))
     elif not options.quiet:
         of_runs = [(call, record) for record in listed for call in record.calls]
-        others: list[tuple[Call, RunRecord | None]] = [(call, None) for call in list_calls_without_run(options)]
-        calls = sorted([*of_runs, *others], key=lambda line: line[0].began, reverse=True)
+        without_run: list[tuple[Call, RunRecord | None]] = [(call, None) for call in list_calls_without_run(options)]
+        calls = sorted([*of_runs, *without_run], key=lambda line: line[0].began, reverse=True)
         lines = [(call, record) for call, record in calls if is_shown(call)]
         if lines:
             print_calls(lines)
@@ -111,6 +111,28 @@ def record_json(record: RunRecord, calls: list[Call]) -> dict[str, object]:
         "account": info.account,
         "base_url": info.base_url,
         "calls": [call_json(call, info) for call in calls],
+    }
+
+
+def call_without_run_json(call: Call) -> dict[str, object]:
+    """A call that has no run, with the keys of a run."""
+    as_json = call_json(call)
+    return {
+        "run_id": None,
+        "input": call.input,
+        "results": list(call.results),
+        "counts": as_json["counts"] or {},
+        "rows": sum(call.counts.values()) if call.counts is not None else 0,
+        "seconds": round(call.ended - call.began, 3) if call.ended is not None else 0.0,
+        "requests": {},
+        "exit_code": call.exit_code,
+        "stopped": call.stopped or None,
+        "read_as": {},
+        "started": as_json["began"],
+        "finished": as_json["ended"],
+        "account": call.username,
+        "base_url": call.base_url,
+        "calls": [as_json],
     }
 
 

@@ -86,7 +86,7 @@ def delete_file(
         try:
             return _Delete(context, results, include_edited).run(on_monitor, agree, on_start, dry_run=dry_run)
         finally:
-            store.forget(context.run)
+            store.forget(context.run, keep_calls=True)
 
 
 class _Delete:
@@ -129,7 +129,6 @@ class _Delete:
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
         store.end(run, exit_code, session.stopped, session.seconds, session.requests, self._results)
-        store.detach_calls(run)
         outcome = write_results(store, run, self._results, exit_code)
         return Deleted(outcome=outcome, counts=self._counts, without_id=without_id, session=session)
 

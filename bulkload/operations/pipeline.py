@@ -9,6 +9,7 @@ at AlertSite or in the sandbox.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -21,6 +22,7 @@ from bulkload.errors import (
     BulkloadError,
     Declined,
     ExitCode,
+    InputError,
     LockLost,
     StoppedByOption,
     StoreError,
@@ -143,8 +145,42 @@ def begin(
     """Read an input into the locked store as a new run, or continue a run in the store.
 
     Raises `InputError` if the input cannot be read; `UsageError` without credentials, or if the run belongs to another
-    account.
+    account. A file that could not become a run is in the history nevertheless.
     """
+    try:
+        return _begin(store, source, account, options, command=command, results=results, observer=observer)
+    except (BulkloadError, KeyboardInterrupt) as error:
+        if isinstance(source, Input) and command == "run" and _is_remembered(store, error):
+            _remember_failure(store, source, error)
+        raise
+
+
+def _is_remembered(store: Store, error: BaseException) -> bool:
+    """True if the history names a failure to begin; not if each visit of an inbox fails so, with every file."""
+    return isinstance(error, InputError) or store.caller != "inbox"
+
+
+def _remember_failure(store: Store, source: Input, error: BaseException) -> None:
+    """Record a call that began no run. The failure itself is more important than that its record fails."""
+    if isinstance(error, BulkloadError):
+        exit_code, reason = error.exit_code, str(error)
+    else:
+        exit_code = ExitCode.after(*error.args) if error.args else ExitCode.INTERRUPTED
+        reason = "Interrupted."
+    with contextlib.suppress(StoreError):
+        store.note_call(source.name, exit_code, reason)
+
+
+def _begin(
+    store: Store,
+    source: Input | Run,
+    account: Account,
+    options: Options,
+    *,
+    command: str,
+    results: Sequence[Path],
+    observer: Observer,
+) -> RunContext:
     account_id = account_id_of(store, account, options)
     if isinstance(source, Input):
         observer.on_phase(Phase.READING)

@@ -96,8 +96,12 @@ def calls_of(store: Database, run_number: int | None = None) -> list[Call]:
 
 def delete_old_calls(store: Database, moment: float) -> None:
     """Delete calls without a run that began before a moment; those of a run are deleted with it."""
+    condition = "FROM calls WHERE run IS NULL AND began < ?"
+    with store.errors():
+        if store.db.execute(f"SELECT 1 {condition} LIMIT 1", (moment,)).fetchone() is None:
+            return  # writing nothing would wait for the disk, too
     with store.transaction():
-        store.db.execute("DELETE FROM calls WHERE run IS NULL AND began < ?", (moment,))
+        store.db.execute(f"DELETE {condition}", (moment,))
 
 
 def _call(row: sqlite3.Row, running: str | None) -> Call:

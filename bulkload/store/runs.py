@@ -203,10 +203,11 @@ class Store(Database):
                 results=results,
             )
 
-    def detach_calls(self, run: Run) -> None:
-        """Keep the calls of a run that is about to be forgotten, as calls without a run."""
+    def note_call(self, input_path: str, exit_code: int, stopped: str) -> None:
+        """Record a call of this process that did not become a run."""
         with self.transaction():
-            self.db.execute("UPDATE calls SET run = NULL WHERE run = ?", (run.number,))
+            begin_call(self.db, self.token, self.caller, run=None, account=None, input_path=input_path)
+            end_call(self.db, self.token, run=None, exit_code=exit_code, stopped=stopped)
 
     def end(
         self,
@@ -251,9 +252,11 @@ class Store(Database):
         with self.transaction():
             keep_counts(self.db)
 
-    def forget(self, run: Run) -> None:
-        """Delete a run from the store."""
+    def forget(self, run: Run, *, keep_calls: bool = False) -> None:
+        """Delete a run from the store; with `keep_calls`, its calls stay in the history, without a run."""
         with self.transaction():
+            if keep_calls:
+                self.db.execute("UPDATE calls SET run = NULL WHERE run = ?", (run.number,))
             self._forget(run.number)
 
     def run(self, run_id: str | None = None) -> Run:
