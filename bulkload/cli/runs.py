@@ -48,7 +48,9 @@ def runs(config: Path | None, /, since: str | None, failed: bool, **arguments: A
     if options.json_:
         selected = [(record, [call for call in record.calls if is_shown(call)]) for record in listed]
         is_filtered = failed or moment is not None
-        click.echo(json.dumps([record_json(record, calls) for record, calls in selected if calls or not is_filtered]))
+        as_json = [record_json(record, calls) for record, calls in selected if calls or not is_filtered]
+        as_json += [call_without_run_json(call) for call in list_calls_without_run(options) if is_shown(call)]
+        click.echo(json.dumps(as_json))
     elif not options.quiet:
         of_runs = [(call, record) for record in listed for call in record.calls]
         without_run: list[tuple[Call, RunRecord | None]] = [(call, None) for call in list_calls_without_run(options)]

@@ -116,7 +116,8 @@ def outcome_of(call: Call, info: RunInfo | None = None) -> str:
     if call.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         return "interrupted"
     if call.stopped:
-        return f"stopped: {call.stopped}"
+        first_line, *more = call.stopped.splitlines()
+        return f"stopped: {first_line}{' …' if more else ''}"
     if call.exit_code == ExitCode.DONE:
         return "done"
     counts = call.counts if call.counts is not None else (info.counts if info is not None else {})

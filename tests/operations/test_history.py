@@ -70,7 +70,8 @@ def test_a_killed_call_is_named_and_a_running_one_is_told_from_it(cli: CommandLi
         assert [(call["ended"], call["outcome"]) for call in calls(cli)] == [(None, "killed (no end was recorded)")]
         sandbox.set_faults(Faults())
         time.sleep(1.0)  # BULKLOAD_SETTLE_AFTER: the row in doubt can be decided
-        assert cli("resume").exit_code == 0
+        resumed = cli("resume")
+        assert (resumed.exit_code, "Resuming run" in resumed.stderr) == (0, True)
         assert [call["outcome"] for call in calls(cli)] == ["done", "killed (no end was recorded)"]
         assert [call["exit_code"] for call in calls(cli, "--failed")] == [None]
 
