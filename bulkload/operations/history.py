@@ -68,7 +68,9 @@ def list_runs(options: Options) -> list[RunRecord]:
         for call in calls_of(store):
             calls.setdefault(call.run_number, []).append(call)
         return [
-            RunRecord(run=run, info=store.info(run), calls=tuple(calls.get(run.number, ()))) for run in store.runs()
+            RunRecord(run=run, info=store.info(run), calls=tuple(calls.get(run.number, ())))
+            for run in store.runs()
+            if run.command == "run"  # a plan or a delete is there only until it has ended
         ]
 
 
@@ -104,7 +106,7 @@ def recent_runs(folder: Path, limit: int) -> list[Run]:
     """The newest runs of a folder; none if it has no store."""
     try:
         with Store(folder, must_exist=True) as store:
-            return store.runs(limit)
+            return [run for run in store.runs(limit) if run.command == "run"]
     except UsageError:
         return []
 

@@ -106,7 +106,7 @@ def undo_run(
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         store.note_setting(run, UNDONE, _summary(undo.counts))
         store.keep_counts()
-        in_doubt = context.rows.count(State.DOUBT)
+        in_doubt = _in_doubt(context, rows)
         observer.on_phase(Phase.WRITING)
         some_left = bool(in_doubt) or _any_left(context, rows)
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
@@ -168,7 +168,15 @@ def _preview(
 
     if (stopped := run_session(context.account, context.options, work).stopped) is not None:
         raise stopped
-    return counts, context.rows.count(State.DOUBT)
+    return counts, _in_doubt(context, rows)
+
+
+def _in_doubt(context: RunContext, rows: Collection[int] | None) -> int:
+    """The number of rows, of all or of these, that may still turn out to have created a monitor."""
+    if rows is None or not context.rows.count(State.DOUBT):
+        return context.rows.count(State.DOUBT)
+    report = context.store.report_rows(context.run)
+    return sum(row.source_row in rows and row.status is Status.UNKNOWN for row in report)
 
 
 def _summary(counts: Mapping[RemovalResult, int]) -> str:

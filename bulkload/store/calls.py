@@ -83,8 +83,9 @@ def calls_of(store: Database, run_number: int | None = None) -> list[Call]:
     """The calls of a run, or all, the newest first."""
     with store.errors():
         rows = store.db.execute(
-            "SELECT calls.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username FROM calls"
-            " LEFT JOIN accounts ON accounts.id = calls.account WHERE ?1 IS NULL OR run = ?1"
+            "SELECT calls.*, iif(command = 'run', calls.run, NULL) AS of_run, coalesce(base_url, '') AS base_url,"
+            " coalesce(username, '') AS username FROM calls LEFT JOIN runs ON runs.run = calls.run"
+            " LEFT JOIN accounts ON accounts.id = calls.account WHERE ?1 IS NULL OR calls.run = ?1"
             " ORDER BY began DESC, call DESC",
             (run_number,),
         ).fetchall()
@@ -106,7 +107,7 @@ def delete_old_calls(store: Database, moment: float) -> None:
 
 def _call(row: sqlite3.Row, running: str | None) -> Call:
     return Call(
-        run_number=row["run"],
+        run_number=row["of_run"],  # None of a delete, whose run is there only until it has ended
         input=row["input"],
         username=row["username"],
         base_url=row["base_url"],

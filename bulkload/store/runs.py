@@ -260,8 +260,9 @@ class Store(Database):
             self._forget(run.number)
 
     def run(self, run_id: str | None = None) -> Run:
-        """A run by its ID or an unambiguous prefix of it; without an ID, or by `last`, the newest."""
-        run_id = None if run_id == LAST else run_id
+        """A run by its ID or an unambiguous prefix of it, or by `last`; without an ID, the newest."""
+        if run_id == LAST:
+            return self._last()
         if run_id is not None and not run_id.strip():
             raise UsageError("The run ID is empty; bulkload runs lists all runs.")  # it is a prefix of every ID
         with self.errors():
@@ -273,6 +274,13 @@ class Store(Database):
         if run_id and len(rows) > 1 and rows[0]["id"] != run_id:
             raise UsageError(f"{run_id} is the beginning of several run IDs; give more characters of it.")
         return _run(rows[0])
+
+    def _last(self) -> Run:
+        with self.errors():
+            row = self.db.execute(f"{SELECT_RUN} WHERE command = 'run' ORDER BY run DESC LIMIT 1").fetchone()
+        if row is None:
+            raise UsageError("There are no runs yet.")
+        return _run(row)
 
     def runs(self, limit: int = -1, offset: int = 0) -> list[Run]:
         """All runs, or some, the newest first."""

@@ -38,7 +38,7 @@ def test_the_monitors_of_the_rows_are_deleted_and_count_as_undone(cli: CommandLi
         result = cli("delete", "old.csv", "--yes", "--json", "--results", "deleted.csv")
         assert (result.exit_code, result.json["delete"]["deleted"], names(sandbox)) == (0, 2, ["b"])
         assert [row["status"] for row in cli.read_results("deleted.csv")] == ["removed", "removed"]
-        (listed,) = cli("runs", "--json").json
+        listed = cli("runs", "--json").json[0]
         assert (listed["run_id"], listed["counts"]) == (run, {"created": 1, "removed": 2})
         again = cli("delete", "old.csv", "--yes", "--json")
         assert (again.exit_code, again.json["delete"]["gone"]) == (0, 2)
@@ -117,7 +117,9 @@ def test_a_killed_delete_can_be_repeated(cli: CommandLine, number: int) -> None:
         command = [sys.executable, "-m", "bulkload", "delete", "results.csv", "--yes", "--concurrency", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             wait_until(lambda: sandbox.counts().get("delete", 0) >= number, process)
+            assert "running" in cli("runs").stdout.splitlines()[1]
             process.kill()
+        assert "killed" in cli("runs").stdout.splitlines()[1]
         sandbox.set_faults(Faults())
         assert 0 < len(names(sandbox)) < 6
         assert cli("delete", "results.csv", "--yes").exit_code == 0
