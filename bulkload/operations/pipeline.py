@@ -9,10 +9,9 @@ at AlertSite or in the sandbox.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +19,7 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import (
     BulkloadError,
-    Declined,
     ExitCode,
-    InputError,
     LockLost,
     StoppedByOption,
     StoreError,
@@ -30,6 +27,8 @@ from bulkload.errors import (
     UsageError,
 )
 from bulkload.model import Input, RunInfo, State, Status
+from bulkload.operations.failed_calls import remember_failure
+from bulkload.operations.first_creates import Agree, ask_before_many
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import (
     check_results_writable,
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
 SANDBOX = "sandbox"  # address and user of the sandbox in the store; its port differs between runs
 FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
 ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
-MANY_CREATES = 25  # up to here, the first run in an account does not ask
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
     *("request_timeout", "set", "map", "sheet"),
@@ -69,7 +67,6 @@ log = logging.getLogger(__name__)
 OnStart = Callable[[int], "OnProgress"]  # gets the number of rows to send
 OnProgress = Callable[[int], None]  # gets the number of rows that have just become final
 OnAccount = Callable[["Api"], Coroutine[None, None, None]]  # asks the account for something more
-Agree = Callable[[int], Awaitable[bool]]  # gets the number of monitors to create
 OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
 
 
@@ -83,7 +80,7 @@ def run_file(
 ) -> Outcome:
     """Create one monitor per row of a file, and write the results.
 
-    `agree` is asked before the first run that creates many monitors in an account; see `_ask`.
+    `agree` is asked before the first run that creates many monitors in an account; see `first_creates`.
     """
     check_results_writable(results, source.path)
     with locked_store(options) as store:
@@ -150,25 +147,9 @@ def begin(
     try:
         return _begin(store, source, account, options, command=command, results=results, observer=observer)
     except (BulkloadError, KeyboardInterrupt) as error:
-        if isinstance(source, Input) and command == "run" and _is_remembered(store, error):
-            _remember_failure(store, source, error)
+        if isinstance(source, Input) and command == "run":
+            remember_failure(store, source, error)
         raise
-
-
-def _is_remembered(store: Store, error: BaseException) -> bool:
-    """True if the history names a failure to begin; not if each visit of an inbox fails so, with every file."""
-    return isinstance(error, InputError) or store.caller != "inbox"
-
-
-def _remember_failure(store: Store, source: Input, error: BaseException) -> None:
-    """Record a call that began no run. The failure itself is more important than that its record fails."""
-    if isinstance(error, BulkloadError):
-        exit_code, reason = error.exit_code, str(error)
-    else:
-        exit_code = ExitCode.after(*error.args) if error.args else ExitCode.INTERRUPTED
-        reason = "Interrupted."
-    with contextlib.suppress(StoreError):
-        store.note_call(source.name, exit_code, reason)
 
 
 def _begin(
@@ -309,7 +290,7 @@ def _send(
         observe(context.observer, api, stop)
         on_listing(await unless_stopped(plan(context, api), stop))
         if agree is not None:
-            await unless_stopped(_ask(context, agree), stop)
+            await unless_stopped(ask_before_many(context, agree), stop)
         on_progress = on_start(context.rows.count(State.PENDING))
         execution = Execution(context, api, bad_rows=bad_rows, most_errors=most_errors, on_progress=on_progress)
         stop.on_stop = execution.stop
@@ -324,16 +305,6 @@ def _send(
         return Session(stopped=error), None
     session = run_session(context.account, context.options, work)
     return session, verified[0] if verified else None
-
-
-async def _ask(context: RunContext, agree: Agree) -> None:
-    """Ask before many monitors are created in an account to which the store has never written; nothing is sent yet.
-
-    Raises `Declined`. The run can be resumed.
-    """
-    creates = context.rows.count_creates()
-    if creates > MANY_CREATES and not context.record.was_written_to() and not await agree(creates):
-        raise Declined("Nothing was created, because the question was not answered with yes.")
 
 
 def _is_finished(store: Store, run: Run) -> bool:
