@@ -32,11 +32,10 @@ from bulkload.operations.first_creates import Agree, ask_before_many
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import (
     check_results_writable,
-    is_incomplete,
+    if_complete,
     results_by_default,
     results_of,
     results_setting,
-    why_incomplete,
     write_results,
 )
 from bulkload.operations.run_retention import delete_older
@@ -109,12 +108,9 @@ def resume(
         results = results_of(store, run, options)
         if not results and path_in_inbox(store, run) is None:  # the inbox writes those of its files when it is called
             results = results_by_default(store, run, options)
-        if is_incomplete(store, run):
-            log.warning("%s The results files are not written again.", why_incomplete(store, run))
-            results = []
         if not options.verify and _is_finished(store, run):
             begin(store, run, account, options)  # raises for another account
-            return replace(write_results(store, run, results, None), resumed=False)
+            return replace(write_results(store, run, if_complete(store, run, results), None), resumed=False)
         return carry_out(begin_again(store, run, account, options), results, on_start, agree=agree)
 
 
@@ -253,6 +249,7 @@ def carry_out(
     Raises `StoreError` before anything is sent if the results cannot be written.
     """
     store, run = context.store, context.run
+    results = if_complete(store, run, results)
     try:
         check_results_writable(results)
     except BulkloadError as error:

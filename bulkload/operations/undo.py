@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
-from bulkload.operations.results import is_incomplete, results_of, why_incomplete, write_results
+from bulkload.operations.results import if_complete, results_of, write_results
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.reports.summary import moment, number_of
 from bulkload.settings import Account, Options
@@ -52,8 +51,6 @@ class PlannedRemoval:
     host: str
     removal: Removal
 
-
-log = logging.getLogger(__name__)
 
 OnMonitor = Callable[[PlannedRemoval], None]
 
@@ -112,10 +109,7 @@ def undo_run(
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
-        results = results_of(store, run, options)
-        if is_incomplete(store, run):
-            log.warning("%s The results files are not written again.", why_incomplete(store, run))
-            results = []
+        results = if_complete(store, run, results_of(store, run, options))
         store.end_call(run, exit_code, session.stopped, results)
         outcome = write_results(store, run, results, exit_code)
         return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)
