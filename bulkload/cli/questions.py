@@ -7,6 +7,7 @@ an answer would stop cron jobs and scripts.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.output import load_settings, print_note
+from bulkload.errors import UsageError
 from bulkload.files.printable import printable_line
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ def load_login(config: Path | None, arguments: dict[str, Any]) -> tuple[Account,
     return account.logged_in_as(account.username, password), options
 
 
-def before_many_creates(account: Account, options: Options, *, yes: bool) -> Callable[[int], Awaitable[bool]] | None:
+def before_many_creates(account: Account, options: Options) -> Callable[[int], Awaitable[bool]] | None:
     """The question before the first run that creates many monitors in an account; None if it is not to be asked."""
-    if yes or options.sandbox or not _can_ask(options):
+    if options.sandbox or _is_answered() or not _can_ask(options):
         return None
 
     async def agree(creates: int) -> bool:
@@ -45,6 +47,14 @@ def before_many_creates(account: Account, options: Options, *, yes: bool) -> Cal
         return (await _line()).strip().lower() in ("y", "yes")
 
     return agree
+
+
+def _is_answered() -> bool:
+    """True if the variable of --yes, which other commands have as an option, is set."""
+    try:
+        return click.BOOL.convert(os.environ.get("BULKLOAD_YES") or "0", None, None)
+    except click.BadParameter as error:
+        raise UsageError(f"BULKLOAD_YES: {error.message}") from None
 
 
 def _can_ask(options: Options) -> bool:

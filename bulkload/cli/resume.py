@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.options import OUTPUT_OPTIONS, SENDING_OPTIONS, command_option, with_options
+from bulkload.cli.options import OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
 from bulkload.cli.output import print_line, print_note, print_outcome, progress
 from bulkload.cli.questions import before_many_creates, load_login
 from bulkload.cli.run_ids import run_argument
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_argument(required=False)
-@command_option("--yes", "-y", is_flag=True, help="Create without asking, also in an account that is new here.")
 @with_options(*SENDING_OPTIONS, "strict", "output", "results", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def resume(config: Path | None, /, run_id: str | None, yes: bool, **arguments: Any) -> int:
+def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
     """Resume an interrupted run, without its file.
 
     RUN is the ID of a run, the beginning of one, or last (default: the newest run with rows to run again). Nothing is
@@ -35,7 +34,7 @@ def resume(config: Path | None, /, run_id: str | None, yes: bool, **arguments: A
     from bulkload.reports.summary import moment
 
     account, options = load_login(config, arguments)
-    agree = before_many_creates(account, options, yes=yes)
+    agree = before_many_creates(account, options)
 
     def on_run(info: RunInfo) -> None:
         if run_id is None and not options.json_ and not options.quiet:

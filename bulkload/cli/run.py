@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, command_option, with_options
+from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
 from bulkload.cli.output import print_message, print_outcome, progress
 from bulkload.cli.questions import before_many_creates, load_login
 from bulkload.errors import BulkloadError, ExitCode
@@ -15,18 +15,17 @@ from bulkload.errors import BulkloadError, ExitCode
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@command_option("--yes", "-y", is_flag=True, help="Create without asking, also in an account that is new here.")
 @with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "keep", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def run(config: Path | None, /, files: tuple[Path, ...], yes: bool, **arguments: Any) -> int:
+def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> int:
     """Create one monitor per row of FILE.
 
     Rows whose monitor already exists are skipped. The results are written to output/<name>-results.xlsx: your rows,
     each with its monitor ID or its error. Fix the errors in that file and run it: rows that are done are not sent
     again.
 
-    On a terminal, the first run that creates more than 25 monitors in an account asks before it creates them, and the
-    password is asked for if it is not set.
+    On a terminal, the first run that creates more than 25 monitors in an account asks before it creates them (not
+    with BULKLOAD_YES=1), and the password is asked for if it is not set.
 
     \b
     Examples:
@@ -39,7 +38,7 @@ def run(config: Path | None, /, files: tuple[Path, ...], yes: bool, **arguments:
     from bulkload.operations.results import results_for
 
     account, options = load_login(config, arguments)
-    agree = before_many_creates(account, options, yes=yes)
+    agree = before_many_creates(account, options)
     exit_code = ExitCode.DONE
     for file, results in zip(files, results_for(files, options), strict=True):
         try:

@@ -27,7 +27,8 @@ def runs(config: Path | None, /, since: str | None, failed: bool, **arguments: A
     """List what was run in the output folder, newest first.
 
     There is a line for each call: a run that was resumed has several, so a call that failed stays failed when the next
-    one succeeds. With --json, the calls are listed within their run.
+    one succeeds. With --json, the calls are listed within their run;
+    --since and --failed also list calls that are about no run, such as those of delete.
 
     \b
     Examples:
@@ -49,7 +50,8 @@ def runs(config: Path | None, /, since: str | None, failed: bool, **arguments: A
         selected = [(record, [call for call in record.calls if is_shown(call)]) for record in listed]
         is_filtered = failed or moment is not None
         as_json = [record_json(record, calls) for record, calls in selected if calls or not is_filtered]
-        as_json += [call_without_run_json(call) for call in list_calls_without_run(options) if is_shown(call)]
+        if is_filtered:  # without, there is one object for each run and no other
+            as_json += [call_without_run_json(call) for call in list_calls_without_run(options) if is_shown(call)]
         click.echo(json.dumps(as_json))
     elif not options.quiet:
         of_runs = [(call, record) for record in listed for call in record.calls]

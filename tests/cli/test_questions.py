@@ -109,10 +109,12 @@ def test_ctrl_c_at_the_question_ends_the_run(cli: CommandLine) -> None:
         assert cli("runs", "--json").json[0]["calls"][0]["outcome"] == "interrupted"
 
 
-@pytest.mark.parametrize("arguments", [("--yes",), ("--json",), ("--quiet",)])
-def test_it_does_not_ask_with_these_options(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("what", ["--json", "--quiet", "--log-format=json", "BULKLOAD_YES"])
+def test_it_does_not_ask_with_these_options_and_this_variable(cli: CommandLine, what: str) -> None:
     with new_account(cli, MANY) as (sandbox, file):
-        with Terminal("run", file, *arguments) as terminal:
+        if not what.startswith("--"):
+            cli.monkeypatch.setenv(what, "1")
+        with Terminal("run", file, *([what] if what.startswith("--") else [])) as terminal:
             assert terminal.exit_code() == 0
         assert len(sandbox.monitors()) == MANY
 

@@ -28,10 +28,10 @@ SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
 @pytest.mark.parametrize(
     ("command", "kind", "own"),
     [
-        ("run", options.RunOptions, {"yes"}),
+        ("run", options.RunOptions, set()),
         ("plan", options.RunOptions, set()),
         ("check", options.InputOptions, {"strict"}),
-        ("resume", options.ResumeOptions, {"yes"}),
+        ("resume", options.ResumeOptions, set()),
         ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run", "rows"}),
         ("export", options.CommonOptions, {"overwrite"}),
         ("compare", options.CompareOptions, {"account", "exit_code"}),
