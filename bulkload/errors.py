@@ -13,6 +13,7 @@
     + ApiDown                   a series of requests without one success
   x StoppedByOption             an option says to send nothing in this case                   exit 1
     + AlreadyExists             --on-existing fail, and monitors exist already
+  x Declined                    a question was answered with no; the run can be resumed       exit 2
   x Interrupted                 Ctrl-C, SIGTERM, or the terminal was closed                   exit 130 / 143
   x TooManyErrors               --max-errors was reached                                      exit 4
   x RowsFailed                  rows are left; only a Python program gets it, if it asks      exit 1
@@ -155,6 +156,12 @@ class StoppedByOption(BulkloadError):
 
 class AlreadyExists(StoppedByOption):
     """Monitors exist already, and `--on-existing fail` stops the run."""
+
+
+class Declined(BulkloadError):
+    """A question was answered with no, or not at all; the run can be resumed."""
+
+    exit_code = ExitCode.USAGE
 
 
 class Interrupted(BulkloadError):

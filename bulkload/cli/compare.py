@@ -9,6 +9,7 @@ import click
 
 from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
 from bulkload.cli.output import load_settings, print_line, print_object
+from bulkload.cli.questions import load_login
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def compare(config: Path | None, /, files: tuple[Path, ...], account: bool, exit
     from bulkload.operations.compare import compare_inputs, compare_with_account
     from bulkload.operations.comparison_file import check_comparison_files, write_comparison
 
-    login, options = load_settings(config, arguments)
+    login, options = (load_login if account else load_settings)(config, arguments)
     if len(files) != (1 if account else 2):
         needed = "one file; the other side is the account" if account else "two files, or --account and one file"
         raise UsageError(f"compare needs {needed}.")

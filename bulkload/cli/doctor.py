@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_line, print_message
+from bulkload.cli.output import confirm, print_line, print_message
+from bulkload.cli.questions import load_login
 from bulkload.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def doctor(config: Path | None, /, try_: bool, yes: bool, **arguments: Any) -> i
     from bulkload.operations.doctor.examination import check_defaults, examine
 
     check_defaults(arguments["set"])
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
     is_silent = options.json_ or options.quiet
     if try_ and is_silent and not yes:
         raise UsageError("doctor --try asks before it creates a monitor; with --json or --quiet, add --yes.")

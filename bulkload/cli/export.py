@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from bulkload.cli.options import FILE, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import load_settings, print_line, print_message
+from bulkload.cli.output import print_line, print_message
+from bulkload.cli.questions import load_login
 from bulkload.errors import ExitCode
 
 FIRST_NOTES = 20  # notes that are printed
@@ -35,7 +36,7 @@ def export(config: Path | None, /, file: Path, overwrite: bool, **arguments: Any
     """
     from bulkload.operations.export import export_file
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
     exported = export_file(file, account, options, overwrite=overwrite)
     for note in exported.notes[:FIRST_NOTES]:
         print_message(note, logging.WARNING)

@@ -118,7 +118,22 @@ def _report_bug(error: Exception) -> ExitCode:
 
 
 COMMANDS = (
-    *("run", "check", "plan", "resume", "report", "runs", "undo", "export", "compare", "doctor", "inbox", "serve"),
+    *(
+        "run",
+        "check",
+        "plan",
+        "resume",
+        "report",
+        "runs",
+        "show",
+        "undo",
+        "delete",
+        "export",
+        "compare",
+        "doctor",
+        "inbox",
+        "serve",
+    ),
     *("template", "convert", "sandbox"),
 )
 

@@ -12,7 +12,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 COMMAND_OPTIONS = (  # of all commands, the options that are not settings; most commands are not imported
     *("--account", "--config", "--dry-run", "--encoding", "--exit-code", "--from", "--host", "--include-edited"),
-    *("--json", "--open", "--overwrite", "--port", "--skip-private", "--tcp-as", "--try", "--yes"),
+    *("--all", "--failed", "--json", "--open", "--overwrite", "--port", "--rows", "--since", "--skip-private"),
+    *("--tcp-as", "--try", "--yes"),
 )
 
 

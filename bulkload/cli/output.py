@@ -18,7 +18,7 @@ import click
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import OPTION_VARIABLES
 from bulkload.cli.streams import CursorStream, DurableStream
-from bulkload.errors import ExitCode
+from bulkload.errors import Declined, ExitCode
 from bulkload.files.printable import printable_line
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def print_outcome(
         print_message(f"{info.input}: {sentence}")
     if info.stopped and (options.json_ or options.quiet):
         print_message(info.stopped)
-    if resumable and outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+    is_stopped = outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+    if resumable and (is_stopped or isinstance(outcome.stopped, Declined)):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
         print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_line, print_outcome
+from bulkload.cli.output import print_line, print_outcome
+from bulkload.cli.questions import load_login
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
@@ -36,7 +37,7 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     from bulkload.operations.forecast_texts import alerts_json, expectation, recipients_fact
     from bulkload.operations.preview import plan_file
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
     first_rows: dict[Status, list[ReportRow]] = {}
     warnings: list[dict[str, object]] = []
 

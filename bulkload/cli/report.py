@@ -9,20 +9,22 @@ import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, with_options
 from bulkload.cli.output import load_settings, print_outcome
+from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@run_argument()
 @with_options("output", "results", *OUTPUT_OPTIONS)
 @click.pass_obj
 def report(config: Path | None, /, run_id: str, **arguments: Any) -> int:
     """Write the results of RUN again, in any format.
 
-    RUN is the ID of a run, or the beginning of one.
+    RUN is the ID of a run, the beginning of one, or last.
 
     \b
-    Example:
+    Examples:
+      bulkload report last
       bulkload report 20260314T021500-1f3a --results monday.html
     """
     from bulkload.operations.history import write_results_again

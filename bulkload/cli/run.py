@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_message, print_outcome, progress
+from bulkload.cli.output import print_message, print_outcome, progress
+from bulkload.cli.questions import before_many_creates, load_login
 from bulkload.errors import BulkloadError, ExitCode
 
 
@@ -23,6 +24,9 @@ def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> in
     each with its monitor ID or its error. Fix the errors in that file and run it: rows that are done are not sent
     again.
 
+    On a terminal, the first run that creates more than 25 monitors in an account asks before it creates them (not
+    with BULKLOAD_YES=1), and the password is asked for if it is not set.
+
     \b
     Examples:
       bulkload run hosts.xlsx
@@ -33,12 +37,13 @@ def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> in
     from bulkload.operations.pipeline import run_file
     from bulkload.operations.results import results_for
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
+    agree = before_many_creates(account, options)
     exit_code = ExitCode.DONE
     for file, results in zip(files, results_for(files, options), strict=True):
         try:
             with progress(options) as on_start:
-                outcome = run_file(Input.at(file), account, options, results, on_start)
+                outcome = run_file(Input.at(file), account, options, results, on_start, agree)
         except BulkloadError as error:
             if len(files) == 1:
                 raise

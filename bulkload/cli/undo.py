@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,41 +13,59 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, load_settings, print_line, print_message, progress
+from bulkload.cli.output import confirm, print_line, print_message, progress
+from bulkload.cli.questions import load_login
+from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from bulkload.model import RunInfo
     from bulkload.operations.removal import RemovalResult
     from bulkload.operations.undo import PlannedRemoval, Undone
     from bulkload.settings import Options
 
+MOST_ROWS = 1_000_000  # of one range
+_RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 FIRST_MONITORS = 20  # printed monitors of each result
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@run_argument()
 @command_option("--yes", "-y", is_flag=True, help="Delete without asking.")
 @command_option("--include-edited", is_flag=True, help="Also delete monitors that were edited after the run.")
 @command_option("--dry-run", is_flag=True, help="Show what would be deleted, but delete nothing.")
+@command_option("--rows", metavar="LIST", help="Delete only the monitors of these rows of the file, such as 5,7-9.")
 @with_options("rate", "concurrency", "trust-list", "request-timeout", "output", "results", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
-def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, dry_run: bool, **arguments: Any) -> int:
+def undo(
+    config: Path | None,
+    /,
+    run_id: str,
+    yes: bool,
+    include_edited: bool,
+    dry_run: bool,
+    rows: str | None,
+    **arguments: Any,
+) -> int:
     """Delete the monitors that RUN created.
 
     Shows the monitors and asks before it deletes them. Monitors that existed before the run or were edited after it are
-    kept. The exit code is 0 if no monitor of the run is left, and 1 otherwise.
+    kept. The exit code is 0 if no monitor of the run is left, and 1 otherwise. With --rows, only the monitors of these
+    rows count; the results have their numbers in the column source_row.
 
-    RUN is the ID of a run, or the beginning of one.
+    RUN is the ID of a run, the beginning of one, or last.
 
     \b
     Examples:
       bulkload undo 20260314T021500-1f3a
       bulkload undo 20260314T021500-1f3a --dry-run
+      bulkload undo last --rows 5,7-9
       bulkload undo 20260314T021500-1f3a --yes --rate 2/s
     """
     from bulkload.operations.undo import undo_run
 
-    account, options = load_settings(config, arguments)
+    account, options = load_login(config, arguments)
+    selected = _row_numbers(rows) if rows is not None else None
     silent = options.json_ or options.quiet
     if silent and not yes and not dry_run:
         raise UsageError("undo asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
@@ -71,14 +90,24 @@ def undo(config: Path | None, /, run_id: str, yes: bool, include_edited: bool, d
 
     with progress(options) as on_start:
         undone = undo_run(
-            run_id, account, options, on_monitor, agree, on_start, include_edited=include_edited, dry_run=dry_run
+            run_id,
+            account,
+            options,
+            on_monitor,
+            agree,
+            on_start,
+            include_edited=include_edited,
+            dry_run=dry_run,
+            rows=selected,
         )
-    _print_result(undone, as_json, options, dry_run=dry_run)
+    _print_result(undone, as_json, options, dry_run=dry_run, rows=rows)
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sandbox = " --sandbox" if options.sandbox else ""
         output = shlex.quote(str(options.output))
+        only = f" --rows {rows}" if selected is not None else ""
         print_message(
-            f"To continue, run: bulkload undo {undone.outcome.info.run_id} --output {output}{sandbox}", logging.INFO
+            f"To continue, run: bulkload undo {undone.outcome.info.run_id}{only} --output {output}{sandbox}",
+            logging.INFO,
         )
     return undone.outcome.exit_code
 
@@ -107,7 +136,9 @@ def _question(counts: Mapping[RemovalResult, int]) -> str:
     return f"Delete {count:,} {'monitor' if count == 1 else 'monitors'}? This cannot be undone."
 
 
-def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Options, *, dry_run: bool) -> None:
+def _print_result(
+    undone: Undone, monitors: list[dict[str, object]], options: Options, *, dry_run: bool, rows: str | None
+) -> None:
     from bulkload.operations.removal import RemovalResult
     from bulkload.reports.summary import run_json
 
@@ -122,7 +153,7 @@ def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Op
         click.echo(json.dumps(run))
     elif not options.quiet:
         if not sum(counts.values()) and not undone.in_doubt:
-            print_line(f"Run {outcome.info.run_id} has no monitors left.")
+            print_line(_why_nothing(outcome.info, rows))
         elif undone.done:
             kept = sum(count for result, count in undone.counts.items() if result.kept)
             print_line(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
@@ -137,6 +168,29 @@ def _print_result(undone: Undone, monitors: list[dict[str, object]], options: Op
         )
     if session.stopped is not None:
         print_message(str(session.stopped))
+
+
+def _why_nothing(info: RunInfo, rows: str | None) -> str:
+    from bulkload.model import Status
+
+    if rows is not None:
+        return f"No monitors of run {info.run_id} are left in rows {rows}; nothing to delete."
+    if not info.counts.get(Status.REMOVED) and not info.counts.get(Status.CREATED):
+        return f"Run {info.run_id} created nothing; nothing to delete."
+    return f"Run {info.run_id} has no monitors left."
+
+
+def _row_numbers(text: str) -> frozenset[int]:
+    """The rows that `5,7-9` names. Raises `UsageError`."""
+    numbers: set[int] = set()
+    for part in text.replace(" ", "").split(","):
+        if (parsed := _RANGE.fullmatch(part)) is None:
+            raise UsageError(f"--rows {text}: {part or 'an empty part'} is not a row; use numbers such as 5,7-9.")
+        first, last = int(parsed[1]), int(parsed[2] or parsed[1])
+        if last < first or last - first > MOST_ROWS:
+            raise UsageError(f"--rows {text}: {part} is not a range of at most {MOST_ROWS:,} rows.")
+        numbers.update(range(first, last + 1))
+    return frozenset(numbers)
 
 
 def _planned_json(planned: PlannedRemoval) -> dict[str, object]:

@@ -93,7 +93,7 @@ class FileProcessor:
         run = self._arrivals.run_of(arrival)
         was_stopped = run is not None and run.exit_code == ExitCode.STOPPED
         if run is not None and not run.read_whole:
-            self._store.forget(run)
+            self._store.forget(run, keep_calls=True)
             run = None
         if arrival.destination is not None:
             self._filing.finish(arrival, run)
@@ -102,7 +102,7 @@ class FileProcessor:
             arrival, run = self._arrivals.add_again(arrival, arrival.working_name), None
             self._filing.notes[arrival.number].append("It changed after an earlier call had read it.")
         if run is not None and self._must_restart(arrival, run):
-            self._store.forget(run)
+            self._store.forget(run, keep_calls=True)
             run = None
         if run is None:
             context = self._read(arrival, is_new)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bulkload.inbox.scan import FAILED, companion_names
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrivals
+from bulkload.store.calls import delete_old_calls
 from bulkload.store.old_runs import delete_rows
 from bulkload.store.runs import Store
 
@@ -33,6 +34,7 @@ def delete_old(folder: Path, store: Store, arrivals: Arrivals, keep: float) -> N
         elif not delete_rows(store, run):
             store.forget(run)
             arrivals.delete(arrival)
+    delete_old_calls(store, time.time() - keep * SECONDS_PER_DAY)
     store.keep_counts()
 
 

@@ -51,7 +51,7 @@ def visit(
     runner: _VisitRunner | None = None
     try:
         with Store(options.output) as store:
-            store.lock()
+            store.lock("inbox")
             on_locked()
             runner = _VisitRunner(folder, store, account, options, on_start)
             runner.run()

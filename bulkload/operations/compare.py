@@ -240,7 +240,7 @@ def compare_with_account(new: Input, account: Account, options: Options, *, obse
 
     listings: list[Listing] = []
     options = _without_required_plan(options).model_copy(update={"on_existing": "skip"})
-    with locked_store(options) as store:
+    with locked_store(options, "compare") as store:
         context = begin(store, new, account, options, command="plan", observer=observer)
 
         async def work(api: Api, stop: StopRequest) -> None:

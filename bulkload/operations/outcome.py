@@ -29,6 +29,7 @@ class Outcome:
     stopped: BulkloadError | None = None  # what stopped it early
     verified: Verified | None = None
     forecast: Forecast | None = None  # of a plan
+    resumed: bool = True  # False: every row was final, so nothing was sent
 
 
 def exit_code_of(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:

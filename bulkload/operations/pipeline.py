@@ -17,11 +17,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, LockLost, StoppedByOption, StoreError, TooManyErrors, UsageError
-from bulkload.model import Input, State, Status
+from bulkload.errors import (
+    BulkloadError,
+    ExitCode,
+    LockLost,
+    StoppedByOption,
+    StoreError,
+    TooManyErrors,
+    UsageError,
+)
+from bulkload.model import Input, RunInfo, State, Status
+from bulkload.operations.failed_calls import remember_failure
+from bulkload.operations.first_creates import Agree, ask_before_many
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import (
     check_results_writable,
+    if_complete,
     results_by_default,
     results_of,
     results_setting,
@@ -58,32 +69,59 @@ OnAccount = Callable[["Api"], Coroutine[None, None, None]]  # asks the account f
 OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
 
 
-def run_file(source: Input, account: Account, options: Options, results: Sequence[Path], on_start: OnStart) -> Outcome:
-    """Create one monitor per row of a file, and write the results."""
+def run_file(
+    source: Input,
+    account: Account,
+    options: Options,
+    results: Sequence[Path],
+    on_start: OnStart,
+    agree: Agree | None = None,
+) -> Outcome:
+    """Create one monitor per row of a file, and write the results.
+
+    `agree` is asked before the first run that creates many monitors in an account; see `first_creates`.
+    """
     check_results_writable(results, source.path)
     with locked_store(options) as store:
         began = time.time()
-        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start)
+        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start, agree=agree)
         if outcome.stopped is None:
             delete_older(store, options.keep, began)
         return outcome
 
 
-def resume(run_id: str | None, account: Account, options: Options, on_start: OnStart) -> Outcome:
-    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again."""
-    with locked_store(options, must_exist=True) as store:
+def resume(
+    run_id: str | None,
+    account: Account,
+    options: Options,
+    on_start: OnStart,
+    on_run: Callable[[RunInfo], None] = lambda info: None,
+    agree: Agree | None = None,
+) -> Outcome:
+    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again.
+
+    `on_run` gets the run before anything is sent. A run whose rows are all final sends nothing: `resumed` is False.
+    """
+    with locked_store(options, "resume", must_exist=True) as store:
         run = store.run(run_id) if run_id is not None else unfinished_run(store)
+        on_run(store.info(run))
         results = results_of(store, run, options)
         if not results and path_in_inbox(store, run) is None:  # the inbox writes those of its files when it is called
             results = results_by_default(store, run, options)
-        return carry_out(begin_again(store, run, account, options), results, on_start)
+        if not options.verify and _is_finished(store, run):
+            begin(store, run, account, options)  # raises for another account
+            return replace(write_results(store, run, if_complete(store, run, results), None), resumed=False)
+        return carry_out(begin_again(store, run, account, options), results, on_start, agree=agree)
 
 
 @contextmanager
-def locked_store(options: Options, *, must_exist: bool = False) -> Iterator[Store]:
-    """The store of the output folder, locked. Raises `Locked` if another process holds the lock."""
+def locked_store(options: Options, caller: str = "run", *, must_exist: bool = False) -> Iterator[Store]:
+    """The store of the output folder, locked. Raises `Locked` if another process holds the lock.
+
+    `caller` is the command or the door that uses the store, for the history.
+    """
     with Store(options.output, must_exist=must_exist) as store:
-        store.lock()
+        store.lock(caller)
         yield store
 
 
@@ -100,8 +138,26 @@ def begin(
     """Read an input into the locked store as a new run, or continue a run in the store.
 
     Raises `InputError` if the input cannot be read; `UsageError` without credentials, or if the run belongs to another
-    account.
+    account. A file that could not become a run is in the history nevertheless.
     """
+    try:
+        return _begin(store, source, account, options, command=command, results=results, observer=observer)
+    except (BulkloadError, KeyboardInterrupt) as error:
+        if isinstance(source, Input) and command == "run":
+            remember_failure(store, source, error)
+        raise
+
+
+def _begin(
+    store: Store,
+    source: Input | Run,
+    account: Account,
+    options: Options,
+    *,
+    command: str,
+    results: Sequence[Path],
+    observer: Observer,
+) -> RunContext:
     account_id = account_id_of(store, account, options)
     if isinstance(source, Input):
         observer.on_phase(Phase.READING)
@@ -185,14 +241,21 @@ def carry_out(
     results: Sequence[Path],
     on_start: OnStart,
     on_listing: OnListing = lambda listing: None,
+    *,
+    agree: Agree | None = None,
 ) -> Outcome:
     """Carry out all stages after reading, as far as possible, and write the results.
 
     Raises `StoreError` before anything is sent if the results cannot be written.
     """
-    check_results_writable(results)
     store, run = context.store, context.run
-    session, verified = _send(context, on_start, on_listing)
+    results = if_complete(store, run, results)
+    try:
+        check_results_writable(results)
+    except BulkloadError as error:
+        store.end_call(run, error.exit_code, error)
+        raise
+    session, verified = _send(context, on_start, on_listing, agree)
     context.observer.on_phase(Phase.WRITING)
     exit_code = exit_code_of(store.info(run), session.stopped)
     if exit_code is ExitCode.DONE and verified is not None and not verified.good:
@@ -200,7 +263,7 @@ def carry_out(
     try:
         if context.options.verify:
             store.note_setting(run, "verify", str(verified or "Not done, because the run stopped."))
-        store.end(run, exit_code, session.stopped, session.seconds, session.requests)
+        store.end(run, exit_code, session.stopped, session.seconds, session.requests, results)
     except StoreError as error:  # the results may be on another disk
         if isinstance(error, LockLost):
             return replace(write_results(store, run, results, error.exit_code, stopped=str(error)), stopped=error)
@@ -209,7 +272,9 @@ def carry_out(
     return replace(write_results(store, run, results, exit_code), stopped=session.stopped, verified=verified)
 
 
-def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tuple[Session, Verified | None]:
+def _send(
+    context: RunContext, on_start: OnStart, on_listing: OnListing, agree: Agree | None
+) -> tuple[Session, Verified | None]:
     """Plan, execute and verify, in one session with the account."""
     from bulkload.operations.session import Session, run_session, unless_stopped
     from bulkload.stages.execute import Execution
@@ -221,6 +286,8 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
     async def work(api: Api, stop: StopRequest) -> None:
         observe(context.observer, api, stop)
         on_listing(await unless_stopped(plan(context, api), stop))
+        if agree is not None:
+            await unless_stopped(ask_before_many(context, agree), stop)
         on_progress = on_start(context.rows.count(State.PENDING))
         execution = Execution(context, api, bad_rows=bad_rows, most_errors=most_errors, on_progress=on_progress)
         stop.on_stop = execution.stop
@@ -235,6 +302,14 @@ def _send(context: RunContext, on_start: OnStart, on_listing: OnListing) -> tupl
         return Session(stopped=error), None
     session = run_session(context.account, context.options, work)
     return session, verified[0] if verified else None
+
+
+def _is_finished(store: Store, run: Run) -> bool:
+    """True if another session of a run has nothing to do: it ended, and every row is done or must be fixed."""
+    if not run.read_whole or run.exit_code not in (ExitCode.DONE, ExitCode.ROWS_LEFT):
+        return False
+    info = store.info(run)
+    return not info.stopped and not any(status.next_step == "run again" for status in info.counts)
 
 
 def _check_bad_rows(context: RunContext) -> tuple[int, int | None]:

@@ -78,7 +78,7 @@ def plan_file(source: Input, account: Account, options: Options, on_row: OnRow) 
     from bulkload.operations.pipeline import locked_store  # a check starts quicker without it
 
     check_results([source.path], options)
-    with locked_store(options) as store:
+    with locked_store(options, "plan") as store:
         return plan_input(store, source, account, options, on_row)
 
 

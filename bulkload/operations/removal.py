@@ -16,6 +16,8 @@ from bulkload.errors import ApiUnreliable, Rejected
 from bulkload.monitors.display_profile import DisplayProfile, without_display_differences
 from bulkload.monitors.identity import differences, may_be_of_type, spelled_out
 
+CREATE_AGAIN = "To create it again, empty this row's monitor_id and run this file."  # of a row in a results file
+
 
 class RemovalResult(enum.StrEnum):
     """What happened to a monitor, or would happen."""

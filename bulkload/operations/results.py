@@ -6,6 +6,7 @@ In: the input files and options, or a run in the store. Out: the files, which re
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +20,10 @@ from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.reports import formats
 from bulkload.settings import Options
 from bulkload.store.arrivals import path_in_inbox
+from bulkload.store.old_runs import ROWS_DELETED
 from bulkload.store.runs import Run, Store
+
+log = logging.getLogger(__name__)
 
 RESULTS_SETTING = "results"  # of a run in the store
 _PATH_SEPARATOR = "\n"  # in that setting
@@ -51,6 +55,24 @@ def results_by_default(store: Store, run: Run, options: Options) -> list[Path]:
     if path is None:
         return default_results([Path(run.input)], options)[0]
     return default_results([path], options.model_copy(update={"output": options.output / path.parent}))[0]
+
+
+def is_incomplete(store: Store, run: Run) -> bool:
+    """True if rows of an old run were deleted, so that results of it would lack rows."""
+    return ROWS_DELETED in store.info(run).details
+
+
+def why_incomplete(store: Store, run: Run) -> str:
+    """Why results of a run would lack rows, as a sentence."""
+    return f"Run {run.id} is old: {store.info(run).details[ROWS_DELETED]}"
+
+
+def if_complete(store: Store, run: Run, results: Sequence[Path]) -> list[Path]:
+    """The results files to write: none, with a warning, if they would lack rows of an old run."""
+    if not results or not is_incomplete(store, run):
+        return list(results)
+    log.warning("%s The results files are not written again.", why_incomplete(store, run))
+    return []
 
 
 def results_setting(results: Sequence[Path]) -> dict[str, str]:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError
+from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunStopped, StoreError, UsageError
 from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
-from bulkload.operations.removal import Removal, RemovalResult, edit_of, remove_unless_edited
-from bulkload.operations.results import results_of, write_results
+from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
+from bulkload.operations.results import if_complete, results_of, write_results
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.reports.summary import moment, number_of
 from bulkload.settings import Account, Options
@@ -30,6 +30,7 @@ from bulkload.stages.observer import NOBODY, Observer, Phase
 from bulkload.stages.settle import settle_with
 from bulkload.store.group_commit import GroupCommit
 from bulkload.store.row_records import CreatedMonitor, RowChange
+from bulkload.store.runs import Run, Store
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 KEPT = f"{ACCOUNT_ISSUE}kept"
 UNDONE, UNDONE_BY = "undone", "undone by"  # settings of a run in the store: when and what was deleted, and by whom
+MOST_NAMED = 10  # unknown rows that are named
 BATCH = 500  # monitors fetched from the store at a time
 
 
@@ -76,16 +78,19 @@ def undo_run(
     dry_run: bool = False,
     by: str = "",
     observer: Observer = NOBODY,
+    rows: Collection[int] | None = None,
 ) -> Undone:
-    """Show every monitor that a run created; delete them if `agree` returns True.
+    """Show every monitor that a run created, or that these rows of its file did; delete them if `agree` returns True.
 
-    `by` is who undoes it, for the run's report. Exit code 0: none of the monitors is left, or it was a dry run. 1: some
-    are left or may still appear, or the user did not agree.
+    Raises `UsageError` for `rows` that the run does not have. `by` is who undoes it, for the run's report. Exit code 0:
+    none of the monitors is left, or it was a dry run. 1: some are left or may still appear, or the user did not agree.
     """
-    with locked_store(options, must_exist=True) as store:
+    with locked_store(options, "undo", must_exist=True) as store:
         context = begin(store, store.run(run_id), account, options, observer=observer)
         run = context.run
-        counts, in_doubt = _preview(context, on_monitor, include_edited)
+        if rows is not None:
+            _check_rows(store, run, rows)
+        counts, in_doubt = _preview(context, on_monitor, include_edited, rows)
         if not counts or not agree(counts):
             some_left = not dry_run and (counts or in_doubt)
             exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
@@ -93,21 +98,49 @@ def undo_run(
             return Undone(outcome=outcome, counts=counts, in_doubt=in_doubt, done=False)
         if by:
             store.note_setting(run, UNDONE_BY, by)
-        undo = _Undo(context, include_edited)
+        store.begin_call(run)
+        undo = _Undo(context, include_edited, rows, sum(counts.values()))
         session = run_session(account, options, lambda api, stop: undo.run(api, stop, on_start))
         store.note_setting(run, UNDONE, _summary(undo.counts))
         store.keep_counts()
-        in_doubt = context.rows.count(State.DOUBT)
+        in_doubt = _in_doubt(context, rows)
         observer.on_phase(Phase.WRITING)
-        some_left = in_doubt or context.record.count_created_by(run.number)
+        some_left = bool(in_doubt) or _any_left(context, rows)
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
-        outcome = write_results(store, run, results_of(store, run, options), exit_code)
+        results = if_complete(store, run, results_of(store, run, options))
+        store.end_call(run, exit_code, session.stopped, results)
+        outcome = write_results(store, run, results, exit_code)
         return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)
 
 
-def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -> tuple[Counter[RemovalResult], int]:
+def _check_rows(store: Store, run: Run, rows: Collection[int]) -> None:
+    """Raise `UsageError` for rows that are not in the file of a run, or were deleted from the store since."""
+    unknown = sorted(set(rows) - {row.source_row for row in store.report_rows(run)})
+    if unknown:
+        shown = ", ".join(map(str, unknown[:MOST_NAMED])) + (", …" if len(unknown) > MOST_NAMED else "")
+        raise UsageError(
+            f"Run {run.id} has no row {shown}. Use the numbers in the column source_row of its results. Nothing was"
+            " deleted."
+        )
+
+
+def _any_left(context: RunContext, rows: Collection[int] | None) -> bool:
+    """True if a monitor of the run, or of these rows, is not deleted."""
+    if rows is None:
+        return bool(context.record.count_created_by(context.run.number))
+    after = -1
+    while batch := context.record.created_by(context.run.number, after, BATCH):
+        after = batch[-1].position
+        if any(monitor.source_row in rows for monitor in batch):
+            return True
+    return False
+
+
+def _preview(
+    context: RunContext, on_monitor: OnMonitor, include_edited: bool, rows: Collection[int] | None
+) -> tuple[Counter[RemovalResult], int]:
     """List the account once, and report what would happen to every monitor of the run."""
     counts: Counter[RemovalResult] = Counter()
     run_number = context.run.number
@@ -121,13 +154,23 @@ def _preview(context: RunContext, on_monitor: OnMonitor, include_edited: bool) -
         while batch := context.record.created_by(run_number, after, BATCH):
             after = batch[-1].position
             for monitor in batch:
+                if rows is not None and monitor.source_row not in rows:
+                    continue
                 planned = _planned_removal(monitor, listing, include_edited)
                 counts[planned.removal.result] += 1
                 on_monitor(planned)
 
     if (stopped := run_session(context.account, context.options, work).stopped) is not None:
         raise stopped
-    return counts, context.rows.count(State.DOUBT)
+    return counts, _in_doubt(context, rows)
+
+
+def _in_doubt(context: RunContext, rows: Collection[int] | None) -> int:
+    """The number of rows, of all or of these, that may still turn out to have created a monitor."""
+    if rows is None or not context.rows.count(State.DOUBT):
+        return context.rows.count(State.DOUBT)
+    report = context.store.report_rows(context.run)
+    return sum(row.source_row in rows and row.status is Status.UNKNOWN for row in report)
 
 
 def _summary(counts: Mapping[RemovalResult, int]) -> str:
@@ -161,7 +204,9 @@ def _planned_removal(monitor: CreatedMonitor, listing: Listing, include_edited: 
 class _Undo:
     """Workers that delete monitor by monitor."""
 
-    def __init__(self, context: RunContext, include_edited: bool) -> None:
+    def __init__(self, context: RunContext, include_edited: bool, rows: Collection[int] | None, monitors: int) -> None:
+        self._source_rows = rows  # None: all
+        self._monitors = monitors
         self.counts: Counter[RemovalResult] = Counter()
         self._context = context
         self._include_edited = include_edited
@@ -173,12 +218,12 @@ class _Undo:
 
     async def run(self, api: Api, stop: StopRequest, on_start: OnStart) -> None:
         """Delete the monitors that the run created. Raises what stops it; deletions until then are in the store."""
-        rows, record = self._context.rows, self._context.record
+        rows = self._context.rows
         observe(self._context.observer, api, stop)
         self._context.observer.on_phase(Phase.DELETING)
         stop.on_stop = self._stop
         rows.replace_warnings(KEPT, ())
-        on_progress = on_start(record.count_created_by(self._context.run.number))
+        on_progress = on_start(self._monitors)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._context.options.concurrency):
@@ -195,13 +240,15 @@ class _Undo:
     def _next(self) -> CreatedMonitor | None:
         if self._stopped is not None:
             return None
-        if not self._batch:
-            self._batch = self._context.record.created_by(self._context.run.number, self._after, BATCH)[::-1]
-        if not self._batch:
-            return None
-        monitor = self._batch.pop()
-        self._after = monitor.position
-        return monitor
+        while True:
+            if not self._batch:
+                self._batch = self._context.record.created_by(self._context.run.number, self._after, BATCH)[::-1]
+            if not self._batch:
+                return None
+            monitor = self._batch.pop()
+            self._after = monitor.position
+            if self._source_rows is None or monitor.source_row in self._source_rows:
+                return monitor
 
     async def _worker(self, api: Api, on_progress: Callable[[int], None]) -> None:
         try:
@@ -233,6 +280,9 @@ class _Undo:
             message = f"Not undone. {removal.reason}"
             self._kept.append((monitor.position, Issue(code=KEPT, message=message, severity="warning")))
             return
-        message = "" if removal.result is RemovalResult.DELETED else "It was already deleted when the run was undone."
-        self._commits.record(RowChange(position=monitor.position, state=Status.REMOVED, error=message))
+        deleted = removal.result is RemovalResult.DELETED
+        message = "Deleted by undo." if deleted else "It was already deleted when the run was undone."
+        self._commits.record(
+            RowChange(position=monitor.position, state=Status.REMOVED, error=f"{message} {CREATE_AGAIN}")
+        )
         self._commits.flush()

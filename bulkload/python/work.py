@@ -76,7 +76,7 @@ def plan(data: object, account: Account | None, store: StrPath, options: Named) 
 
     def work() -> Result:
         rows: list[ReportRow] = []
-        with locked_store(settings) as opened:
+        with locked_store(settings, "python") as opened:
             outcome = plan_input(
                 opened,
                 source.input,
@@ -102,7 +102,7 @@ def run(data: object, account: Account | None, store: StrPath, label: str | None
 
     def work() -> Result:
         check_results_writable(settings.results, source.input.path if source.rows is None else None)
-        with locked_store(settings) as opened:
+        with locked_store(settings, "python") as opened:
             began = time.time()
             context = begin(opened, source.input, login, settings, results=settings.results, observer=watch)
             outcome = carry_out(context, settings.results, watch.on_start)
@@ -121,7 +121,7 @@ def resume(run: str | Result | None, account: Account | None, store: StrPath, op
     watch = Watch()
 
     def work() -> Result:
-        with locked_store(settings, must_exist=True) as opened:
+        with locked_store(settings, "python", must_exist=True) as opened:
             stored = opened.run(run_id) if run_id is not None else unfinished_run(opened)
             context = begin_again(opened, stored, login, settings, observer=watch)
             outcome = carry_out(context, results_of(opened, stored, settings), watch.on_start)
@@ -203,7 +203,9 @@ def runs(store: StrPath) -> pandas.DataFrame:
     """The frame of `runs`."""
     from bulkload.python.frames import runs_frame
 
-    return runs_frame([(info, run.exit_code) for run, info in list_runs(Options(output=as_path("store", store)))])
+    return runs_frame(
+        [(record.info, record.run.exit_code) for record in list_runs(Options(output=as_path("store", store)))]
+    )
 
 
 def _given(data: object, settings: Options, options: Named, watch: Watch, label: str | None = None) -> Given:

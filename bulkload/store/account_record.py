@@ -30,6 +30,13 @@ class AccountRecord:
         """True if this program created a monitor."""
         return self._exists("SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ?", self._account_id, monitor_id)
 
+    def was_written_to(self) -> bool:
+        """True if this program has sent a create or an update to the account, as far as the store remembers."""
+        return self._exists("SELECT 1 FROM monitors WHERE account = ? LIMIT 1", self._account_id) or self._exists(
+            "SELECT 1 FROM runs CROSS JOIN rows ON rows.run = runs.run WHERE account = ? AND attempts > 0 LIMIT 1",
+            self._account_id,
+        )
+
     def was_created_by(self, run_number: int, monitor_id: str) -> bool:
         """True if a row of this run created a monitor."""
         sql = "SELECT 1 FROM monitors WHERE account = ? AND monitor_id = ? AND run = ?"

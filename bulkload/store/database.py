@@ -7,7 +7,9 @@ for too long, and a `StoreError` for every other error of SQLite or the file sys
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,8 +18,9 @@ from typing import Self
 import pydantic_core
 
 from bulkload import clock
-from bulkload.errors import LockLost, StoreBusy, StoreError, UsageError
-from bulkload.store.lock import StoreLock, file_id
+from bulkload.errors import Locked, LockLost, StoreBusy, StoreError, UsageError
+from bulkload.store.holder import holder_of
+from bulkload.store.lock import LockedByAnother, StoreLock, file_id
 from bulkload.store.schema import connect
 from bulkload.store.transaction import Transaction
 
@@ -31,6 +34,7 @@ class Database:
         self.path = folder / STORE_NAME
         self._lock: StoreLock | None = None
         self._is_owner = False  # this process has written its token into the store
+        self.caller = ""  # the command or door that locked the store
         with self.errors():
             if must_exist and not self.path.is_file():
                 raise UsageError(f"There are no runs in {folder}: it has no {STORE_NAME}.")
@@ -53,14 +57,29 @@ class Database:
         """True if the file in the folder is no longer the one that was opened."""
         return file_id(self.path) != self._opened
 
-    def lock(self) -> None:
-        """Lock the store for this process and repair what a killed process left. Raises `Locked`."""
+    @property
+    def token(self) -> str:
+        """What identifies this process as the holder of the lock; empty without a lock."""
+        return self._lock.token if self._lock is not None else ""
+
+    def lock(self, caller: str = "run") -> None:
+        """Lock the store for this process and repair what a killed process left. Raises `Locked`.
+
+        `caller` is the command or the door that uses the store, for the history.
+        """
         with self.errors():
-            self._lock = StoreLock(self.path, self._opened)
+            try:
+                self._lock = StoreLock(self.path, self._opened)
+            except LockedByAnother as error:
+                raise Locked(f"{error}{holder_of(self.db)}") from None
+        self.caller = caller
         now = clock.moment()
         with self.transaction():
             self.db.execute("DELETE FROM owner")
-            self.db.execute("INSERT INTO owner (token) VALUES (?)", (self._lock.token,))
+            self.db.execute(
+                "INSERT INTO owner (token, caller, process, since) VALUES (?, ?, ?, ?)",
+                (self._lock.token, caller, os.getpid(), time.time()),
+            )
             self._repair(now)
         self._is_owner = True
 

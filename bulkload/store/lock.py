@@ -25,6 +25,10 @@ WAL_SUFFIX = "-wal"  # may hold the only copy of what was committed; SQLite keep
 FileId = tuple[int, int]
 
 
+class LockedByAnother(Locked):
+    """Another process holds the lock of the store."""
+
+
 def file_id(path: Path) -> FileId | None:
     """Which file is at a path now, as device and inode; None if there is none or it cannot be read."""
     try:
@@ -45,10 +49,37 @@ def lock_file(path: Path, message: str) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise Locked(message) from None
+        raise LockedByAnother(message) from None
     except OSError as error:
         raise StoreError(f"{path} cannot be locked: {error.strerror}.") from error
     return lock
+
+
+def is_locked(path: Path) -> bool:
+    """True if a process holds the lock of the store at a path; the lock file stays as it is."""
+    real = path.resolve()
+    lock_path = real.with_name(real.name + LOCK_SUFFIX)
+    if not lock_path.is_file():
+        return False
+    if sys.platform == "win32":
+        try:
+            lock_file(lock_path, "").release()
+        except (Locked, StoreError):
+            return True
+        return False
+    import fcntl
+
+    try:
+        descriptor = os.open(lock_path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 class StoreLock:
@@ -115,6 +146,6 @@ class StoreLock:
         try:
             fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Locked(f"Another run is using {self._path}: it has locked the folder.") from None
+            raise LockedByAnother(f"Another run is using {self._path}: it has locked the folder.") from None
         except OSError:  # not supported, as on many network file systems
             pass

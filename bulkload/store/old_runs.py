@@ -8,10 +8,12 @@ whose rows others share. The inbox also deletes the other rows of such runs. The
 from __future__ import annotations
 
 from bulkload.model import State, Status
+from bulkload.store.calls import delete_old_calls
 from bulkload.store.row_counts import state_counts
 from bulkload.store.runs import Run, Store
 from bulkload.store.sharing import is_shared
 
+ROWS_DELETED = "tidied"  # detail of a run that lacks rows; older versions have written it
 _CAN_BE_UNDONE = (
     "state = 'created' AND EXISTS (SELECT 1 FROM monitors WHERE account = ?2 AND monitors.monitor_id = rows.monitor_id)"
 )
@@ -43,6 +45,7 @@ def delete_old_runs(store: Store, moment: float) -> int:
         if states.keys().isdisjoint(_RESUMABLE) and not _is_needed(store, run):
             store.forget(run)
             deleted += 1
+    delete_old_calls(store, moment)
     return deleted
 
 
@@ -73,5 +76,5 @@ def delete_rows(store: Store, run: Run) -> bool:
         store.db.execute("DELETE FROM gone WHERE run = ?", (run.number,))
         (remaining,) = store.db.execute("SELECT count(*) FROM rows WHERE run = ?", (run.number,)).fetchone()
     if remaining and deleted:
-        store.note_detail(run, "tidied", f"{deleted} rows were deleted because of their age.")
+        store.note_detail(run, ROWS_DELETED, f"{deleted:,} rows were deleted because of their age.")
     return bool(remaining)

@@ -88,6 +88,12 @@ class RunRows:
             "SELECT 1 FROM rows WHERE run = ? AND state = 'pending' AND monitor_id IS NULL LIMIT 1", self.run.number
         )
 
+    def count_creates(self) -> int:
+        """The number of pending rows without a monitor, which are to be created."""
+        with self._store.errors():
+            sql = "SELECT count(*) FROM rows WHERE run = ? AND state = 'pending' AND monitor_id IS NULL"
+            return int(self._db.execute(sql, (self.run.number,)).fetchone()[0])
+
     def was_attempted(self) -> bool:
         """True if a pending row was sent before; of a run that is new, none was."""
         return self._exists(

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 
 import pydantic_core
 
@@ -32,6 +33,7 @@ from bulkload.model import (
     status_of,
 )
 from bulkload.store.accounts import find_or_add_account, merge_accounts
+from bulkload.store.calls import begin_call, end_call
 from bulkload.store.database import Database
 from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
@@ -42,6 +44,7 @@ SELECT_RUN = (
     " FROM runs LEFT JOIN accounts ON accounts.id = runs.account"
 )
 
+LAST = "last"  # names the newest run, wherever a run is named
 CHUNK = 1_000  # rows taken from a reader at a time
 BATCH = 20_000  # rows a transaction: with fewer, a long file takes more time per row than a short one
 
@@ -120,6 +123,8 @@ class Store(Database):
                     to_json(asdict(translated)) if translated else None,
                 ),
             )
+            if command == "run":
+                self._begin_call(self.db.execute("SELECT run FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
         return self.run(run_id)
 
     def add(self, run: Run, first: int, rows: Iterable[NewRow]) -> int:
@@ -165,8 +170,9 @@ class Store(Database):
             self.db.execute("UPDATE runs SET details = ? WHERE run = ?", (changed, run.number))
 
     def reopen(self, run: Run) -> None:
-        """Make rows that were given up pending again, for another session of the run."""
+        """Make rows that were given up pending again, for another session of the run, which is a call of its own."""
         with self.transaction():
+            self._begin_call(run.number)
             self.db.execute(
                 "UPDATE rows SET state = 'pending', attempts = 0, error = ''"
                 " WHERE run = ? AND state IN ('failed', 'unknown')",
@@ -178,10 +184,41 @@ class Store(Database):
                 (run.number,),
             )
 
-    def end(
-        self, run: Run, exit_code: int, stopped: BulkloadError | None, seconds: float, requests: Mapping[str, int]
+    def begin_call(self, run: Run) -> None:
+        """Record that a call begins to work on a run."""
+        with self.transaction():
+            self._begin_call(run.number)
+
+    def end_call(
+        self, run: Run, exit_code: int, stopped: BulkloadError | None = None, results: Sequence[Path] = ()
     ) -> None:
-        """Record how a run, or another session of it, ended."""
+        """Record how a call ended that does not end its run."""
+        with self.transaction():
+            end_call(
+                self.db,
+                self.token,
+                run=run.number,
+                exit_code=exit_code,
+                stopped=str(stopped or ""),
+                results=results,
+            )
+
+    def note_call(self, input_path: str, exit_code: int, stopped: str) -> None:
+        """Record a call of this process that did not become a run."""
+        with self.transaction():
+            begin_call(self.db, self.token, self.caller, run=None, account=None, input_path=input_path)
+            end_call(self.db, self.token, run=None, exit_code=exit_code, stopped=stopped)
+
+    def end(
+        self,
+        run: Run,
+        exit_code: int,
+        stopped: BulkloadError | None,
+        seconds: float,
+        requests: Mapping[str, int],
+        results: Sequence[Path] = (),
+    ) -> None:
+        """Record how a run, or another session of it, ended, and its call."""
         with self.transaction():
             self.db.execute(
                 "UPDATE runs SET finished = ?, exit_code = ?, stopped = ?, seconds = seconds + ?,"
@@ -201,19 +238,31 @@ class Store(Database):
                 (run.number,),
             )
             keep_counts(self.db)
+            end_call(
+                self.db,
+                self.token,
+                run=run.number,
+                exit_code=exit_code,
+                stopped=str(stopped or ""),
+                results=results,
+            )
 
     def keep_counts(self) -> None:
         """Keep the counts of runs whose rows have changed, at the end of a session that does not `end` a run."""
         with self.transaction():
             keep_counts(self.db)
 
-    def forget(self, run: Run) -> None:
-        """Delete a run from the store."""
+    def forget(self, run: Run, *, keep_calls: bool = False) -> None:
+        """Delete a run from the store; with `keep_calls`, its calls stay in the history, without a run."""
         with self.transaction():
+            if keep_calls:
+                self.db.execute("UPDATE calls SET run = NULL WHERE run = ?", (run.number,))
             self._forget(run.number)
 
     def run(self, run_id: str | None = None) -> Run:
-        """A run by its ID or an unambiguous prefix of it; without an ID, the newest."""
+        """A run by its ID or an unambiguous prefix of it, or by `last`; without an ID, the newest."""
+        if run_id == LAST:
+            return self._last()
         if run_id is not None and not run_id.strip():
             raise UsageError("The run ID is empty; bulkload runs lists all runs.")  # it is a prefix of every ID
         with self.errors():
@@ -225,6 +274,13 @@ class Store(Database):
         if run_id and len(rows) > 1 and rows[0]["id"] != run_id:
             raise UsageError(f"{run_id} is the beginning of several run IDs; give more characters of it.")
         return _run(rows[0])
+
+    def _last(self) -> Run:
+        with self.errors():
+            row = self.db.execute(f"{SELECT_RUN} WHERE command = 'run' ORDER BY run DESC LIMIT 1").fetchone()
+        if row is None:
+            raise UsageError("There are no runs yet.")
+        return _run(row)
 
     def runs(self, limit: int = -1, offset: int = 0) -> list[Run]:
         """All runs, or some, the newest first."""
@@ -298,6 +354,10 @@ class Store(Database):
                 values,
             )
 
+    def _begin_call(self, run_number: int) -> None:
+        account, input_path = self.db.execute("SELECT account, input FROM runs WHERE run = ?", (run_number,)).fetchone()
+        begin_call(self.db, self.token, self.caller, run=run_number, account=account, input_path=input_path)
+
     def _has_run(self, run_id: str) -> bool:
         return self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
 
@@ -317,13 +377,14 @@ class Store(Database):
         )
         ahead = [(now, run, position) for run, position, at in doubts if clock.is_later(at, now)]
         self.db.executemany("UPDATE rows SET at = ? WHERE run = ? AND position = ?", ahead)
+        self.db.execute("UPDATE calls SET run = NULL WHERE run IN (SELECT run FROM runs WHERE command = 'delete')")
         for (run_number,) in self.db.execute("SELECT run FROM runs WHERE command <> 'run'").fetchall():
             self._forget(run_number)  # a plan that was interrupted
         merge_accounts(self.db)
 
     def _forget(self, run_number: int) -> None:
         hand_over(self.db, run_number)
-        for table in ("rows", "row_counts", "earlier", "gone", "runs"):
+        for table in ("rows", "row_counts", "earlier", "gone", "calls", "runs"):
             self.db.execute(f"DELETE FROM {table} WHERE run = ?", (run_number,))
 
 

@@ -141,6 +141,20 @@ MIGRATIONS = (
             0 AS attempts, NULL AS at
         FROM runs JOIN rows ON rows.run = runs.same_rows_as
     """,  # runs of an unchanged input, which share the rows of an earlier run; see `shared_rows`
+    """
+    CREATE TABLE calls (
+        call INTEGER PRIMARY KEY, run INTEGER REFERENCES runs (run), account INTEGER REFERENCES accounts (id),
+        input TEXT NOT NULL, caller TEXT NOT NULL, began REAL NOT NULL, ended REAL, exit_code INTEGER,
+        stopped TEXT NOT NULL DEFAULT '', counts TEXT, results TEXT NOT NULL DEFAULT '[]',
+        token TEXT NOT NULL DEFAULT '');
+    CREATE INDEX calls_run ON calls (run);
+    INSERT INTO calls (run, account, input, caller, began, ended, exit_code, stopped)
+        SELECT run, account, input, iif(arrival IS NULL, 'run', 'inbox'), started, finished, exit_code, stopped
+        FROM runs WHERE command = 'run' ORDER BY run;
+    ALTER TABLE owner ADD COLUMN caller TEXT NOT NULL DEFAULT '';
+    ALTER TABLE owner ADD COLUMN process INTEGER;
+    ALTER TABLE owner ADD COLUMN since REAL
+    """,  # the calls that worked on a run, of which a run that is resumed has several; who holds the lock
 )
 
 

@@ -68,7 +68,7 @@ class Job:
         from bulkload.operations.draft_plan import plan_draft
 
         task, options = self._task, self._options
-        with locked_store(options) as store:
+        with locked_store(options, "page") as store:
             outcome = plan_draft(
                 store, task.draft, task.account, options, version=task.version, observer=self._reporter
             )
@@ -77,7 +77,7 @@ class Job:
     def run(self) -> Ended:
         """Begin a run, and carry it out."""
         task, options = self._task, self._options
-        with locked_store(options) as store:
+        with locked_store(options, "page") as store:
             rows = draft_input(store, task.draft, version=task.version)
             context = begin(store, rows, task.account, options, observer=self._reporter)
             run = context.run
@@ -92,7 +92,7 @@ class Job:
     def resume(self) -> Ended:
         """Continue a run."""
         task, options = self._task, self._options
-        with locked_store(options, must_exist=True) as store:
+        with locked_store(options, "page", must_exist=True) as store:
             run = store.run(task.run)
             context = begin_again(store, run, task.account, options, observer=self._reporter)
             self._note_user(store, run, RESUMED_BY)

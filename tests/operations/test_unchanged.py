@@ -31,7 +31,7 @@ from tests.support.command_line import CommandLine, api_request, imap
 
 FILE = "hosts.csv"
 RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
-HIDDEN = ("seconds", "started", "finished", "sha256")  # differ between any two runs
+HIDDEN = ("seconds", "started", "finished", "sha256", "began", "ended", "base_url")  # differ between any two runs
 ROWS = [
     imap("a", hostname="a.example.com", interval=15, note="n"),
     imap("b", hostname="b.example.com", interval=15, port=993),  # a warning about the port

@@ -86,7 +86,8 @@ def test_an_edited_monitor_is_kept_and_its_edited_fields_are_reported(cli: Comma
         api_request(sandbox, "PATCH", edited, interval=15, name="b")
         assert cli("undo", run, "--yes").exit_code == 0
         assert names(sandbox) == []
-        assert {row["error"] for row in cli.read_results("results.csv")} == {""}
+        again = "Deleted by undo. To create it again, empty this row's monitor_id and run this file."
+        assert {row["error"] for row in cli.read_results("results.csv")} == {again}
 
 
 def test_an_edited_monitor_is_deleted_with_include_edited(cli: CommandLine) -> None:
@@ -115,7 +116,7 @@ def test_a_monitor_that_is_edited_after_the_preview_is_kept(cli: CommandLine) ->
     with fake_api(answer) as server:
         cli.use_account(server.base_url)
         cli.run(cli.write_csv("a.csv", [imap("a", interval=15)]))
-        run = cli("runs").stdout.split()[0]
+        run = cli("runs", "--json").json[0]["run_id"]
         result = cli("undo", run, "--yes")
         assert (result.exit_code, server.count("DELETE")) == (1, 0)
         assert "0 deleted, 0 already gone, 1 kept." in result.stdout
@@ -128,7 +129,7 @@ def test_a_monitor_that_no_longer_exists_counts_as_removed(cli: CommandLine) -> 
         result = cli("undo", run, "--yes", "--json")
         assert (result.exit_code, names(sandbox)) == (0, [])
         assert (result.json["undo"]["deleted"], result.json["undo"]["gone"]) == (2, 1)
-        assert [row["error"] != "" for row in cli.read_results("results.csv")] == [False, True, False]
+        assert ["already deleted" in row["error"] for row in cli.read_results("results.csv")] == [False, True, False]
         assert result.json["counts"] == {"removed": 3}
 
 
@@ -295,7 +296,7 @@ def test_a_monitor_that_the_api_refuses_to_delete_is_kept_with_the_apis_message(
     with fake_api(answer) as server:
         cli.use_account(server.base_url)
         cli.run(cli.write_csv("a.csv", [imap("a"), imap("b")]))
-        result = cli("undo", cli("runs").stdout.split()[0], "--yes", "--concurrency", "1")
+        result = cli("undo", cli("runs", "--json").json[0]["run_id"], "--yes", "--concurrency", "1")
         assert result.exit_code == 1
         rows = cli.read_results("results.csv")
         assert [row["status"] for row in rows] == ["removed", "created"]
@@ -320,7 +321,7 @@ def test_nothing_is_deleted_if_get_returns_another_monitor(cli: CommandLine, odd
     with fake_api(answer) as server:
         cli.use_account(server.base_url)
         cli.run(cli.write_csv("a.csv", [imap("a")]))
-        result = cli("undo", cli("runs").stdout.split()[0], "--yes")
+        result = cli("undo", cli("runs", "--json").json[0]["run_id"], "--yes")
         assert (result.exit_code, server.count("DELETE")) == (3, 0)
         assert re.search("another (monitor|ID)", result.stderr)
 

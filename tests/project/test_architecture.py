@@ -51,6 +51,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
     "pydantic_core": {"store/database", "store/runs"},
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
+    "rich": {"cli/tables"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},
     "tqdm": {"cli/output", "python/progress"},
     "uvloop": {"operations/session", "sandbox/server"},

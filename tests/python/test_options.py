@@ -32,7 +32,7 @@ SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
         ("plan", options.RunOptions, set()),
         ("check", options.InputOptions, {"strict"}),
         ("resume", options.ResumeOptions, set()),
-        ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run"}),
+        ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run", "rows"}),
         ("export", options.CommonOptions, {"overwrite"}),
         ("compare", options.CompareOptions, {"account", "exit_code"}),
     ],

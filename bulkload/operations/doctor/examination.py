@@ -71,7 +71,7 @@ def examine(
 
     Exit code 0: there are no problems. 1: there are.
     """
-    with locked_store(options) as store:
+    with locked_store(options, "doctor") as store:
         account_id = account_id_of(store, account, options)
         return _Examination(store, account_id, account, options, on_finding).run(agree)
 

@@ -1,0 +1,28 @@
+"""Record a call that could not begin a run, such as with a file that cannot be read.
+
+In: what stopped it. Out: a line in the history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from bulkload.errors import BulkloadError, ExitCode, InputError, StoreError
+from bulkload.model import Input
+from bulkload.store.runs import Store
+
+
+def remember_failure(store: Store, source: Input, error: BulkloadError | KeyboardInterrupt) -> None:
+    """Record why a file did not become a run, unless each visit of an inbox fails so, with every file.
+
+    The failure itself is more important than an error in recording it.
+    """
+    if store.caller == "inbox" and not isinstance(error, InputError):
+        return
+    if isinstance(error, BulkloadError):
+        exit_code, reason = error.exit_code, str(error)
+    else:
+        exit_code = ExitCode.after(*error.args) if error.args else ExitCode.INTERRUPTED
+        reason = "Interrupted."
+    with contextlib.suppress(StoreError):
+        store.note_call(source.name, exit_code, reason)
