@@ -119,7 +119,7 @@ def _report_bug(error: Exception) -> ExitCode:
 
 COMMANDS = (
     *("run", "check", "plan", "resume", "report", "runs", "undo", "export", "compare", "doctor", "inbox", "serve"),
-    *("template", "convert", "sandbox"),
+    *("template", "samples", "convert", "sandbox"),
 )
 
 
