@@ -64,12 +64,17 @@ def _lines(visit: Visit, file: FileOutcome) -> Iterator[str]:
 def _advice(visit: Visit, file: FileOutcome) -> str:
     folder = _full(visit.folder)
     if file.subfolder == "working":
-        return "Nothing now; the next call tries again what is left."
+        later = ", and then the file goes to failed, to be corrected" if _has_to_be_corrected(file) else ""
+        return f"Nothing now; the next call tries again what is left{later}."
     if file.info is None:
         return f"Correct the file and put it into {folder}."
-    if file.info.counts.keys() & TO_CORRECT:
+    if _has_to_be_corrected(file):
         return f"Correct these rows in the results or in your file, and put it into {folder}; only they are sent."
     return f"Put the results or your file into {folder} again; only rows that are not done are sent."
+
+
+def _has_to_be_corrected(file: FileOutcome) -> bool:
+    return file.info is not None and not TO_CORRECT.isdisjoint(file.info.counts)
 
 
 def _errors(row: ReportRow) -> tuple[tuple[str, str], ...]:
