@@ -264,6 +264,7 @@ class Options(BaseModel):
     metrics: Path | None = None
     ping: Url | None = None
     webhook: Url | None = None
+    webhook_format: Annotated[Literal["json", "slack", "teams"], BeforeValidator(_lower)] = "json"
     unchanged_for: Seconds = 5.0  # a file that changed more recently may still be being written
 
     # of the upload page only

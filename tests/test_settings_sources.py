@@ -52,6 +52,7 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "prune_limit": ("1", "2%", "3", "few"),
     "metrics": ("one.prom", "two.prom", "three.prom", ""),
     "ping": ("https://a.example/1", "https://a.example/2", "https://a.example/3", "no URL"),
+    "webhook_format": ("json", "slack", "teams", "discord"),
     "webhook": ("https://a.example/1", "https://a.example/2", "https://a.example/3", "no URL"),
     "unchanged_for": ("1", "2", "3", "soon"),
     "serve_key_file": ("one.txt", "two.txt", "three.txt", ""),

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
     "metrics",
     "ping",
     "webhook",
+    "webhook-format",
     *INPUT_OPTIONS,
     *SENDING_OPTIONS,
     "strict",
@@ -51,7 +52,12 @@ log = logging.getLogger(__name__)
 def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
     """Run every file that waits in DIR, and move it to DIR/done or DIR/failed with its results.
 
-    Prints a summary line on stderr unless there was nothing to do. All runs are recorded in DIR/bulkload.sqlite3.
+    Prints a summary on stderr unless there was nothing to do: the files, the first bad rows of each with their errors,
+    where the results are, and what to do. All runs are recorded in DIR/bulkload.sqlite3.
+
+    --watch ends only after a signal, with 0 between files, and with 130 or 143 while a file is run (the next call
+    resumes it); with 2 for wrong settings, and when DIR is missing or was removed; with 70 after a bug. Bad rows, a
+    refused login and an API that is down do not end it: it reports them, and tries again every 15 minutes.
 
     \b
     Examples:
@@ -136,18 +142,23 @@ def _report(result: Visit, options: Options) -> None:
 
             write_metrics(options.metrics, result)
     if options.json_ or not result.is_idle or options.ping is not None:
-        from bulkload.inbox.messages import summary_line, visit_json
+        from bulkload.inbox.details import detail_lines
+        from bulkload.inbox.messages import summary_line
         from bulkload.inbox.notify import ping, post_json
 
+        message = "\n".join([summary_line(result), *detail_lines(result)])
         if not result.is_idle:
             if result.exit_code or not options.quiet:
-                print_message(summary_line(result), logging.ERROR if result.exit_code else logging.INFO)
-            with _logged("webhook"):
-                post_json(options.webhook, visit_json(result))
+                print_message(message, logging.ERROR if result.exit_code else logging.INFO)
+            if options.webhook is not None:
+                with _logged("webhook"):
+                    from bulkload.inbox.chat_messages import webhook_body
+
+                    post_json(options.webhook, webhook_body(result, options.webhook_format))
         if options.json_:
             _print_json(result)
         with _logged("ping"):
-            ping(options.ping, "fail" if result.exit_code else "success", summary_line(result))
+            ping(options.ping, "fail" if result.exit_code else "success", message)
 
 
 def _print_json(result: Visit) -> None:

@@ -118,23 +118,8 @@ def _report_bug(error: Exception) -> ExitCode:
 
 
 COMMANDS = (
-    *(
-        "run",
-        "check",
-        "plan",
-        "resume",
-        "report",
-        "runs",
-        "show",
-        "undo",
-        "delete",
-        "export",
-        "compare",
-        "doctor",
-        "inbox",
-        "serve",
-    ),
-    *("template", "convert", "sandbox"),
+    *("run", "check", "plan", "resume", "report", "runs", "show", "undo", "delete"),
+    *("export", "compare", "doctor", "inbox", "serve", "template", "samples", "convert", "sandbox"),
 )
 
 

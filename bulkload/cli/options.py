@@ -127,7 +127,7 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         **_one_of("debug", "info", "warning", "error"),
         help="Least severe level that is logged (default warning).",
     ),
-    "watch": _flag("watch", "Keep running, and process files as they arrive."),
+    "watch": _flag("watch", "Keep running, and process files as they arrive; ends with 0 after a signal."),
     "keep": click.option(
         "--keep",
         metavar="DAYS",
@@ -151,7 +151,14 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "ping": click.option(
         "--ping", metavar="URL", help="Ping a Healthchecks-compatible URL on start, success and failure."
     ),
-    "webhook": click.option("--webhook", metavar="URL", help="Post the summary as JSON to this URL."),
+    "webhook": click.option(
+        "--webhook", metavar="URL", help="Post the summary to this URL, unless there was nothing to do."
+    ),
+    "webhook-format": click.option(
+        "--webhook-format",
+        **_one_of("json", "slack", "teams"),
+        help="Post JSON, a message for Slack's incoming webhooks, or a card for a Teams workflow (default json).",
+    ),
     "allowed-host": click.option(
         "--allowed-host",
         multiple=True,

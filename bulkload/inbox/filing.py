@@ -111,6 +111,7 @@ class Filing:
         problem: str = "",
         deleted: int = 0,
     ) -> None:
+        from bulkload.inbox.details import bad_rows
         from bulkload.reports.summary import untranslated
 
         run = self._store.run(outcome.info.run_id)
@@ -132,5 +133,6 @@ class Filing:
                 ),
                 dropped=self._dropped.count(run),
                 deleted=deleted,
+                bad_rows=bad_rows(self._store.report_rows(run), outcome.info) if exit_code else (),
             )
         )

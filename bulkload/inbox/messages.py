@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from bulkload.files.printable import one_line
-from bulkload.inbox.records import FileOutcome, Visit
+from bulkload.inbox.records import BadRow, FileOutcome, Visit
 from bulkload.model import Status
 from bulkload.reports.summary import run_json, status_counts
 
@@ -107,4 +107,10 @@ def _file_json(file: FileOutcome) -> dict[str, object]:
         results = [file.results] if file.results is not None else []
         result |= run_json(file.info, results=results, exit_code=file.exit_code)
         result |= {"gone": file.dropped, "deleted": file.deleted}
+        result |= {"bad_rows": [_bad_row_json(row) for row in file.bad_rows]}
     return result | {"problem": file.problem, "exit_code": int(file.exit_code)}
+
+
+def _bad_row_json(row: BadRow) -> dict[str, object]:
+    errors = [{"column": column or None, "message": message} for column, message in row.errors]
+    return {"row": row.row, "status": row.status.value, "errors": errors}

@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from bulkload.errors import ExitCode
-from bulkload.model import RunInfo
+from bulkload.model import RunInfo, Status
 
 Subfolder = Literal["done", "failed", "working", "waiting"]  # that a file is in after the visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that has an error."""
+
+    row: int  # in the file
+    status: Status
+    errors: tuple[tuple[str, str], ...]  # header of the column, or "" for the whole row; message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,7 @@ class FileOutcome:
     problem: str = ""  # why it was not read or not moved, its run was stopped, or nothing was deleted
     dropped: int = 0  # monitors that are no longer in the file
     deleted: int = 0  # how many of those were deleted
+    bad_rows: tuple[BadRow, ...] = ()  # the first of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,18 @@ Kind = Literal["plan", "run", "resume", "undo_preview", "undo"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STOP = b"stop\n"  # an orderly stop; the second one cancels requests in flight
 MAX_TEXT = 500  # characters of a text from outside in an event
-_OF_THE_INBOX = {"watch", "keep", "retry_for", "prune", "prune_limit", "metrics", "ping", "webhook", "unchanged_for"}
+_OF_THE_INBOX = {
+    "watch",
+    "keep",
+    "retry_for",
+    "prune",
+    "prune_limit",
+    "metrics",
+    "ping",
+    "webhook",
+    "webhook_format",
+    "unchanged_for",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

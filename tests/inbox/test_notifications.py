@@ -30,7 +30,12 @@ def cli(cli: CommandLine) -> CommandLine:
 def metrics(path: Path) -> dict[str, float]:
     """The samples of a metrics file, by name and label values, separated by colons."""
     return {
-        ":".join([sample.name.removeprefix("bulkload_inbox_"), *sample.labels.values()]): sample.value
+        ":".join(
+            [
+                sample.name.removeprefix("bulkload_inbox_"),
+                *(value for label, value in sample.labels.items() if label != "folder"),
+            ]
+        ): sample.value
         for family in text_string_to_metric_families(path.read_text("utf-8"))
         for sample in family.samples
     }

@@ -165,3 +165,22 @@ def test_a_locked_store_is_retried(cli: CommandLine, sandbox: Sandbox, listener:
 def test_a_missing_folder_ends_it_immediately(cli: CommandLine) -> None:
     result = cli("inbox", "bix", "--watch")
     assert (result.exit_code, result.stderr) == (2, "bulkload: There is no folder bix.\n")
+
+
+def test_a_folder_that_is_removed_ends_it_with_an_error(cli: CommandLine, listener: Listener) -> None:
+    with watching(
+        cli, listener, NO_EVENTS + SHORT_INTERVALS.replace("RETRY_INTERVAL = 0.2", "RETRY_INTERVAL = 600")
+    ) as p:
+        (cli.folder / "box").rename(cli.folder / "gone")
+        _, stderr = p.communicate(timeout=TIMEOUT)
+    assert p.returncode == 2
+    assert "There is no folder box." in stderr
+
+
+def test_bad_rows_do_not_end_it(cli: CommandLine, sandbox: Sandbox, listener: Listener) -> None:
+    with watching(cli, listener) as process:
+        cli.write_csv("box/bad.csv", [imap("b", port="0")])
+        wait_until(lambda: any("bad.csv needs attention" in request.body for request in listener.requests), process)
+        cli.write_csv("box/a.csv", [imap("a")])
+        wait_until(lambda: is_reported_done(cli, listener), process)
+        assert terminate(process)[0] == 0
