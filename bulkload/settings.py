@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from bulkload.alertsite.secrets import can_be_token, is_loopback
 from bulkload.errors import UsageError
@@ -240,6 +240,7 @@ class Options(BaseModel):
     sheet: str | None = None
     skip_hidden: Switch = False
     encoding: Annotated[str, BeforeValidator(_encoding)] | None = None  # a codec of Python
+    header_row: Count | None = None  # as the spreadsheet program numbers it
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False
@@ -274,6 +275,13 @@ class Options(BaseModel):
         list[str],
         _each("an IP address or a network such as 10.0.0.0/8", lambda text: ipaddress.ip_network(text, False)),
     ] = []
+
+    _map_of_file: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def map_of_file(self) -> frozenset[str]:
+        """The columns that the settings file maps: it is for many inputs, so an input need not have them."""
+        return self._map_of_file
 
 
 S = TypeVar("S", "Account", "Options")
@@ -314,9 +322,9 @@ def load(
         )
     present = {name: value for name, value in arguments.items() if not _is_omitted(value)}
     options = _build(Options, present, file_settings, spelling)
-    return built, options.model_copy(
-        update={option: table | getattr(options, option) for option, table in tables.items()}
-    )
+    loaded = options.model_copy(update={option: table | getattr(options, option) for option, table in tables.items()})
+    loaded._map_of_file = frozenset(tables["map"].keys() - options.map.keys())
+    return built, loaded
 
 
 def _is_omitted(value: object) -> bool:

@@ -80,6 +80,7 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
         skip_hidden=options.skip_hidden,
         tool=options.from_,
         skip_private=options.skip_private,
+        header_row=None if headerless else options.header_row,
     )
     with open_upload(is_header=is_known, headerless=headerless) as opened:
         if headerless or opened.translated is not None or is_known(opened.header):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.model import NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.model import HEADER, NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
 from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.result_columns import normalise
@@ -55,12 +55,19 @@ def open_input(
     have no request bodies.
     """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
-        if map_if_present:
+        optional = options.map.keys() if map_if_present else options.map_of_file
+        if optional:
             names = set(map(normalise, opened.header))
-            mapping = {column: field for column, field in options.map.items() if normalise(column) in names}
+            mapping = {
+                column: field
+                for column, field in options.map.items()
+                if column not in optional or normalise(column) in names
+            }
             options = options.model_copy(update={"map": mapping})
         layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
+        if opened.header_place:
+            details[HEADER] = opened.header_place
         if notes := (*opened.notes, *_header_doubts(opened)):
             details["notes"] = " ".join(notes)
         if opened.not_whole:
@@ -132,6 +139,7 @@ def _open_file(path: Path, options: Options) -> AbstractContextManager[Source]:
         is_header=partial(is_header, given=tuple(options.set), mapping=options.map),
         tool=options.from_,
         skip_private=options.skip_private,
+        header_row=options.header_row,
     )
 
 
@@ -145,7 +153,11 @@ def _mapped(opened: Source, options: Options) -> ColumnMapping:
     doubts = _header_doubts(opened)
     try:
         layout = map_header(
-            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+            opened.header,
+            mapping=options.map,
+            given=tuple(options.set),
+            ignore_unknown=options.ignore_unknown,
+            place=opened.header_place,
         )
     except InputError as error:
         # how a spreadsheet was read may explain the problem: a hidden column, another worksheet
