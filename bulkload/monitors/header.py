@@ -14,6 +14,7 @@ from functools import lru_cache
 from bulkload.errors import InputError
 from bulkload.monitors.fields import ALIASES, ENGLISH_ALIASES, FIELDS
 from bulkload.monitors.result_columns import RESULT_COLUMNS, normalise, results_prefix
+from bulkload.monitors.secret_columns import is_secret
 from bulkload.protocols import MONITOR_TYPES, SCHEMES
 
 API_PREFIX = "api:"
@@ -32,7 +33,6 @@ class ColumnMapping:
 
 _HINTS = {  # by pattern of a normalised header
     "tls|ssl": 'the type or the port sets TLS, so write imaps, pop3s or smtps in "type"',
-    "password": "passwords are not sent; remove the column from the file",
     # a suggestion of the plain name would lead to seconds that are read as minutes
     ".*(interval|frequency|intervalle?|intervalo)(in|en)?(m?s|m?secs?|(milli)?seconds?|se[kg]|sekunden|secondes|segundos"
     "|h|hrs?|hours?|stunden|heures|horas)": ('name the column "interval" and write the interval in minutes'),
@@ -103,7 +103,7 @@ def map_header(
     for index, (cell, name) in enumerate(zip(header, names, strict=True)):
         field = None if index in result_columns.values() else field_of(cell, renamed)
         if field is None:
-            if name and index not in result_columns.values() and not ignore_unknown:
+            if name and index not in result_columns.values() and not (ignore_unknown or is_secret(cell)):
                 problems.append(_unknown(header, index))
         elif reason := not_passed_through(field):
             problems.append(f"{place_of(header, index)} {reason}.")
@@ -256,6 +256,8 @@ def _suggestion(text: str) -> str:
 def hint_about(text: str) -> str | None:
     """Why a column with this name is not a field, though its name is similar to one; None if nothing is known."""
     name = normalise(text)
+    if is_secret(text):
+        return "passwords are not sent; remove the column from the file"
     return next((hint for pattern, hint in _HINTS.items() if re.fullmatch(pattern, name)), None)
 
 

@@ -21,6 +21,7 @@ from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
 from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
+from bulkload.readers.secret_cells import without_secrets
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
 from bulkload.stages.fingerprint import fingerprint_of
@@ -55,6 +56,7 @@ def open_input(
     have no request bodies.
     """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
+        opened = without_secrets(opened, options.map)
         optional = options.map.keys() if map_if_present else options.map_of_file
         if optional:
             names = set(map(normalise, opened.header))
