@@ -213,6 +213,11 @@ class Account(BaseModel):
     password_file: Path | None = None
     token: SecretStr = SecretStr("")
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        """True if the API is a stand-in for tests: AlertSite itself is never on a loopback address."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
     def logged_in_as(self, username: str, password: str) -> Account:
         """The account of another user at the same address."""
         own: dict[str, object] = {"username": username, "password": SecretStr(password)}

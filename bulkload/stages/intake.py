@@ -24,6 +24,7 @@ from bulkload.readers.opening import open_source
 from bulkload.readers.secret_cells import without_secrets
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
+from bulkload.stages.example_rows import Examples, without_examples
 from bulkload.stages.fingerprint import fingerprint_of
 from bulkload.stages.row_templates import RowTemplates
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
@@ -48,12 +49,17 @@ class OpenedInput:
 
 @contextmanager
 def open_input(
-    source: Input, options: Options, *, map_if_present: bool = False, with_bodies: bool = True
+    source: Input,
+    options: Options,
+    *,
+    map_if_present: bool = False,
+    with_bodies: bool = True,
+    examples: Examples = "allow",
 ) -> Iterator[OpenedInput]:
     """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read.
 
     With `map_if_present`, a column of --map that the input does not have is no error. Without `with_bodies`, the rows
-    have no request bodies.
+    have no request bodies. `examples` says what becomes of rows with reserved example hosts.
     """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
         opened = without_secrets(opened, options.map)
@@ -77,6 +83,8 @@ def open_input(
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             checked = check_rows(opened.rows, layout, defaults=options.set, details=details, with_bodies=with_bodies)
+            if examples != "allow":
+                checked = (without_examples(row, layout, examples) for row in checked)
             rows = map(duplicates.mark, checked)
             fields = tuple(layout.fields[index] for index in layout.user_columns)
             yield OpenedInput(header=header, fields=fields, details=details, rows=rows, translated=opened.translated)
@@ -90,6 +98,7 @@ def read_into(
     command: str,
     account_id: int | None,
     settings: Mapping[str, str],
+    examples: Examples = "allow",
 ) -> Run:
     """Read an input into a new run. Raises `InputError` or `UsageError`; the store then has no trace of it.
 
@@ -107,7 +116,7 @@ def read_into(
         )
         if shared is not None:
             return shared
-    with open_input(source, options) as opened:
+    with open_input(source, options, examples=examples) as opened:
         known = dict(opened.details)
         run = store.begin(
             command,
