@@ -74,8 +74,6 @@ def open_input(
             options = options.model_copy(update={"map": mapping})
         layout = _mapped(opened, options)
         details = {"format": opened.format, **opened.details}
-        if opened.header_place:
-            details[HEADER] = opened.header_place
         if notes := (*opened.notes, *_header_doubts(opened)):
             details["notes"] = " ".join(notes)
         if opened.not_whole:
@@ -168,7 +166,7 @@ def _mapped(opened: Source, options: Options) -> ColumnMapping:
             mapping=options.map,
             given=tuple(options.set),
             ignore_unknown=options.ignore_unknown,
-            place=opened.header_place,
+            place=opened.details.get(HEADER, ""),
         )
     except InputError as error:
         # how a spreadsheet was read may explain the problem: a hidden column, another worksheet
