@@ -172,7 +172,7 @@ def test_mapped_names_and_defaults_of_the_server_count(options: Options) -> None
     ("given", "expected"),
     [
         ({"interval": "0"}, [("interval", "interval is 0")]),
-        ({"intervall": "5"}, [("intervall", '"intervall" is not a field')]),
+        ({"intervaal": "5"}, [("intervaal", '"intervaal" is not a field')]),
         ({"monitor_id": "5"}, [("monitor_id", "not a field that can have a default")]),
         ({"api:id": "5"}, [("api:id", "has its own column")]),
         ({"plan": "UBM - A/A:1:50", "port": "x"}, [("billing_plancode", "without the counts"), ("port", "port is x")]),
