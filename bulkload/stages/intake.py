@@ -82,7 +82,7 @@ def open_input(
         with DuplicateFinder() as duplicates:
             checked = check_rows(opened.rows, layout, defaults=options.set, details=details, with_bodies=with_bodies)
             if examples != "allow":
-                checked = (without_examples(row, layout, examples) for row in checked)
+                checked = without_examples(checked, layout, examples)
             rows = map(duplicates.mark, checked)
             fields = tuple(layout.fields[index] for index in layout.user_columns)
             yield OpenedInput(header=header, fields=fields, details=details, rows=rows, translated=opened.translated)

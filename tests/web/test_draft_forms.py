@@ -110,7 +110,7 @@ def test_an_unknown_value_of_the_server_does_not_stop_a_person(tmp_path: Path) -
 
 
 def test_columns_are_remembered_visibly(tmp_path: Path) -> None:
-    text = "Typ,Bezeichnung,Rechner\nimap,a,a.example.com\n"
+    text = "Sorte,Titulierung,Maschine\nimap,a,a.example.com\n"
     fields = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
     with browsing(tmp_path) as browser:
         assert "as somebody chose them" not in browser.upload(text).text
