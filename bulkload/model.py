@@ -197,7 +197,13 @@ class Source:
     not_whole: str = ""  # why there are more rows than `rows`, as part of a sentence
     translated: Translated | None = None  # None: no other tool's configuration
     header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
+    header_place: str = ""  # "sheet Overview, row 4"; empty if it is row 1 of the first worksheet
     fields: tuple[str | None, ...] | None = None  # of each column, as a person chose them; None: by the header
+
+    @property
+    def shown_details(self) -> dict[str, str]:
+        """The details, with the place of the header."""
+        return {**self.details, **({HEADER: self.header_place} if self.header_place else {})}
 
 
 class ReportRow(NamedTuple):

@@ -106,7 +106,7 @@ def _source_of(opened: Source, options: Options, *, has_known_header: bool) -> D
     return DraftSource(
         format=opened.format,
         header=opened.header,
-        details=opened.details,
+        details=opened.shown_details,
         notes=opened.notes,
         sheets=opened.sheets,
         not_whole=opened.not_whole,

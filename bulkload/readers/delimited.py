@@ -20,7 +20,7 @@ from typing import TextIO
 
 from bulkload.errors import InputError
 from bulkload.files.xlsx import CELL_UNITS
-from bulkload.model import HEADER, Issue, Source
+from bulkload.model import Issue, Source
 from bulkload.monitors.header import header_score
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
@@ -104,11 +104,8 @@ def open_delimited(
             format="csv",
             header=header,
             rows=rows,
-            details={
-                "encoding": detected.label,
-                "delimiter": DELIMITERS.get(delimiter, repr(delimiter)),
-                **({HEADER: f"row {table.header_number}"} if table.header_number > 1 else {}),
-            },
+            details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
+            header_place=f"row {table.header_number}" if table.header_number > 1 else "",
             notes=_notes(table.skipped, table.header_number),
             header_doubts=table.unread_names | header_doubts(table.findings, len(header)),
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import InputError
-from bulkload.model import HEADER, Issue, Source
+from bulkload.model import Issue, Source
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers import biff, sheet_layout, sheet_scan, zip_package
 from bulkload.readers.cell_texts import cell_texts, fill_unread
@@ -75,8 +75,6 @@ def open_workbook(
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
         details = {"sheet": name} if len(file.visible) + len(file.hidden) > 1 else {}
-        if place := _header_place(file, name, table):
-            details[HEADER] = place
         if workbook.text_encoding is not None:
             details["encoding"] = workbook.text_encoding.label
         read = (name, *continuations)
@@ -98,6 +96,7 @@ def open_workbook(
             notes=notes,
             sheets=(*file.visible, *file.hidden),
             not_whole=_not_whole(workbook, read, [*matches, *unseen]),
+            header_place=_header_place(file, name, table),
             header_doubts=table.unread_names | header_doubts(table.findings, len(table.header)),
         )
 

@@ -73,7 +73,7 @@ def open_input(
             }
             options = options.model_copy(update={"map": mapping})
         layout = _mapped(opened, options)
-        details = {"format": opened.format, **opened.details}
+        details = {"format": opened.format, **opened.shown_details}
         if notes := (*opened.notes, *_header_doubts(opened)):
             details["notes"] = " ".join(notes)
         if opened.not_whole:
@@ -166,7 +166,7 @@ def _mapped(opened: Source, options: Options) -> ColumnMapping:
             mapping=options.map,
             given=tuple(options.set),
             ignore_unknown=options.ignore_unknown,
-            place=opened.details.get(HEADER, ""),
+            place=opened.shown_details.get(HEADER, ""),
         )
     except InputError as error:
         # how a spreadsheet was read may explain the problem: a hidden column, another worksheet

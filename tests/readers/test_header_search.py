@@ -53,13 +53,13 @@ def test_an_incomplete_header_below_titles_is_found(tmp_path: Path, kind: str) -
     source, found = read(path)
     assert source.header == HEADER
     assert [row.number for row in found] == [5, 6]
-    assert source.details.get("header", "") == ("row 4" if kind == "csv" else "sheet A, row 4")
+    assert source.header_place == ("row 4" if kind == "csv" else "sheet A, row 4")
 
 
 def test_the_best_worksheet_is_read_and_the_earlier_of_equals(tmp_path: Path) -> None:
     path = workbook(tmp_path, {"Cover": [("Mail",)], "Poor": [("Name", "Note")], "Good": [HEADER, DATA], "B": [HEADER]})
     source, _ = read(path)
-    assert source.details.get("header", "") == "sheet Good, row 1"
+    assert source.header_place == "sheet Good, row 1"
     source, _ = read(path, sheet="Poor")
     assert source.header == ("Name", "Note")
 
@@ -80,7 +80,7 @@ def test_a_row_of_data_is_no_header() -> None:
 
 def test_without_any_known_column_the_first_row_is_used(tmp_path: Path) -> None:
     source, found = read(text(tmp_path, [("a", "b"), ("c", "d")]))
-    assert (source.header, len(found), source.details.get("header", "")) == (("a", "b"), 1, "")
+    assert (source.header, len(found), source.header_place) == (("a", "b"), 1, "")
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "merged"])
