@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+HEADER = "header"  # the detail that says where the header is, if it is not row 1 of the first worksheet
 NOT_WHOLE = "not whole"  # in `RunInfo.details`: why the file may have more rows than were read
 ACCOUNT_ISSUE = "account."  # prefix of the codes of warnings that compare a row with the account
 
@@ -196,7 +197,13 @@ class Source:
     not_whole: str = ""  # why there are more rows than `rows`, as part of a sentence
     translated: Translated | None = None  # None: no other tool's configuration
     header_doubts: Mapping[int, str] = field(default_factory=dict)  # column → why its header is not certain
+    header_place: str = ""  # "sheet Overview, row 4"; empty if it is row 1 of the first worksheet
     fields: tuple[str | None, ...] | None = None  # of each column, as a person chose them; None: by the header
+
+    @property
+    def shown_details(self) -> dict[str, str]:
+        """The details, with the place of the header."""
+        return {**self.details, **({HEADER: self.header_place} if self.header_place else {})}
 
 
 class ReportRow(NamedTuple):

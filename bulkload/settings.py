@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from bulkload.alertsite.secrets import can_be_token, is_loopback
 from bulkload.errors import UsageError
@@ -213,6 +213,11 @@ class Account(BaseModel):
     password_file: Path | None = None
     token: SecretStr = SecretStr("")
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        """True if the API is a stand-in for tests: AlertSite itself is never on a loopback address."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
     def logged_in_as(self, username: str, password: str) -> Account:
         """The account of another user at the same address."""
         own: dict[str, object] = {"username": username, "password": SecretStr(password)}
@@ -240,6 +245,7 @@ class Options(BaseModel):
     sheet: str | None = None
     skip_hidden: Switch = False
     encoding: Annotated[str, BeforeValidator(_encoding)] | None = None  # a codec of Python
+    header_row: Count | None = None  # as the spreadsheet program numbers it
     ignore_unknown: Switch = False
     from_: Annotated[str | None, Field(alias="from")] = None  # the tool that the configuration comes from
     skip_private: Switch = False
@@ -275,6 +281,13 @@ class Options(BaseModel):
         list[str],
         _each("an IP address or a network such as 10.0.0.0/8", lambda text: ipaddress.ip_network(text, False)),
     ] = []
+
+    _map_of_file: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def map_of_file(self) -> frozenset[str]:
+        """The columns that the settings file maps: it is for many inputs, so an input need not have them."""
+        return self._map_of_file
 
 
 S = TypeVar("S", "Account", "Options")
@@ -315,9 +328,9 @@ def load(
         )
     present = {name: value for name, value in arguments.items() if not _is_omitted(value)}
     options = _build(Options, present, file_settings, spelling)
-    return built, options.model_copy(
-        update={option: table | getattr(options, option) for option, table in tables.items()}
-    )
+    loaded = options.model_copy(update={option: table | getattr(options, option) for option, table in tables.items()})
+    loaded._map_of_file = frozenset(tables["map"].keys() - options.map.keys())
+    return built, loaded
 
 
 def _is_omitted(value: object) -> bool:

@@ -30,6 +30,7 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "strict": ("true", "false", "yes", "perhaps"),
     "max_errors": ("1", "2%", "3", "few"),
     "sheet": ("One", "Two", "Three", ""),
+    "header_row": ("2", "3", "4", "first"),
     "skip_hidden": ("true", "false", "yes", "perhaps"),
     "encoding": ("UTF-8", "MacRoman", "gbk", "klingon"),
     "ignore_unknown": ("true", "false", "yes", "perhaps"),

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from bulkload.operations.convert import TcpAs
 
 
-@click.command()
+class _Convert(click.Command):
+    """Lists the tools in its help; they are loaded only for that."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from bulkload.operations.convert import supported_tools
+
+        with formatter.section("Tools (TOOL of --from)"):
+            formatter.write_dl(supported_tools())
+
+
+@click.command(cls=_Convert)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SRC…")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT")
 @command_option(
@@ -74,6 +84,15 @@ def convert(
             f"{counts.tool}, objects: {counts.objects:,}. Rows: {counts.rows:,}, skipped: {counts.skipped:,},"
             f" errors: {counts.errors:,}; values changed: {counts.changes:,}."
         )
+        if counts.private_hosts:
+            subject, them = (
+                ("1 host is a private address", "it")
+                if counts.private_hosts == 1
+                else (f"{counts.private_hosts:,} hosts are private addresses", "them")
+            )
+            print_line(f"{subject} that AlertSite cannot reach; --skip-private leaves {them} out.")
+        if counts.not_covered:
+            print_line('What the monitors do not do is in "changed", as "not covered".')
         print_line(f"Wrote {out}.")
     for sentence in counts.missing:
         print_message(sentence)

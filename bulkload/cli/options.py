@@ -68,6 +68,11 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         metavar="NAME",
         help="Encoding of text files that are not Unicode, such as Windows-1252, MacRoman or GBK.",
     ),
+    "header-row": click.option(
+        "--header-row",
+        metavar="N",
+        help="Row of the header, as the spreadsheet program numbers it (default: detected).",
+    ),
     "ignore-unknown": _flag("ignore-unknown", "Keep unknown columns in the results, but do not send them."),
     "from": click.option(
         "--from",
@@ -176,7 +181,17 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
         " this machine.",
     ),
 }
-INPUT_OPTIONS = ("set", "map", "sheet", "skip-hidden", "encoding", "ignore-unknown", "from", "skip-private")
+INPUT_OPTIONS = (
+    "set",
+    "map",
+    "sheet",
+    "header-row",
+    "skip-hidden",
+    "encoding",
+    "ignore-unknown",
+    "from",
+    "skip-private",
+)
 SENDING_OPTIONS = (
     "rate",
     "concurrency",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WIDEST_BAR = 100  # columns
 ARRAY_IN_MEMORY = 1 << 20  # characters of a long JSON array; a longer one goes to a temporary file
 ARRAY_BLOCK = 1 << 16  # characters of it that are printed at once
-SHOWN_DETAILS = ("format", "encoding", "delimiter", "sheet", "other sheets")  # of how an input was read
+SHOWN_DETAILS = ("format", "encoding", "delimiter", "sheet", "header", "other sheets")  # of how an input was read
 ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
@@ -83,9 +83,13 @@ def print_outcome(
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
         print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
-        from bulkload.model import NOT_WHOLE
+        from bulkload.model import HEADER, NOT_WHOLE
 
-        how = [text for name, text in info.details.items() if name in SHOWN_DETAILS]
+        how = [
+            f"header: {text}" if name == HEADER else text
+            for name, text in info.details.items()
+            if name in SHOWN_DETAILS
+        ]
         print_note(f"{info.input}, read as {', '.join(how)}")
         if notes := info.details.get("notes"):
             print_note(f"Note: {notes}")

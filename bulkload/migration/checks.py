@@ -49,6 +49,7 @@ class Check:
     note: str = ""
     has_login: bool = False  # the source check logs in; credentials are never copied
     changes: tuple[str, ...] = ()  # sentences: what the reader assumed or could not import
+    not_covered: tuple[str, ...] = ()  # sentences: what the source's check did that a plain monitor does not do
     # Cells of additional input columns ("billing_plancode", "locations", …). Only monitors of AlertSite itself have
     # them; each becomes a row of its own and is never merged with another on the same host and port.
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bulkload.errors import InputError
+from bulkload.migration import not_covered
 from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.pages import Page, incomplete_lists, page_of
@@ -347,7 +348,7 @@ def _check(
         raise UnreadableValue(f"The {listing_format.noun} has no host name.")
     mail_type = _consistent(check_type.type, address.type, "type")
     port = _consistent(as_port(values["port"]), address.port, "port")
-    changes = list(listing_format.changes(item))
+    changes, extra = list(listing_format.changes(item)), listing_format.extra(item)
     if port is None and mail_type is None:
         hint = f"; {listing_format.port_hint}" if listing_format.port_hint else ""
         raise UnreadableValue(f"The {listing_format.noun} has no port, so its protocol is unknown{hint}.")
@@ -375,7 +376,8 @@ def _check(
         note=as_text(lookup(item, *listing_format.note), "note"),
         has_login=address.has_login or _has_login(listing_format, item),
         changes=tuple(changes),
-        extra=listing_format.extra(item),
+        not_covered=() if extra else not_covered.of_settings(item),
+        extra=extra,
     )
 
 

@@ -96,6 +96,7 @@ def _merge_group(group: Sequence[ResolvedCheck]) -> ResolvedCheck:
         tls=next((check.tls for check in checks if check.tls in ("starttls", "implicit")), first.check.tls),
         has_login=any(check.has_login for check in checks),
         changes=tuple(dict.fromkeys((*relevant[0].changes, *shortest.changes))),
+        not_covered=tuple(dict.fromkeys(sentence for check in checks for sentence in check.not_covered)),
     )
     merged = [
         f"Another check of the same type, host and port is merged: {duplicate.origin}."

@@ -65,6 +65,8 @@ class MigratedRow:
     origin: str
     fields: Mapping[str, str]
     changes: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()  # what the source's check did that a plain monitor does not do
+    is_private: bool = False  # public locations cannot reach the host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +269,13 @@ def _row(item: ResolvedCheck, name: str, name_changes: tuple[str, ...]) -> Migra
     }
     pause_changes = () if check.enabled else ("The check is paused in the source and stays paused.",)
     changes = (*changes_of(item), *name_changes, *interval_changes, *timeout_changes, *pause_changes, *note_changes)
-    return MigratedRow(origin=readable(check.origin), fields=fields, changes=tuple(map(readable, changes)))
+    return MigratedRow(
+        origin=readable(check.origin),
+        fields=fields,
+        changes=tuple(map(readable, changes)),
+        not_covered=check.not_covered,
+        is_private=item.is_private,
+    )
 
 
 def _minutes(seconds: float | None) -> tuple[str, tuple[str, ...]]:

@@ -22,11 +22,11 @@ _LONGEST_LIST = 500
 
 _MAIL_PORTS = frozenset().union(*USUAL_PORTS.values())
 _TYPE_WITH_SSL = re.compile(r"(imap|pop|smtp)[34]?(?:s|(?:over|with|via|/|\+)?ssl)")
-_SWITCH_WORDS: Mapping[str, str] = {  # in lower case; what spreadsheet programs write for TRUE and FALSE is among them
-    **dict.fromkeys(("t", "enable", "active", "activated", "ja", "j", "oui", "si", "sí", "sim", "tak"), "yes"),
-    **dict.fromkeys(("wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar", "prawda", "aktiv", "an", "ein"), "yes"),
-    **dict.fromkeys(("f", "disable", "inactive", "deactivated", "nein", "non", "não", "nee", "nie"), "no"),
-    **dict.fromkeys(("falsch", "faux", "falso", "onwaar", "fałsz", "inaktiv", "aus"), "no"),
+_SWITCH_WORDS: Mapping[str, str] = {  # in lower case; words that are not accepted as they are
+    **dict.fromkeys(
+        ("t", "enable", "activated", "j", "sim", "tak", "verdadeiro", "vero", "waar", "prawda", "an"), "yes"
+    ),
+    **dict.fromkeys(("f", "disable", "deactivated", "não", "nee", "nie", "onwaar", "fałsz"), "no"),
 }
 _PORT = re.compile(r"(?:port\s*|tcp\s*[/ ]\s*|:)?([0-9]{1,5})(?:\s*/\s*tcp)?", re.IGNORECASE)
 _LIST_OF_IDS = re.compile(r"[1-9][0-9]{0,17}(?:(?:\s*[;,|/+&\s]\s*|\s+(?:and|und|et|y)\s+)[1-9][0-9]{0,17})+")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bulkload.monitors.other_languages import HEADERS as OTHER_HEADERS
+from bulkload.monitors.other_languages import spellings
 from bulkload.monitors.result_columns import normalise
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT, MONITOR_TYPES, ROUND_TRIP, SERVER_TYPES
 
@@ -272,8 +274,12 @@ _TABLE = (
 
 FIELDS: Mapping[str, Field] = {field.name: field for field in _TABLE}
 
-ALIASES: Mapping[str, str] = {
+ENGLISH_ALIASES: Mapping[str, str] = {
     normalise(spelling): field.name for field in _TABLE for spelling in (field.name, *field.aliases)
+}
+ALIASES: Mapping[str, str] = {
+    **{normalise(each): name for name, words in OTHER_HEADERS.items() for word in words for each in spellings(word)},
+    **ENGLISH_ALIASES,
 }
 
 READ_ONLY = frozenset(  # fields that the API returns but does not accept

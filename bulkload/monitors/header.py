@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bulkload.errors import InputError
-from bulkload.monitors.fields import ALIASES, FIELDS
+from bulkload.monitors.fields import ALIASES, ENGLISH_ALIASES, FIELDS
 from bulkload.monitors.result_columns import RESULT_COLUMNS, normalise, results_prefix
+from bulkload.monitors.secret_columns import is_secret
+from bulkload.protocols import MONITOR_TYPES, SCHEMES
 
 API_PREFIX = "api:"
 
@@ -31,15 +33,17 @@ class ColumnMapping:
 
 _HINTS = {  # by pattern of a normalised header
     "tls|ssl": 'the type or the port sets TLS, so write imaps, pop3s or smtps in "type"',
-    "password": "passwords are not sent; remove the column from the file",
     # a suggestion of the plain name would lead to seconds that are read as minutes
-    ".*(interval|frequency)(in)?(m?s|m?secs?|(milli)?seconds?|h|hrs?|hours?)": (
-        'name the column "interval" and write the interval in minutes'
-    ),
-    ".*timeout(in)?(ms|msecs?|milliseconds?|m|mins?|minutes?)": (
+    ".*(interval|frequency|intervalle?|intervalo)(in|en)?(m?s|m?secs?|(milli)?seconds?|se[kg]|sekunden|secondes|segundos"
+    "|h|hrs?|hours?|stunden|heures|horas)": ('name the column "interval" and write the interval in minutes'),
+    ".*(timeout|zeitlimit|délai|delai|espera)(in|en)?(ms|msecs?|milliseconds?|m|mins?|minutes?|minuten|minutos)": (
         'name the column "timeout" and write the timeout in seconds'
     ),
 }
+_VALUE = re.compile(r"^\s*[0-9]+([.,:/][0-9]+)*\s*$|@|://|\w\.\w+(\.\w+)*\s*(:[0-9]+)?\s*$")
+_TYPE_WORDS = frozenset(normalise(word) for word in (*SCHEMES, *MONITOR_TYPES, "pop"))
+_FEWEST_KNOWN = 2  # columns; one word alone may stand in a title or a row of data
+_REQUIRED_SCORE = 100  # more than all the other columns together
 _REQUIRED = ("type", "name", "billing_plancode")
 _HOST_FIELDS = ("hostname", "smtp_hostname")
 
@@ -50,6 +54,19 @@ def is_header(cells: Sequence[str], *, given: Collection[str] = (), mapping: Map
     named = {field_of(cell, renamed) for cell in cells} - {None}
     known = named | fields_named(given)
     return bool(named) and {"type", "name"} <= known and any(host in known for host in _HOST_FIELDS)
+
+
+def header_score(cells: Sequence[str]) -> int:
+    """How well a row of cells is a header: its known columns, those that every row needs counting most.
+
+    0 for a row in which a cell is a value (a number, a host, an address, a mail type): a row of data is no header.
+    """
+    if any(map(_VALUE.search, cells)) or any(normalise(cell) in _TYPE_WORDS for cell in cells):
+        return 0
+    fields = {field_of(cell, {}) for cell in cells} - {None}
+    if len(fields) < _FEWEST_KNOWN:
+        return 0
+    return sum(_REQUIRED_SCORE if field in _REQUIRED or field in _HOST_FIELDS else 1 for field in fields)
 
 
 def is_own_header(header: Sequence[str]) -> bool:
@@ -66,10 +83,12 @@ def map_header(
     mapping: Mapping[str, str] | None = None,
     given: Collection[str] = (),
     ignore_unknown: bool = False,
+    place: str = "",
 ) -> ColumnMapping:
     """Map each column to a field, or raise one InputError that lists every problem of the header.
 
     `mapping` is --map (column → field); `given` names, in any spelling, the fields that --set or [defaults] fill.
+    `place` says where the header is, if that is not obvious: "sheet Overview, row 4".
     """
     header = tuple(header)
     names = [normalise(cell) for cell in header]
@@ -84,7 +103,7 @@ def map_header(
     for index, (cell, name) in enumerate(zip(header, names, strict=True)):
         field = None if index in result_columns.values() else field_of(cell, renamed)
         if field is None:
-            if name and index not in result_columns.values() and not ignore_unknown:
+            if name and index not in result_columns.values() and not (ignore_unknown or is_secret(cell)):
                 problems.append(_unknown(header, index))
         elif reason := not_passed_through(field):
             problems.append(f"{place_of(header, index)} {reason}.")
@@ -99,7 +118,8 @@ def map_header(
 
     problems.extend(map(_missing, missing_fields({*index_of, *fields_named(given)})))
     if problems:
-        lead = "The header has a problem:" if len(problems) == 1 else f"The header has {len(problems)} problems:"
+        subject = f"The header ({place})" if place else "The header"
+        lead = f"{subject} has a problem:" if len(problems) == 1 else f"{subject} has {len(problems)} problems:"
         raise InputError("\n  ".join([lead, *problems]))
     return ColumnMapping(
         header=header,
@@ -236,6 +256,8 @@ def _suggestion(text: str) -> str:
 def hint_about(text: str) -> str | None:
     """Why a column with this name is not a field, though its name is similar to one; None if nothing is known."""
     name = normalise(text)
+    if is_secret(text):
+        return "passwords are not sent; remove the column from the file"
     return next((hint for pattern, hint in _HINTS.items() if re.fullmatch(pattern, name)), None)
 
 
@@ -248,8 +270,10 @@ def similar_field(text: str) -> str | None:
 def _similar_field(name: str) -> str | None:
     import difflib
 
-    close = difflib.get_close_matches(name, list(ALIASES), n=1, cutoff=0.7)
-    return ALIASES[close[0]] if close else None
+    for names in (ENGLISH_ALIASES, ALIASES):
+        if close := difflib.get_close_matches(name, list(names), n=1, cutoff=0.7):
+            return names[close[0]]
+    return None
 
 
 def place_of(header: Sequence[str], index: int) -> str:

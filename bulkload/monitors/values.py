@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NoReturn
@@ -16,6 +17,7 @@ from typing import NoReturn
 from bulkload.monitors import corrections
 from bulkload.monitors.fields import FIELDS, MODES
 from bulkload.monitors.invisible import without_invisible
+from bulkload.monitors.other_languages import SWITCHES as OTHER_SWITCHES
 from bulkload.monitors.result_columns import normalise
 from bulkload.monitors.spoiled_texts import is_error
 from bulkload.protocols import MONITOR_TYPES, ROUND_TRIP, SCHEMES
@@ -33,6 +35,7 @@ _TYPES: Mapping[str, tuple[str, int | None]] = {  # normalised spelling → API 
 SWITCH_WORDS: Mapping[str, bool] = {  # in lower case
     **dict.fromkeys(("true", "yes", "y", "on", "1", "enabled"), True),
     **dict.fromkeys(("false", "no", "n", "off", "0", "disabled"), False),
+    **OTHER_SWITCHES,
 }
 _MODES = {normalise(mode): mode for mode in MODES} | {"sla": MODES[-1], "multipop": MODES[-1]}
 
@@ -116,7 +119,7 @@ def monitor_type(text: str) -> tuple[str, int | None]:
 def switch(field: str, text: str) -> bool:
     """Read yes or no."""
     try:
-        return SWITCH_WORDS[text.casefold()]
+        return SWITCH_WORDS[text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()]
     except KeyError:
         raise CellError("switch", FIELDS[field].rule, suggestion=corrections.switch(text)) from None
 

@@ -1,8 +1,8 @@
 """Another tool's configuration as a spreadsheet: its files go in, rows and an account of the move come out.
 
-The workbook has three sheets: rows for `check` and `run`, which lack nothing but a plan code, what was left out and
-why, what was changed on the way. A CSV output is three files. Every object of the source is a row, skipped, or an
-error.
+The workbook has three sheets: rows for `check` and `run`, which lack nothing but a plan code; what was left out and
+why; what was changed on the way, and what the monitors do not do, each once with the rows that it is about. A CSV
+output is three files. Every object of the source is a row, skipped, or an error.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from bulkload.files.atomic import atomic_write
 from bulkload.files.formulas import neutralise
 from bulkload.files.printable import display_width
 from bulkload.files.xlsx import WORKSHEET_ROWS, truncate_to_cell, write_text
-from bulkload.migration.rules import Rules, Translation, read_configuration
+from bulkload.migration.rules import MigratedRow, Rules, Translation, read_configuration
 from bulkload.migration.rules import TcpAs as TcpAs  # an option of convert
+from bulkload.migration.tools.registry import READERS
 from bulkload.model import Translated
 from bulkload.monitors.result_columns import RUN_ID_COLUMN
 
 SHEETS = ROWS_SHEET, LEFT_OUT_SHEET, CHANGED_SHEET = "rows", "left out", "changed"
 
 _LEFT_OUT_HEADER = ("what", "reason", "where")
-_CHANGED_HEADER = ("row", "name", "change", "where")
+_CHANGED_HEADER = ("kind", "what", "rows", "which rows", "names", "where")
+_CHANGED, _NOT_COVERED = "changed", "not covered"  # kinds
+_MAX_NAMED = 5  # rows and names of a line
+_MERGED = "Another check of the same type, host and port is merged"
 _WIDEST = 90  # characters of a column
 _MEASURED_ROWS = 1_000  # enough to choose widths
 
@@ -37,6 +41,8 @@ class Counts(Translated):
 
     tool: str  # for people
     changes: int
+    not_covered: int  # what the source's checks did and the monitors do not do, over all rows
+    private_hosts: int  # rows whose host AlertSite's locations cannot reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,11 @@ class _Table:
     name: str
     header: Sequence[str]
     rows: Iterable[Sequence[str]]
+
+
+def supported_tools() -> list[tuple[str, str]]:
+    """The value of --from and the name of each tool, in order."""
+    return sorted((reader.NAME, reader.TITLE) for reader in READERS)
 
 
 def convert(
@@ -79,6 +90,8 @@ def convert(
         **asdict(translation.counts),
         tool=translation.tool,
         changes=sum(len(row.changes) for row in translation.rows),
+        not_covered=sum(len(row.not_covered) for row in translation.rows),
+        private_hosts=sum(row.is_private for row in translation.rows),
     )
 
 
@@ -99,13 +112,49 @@ def _tables(translation: Translation) -> tuple[_Table, ...]:
         _Table(
             name=CHANGED_SHEET,
             header=_CHANGED_HEADER,
-            rows=(
-                (str(number), row.fields["name"], change, row.origin)
-                for number, row in enumerate(translation.rows, 2)
-                for change in row.changes
-            ),
+            rows=_grouped(translation),
         ),
     )
+
+
+def _grouped(translation: Translation) -> Iterator[Sequence[str]]:
+    """One line for all rows to which the same happened: the most frequent first, what is not covered last."""
+    groups: dict[tuple[str, str], list[tuple[int, MigratedRow]]] = {}
+    for number, row in enumerate(translation.rows, 2):  # the header is row 1
+        for change in row.changes:
+            what = f"{_MERGED}." if change.startswith(_MERGED) else change
+            groups.setdefault((_CHANGED, what), []).append((number, row))
+        for sentence in row.not_covered:
+            groups.setdefault((_NOT_COVERED, sentence), []).append((number, row))
+    for (kind, what), members in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]))):
+        rows = dict(members)  # a row may have several merged checks
+        yield (
+            kind,
+            what,
+            str(len(rows)),
+            row_ranges(list(rows)),
+            _first([row.fields["name"] for row in rows.values()]),
+            _first([row.origin for row in rows.values()]),
+        )
+
+
+def row_ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as a person writes them: 2–6, 9, 11 and 40 more."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    shown = [str(first) if first == last else f"{first}–{last}" for first, last in ranges[:_MAX_NAMED]]
+    rest = sum(last - first + 1 for first, last in ranges[_MAX_NAMED:])
+    return ", ".join(shown) + (f" and {rest:,} more" if rest else "")
+
+
+def _first(texts: Sequence[str]) -> str:
+    """The first few texts, and how many more there are."""
+    more = len(texts) - _MAX_NAMED
+    return "; ".join(texts[:_MAX_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _write_csv(out: Path, tables: Sequence[_Table]) -> None:

@@ -20,6 +20,7 @@ from bulkload.operations.draft_check import OnRows, ignore_rows
 from bulkload.operations.draft_columns import NO_HEADER, use_clear_columns
 from bulkload.operations.draft_upload import READING, opened_upload
 from bulkload.readers.opening import open_source
+from bulkload.readers.secret_cells import without_secrets
 from bulkload.readers.table import IsHeader
 from bulkload.settings import Options
 from bulkload.store.draft_rows import DraftRows
@@ -80,12 +81,15 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
         skip_hidden=options.skip_hidden,
         tool=options.from_,
         skip_private=options.skip_private,
+        header_row=None if headerless else options.header_row,
     )
-    with open_upload(is_header=is_known, headerless=headerless) as opened:
+    with open_upload(is_header=is_known, headerless=headerless) as source:
+        opened = without_secrets(source, options.map)
         if headerless or opened.translated is not None or is_known(opened.header):
             _add_rows(store, draft, opened, on_rows)
             return _source_of(opened, options, has_known_header=is_known(opened.header))
-    with open_upload(is_header=may_be) as opened:
+    with open_upload(is_header=may_be) as source:
+        opened = without_secrets(source, options.map)
         _add_rows(store, draft, opened, on_rows)
         return _source_of(opened, options, has_known_header=False)
 
@@ -102,7 +106,7 @@ def _source_of(opened: Source, options: Options, *, has_known_header: bool) -> D
     return DraftSource(
         format=opened.format,
         header=opened.header,
-        details=opened.details,
+        details=opened.shown_details,
         notes=opened.notes,
         sheets=opened.sheets,
         not_whole=opened.not_whole,

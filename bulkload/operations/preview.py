@@ -17,6 +17,7 @@ from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import check_results
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
+from bulkload.stages.example_rows import Examples
 from bulkload.stages.intake import open_input, read_into
 from bulkload.stages.observer import NOBODY, Observer
 from bulkload.store.runs import Run, Store, new_run_id
@@ -30,17 +31,18 @@ def check_file(source: Input, options: Options, on_row: OnRow, *, every_row: boo
     `on_row` gets every row with an issue or an error; with `every_row`, the good ones as well.
     """
     check_results([source.path], options)
+    examples: Examples = "allow" if options.sandbox else "warn"  # which account the rows are for is not known
     began = time.time()
     if options.results:  # they begin with counts, so all rows must be read before the first is written
         with tempfile.TemporaryDirectory(prefix="bulkload-") as folder, Store(Path(folder)) as store:
-            run = read_into(store, source, options, command="check", account_id=None, settings={})
+            run = read_into(store, source, options, command="check", account_id=None, settings={}, examples=examples)
             store.end(run, ExitCode.DONE, None, time.time() - began, {})
             return _outcome(
                 store, run, options, lambda row: on_row(row) if every_row or row.issues or row.error else None
             )
     counts: Counter[Status] = Counter()
     without_issues = 0  # of the rows that will be created
-    with open_input(source, options, with_bodies=False) as opened:
+    with open_input(source, options, with_bodies=False, examples=examples) as opened:
         for row in opened.rows:
             if row.state is State.PENDING and not (every_row or row.issues or row.error):
                 without_issues += 1

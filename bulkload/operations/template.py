@@ -18,7 +18,7 @@ COLUMNS = tuple(name for name in FIELDS if name != "monitor_id")
 EXAMPLES = (
     {
         "type": "imaps",
-        "name": "Example IMAP",
+        "name": "EXAMPLE IMAP, replace this row",
         "hostname": "imap.example.com",
         "billing_plancode": "UBM - A/A",
         "interval": "15",
@@ -31,7 +31,7 @@ EXAMPLES = (
     },
     {
         "type": "pop",
-        "name": "Example POP3 on its TLS port",
+        "name": "EXAMPLE POP3 on its TLS port, replace this row",
         "hostname": "pop.example.com",
         "port": "995",
         "billing_plancode": "UBM - A/A",
@@ -42,7 +42,7 @@ EXAMPLES = (
     },
     {
         "type": "smtp",
-        "name": "Example SMTP",
+        "name": "EXAMPLE SMTP, replace this row",
         "hostname": "smtp.example.com",
         "port": "587",
         "billing_plancode": "UBM - A/A",
@@ -53,7 +53,7 @@ EXAMPLES = (
     },
     {
         "type": "round-trip",
-        "name": "Example round trip",
+        "name": "EXAMPLE round trip, replace this row",
         "billing_plancode": "UBM - A/A",
         "interval": "15",
         "timeout": "300",

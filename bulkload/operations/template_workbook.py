@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bulkload.monitors.fields import FIELDS, Field
+from bulkload.monitors.other_languages import HEADERS as OTHER_HEADERS
+from bulkload.monitors.other_languages import PUBLISHED_SWITCHES
 from bulkload.protocols import MONITOR_TYPES, SERVER_TYPES
 
 if TYPE_CHECKING:
@@ -27,15 +29,20 @@ _REQUIRED, _REQUIRED_FOR_ROUND_TRIP, _OPTIONAL = "1F4E79", "2E75B6", "7F8C99"
 _STRIPE = "EEF3F8"
 _FONT = "Calibri"
 _LINE_HEIGHT = 15  # points
-_WIDTHS = (25, 9, 17, 44, 44, 26, 40)  # columns of the second worksheet, in characters
+_WIDTHS = (25, 9, 17, 44, 44, 26, 40, 44)  # columns of the second worksheet, in characters
 _FILTER_BUTTON = 4  # characters
 _WIDEST = 34  # characters
 _LONGEST_ERROR = 225  # characters that Excel shows
 _NOTES = (
-    "Replace the four example rows. You can delete columns that you do not need; their order does not matter.",
+    "Replace the four example rows: run refuses rows with example hosts, except in the sandbox.",
+    "You can delete columns that you do not need; their order does not matter.",
     "In headers, case, spaces, dashes and underscores do not matter.",
     "A column api:some_field is sent to AlertSite unchanged, for fields that are not in this table.",
     "Dark blue headers are required (hostname: except for round-trip), light blue ones only for round-trip.",
+    *(
+        f"In cells with yes or no, {english} can also be written {', '.join(words)}."
+        for english, words in zip(("yes", "no"), PUBLISHED_SWITCHES, strict=True)
+    ),
 )
 
 
@@ -115,7 +122,16 @@ def _fill_explanations(workbook: Workbook) -> None:
 
     worksheet = workbook.create_sheet("columns")
     worksheet.append(
-        ["Column", "Required", "For", "Description", "Allowed values", "Example", "Other accepted headers"]
+        [
+            "Column",
+            "Required",
+            "For",
+            "Description",
+            "Allowed values",
+            "Example",
+            "Other accepted headers",
+            "In German, French and Spanish",
+        ]
     )
     for cell in worksheet[1]:
         cell.font = Font(name=_FONT, size=11, bold=True, color=_WHITE)
@@ -130,6 +146,7 @@ def _fill_explanations(workbook: Workbook) -> None:
                 _sentence(field.rule),
                 field.example,
                 ", ".join(field.aliases),
+                ", ".join(OTHER_HEADERS.get(field.name, ())),
             ]
         )
     worksheet.append([])
@@ -151,7 +168,7 @@ def _fill_explanations(workbook: Workbook) -> None:
             texts = [str(cell.value or "") for cell in row]
             lines = max(len(textwrap.wrap(text, width - 2)) for text, width in zip(texts, _WIDTHS, strict=True))
             worksheet.row_dimensions[row_number].height = _LINE_HEIGHT * lines + 3
-    for letter, width in zip("ABCDEFG", _WIDTHS, strict=True):
+    for letter, width in zip("ABCDEFGH", _WIDTHS, strict=True):
         worksheet.column_dimensions[letter].width = width
     worksheet.freeze_panes = "B2"
     _fit_on_page(worksheet, pages=1)

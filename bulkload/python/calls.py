@@ -35,7 +35,8 @@ def check(data: Data, **options: Unpack[InputOptions]) -> Result:
     """Check every row offline; nothing is sent or stored. Statuses are `will create`, `invalid` and `duplicate`.
 
     Options about the input: `set` (field → value of its empty cells), `map` (column → field), `ignore_unknown`,
-    `results` (files to write), `config`; for files also `sheet`, `skip_hidden`, `encoding`, `from_`, `skip_private`.
+    `results` (files to write), `config`; for files also `sheet`, `header_row`, `skip_hidden`, `encoding`, `from_`,
+    `skip_private`.
 
     Raises `InputError` if the data cannot be read at all, and `UsageError` for wrong options.
     """

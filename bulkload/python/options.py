@@ -55,6 +55,7 @@ class InputOptions(TypedDict, total=False):
     map: Mapping[str, str]  # column → field
     ignore_unknown: bool
     sheet: str  # this and the following are for files only
+    header_row: int
     skip_hidden: bool
     encoding: str
     from_: str
@@ -105,7 +106,7 @@ class CompareOptions(InputOptions, CommonOptions, total=False):
     trust_list: bool  # of an account
 
 
-FILE_OPTIONS = ("sheet", "skip_hidden", "encoding", "from_", "skip_private")
+FILE_OPTIONS = ("sheet", "header_row", "skip_hidden", "encoding", "from_", "skip_private")
 _OPTION = re.compile(
     r"--(output|"
     + "|".join(

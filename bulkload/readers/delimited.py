@@ -21,6 +21,7 @@ from typing import TextIO
 from bulkload.errors import InputError
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, Source
+from bulkload.monitors.header import header_score
 from bulkload.monitors.result_columns import results_prefix
 from bulkload.readers.encoding import Encoding, detect_encoding, encoding_issue, header_doubts
 from bulkload.readers.table import (
@@ -74,6 +75,7 @@ def open_delimited(
     headerless: bool = False,
     skip_hidden: bool = False,
     encoding: str | None = None,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open a text file as a source; its rows can be read until the context ends."""
     if sheet is not None:
@@ -90,7 +92,7 @@ def open_delimited(
         if separator:
             file.readline()  # spreadsheet programs do not show this line as a row
         records = _records(file, delimiter, detected, has_spaces=has_spaces)
-        table = find_table(records, is_header, headerless=headerless)
+        table = find_table(records, is_header, headerless=headerless, header_row=header_row)
         if table is None:
             raise InputError("the file has only blank rows; a header and rows below it are required.")
         header, rows = table.header, raw_rows(table, ragged=True)
@@ -103,6 +105,7 @@ def open_delimited(
             header=header,
             rows=rows,
             details={"encoding": detected.label, "delimiter": DELIMITERS.get(delimiter, repr(delimiter))},
+            header_place=f"row {table.header_number}" if table.header_number > 1 else "",
             notes=_notes(table.skipped, table.header_number),
             header_doubts=table.unread_names | header_doubts(table.findings, len(header)),
         )
@@ -123,13 +126,15 @@ def _detect_delimiter(head: str, suffix: str, is_header: IsHeader) -> str:
     if len(head) == _HEAD:
         head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
     preferred = "\t" if suffix.lower() == ".tsv" else ","
-    scores: dict[str, tuple[bool, int, int, bool]] = {}
+    scores: dict[str, tuple[bool, int, int, int, bool]] = {}
     for delimiter in DELIMITERS:
         rows = _first_rows(head, delimiter)
         widths = [len(row) for row in rows]
         common = max((width for width in widths if width > 1), key=widths.count, default=0)
-        has_header = any(is_header(clean_header(row)) for row in rows)
-        scores[delimiter] = (has_header, widths.count(common), common, delimiter == preferred)
+        headers = list(map(clean_header, rows))
+        has_header = any(map(is_header, headers))
+        known = 0 if has_header else max(map(header_score, headers), default=0)
+        scores[delimiter] = (has_header, known, widths.count(common), common, delimiter == preferred)
     return max(scores, key=scores.__getitem__)
 
 

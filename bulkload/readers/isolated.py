@@ -69,12 +69,19 @@ def open_workbook(
     headerless: bool = False,
     skip_hidden: bool = False,
     encoding: str | None = None,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
     child = _Child()
     try:
         child.send([*sys.path, str(Path(bulkload.__file__).parents[1])])
-        options = {"sheet": sheet, "headerless": headerless, "skip_hidden": skip_hidden, "encoding": encoding}
+        options = {
+            "sheet": sheet,
+            "headerless": headerless,
+            "skip_hidden": skip_hidden,
+            "encoding": encoding,
+            "header_row": header_row,
+        }
         child.send(Request(path=os.fsencode(path), options=options, rates=LIMIT_RATES, parent=os.getpid()))
         while isinstance(message := child.receive(), HeaderQuestion):
             child.send(is_header(message.cells))

@@ -35,17 +35,27 @@ class LayoutReader:
         self._header: Sequence[str] = ()  # with hidden columns
         self._header_number = 0
 
-    def find_table(self, records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False) -> Table | None:
+    def find_table(
+        self,
+        records: Iterable[Record],
+        is_header: IsHeader,
+        *,
+        headerless: bool = False,
+        header_row: int | None = None,
+    ) -> Table | None:
         """Return the table of these records, as `table.find_table` does; None if no record has content."""
         if not (self._layout.merged or self._skips):
-            table = find_table(records, is_header, headerless=headerless)
+            table = find_table(records, is_header, headerless=headerless, header_row=header_row)
+        elif header_row is not None:
+            stream, seen = iter(records), list[Record]()
+            table = self._unknown_table(seen, _remembered(stream, seen), is_header, header_row=header_row)
         else:
             stream, seen = iter(records), list[Record]()
             table = find_table(self._header_lines(_remembered(stream, seen), is_header), is_header)
             if table is not None and table.recognised:
                 table = self._table_below(table, stream, is_header)
             elif table is not None:
-                table = self._unknown_table(seen, stream, headerless=headerless)
+                table = self._unknown_table(seen, stream, lambda cells: False, headerless=headerless)
         if table is not None:
             self._header_number = table.header_number
             self._header = clean_header(self._whole_lines.get(table.header_number, table.header))
@@ -89,18 +99,27 @@ class LayoutReader:
         skipped = tuple(number for number in table.skipped if number < first_number)
         return replace(table, skipped=skipped, records=self._rows(stream))
 
-    def _unknown_table(self, seen: list[Record], stream: Iterator[Record], *, headerless: bool) -> Table | None:
-        """Return the table if no row is a known header; `seen` are the records that were searched for one."""
+    def _unknown_table(
+        self,
+        seen: list[Record],
+        stream: Iterator[Record],
+        is_header: IsHeader,
+        *,
+        headerless: bool = False,
+        header_row: int | None = None,
+    ) -> Table | None:
+        """Return the table if no row is a known header, or the user named one; `seen` are the records read so far."""
         self._merged = MergedCells(self._layout.merged, self._first_column)
         self._whole_lines.clear()
-        records = itertools.chain(seen, stream)
+        records = itertools.chain(tuple(seen), stream)
         visible = (self._visible(record) for record in records if not self._is_left_out(record))
-        table = find_table(visible, lambda cells: False, headerless=headerless)
+        table = find_table(visible, is_header, headerless=headerless, header_row=header_row)
         if table is None:
             return None
         for record in seen:
-            if record.number == table.header_number:
+            if record.number <= table.header_number:
                 self._merged.follow(record)
+            if record.number == table.header_number:
                 self._whole_lines[record.number] = record.cells
         self._merged.begin_rows(table.header, table.header_number)
         return replace(table, records=self._rows(table.records))

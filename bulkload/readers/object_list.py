@@ -73,8 +73,11 @@ def open_object_list(
     headerless: bool = False,
     skip_hidden: bool = False,
     encoding: str | None = None,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open a list of objects as a source. Raises `InputError` for anything else."""
+    if header_row is not None:
+        raise InputError(f"--header-row names row {header_row} as the header, but a list of objects has no header row.")
     document = Document(path=path, name=path.name, encoding=encoding)
     try:
         is_json = document.format == "json"

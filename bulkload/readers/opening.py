@@ -49,6 +49,7 @@ class Opener(Protocol):
         headerless: bool,
         skip_hidden: bool,
         encoding: str | None,
+        header_row: int | None,
     ) -> AbstractContextManager[Source]: ...
 
 
@@ -98,14 +99,15 @@ def open_source(
     skip_hidden: bool = False,
     tool: str | None = None,
     skip_private: bool = False,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open an input file. Raises `InputError` that names the file, on opening or while rows are read.
 
     `encoding` is the codec of a text file; without it, the encoding is detected. `is_header(cells)` returns true for a
-    header with the required columns; without one, the first row is the header, or, if `headerless`, a row like the
-    others. `skip_hidden` leaves out the hidden rows and columns of a worksheet. `tool` names
-    the tool whose configuration this is; without it, the tool is detected from the content. `skip_private` skips a
-    tool's private hosts.
+    header with the required columns; without one, the row that is most like a header is it, or, if `headerless`, no
+    row. `header_row` is the number of the header's row, if the user named it. `skip_hidden` leaves out the hidden rows
+    and columns of a worksheet. `tool` names the tool whose configuration this is; without it, the tool is detected from
+    the content. `skip_private` skips a tool's private hosts.
     """
     with _os_errors(path):
         is_configuration = tool is not None or _is_configuration(path)
@@ -128,6 +130,7 @@ def open_source(
                     headerless=headerless,
                     skip_hidden=skip_hidden,
                     encoding=encoding,
+                    header_row=header_row,
                 )
             )
         yield replace(source, rows=_rows_naming_file(source), notes=_suffix_notes(path, source) + source.notes)

@@ -30,8 +30,11 @@ def open_parquet(
     headerless: bool = False,
     skip_hidden: bool = False,
     encoding: str | None = None,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open a Parquet file as a source; its rows can be read until the context ends."""
+    if header_row is not None:
+        raise InputError(f"--header-row names row {header_row} as the header, but a Parquet file has no header row.")
     try:
         import pyarrow
         import pyarrow.parquet

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from bulkload.errors import InputError
 from bulkload.files.formulas import restore
 from bulkload.model import Issue, RawRow
-from bulkload.monitors.header import column_letters
+from bulkload.monitors.header import column_letters, header_score
 from bulkload.monitors.invisible import has_visible, without_invisible
 from bulkload.monitors.values import SWITCH_WORDS
 
-HEADER_SEARCH_ROWS = 20  # rows with content that are searched for the header
+HEADER_SEARCH_ROWS = 50  # rows with content that are searched for the header
 MAX_COLUMNS = 1_000
 _WHOLE_WORDS = frozenset(word for word in SWITCH_WORDS if len(word) > 1)
 _MAX_QUOTED = 60  # characters of a cell that a message quotes
@@ -41,10 +41,11 @@ class Table:
 
     header: tuple[str, ...]
     header_number: int
-    recognised: bool  # False: no row is a known header, so the first row with content is used
+    recognised: bool  # False: no row is a whole header, so the row that is most like one is used
     skipped: tuple[int, ...]  # numbers of the title lines above the header
     records: Iterator[Record]
     findings: Sequence[tuple[int | None, Issue]] = ()  # in the header
+    score: int = 0  # how well the header is one, if it is not recognised: see `header_score`
 
     @property
     def unread_names(self) -> dict[int, str]:
@@ -55,13 +56,18 @@ class Table:
         return {index: issue.message for index, issue in self.findings if index is not None and index < width}
 
 
-def find_table(records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False) -> Table | None:
+def find_table(
+    records: Iterable[Record], is_header: IsHeader, *, headerless: bool = False, header_row: int | None = None
+) -> Table | None:
     """Return the table of these records; None if no record has content.
 
-    Without a known header, the first row with content is used; if `headerless`, that is the first row of the table,
+    The header is the row `header_row`, if that is given; else the first whole header; else the row that is most like
+    one, the first row with content if no row is. If `headerless`, a row that is no whole header is a row of the table,
     and the columns are named by their letters.
     """
     stream = iter(records)
+    if header_row is not None:
+        return _table_at(header_row, stream, is_header)
     above: list[Record] = []
     for record in itertools.islice((r for r in stream if has_content(r)), HEADER_SEARCH_ROWS):
         header = clean_header(record.cells)
@@ -77,9 +83,33 @@ def find_table(records: Iterable[Record], is_header: IsHeader, *, headerless: bo
         names = tuple(f"Column {column_letters(index)}" for index in range(width))
         no_line = Record(above[0].number - 1, names)
         return _table(no_line, names, recognised=False, skipped=(), records=itertools.chain(above, stream))
-    first, *others = above
-    rest = itertools.chain(others, stream)
-    return _table(first, clean_header(first.cells), recognised=False, skipped=(), records=rest)
+    scores = [header_score(clean_header(record.cells)) for record in above]
+    best = scores.index(max(scores))  # the first of equals
+    record, below = above[best], itertools.chain(above[best + 1 :], stream)
+    skipped = tuple(r.number for r in above[:best])
+    table = _table(record, clean_header(record.cells), recognised=False, skipped=skipped, records=below)
+    return replace(table, score=scores[best])
+
+
+def _table_at(header_row: int, stream: Iterator[Record], is_header: IsHeader) -> Table | None:
+    """Return the table whose header is a row that the user named. Raises `InputError` if that row is empty."""
+    skipped: list[int] = []
+    last = 0
+    for record in stream:
+        last = record.number
+        if last < header_row:
+            skipped.extend([last] if has_content(record) else [])
+            continue
+        if last == header_row and has_content(record):
+            _reject_unread_header_cell(record)
+            header = clean_header(record.cells)
+            recognised = is_header(header)
+            table = _table(record, header, recognised=recognised, skipped=tuple(skipped), records=stream)
+            return table if recognised else replace(table, score=header_score(header))
+        break
+    if not skipped and last < header_row:
+        return None
+    raise InputError(f"row {header_row}, which --header-row names as the header, is empty; name the header's row.")
 
 
 def clean_header(cells: Sequence[str]) -> tuple[str, ...]:

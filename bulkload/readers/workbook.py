@@ -58,13 +58,20 @@ def open_workbook(
     headerless: bool = False,
     skip_hidden: bool = False,
     encoding: str | None = None,
+    header_row: int | None = None,
 ) -> Iterator[Source]:
     """Open a workbook as a source; its rows can be read until the context ends."""
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"the workbook has {size:,} bytes; {MAX_BYTES:,} are allowed.")
     with open_workbook_file(path) as file:
         text_encoding = biff.text_encoding(path, encoding) if file.package is None else None
-        workbook = _Workbook(file=file, headerless=headerless, skip_hidden=skip_hidden, text_encoding=text_encoding)
+        workbook = _Workbook(
+            file=file,
+            headerless=headerless,
+            skip_hidden=skip_hidden,
+            text_encoding=text_encoding,
+            header_row=header_row,
+        )
         name, table = _select_worksheet(workbook, sheet, is_header)
         continuations = _continuations(workbook, name, table)
         details = {"sheet": name} if len(file.visible) + len(file.hidden) > 1 else {}
@@ -89,6 +96,7 @@ def open_workbook(
             notes=notes,
             sheets=(*file.visible, *file.hidden),
             not_whole=_not_whole(workbook, read, [*matches, *unseen]),
+            header_place=_header_place(file, name, table),
             header_doubts=table.unread_names | header_doubts(table.findings, len(table.header)),
         )
 
@@ -101,24 +109,42 @@ class _Workbook:
     headerless: bool  # if no row is a known header, the first row is a row of the table
     skip_hidden: bool  # rows and columns
     text_encoding: Encoding | None  # of an old xls workbook that names no code page
+    header_row: int | None = None  # that the user named
     surveys: dict[str, tuple[WorksheetSurvey, SheetLayout]] = field(default_factory=dict)
     layout_readers: dict[str, LayoutReader] = field(default_factory=dict)  # once the table was searched
 
 
 def _select_worksheet(workbook: _Workbook, requested: str | None, is_header: IsHeader) -> tuple[str, Table]:
-    """Return the requested worksheet, else the first visible one with the required columns, else with content."""
+    """Return the requested worksheet, else the first visible one with the required columns, else the most like it."""
     fallback: tuple[str, Table] | None = None
+    problem_of_row: InputError | None = None  # the row that the user named is empty
     for name in workbook.file.visible if requested is None else (_worksheet_name(workbook, requested),):
-        table = _find_table(workbook, name, is_header)
+        try:
+            table = _find_table(workbook, name, is_header)
+        except InputError as error:
+            if workbook.header_row is None or requested is not None:
+                raise
+            problem_of_row = problem_of_row or error
+            continue
         if table is None:
             continue
         if table.recognised:
             return name, table
-        fallback = fallback or (name, table)
+        if fallback is None or table.score > fallback[1].score:
+            fallback = name, table
+    if fallback is None and problem_of_row is not None:
+        raise problem_of_row
     if fallback is None:
         problem = "no visible worksheet has content" if requested is None else f"the worksheet {requested!r} is empty"
         raise InputError(f"{problem}; a header and rows below it are required.{_hidden_sentence(workbook.file.hidden)}")
     return fallback
+
+
+def _header_place(file: WorkbookFile, name: str, table: Table) -> str:
+    """Where the header is, if it is not the first row of the first worksheet."""
+    if table.header_number <= 1 and name == (*file.visible, *file.hidden)[0]:
+        return ""
+    return f"sheet {name}, row {max(table.header_number, 1)}"
 
 
 def _further_matches(workbook: _Workbook, read: Sequence[str], is_header: IsHeader) -> tuple[list[str], list[str]]:
@@ -215,7 +241,7 @@ def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]
         last = record.number
         yield record
     for name in continuations:
-        below = _find_table(workbook, name, lambda cells: tuple(cells) == table.header)
+        below = _find_table(workbook, name, lambda cells: tuple(cells) == table.header, is_continuation=True)
         if below is None or not below.recognised:
             raise InputError(f"the worksheet {name!r} does not have the columns of the worksheets before it.")
         offset = last - below.header_number
@@ -224,7 +250,7 @@ def _all_records(workbook: _Workbook, table: Table, continuations: Sequence[str]
             yield record._replace(number=last)
 
 
-def _find_table(workbook: _Workbook, name: str, is_header: IsHeader) -> Table | None:
+def _find_table(workbook: _Workbook, name: str, is_header: IsHeader, *, is_continuation: bool = False) -> Table | None:
     """Return the table of a worksheet as its layout shows it; None if the worksheet is empty."""
     survey, layout = _survey(workbook, name)
     _reject_too_large(name, survey)
@@ -237,7 +263,8 @@ def _find_table(workbook: _Workbook, name: str, is_header: IsHeader) -> Table | 
     reader = LayoutReader(layout, first_column=first_column, skip_hidden=workbook.skip_hidden)
     workbook.layout_readers[name] = reader
     records = _records(workbook, name, worksheet, survey)
-    return reader.find_table(records, is_header, headerless=workbook.headerless)
+    header_row = None if is_continuation else workbook.header_row
+    return reader.find_table(records, is_header, headerless=workbook.headerless, header_row=header_row)
 
 
 def _records(workbook: _Workbook, name: str, worksheet: CalamineSheet, survey: WorksheetSurvey) -> Iterator[Record]:

@@ -17,7 +17,7 @@ from bulkload.readers.zip_package import check_size, open_package, read_blocks
 from bulkload.settings import Options
 from bulkload.store.runs import to_json
 
-_OPTIONS = ("set", "map", "sheet", "skip_hidden", "encoding", "ignore_unknown", "from_", "skip_private")
+_OPTIONS = ("set", "map", "sheet", "header_row", "skip_hidden", "encoding", "ignore_unknown", "from_", "skip_private")
 _PACKAGE = b"PK\x03\x04"  # how a zip package begins
 _PROPERTIES = ("docProps/", "meta.xml")  # author, title and times, which no reader reads
 _LIBRARIES = ("python-calamine", "charset-normalizer", "PyYAML", "pyarrow", "idna", "email-validator")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from bulkload.errors import InputError
-from bulkload.model import NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
+from bulkload.model import HEADER, NOT_WHOLE, Input, Issue, RawRow, Source, State, Status, Translated, errors_of
 from bulkload.monitors.columns import map_columns
 from bulkload.monitors.header import ColumnMapping, column_letters, is_header, map_header
 from bulkload.monitors.result_columns import normalise
@@ -21,8 +21,10 @@ from bulkload.monitors.validate import Invalid, Valid, Validator
 from bulkload.readers.encoding import ISSUE_CODE as ENCODING_ISSUE
 from bulkload.readers.encoding import replace_non_ascii
 from bulkload.readers.opening import open_source
+from bulkload.readers.secret_cells import without_secrets
 from bulkload.settings import Options
 from bulkload.stages.duplicates import DuplicateFinder
+from bulkload.stages.example_rows import Examples, without_examples
 from bulkload.stages.fingerprint import fingerprint_of
 from bulkload.stages.row_templates import RowTemplates
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
@@ -47,20 +49,31 @@ class OpenedInput:
 
 @contextmanager
 def open_input(
-    source: Input, options: Options, *, map_if_present: bool = False, with_bodies: bool = True
+    source: Input,
+    options: Options,
+    *,
+    map_if_present: bool = False,
+    with_bodies: bool = True,
+    examples: Examples = "allow",
 ) -> Iterator[OpenedInput]:
     """Open an input for one pass over its rows. Raises `InputError` or `UsageError`, now or while rows are read.
 
     With `map_if_present`, a column of --map that the input does not have is no error. Without `with_bodies`, the rows
-    have no request bodies.
+    have no request bodies. `examples` says what becomes of rows with reserved example hosts.
     """
     with source.open() if source.open is not None else _open_file(source.path, options) as opened:
-        if map_if_present:
+        opened = without_secrets(opened, options.map)
+        optional = options.map.keys() if map_if_present else options.map_of_file
+        if optional:
             names = set(map(normalise, opened.header))
-            mapping = {column: field for column, field in options.map.items() if normalise(column) in names}
+            mapping = {
+                column: field
+                for column, field in options.map.items()
+                if column not in optional or normalise(column) in names
+            }
             options = options.model_copy(update={"map": mapping})
         layout = _mapped(opened, options)
-        details = {"format": opened.format, **opened.details}
+        details = {"format": opened.format, **opened.shown_details}
         if notes := (*opened.notes, *_header_doubts(opened)):
             details["notes"] = " ".join(notes)
         if opened.not_whole:
@@ -68,6 +81,8 @@ def open_input(
         header = tuple(layout.header[index] for index in layout.user_columns)
         with DuplicateFinder() as duplicates:
             checked = check_rows(opened.rows, layout, defaults=options.set, details=details, with_bodies=with_bodies)
+            if examples != "allow":
+                checked = without_examples(checked, layout, examples)
             rows = map(duplicates.mark, checked)
             fields = tuple(layout.fields[index] for index in layout.user_columns)
             yield OpenedInput(header=header, fields=fields, details=details, rows=rows, translated=opened.translated)
@@ -81,6 +96,7 @@ def read_into(
     command: str,
     account_id: int | None,
     settings: Mapping[str, str],
+    examples: Examples = "allow",
 ) -> Run:
     """Read an input into a new run. Raises `InputError` or `UsageError`; the store then has no trace of it.
 
@@ -98,7 +114,7 @@ def read_into(
         )
         if shared is not None:
             return shared
-    with open_input(source, options) as opened:
+    with open_input(source, options, examples=examples) as opened:
         known = dict(opened.details)
         run = store.begin(
             command,
@@ -132,6 +148,7 @@ def _open_file(path: Path, options: Options) -> AbstractContextManager[Source]:
         is_header=partial(is_header, given=tuple(options.set), mapping=options.map),
         tool=options.from_,
         skip_private=options.skip_private,
+        header_row=options.header_row,
     )
 
 
@@ -145,7 +162,11 @@ def _mapped(opened: Source, options: Options) -> ColumnMapping:
     doubts = _header_doubts(opened)
     try:
         layout = map_header(
-            opened.header, mapping=options.map, given=tuple(options.set), ignore_unknown=options.ignore_unknown
+            opened.header,
+            mapping=options.map,
+            given=tuple(options.set),
+            ignore_unknown=options.ignore_unknown,
+            place=opened.shown_details.get(HEADER, ""),
         )
     except InputError as error:
         # how a spreadsheet was read may explain the problem: a hidden column, another worksheet

@@ -32,7 +32,7 @@ def test_names_aliases_api_fields_and_mapped_names_are_recognised() -> None:
 @pytest.mark.parametrize(
     ("header", "hint", "suggestion"),
     [
-        ("Intervall", "Perhaps interval is meant.", "interval"),
+        ("Intervaal", "Perhaps interval is meant.", "interval"),
         ("Mail servers", "Perhaps hostname is meant.", "hostname"),
         ("Interval (s)", 'Name the column "interval" and write the interval in minutes.', None),
         ("Password", "Passwords are not sent; remove the column from the file.", None),

@@ -40,8 +40,8 @@ def test_no_alias_stands_for_two_fields() -> None:
 
 
 def test_an_unknown_column_is_an_error_with_a_suggestion() -> None:
-    text = problems((*GOOD, "Intervall"))
-    assert 'Column E "Intervall" is unknown (did you mean "interval"?)' in text
+    text = problems((*GOOD, "Intervaal"))
+    assert 'Column E "Intervaal" is unknown (did you mean "interval"?)' in text
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,7 @@ def test_switches_are_native_booleans(field: str, text: str, value: bool) -> Non
     assert body(SERVER, **{field: text})[field] is value
 
 
-@pytest.mark.parametrize("text", ["maybe", "2", "ja", "-1", "t", "yes no", "None"])
+@pytest.mark.parametrize("text", ["maybe", "2", "tak", "-1", "t", "yes no", "None"])
 def test_an_invalid_switch_is_an_issue(text: str) -> None:
     assert codes(SERVER, enabled=text) == ["enabled.switch"]
 

@@ -38,7 +38,7 @@ from tests.support.drafts import (
     upload_text,
 )
 
-GERMAN = "Typ,Bezeichnung,Rechner,Raum\n"
+GERMAN = "Sorte,Titulierung,Maschine,Raum\n"
 ROWS = "imap,a,a.example.com,r1\nimap,b,b.example.com,r2\n"
 FIELDS = ("type", "name", "hostname", None)
 BY_LETTERS = ("type", "name", "hostname")
@@ -84,7 +84,7 @@ def test_a_choice_is_remembered_for_an_equal_header_only(options: Options) -> No
 
         same = upload_text(store, GERMAN + ROWS.replace("a.", "c."), options)
         assert (same.state, same.fields) == (DraftState.CHECKED, FIELDS)
-        for other in (GERMAN.replace("Raum", "Ort"), GERMAN.replace("Typ", "TYP"), GERMAN.replace("\n", ",x\n")):
+        for other in (GERMAN.replace("Raum", "Ort"), GERMAN.replace("Sorte", "SORTE"), GERMAN.replace("\n", ",x\n")):
             assert upload_text(store, other + ROWS, options).state is DraftState.COLUMNS
 
         waiting = upload_text(store, GERMAN + ROWS, options.model_copy(update={"set": {}}))
@@ -144,20 +144,20 @@ def test_a_name_that_could_not_be_read_needs_a_person(tmp_path: Path, options: O
     book = openpyxl.Workbook()
     sheet = book.active
     assert isinstance(sheet, Worksheet)
-    sheet.append(["Typ", "=A1", "Rechner", "Raum"])  # a formula without a value
+    sheet.append(["Sorte", "=A1", "Maschine", "Raum"])  # a formula without a value
     for line in ROWS.splitlines():
         sheet.append(line.split(","))
     path = tmp_path / "hosts.xlsx"
     book.save(path)
     with locked_store(options) as store:
         draft = upload(store, path, options)
-        assert draft.header == ("Typ", "", "Rechner", "Raum")
+        assert draft.header == ("Sorte", "", "Maschine", "Raum")
         assert (1, None) in open_problems(store, draft)
         assert "formula" in proposals_of(draft)[1].hint
 
 
 def test_mapped_names_and_defaults_of_the_server_count(options: Options) -> None:
-    own = {"map": {"Bezeichnung": "name", "rechner": "host", "TYP": "type", "not there": "port"}}
+    own = {"map": {"Titulierung": "name", "maschine": "host", "SORTE": "type", "not there": "port"}}
     server = options.model_copy(update={**own, "set": {"plan": "UBM - A/A", "Check interval": "7"}})
     with locked_store(server) as store:
         draft = upload_text(store, GERMAN + ROWS, server)
@@ -172,7 +172,7 @@ def test_mapped_names_and_defaults_of_the_server_count(options: Options) -> None
     ("given", "expected"),
     [
         ({"interval": "0"}, [("interval", "interval is 0")]),
-        ({"intervall": "5"}, [("intervall", '"intervall" is not a field')]),
+        ({"intervaal": "5"}, [("intervaal", '"intervaal" is not a field')]),
         ({"monitor_id": "5"}, [("monitor_id", "not a field that can have a default")]),
         ({"api:id": "5"}, [("api:id", "has its own column")]),
         ({"plan": "UBM - A/A:1:50", "port": "x"}, [("billing_plancode", "without the counts"), ("port", "port is x")]),
@@ -303,7 +303,7 @@ def test_merged_cells_below_unknown_names_count_for_each_of_their_rows(tmp_path:
     book = openpyxl.Workbook()
     sheet = book.active
     assert isinstance(sheet, Worksheet)
-    sheet.append(["Typ", "Bezeichnung", "Rechner", "an", "Anschluss"])
+    sheet.append(["Sorte", "Titulierung", "Maschine", "an", "Anschluss"])
     for number in range(2, 6):
         sheet.append(["imap", f"m{number}", f"m{number}.example.com", None, None])
     sheet["D2"], sheet["E2"], sheet["E5"] = "no", "143", "993"
@@ -323,12 +323,12 @@ def test_merged_cells_below_unknown_names_count_for_each_of_their_rows(tmp_path:
 
 
 def test_rows_that_are_wider_than_the_first_ones_say_so(options: Options) -> None:
-    text = ROWS + "imap,c,c.example.com\n" * 30 + "imap,d,d.example.com,r,too,much\n"
+    text = ROWS + "imap,c,c.example.com\n" * 60 + "imap,d,d.example.com,r,too,much\n"
     with locked_store(options) as store:
         draft = upload_text(store, text, options, headerless=True)
         assert choose_columns(store, draft, FIELDS, PLAN) == []
         rows = rows_of(store, draft)
-        assert len(rows) == 33
+        assert len(rows) == 63
         assert codes(rows[-1]) == ["row.long"]
 
 

@@ -153,9 +153,9 @@ def test_a_field_in_the_index_is_named() -> None:
 
 def test_one_problem_of_the_header_lists_all() -> None:
     with pytest.raises(bl.InputError) as error:
-        bl.check(pd.DataFrame({"hots": ["x"], "typ": ["imap"]}))
+        bl.check(pd.DataFrame({"hots": ["x"], "tpye": ["imap"]}))
     assert "hots" in str(error.value)
-    assert "typ" in str(error.value)
+    assert "tpye" in str(error.value)
 
 
 def test_a_frame_that_allows_no_repeated_labels() -> None:

@@ -82,7 +82,7 @@ def test_rows_without_column_names_and_back(tmp_path: Path) -> None:
 
 def test_values_of_the_server_are_shown_with_their_problems(tmp_path: Path) -> None:
     """The server starts with them; an unknown one is dropped once a person has seen the page and goes on."""
-    with browsing(tmp_path, {"plan": "UBM - A/A", "interval": "0", "intervall": "5", "hostname": "x y"}) as browser:
+    with browsing(tmp_path, {"plan": "UBM - A/A", "interval": "0", "intervaal": "5", "hostname": "x y"}) as browser:
         page = browser.upload("type,name,hostname\nimap,a,a.example.com\n")
         assert browser.draft().state is DraftState.COLUMNS
         field = re.search(r'id="default-interval-why">([^<]*)<', page.text)
@@ -91,7 +91,7 @@ def test_values_of_the_server_are_shown_with_their_problems(tmp_path: Path) -> N
         assert 'value="UBM - A/A"' in page.text
         alert = re.search(r'role="alert">(.*?)</div>', page.text, re.DOTALL)
         assert alert is not None
-        assert "intervall" in alert[1]
+        assert "intervaal" in alert[1]
         assert "The default of hostname" in alert[1]
         assert "interval is 0" not in alert[1]
         columns = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
@@ -101,7 +101,7 @@ def test_values_of_the_server_are_shown_with_their_problems(tmp_path: Path) -> N
 
 
 def test_an_unknown_value_of_the_server_does_not_stop_a_person(tmp_path: Path) -> None:
-    with browsing(tmp_path, {"plan": "UBM - A/A", "intervall": "5"}) as browser:
+    with browsing(tmp_path, {"plan": "UBM - A/A", "intervaal": "5"}) as browser:
         browser.upload("type,name,hostname\nimap,a,a.example.com\n")
         columns = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
         browser.post("/columns", **columns)
@@ -110,7 +110,7 @@ def test_an_unknown_value_of_the_server_does_not_stop_a_person(tmp_path: Path) -
 
 
 def test_columns_are_remembered_visibly(tmp_path: Path) -> None:
-    text = "Typ,Bezeichnung,Rechner\nimap,a,a.example.com\n"
+    text = "Sorte,Titulierung,Maschine\nimap,a,a.example.com\n"
     fields = {f"column-{n}": value for n, value in enumerate(("type", "name", "hostname"))}
     with browsing(tmp_path) as browser:
         assert "as somebody chose them" not in browser.upload(text).text

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bulkload.errors import InputError
-from bulkload.migration import mail_names
+from bulkload.migration import mail_names, not_covered
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.pages import incomplete_lists, page_of
@@ -205,6 +205,7 @@ def _check(origin: str, item: object, custom_commands: Mapping[str, object]) -> 
         tags=as_labels(attrs.get("groups")),
         note=as_text(attrs.get("notes"), "notes"),
         has_login=bool(variables.get("smtp_authuser") or variables.get("smtp_authpass")),
+        not_covered=not_covered.of_settings({**variables, **attrs}),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 from bulkload.migration import mail_names
 from bulkload.migration.checks import Tls
+from bulkload.migration.not_covered import of_command
 
 DEFAULT_TIMEOUT = "10"  # seconds, of every standard plugin
 
@@ -29,6 +30,7 @@ class Probe:
     timeout: str
     tls: Tls = "unknown"
     has_login: bool = False
+    not_covered: tuple[str, ...] = ()  # sentences: what it also tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,7 @@ def _probe(name: str, plugin: _Plugin, words: Sequence[str]) -> Probe | Unsuppor
         timeout=options.get("t", DEFAULT_TIMEOUT).partition(":")[0],
         tls=tls,
         has_login=bool(options.keys() & plugin.login_flags),
+        not_covered=of_command(name, options),
     )
 
 

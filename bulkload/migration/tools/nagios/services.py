@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bulkload.errors import InputError
-from bulkload.migration import mail_names
+from bulkload.migration import mail_names, not_covered
 from bulkload.migration.checks import NAME_OF_PORT, Check, SkippedObject
 from bulkload.migration.tools.nagios import commands, membership, shinken
 from bulkload.migration.tools.nagios.config_files import Configuration
@@ -23,6 +23,7 @@ DEFAULT_UNIT = 60.0  # seconds, the default of interval_length
 MAX_SERVICES = 1_000_000  # services times hosts
 
 _OF_A_SERVICE = ("host_name", "hostgroup_name", "check_command")  # a template of settings alone has none of these
+_NOT_COVERED = ("check_period", "event_handler", "max_check_attempts", "contacts", "contact_groups")
 _ServiceHosts = tuple[ResolvedObject, membership.HostList]
 
 
@@ -35,6 +36,7 @@ class _Context:
     settings: Mapping[str, str]
     groups: Mapping[str, Sequence[str]]  # host → its groups
     service_groups: Mapping[tuple[str, str], Sequence[str]]  # host and description → groups that name the service
+    dependent: frozenset[tuple[str, str]]  # host and description of services that depend on others
 
 
 def services(configuration: Configuration) -> Iterator[Check | SkippedObject]:
@@ -52,6 +54,7 @@ def services(configuration: Configuration) -> Iterator[Check | SkippedObject]:
         settings=configuration.settings,
         groups=membership.groups_by_host(members),
         service_groups=_service_groups(objects),
+        dependent=not_covered.dependent_services((item.type, item.get) for item in objects),
     )
     if not any(item.type == "service" for item in every_object):
         yield SkippedObject(
@@ -277,7 +280,18 @@ def _check(
         note=service.get("notes") or (host.get("notes") if host else ""),
         has_login=probe.has_login,
         changes=changes,
+        not_covered=_not_covered(probe, service, host, host_name, context),
     )
+
+
+def _not_covered(
+    probe: Probe, service: ResolvedObject, host: ResolvedObject | None, host_name: str, context: _Context
+) -> tuple[str, ...]:
+    settings = {key: text for key in _NOT_COVERED if (text := service.get(key))}
+    parents = {"parents": host.get("parents")} if host is not None else {}
+    depends = (host_name, service.get("service_description")) in context.dependent
+    sentences = (*probe.not_covered, *not_covered.of_settings(settings | parents))
+    return tuple(dict.fromkeys((*sentences, not_covered.dependency()) if depends else sentences))
 
 
 def _tags(service: ResolvedObject, host_name: str, context: _Context) -> tuple[str, ...]:
