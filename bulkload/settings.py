@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from bulkload.alertsite.secrets import can_be_token, is_loopback
 from bulkload.errors import UsageError
+from bulkload.monitors.example_hosts import is_reserved
 from bulkload.monitors.values import SWITCH_WORDS
 from bulkload.text_encodings import codec_named
 
@@ -214,9 +215,10 @@ class Account(BaseModel):
     token: SecretStr = SecretStr("")
 
     @property
-    def is_on_this_machine(self) -> bool:
-        """True if the API is a stand-in for tests: AlertSite itself is never on a loopback address."""
-        return is_loopback(urlsplit(self.base_url).hostname or "")
+    def is_stand_in(self) -> bool:
+        """True if the API is a stand-in for tests: AlertSite has no loopback address and no reserved example name."""
+        host = urlsplit(self.base_url).hostname or ""
+        return is_loopback(host) or is_reserved(host)
 
     def logged_in_as(self, username: str, password: str) -> Account:
         """The account of another user at the same address."""

@@ -1,6 +1,6 @@
 """Recognise host names that are reserved for examples and tests, which no real monitor has (RFC 2606, RFC 6761).
 
-In: the identity key of a checked row. Out: the reserved host in it, or None.
+In: a host name, or the identity key of a checked row. Out: whether the host is reserved; the reserved host, or None.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ _DOMAINS = ("example.com", "example.net", "example.org", "example", "invalid", "
 _SUFFIXES = tuple(f".{domain}" for domain in _DOMAINS)
 
 
+def is_reserved(host: str) -> bool:
+    """True if no real server has this name."""
+    host = host.rstrip(".").casefold()
+    return host.endswith(_SUFFIXES) or host in _DOMAINS
+
+
 def reserved_host(key: str) -> str | None:
     """The first server of a monitor's identity key whose name is reserved; None if there is none."""
     for server in key.split("\t")[1:-1]:
-        host = server.rpartition("://")[2].partition(":")[0].rstrip(".").casefold()
-        if host.endswith(_SUFFIXES) or host in _DOMAINS:
+        host = server.rpartition("://")[2].partition(":")[0]
+        if is_reserved(host):
             return host
     return None
 

@@ -173,7 +173,7 @@ def _begin(
             command=command,
             account_id=account_id,
             settings=settings if command == "run" else {},
-            examples="allow" if options.sandbox or account.is_on_this_machine else "refuse",
+            examples="allow" if options.sandbox or account.is_stand_in else "refuse",
         )
     elif source.account_id != account_id:
         raise UsageError(f"Run {source.id} belongs to {source.username} at {source.base_url}; log in to that account.")

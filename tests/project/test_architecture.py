@@ -33,7 +33,7 @@ ONLY = {  # (part, imported part) → the only modules that it may import
     ("web", "stages"): {"bulkload.stages.observer"},
     ("python", "stages"): {"bulkload.stages.observer"},
     ("settings", "alertsite"): {"bulkload.alertsite.secrets"},
-    ("settings", "monitors"): {"bulkload.monitors.values"},
+    ("settings", "monitors"): {"bulkload.monitors.values", "bulkload.monitors.example_hosts"},
 }
 LIBRARY_USERS = {  # library → the only modules that may import it
     "aiohttp": {"alertsite", "inbox/notify", "sandbox", "web"},

@@ -47,7 +47,12 @@ def test_a_reserved_host_is_an_issue_of_its_row(tmp_path: Path, host: str, is_re
 
 @pytest.mark.parametrize(
     ("base_url", "sandbox", "is_refused"),
-    [(REAL, False, True), (REAL, True, False), ("http://127.0.0.1:9/api", False, False)],
+    [
+        (REAL, False, True),
+        (REAL, True, False),
+        ("http://127.0.0.1:9/api", False, False),
+        ("https://api.example.com/v3", False, False),
+    ],
 )
 def test_only_a_real_account_refuses_it(tmp_path: Path, base_url: str, sandbox: bool, is_refused: bool) -> None:
     (status,) = states(tmp_path, "mail.example.com", base_url, sandbox=sandbox)

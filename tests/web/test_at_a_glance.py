@@ -12,10 +12,10 @@ from tests.support.served import Serve
 
 WIDE = (
     "name,type,hostname,plan,interval,timeout,enabled,locations,port\n"
-    "MX1,imap,mx1.example.com,UBM - A/A,15,30,ja,,143\n"
-    "MX2,imap,mx2.example.com,UBM - A/A,15,30,nein,,143\n"
+    "MX1,imap,mx1.example.com,UBM - A/A,15,30,enable,,143\n"
+    "MX2,imap,mx2.example.com,UBM - A/A,15,30,disable,,143\n"
     "MX3,imap,mx3.example.com,UBM - A/A,15,30,x,,143\n"
-    "MX4,imap,mx4 example.com,UBM - A/A,15,30,ja,,99999\n"
+    "MX4,imap,mx4 example.com,UBM - A/A,15,30,enable,,99999\n"
 )
 GOOD = "name,type,hostname,plan\nMX1,imap,mx1.example.com,UBM - A/A\nMX2,imap,mx2.example.com,UBM - A/A\n"
 IS_COVERED = """cell => {
