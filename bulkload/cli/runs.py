@@ -27,8 +27,8 @@ def runs(config: Path | None, /, since: str | None, failed: bool, **arguments: A
     """List what was run in the output folder, newest first.
 
     There is a line for each call: a run that was resumed has several, so a call that failed stays failed when the next
-    one succeeds. With --json, the calls are listed within their run;
-    --since and --failed also list calls that are about no run, such as those of delete.
+    one succeeds. With --json, the calls are listed within their run; --since and --failed also list calls that are
+    about no run, such as those of delete.
 
     \b
     Examples:
@@ -70,13 +70,14 @@ def print_calls(lines: list[tuple[Call, RunRecord | None]]) -> None:
     from bulkload.cli.tables import print_table
 
     zones = {local_time(call.began)[1] for call, _ in lines}
-    began = f"BEGAN ({zones.pop()})" if len(zones) == 1 else "BEGAN"
+    is_one_zone = len(zones) == 1
+    began = f"BEGAN ({zones.pop()})" if is_one_zone else "BEGAN"
     print_table(
         ("RUN", began, "BY", "FILE", "OUTCOME"),
         [
             (
                 record.run.id if record else "-",
-                local_time(call.began)[0] if not zones else " ".join(local_time(call.began)),
+                local_time(call.began)[0] if is_one_zone else " ".join(local_time(call.began)),
                 call.caller,
                 Path(call.input).name,
                 outcome_text(call, record.info if record else None),

@@ -102,6 +102,8 @@ _UNSHOWN = ("results", "sha256")  # settings that are shown elsewhere, or mean n
 
 def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]:
     """Commands that make sense now, each with its purpose."""
+    from bulkload.reports.summary import number_of
+
     info, run = view.record.info, view.record.run
     again = any(status.next_step == "run again" for status in info.counts)
     fix = any(status.next_step.startswith("fix") for status in info.counts)
@@ -118,7 +120,10 @@ def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]
     if results is None and not view.incomplete:
         yield f"bulkload report {info.run_id}{where.removesuffix(' --sandbox')}", "writes the results again"
     if view.created:
-        yield f"bulkload undo {info.run_id} --dry-run{where}", f"shows its {view.created:,} monitors, to delete them"
+        yield (
+            f"bulkload undo {info.run_id} --dry-run{where}",
+            f"shows what would be deleted: {number_of(view.created, 'monitor')}",
+        )
 
 
 def _view_json(view: RunView, options: Options) -> dict[str, object]:
