@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from bulkload.alertsite.connection_problems import connection_problem
 from bulkload.alertsite.secrets import hide
 from bulkload.errors import (
     ApiError,
@@ -97,8 +98,7 @@ def raise_for_status(response: Response, sent_at: str) -> None:
 
 def translate_client_error(error: Exception, sent_at: str, secrets: tuple[str, ...] = ()) -> ApiError:
     """The `ApiError` for an exception of the HTTP client."""
-    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    message = one_line(replace_surrogates(message), secrets)
+    message = one_line(replace_surrogates(connection_problem(error)), secrets)
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | aiohttp.ClientHttpProxyError():
             return WrongAddress(message)

@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import json
 import logging
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -225,6 +227,38 @@ def test_every_error_of_the_http_client_has_one_meaning(error_type: type[Excepti
     assert str(failure)
     if isinstance(failure, InDoubt):
         assert failure.sent_at == SENT_AT
+
+
+CANNOT_CONNECT = {
+    "https://nowhere.invalid/": "Cannot find nowhere.invalid: check the network or HTTPS_PROXY",
+    "http://127.0.0.1:{closed}/": "Cannot connect to 127.0.0.1:{closed}: Connection refused",
+    "https://127.0.0.1:{plain}/": "No TLS connection to 127.0.0.1:{plain}: ",
+    "http://127.0.0.1:{closed}/ by proxy": "Cannot connect to the proxy 127.0.0.1:{closed}: Connection refused;"
+    " check HTTPS_PROXY",
+    "http://127.0.0.1:{plain}/ by proxy.invalid": "Cannot find proxy.invalid: check the network or HTTPS_PROXY",
+}
+
+
+@pytest.mark.parametrize("address", CANNOT_CONNECT)
+async def test_why_there_is_no_connection_is_said_in_plain_words(address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        closed = free.getsockname()[1]
+
+    def speak_no_tls(connection: socket.socket) -> None:
+        with connection.accept()[0] as accepted:
+            accepted.sendall(b"220 mx1.example.com\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=speak_no_tls, args=(plain,), daemon=True).start()
+        ports = {"closed": closed, "plain": plain.getsockname()[1]}
+        url, _, proxy = address.format(**ports).partition(" by ")
+        proxy_url = {"": None, "proxy": f"http://127.0.0.1:{closed}"}.get(proxy, f"http://{proxy}:1")
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.ClientError) as caught:
+                await session.get(url, proxy=proxy_url)
+    failure = translate_client_error(caught.value, SENT_AT)
+    assert type(failure) is NotSent
+    assert str(failure).startswith(CANNOT_CONNECT[address].format(**ports))
 
 
 @pytest.mark.parametrize(
