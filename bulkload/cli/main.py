@@ -78,9 +78,17 @@ def main(arguments: Sequence[str], *, last: bool = False) -> int:
         print_message(str(error))
         return error.exit_code
     except click.UsageError as error:
-        if not log_line(error.format_message(), logging.ERROR):
-            error.show()
-        return ExitCode.USAGE
+        return _report_usage(error)
+
+
+def _report_usage(error: click.UsageError) -> ExitCode:
+    """Report a wrong call as click does; where another command does what was asked for, name that."""
+    command = error.ctx.info_name if error.ctx is not None else None
+    if isinstance(error, click.NoSuchOption) and (command, error.option_name) == ("run", "--dry-run"):
+        print_message("run has no --dry-run. To see what it would do, run: bulkload plan FILE")
+    elif not log_line(error.format_message(), logging.ERROR):
+        error.show()
+    return ExitCode.USAGE
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -95,6 +95,8 @@ def print_outcome(
             print_note(f"Note: {notes}")
         if reason := info.details.get(NOT_WHOLE):
             print_note(f"Note: The input may not be whole: {reason}.")
+        if not info.counts:
+            print_note("Note: There are no rows below the header, so there is nothing to do.")
         click.echo(summary_table(info, outcome.results))
         if verified:
             print_line(f"Verified: {verified}")

@@ -126,3 +126,19 @@ def test_check_prints_a_suggestion_only_where_there_is_one(cli: CommandLine) -> 
         ("interval.unit", "5"),
         ("port.range", None),
     ]
+
+
+def test_a_dry_run_is_a_plan(cli: CommandLine, sandbox: Sandbox) -> None:
+    result = cli("run", cli.write_csv("hosts.csv", GOOD), "--dry-run")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("run: bulkload plan FILE\n")
+    assert not any(sandbox.counts().values())
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_header_without_rows_is_named(cli: CommandLine, sandbox: Sandbox, command: str) -> None:
+    sheet = cli.folder / "hosts.csv"
+    sheet.write_text("type,name,hostname,billing_plancode\n", "utf-8")
+    result = cli(command, sheet)
+    assert "There are no rows below the header" in result.stderr
+    assert (result.exit_code, sandbox.monitors()) == (0, [])
