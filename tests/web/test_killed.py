@@ -133,6 +133,7 @@ def test_a_run_whose_server_and_worker_are_killed_is_shown_as_not_finished_and_r
 ) -> None:
     run = begin_slowly(Visitor(server.address), account)
     (worker,) = children(server.process)
+    os.kill(worker, signal.SIGSTOP)  # or it could see that its server has ended, and stop in order
     server.kill()
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not is_alive(worker))
