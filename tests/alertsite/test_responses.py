@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -52,6 +53,7 @@ from bulkload.errors import (
 from bulkload.sandbox import Faults, Rule, SandboxOptions
 from bulkload.sandbox.server import Sandbox
 from tests.support.command_line import ApiRequest, CommandLine, FakeResponse, fake_api, imap, list_response
+from tests.support.waiting import TIMEOUT
 
 SENT_AT = clock.moment()
 ERRORS = b'{"errors": [{"code": 400, "message": "name: is missing"}, {"code": 400, "message": "port: too high"}]}'
@@ -244,18 +246,21 @@ async def test_why_there_is_no_connection_is_said_in_plain_words(address: str) -
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
 
-    def speak_no_tls(connection: socket.socket) -> None:
-        with connection.accept()[0] as accepted:
+    def speak_no_tls(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as accepted:  # closed, if nobody connects
             accepted.sendall(b"220 mx1.example.com\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as plain:
-        threading.Thread(target=speak_no_tls, args=(plain,), daemon=True).start()
+        thread = threading.Thread(target=speak_no_tls, args=(plain,), daemon=True)
+        thread.start()
         ports = {"closed": closed, "plain": plain.getsockname()[1]}
         url, _, proxy = address.format(**ports).partition(" by ")
         proxy_url = {"": None, "proxy": f"http://127.0.0.1:{closed}"}.get(proxy, f"http://{proxy}:1")
         async with aiohttp.ClientSession() as session:
             with pytest.raises(aiohttp.ClientError) as caught:
                 await session.get(url, proxy=proxy_url)
+        plain.shutdown(socket.SHUT_RDWR)
+        thread.join(TIMEOUT)
     failure = translate_client_error(caught.value, SENT_AT)
     assert type(failure) is NotSent
     assert str(failure).startswith(CANNOT_CONNECT[address].format(**ports))
