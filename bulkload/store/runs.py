@@ -194,14 +194,7 @@ class Store(Database):
     ) -> None:
         """Record how a call ended that does not end its run."""
         with self.transaction():
-            end_call(
-                self.db,
-                self.token,
-                run=run.number,
-                exit_code=exit_code,
-                stopped=str(stopped or ""),
-                results=results,
-            )
+            self._end_call(run, exit_code, stopped, results)
 
     def note_call(self, input_path: str, exit_code: int, stopped: str) -> None:
         """Record a call of this process that did not become a run."""
@@ -238,14 +231,7 @@ class Store(Database):
                 (run.number,),
             )
             keep_counts(self.db)
-            end_call(
-                self.db,
-                self.token,
-                run=run.number,
-                exit_code=exit_code,
-                stopped=str(stopped or ""),
-                results=results,
-            )
+            self._end_call(run, exit_code, stopped, results)
 
     def keep_counts(self) -> None:
         """Keep the counts of runs whose rows have changed, at the end of a session that does not `end` a run."""
@@ -357,6 +343,16 @@ class Store(Database):
     def _begin_call(self, run_number: int) -> None:
         account, input_path = self.db.execute("SELECT account, input FROM runs WHERE run = ?", (run_number,)).fetchone()
         begin_call(self.db, self.token, self.caller, run=run_number, account=account, input_path=input_path)
+
+    def _end_call(self, run: Run, exit_code: int, stopped: BulkloadError | None, results: Sequence[Path]) -> None:
+        end_call(
+            self.db,
+            self.token,
+            run=run.number,
+            exit_code=exit_code,
+            stopped=str(stopped or ""),
+            results=results,
+        )
 
     def _has_run(self, run_id: str) -> bool:
         return self.db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
