@@ -188,11 +188,11 @@ class _Delete:
         """Record what happened to a monitor; a deletion is on disk before its worker takes the next monitor."""
         self._counts[removal.result] += 1
         if removal.result.kept:
-            self._rows.set_kept(row.monitor_id, f"Not deleted. {removal.reason}")
+            self._rows.set_kept(row, f"Not deleted. {removal.reason}")
         elif removal.result is RemovalResult.GONE:
-            self._rows.set_removed(row.monitor_id, f"The account has no monitor {row.monitor_id}. {CREATE_AGAIN}")
+            self._rows.set_removed(row, f"The account has no monitor {row.monitor_id}. {CREATE_AGAIN}")
         else:
-            self._rows.set_removed(row.monitor_id, f"Deleted by bulkload delete. {CREATE_AGAIN}")
+            self._rows.set_removed(row, f"Deleted by bulkload delete. {CREATE_AGAIN}")
 
 
 def _planned(row: NamedRow, listing: Listing, include_edited: bool) -> PlannedDelete:

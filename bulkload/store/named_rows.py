@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bulkload.model import State, Status
+from bulkload.model import Status
 from bulkload.store.row_records import RowChange
 from bulkload.store.rows import RunRows
 from bulkload.store.runs import Store
@@ -17,9 +17,9 @@ from bulkload.store.runs import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedRow:
-    """The first row that gives a monitor's ID."""
+    """The first row that gives a monitor's ID, and where it and the others are."""
 
-    position: int
+    positions: tuple[int, ...]  # of all rows that give this ID, in order
     source_row: int
     monitor_id: str
     type: str  # empty: the row has errors
@@ -37,14 +37,24 @@ class NamedRows:
 
     def __iter__(self) -> Iterator[NamedRow]:
         """Each ID once, in the order of the rows."""
+        first: dict[str, tuple[int, str, str]] = {}
+        positions: dict[str, list[int]] = {}
         with self._store.errors():
-            rows = self._db.execute(
-                "SELECT min(position) AS position, source_row, names, coalesce(type, ''), coalesce(body, '') FROM rows"
-                " WHERE run = ? AND names IS NOT NULL GROUP BY names ORDER BY 1",
+            for position, source_row, monitor_id, type_, body in self._db.execute(
+                "SELECT position, source_row, names, coalesce(type, ''), coalesce(body, '') FROM rows"
+                " WHERE run = ? AND names IS NOT NULL ORDER BY position",
                 (self._rows.run.number,),
-            ).fetchall()
-        for position, source_row, monitor_id, type_, body in rows:
-            yield NamedRow(position=position, source_row=source_row, monitor_id=monitor_id, type=type_, body=body)
+            ):
+                first.setdefault(monitor_id, (source_row, type_, body))
+                positions.setdefault(monitor_id, []).append(position)
+        for monitor_id, (source_row, type_, body) in first.items():
+            yield NamedRow(
+                positions=tuple(positions[monitor_id]),
+                source_row=source_row,
+                monitor_id=monitor_id,
+                type=type_,
+                body=body,
+            )
 
     def count_unnamed(self) -> int:
         """The number of rows that give no ID."""
@@ -60,28 +70,27 @@ class NamedRows:
                 (message, self._rows.run.number),
             )
 
-    def set_removed(self, monitor_id: str, message: str) -> None:
-        """Record that a monitor no longer exists, also for the run that created it."""
+    def set_removed(self, row: NamedRow, message: str) -> None:
+        """Record that a row's monitor no longer exists, also for the run that created it."""
         with self._store.errors():
             creator = self._db.execute(
                 "SELECT run, position FROM monitors WHERE account = ? AND monitor_id = ?",
-                (self._account_id, monitor_id),
+                (self._account_id, row.monitor_id),
             ).fetchone()
-        changes = self._changes(monitor_id, Status.REMOVED, message)
+        changes = _changes(row, Status.REMOVED, message)
         if creator is not None:
             run, position = creator
             changes.append(RowChange(run=run, position=position, state=Status.REMOVED, error=message))
         self._rows.apply(changes)
 
-    def set_kept(self, monitor_id: str, message: str) -> None:
-        """Record that a monitor still exists, and why."""
-        self._rows.apply(self._changes(monitor_id, Status.EXISTS, message))
+    def set_kept(self, row: NamedRow, message: str) -> None:
+        """Record that a row's monitor still exists, and why."""
+        self._rows.apply(_changes(row, Status.EXISTS, message))
 
-    def _changes(self, monitor_id: str, state: State | Status, message: str) -> list[RowChange]:
-        with self._store.errors():
-            positions = self._db.execute(
-                "SELECT position FROM rows WHERE run = ? AND names = ?", (self._rows.run.number, monitor_id)
-            ).fetchall()
-        return [
-            RowChange(position=position, state=state, monitor_id=monitor_id, error=message) for (position,) in positions
-        ]
+
+def _changes(row: NamedRow, status: Status, message: str) -> list[RowChange]:
+    """The change of each row that gives the same ID."""
+    return [
+        RowChange(position=position, state=status, monitor_id=row.monitor_id, error=message)
+        for position in row.positions
+    ]
