@@ -257,6 +257,7 @@ class Options(BaseModel):
     sandbox: Switch = False
     json_: Annotated[Switch, Field(alias="json")] = False  # pydantic's models have a method `json`
     quiet: Switch = False
+    color: Annotated[Literal["auto", "always", "never"], BeforeValidator(_lower)] = "auto"
     log_format: Literal["text", "json"] = "text"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "warning"
     settle_grace: Seconds = 30.0

@@ -41,6 +41,7 @@ VALUES: dict[str, tuple[str, str, str, str]] = {
     "sandbox": ("true", "false", "yes", "perhaps"),
     "json": ("true", "false", "yes", "perhaps"),
     "quiet": ("true", "false", "yes", "perhaps"),
+    "color": ("always", "never", "auto", "blue"),
     "log_format": ("text", "json", "text", "xml"),
     "log_level": ("debug", "info", "error", "loud"),
     "settle_grace": ("1", "2", "3", "soon"),

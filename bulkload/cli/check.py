@@ -2,49 +2,78 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, with_options
-from bulkload.cli.output import JsonArray, load_settings, print_line, print_outcome
+from bulkload.cli.next_step import next_of_check, print_next
+from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
+from bulkload.cli.output import JsonArray, load_settings, print_line, print_note, print_outcome, print_read_as
+from bulkload.cli.problems import print_problems
+from bulkload.cli.several_files import FILES, for_each_file
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
 
+OFFLINE = (
+    "Not known offline: which monitors exist already, and whether the account has the plan codes, locations and"
+    " recipient groups."
+)
+
 
 @click.command()
-@FILE
-@with_options(*INPUT_OPTIONS, "strict", "output", "results", *OUTPUT_OPTIONS)
+@FILES
+@with_options(*INPUT_OPTIONS)
+@command_option("--all", "all_", is_flag=True, help="Print each invalid cell, as without a terminal.")
+@with_options("strict", "output", "results", *OUTPUT_OPTIONS)
 @click.pass_obj
-def check(config: Path | None, /, file: Path, **arguments: Any) -> int:
+def check(config: Path | None, /, files: tuple[Path, ...], all_: bool, **arguments: Any) -> int:
     """Check every row of FILE and report each invalid cell, offline.
 
-    Needs no account and sends nothing. --strict and --output are accepted, as for run, but have no effect.
+    On a terminal, each kind of problem is shown once, with its rows. Needs no account and sends nothing. --strict and
+    --output are accepted, as for run, but have no effect.
 
     \b
     Examples:
       bulkload check hosts.xlsx
       bulkload check hosts.xlsx --results marked.xlsx
     """
-    from bulkload.model import Input
+    from bulkload.model import Input, Status
     from bulkload.operations.preview import check_file
+    from bulkload.operations.results_names import check_results
+    from bulkload.reports.problems import Problems
 
     _, options = load_settings(config, arguments)
+    check_results(files, options)
+    is_each = all_ or not sys.stdout.isatty()
 
-    def on_row(row: ReportRow) -> None:
-        if options.json_:
-            for issue in _issues_json(row):
-                issues.append(issue)
-            return
-        for line in _issue_lines(row, warnings=not options.quiet):
-            print_line(f"{file.name}: {line}")
+    def check_one(file: Path) -> int:
+        problems = Problems()
 
-    with JsonArray() as issues:
-        outcome = check_file(Input.at(file), options, on_row)
-        print_outcome(outcome, options, {"issues": issues})
-    return outcome.exit_code
+        def on_row(row: ReportRow) -> None:
+            if options.json_:
+                for issue in _issues_json(row):
+                    issues.append(issue)
+                return
+            if is_each:
+                for line in _issue_lines(row, warnings=not options.quiet):
+                    print_line(f"{file.name}: {line}")
+            problems.add(row)
+
+        with JsonArray() as issues:
+            outcome = check_file(Input.at(file), options, on_row)
+            print_read_as(outcome.info, options)
+            if not is_each and not options.json_:
+                print_problems(problems, warnings=not options.quiet, more="; --all shows each")
+            print_outcome(outcome, options, {"issues": issues}, is_stored=False, words={Status.WILL_CREATE: "ok"})
+        if not options.json_ and not options.quiet and outcome.info.rows:
+            print_note(OFFLINE, wrap=True)
+        print_next(next_of_check(outcome, file), options)
+        return outcome.exit_code
+
+    return for_each_file(files, check_one)
 
 
 def _issue_lines(row: ReportRow, *, warnings: bool) -> list[str]:

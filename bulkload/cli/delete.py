@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkload.cli.next_step import print_how_to_continue
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, print_line, print_message, progress
+from bulkload.cli.output import confirm, print_line, print_message
+from bulkload.cli.progress import Progress
 from bulkload.cli.questions import load_login
 from bulkload.errors import ExitCode, UsageError
 
@@ -52,7 +52,7 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     """
     from bulkload.model import Input
     from bulkload.operations.delete import delete_file
-    from bulkload.operations.results import check_results
+    from bulkload.operations.results_names import check_results
 
     account, options = load_login(config, arguments)
     silent = options.json_ or options.quiet
@@ -60,8 +60,6 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
         raise UsageError("delete asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
     check_results([file], options)
     results = options.results or [options.output / f"{file.stem.removesuffix('-deleted')}-deleted.xlsx"]
-    if any(path.resolve() == file.resolve() for path in results):
-        raise UsageError(f"The results would replace {file}; choose another file with --results.")
     first_monitors: dict[RemovalResult, list[PlannedDelete]] = {}
     as_json: list[dict[str, object]] = []
 
@@ -83,7 +81,7 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
             raise UsageError("Nothing was deleted, because the question was not answered; add --yes or --dry-run.")
         return agreed
 
-    with progress(options) as on_start:
+    with Progress(options) as progress:
         deleted = delete_file(
             Input.at(file),
             account,
@@ -91,18 +89,14 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
             results,
             on_monitor,
             agree,
-            on_start,
+            progress.on_start,
             include_edited=include_edited,
             dry_run=dry_run,
+            observer=progress,
         )
     _print_result(deleted, as_json, options, dry_run=dry_run)
     if deleted.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-        sandbox = " --sandbox" if options.sandbox else ""
-        print_message(
-            f"To continue, run: bulkload delete {shlex.quote(str(file))} --output"
-            f" {shlex.quote(str(options.output))}{sandbox}",
-            logging.INFO,
-        )
+        print_how_to_continue("delete", file, options)
     return deleted.outcome.exit_code
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_message, progress
+from bulkload.cli.output import load_settings, print_message
+from bulkload.cli.progress import Progress
 from bulkload.errors import ExitCode, Locked, UsageError
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
         else:
             from bulkload.inbox.visit import visit
 
-            with progress(options) as on_start:
-                result = visit(folder, account, options, on_start, ping_start)
+            with Progress(options) as progress:
+                result = visit(folder, account, options, progress.on_start, ping_start)
     except Locked as error:
         log.info("%s", error)  # only logged: the process that holds the lock reports the files
         result = Visit(folder=folder, started=started, problem=str(error), exit_code=ExitCode.LOCKED)

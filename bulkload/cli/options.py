@@ -124,6 +124,11 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "sandbox": _flag("sandbox", "Use a local sandbox instead of an AlertSite account."),
     "json": click.option("--json", "json", is_flag=True, default=None, help="Print one JSON object on stdout."),
     "quiet": _flag("quiet", "Print only errors."),
+    "color": click.option(
+        "--color",
+        **_one_of("auto", "always", "never"),
+        help="Colours on stdout (default auto: on a terminal, unless NO_COLOR is set).",
+    ),
     "log-format": click.option(
         "--log-format", **_one_of("text", "json"), help="Format of the log on stderr (default text)."
     ),
@@ -204,5 +209,5 @@ SENDING_OPTIONS = (
     "max-errors",
     "request-timeout",
 )
-OUTPUT_OPTIONS = ("json", "quiet", "log-format", "log-level")
+OUTPUT_OPTIONS = ("json", "quiet", "color", "log-format", "log-level")
 FILE = click.argument("file", type=click.Path(path_type=Path))

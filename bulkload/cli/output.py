@@ -1,36 +1,32 @@
-"""Load settings, show progress, print outcomes and messages, and ask questions, for all commands."""
+"""Load settings, print outcomes and messages, and ask questions, for all commands."""
 
 from __future__ import annotations
 
 import json
 import logging
-import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bulkload.cli.logs import log_line, set_up
 from bulkload.cli.options import OPTION_VARIABLES
-from bulkload.cli.streams import CursorStream, DurableStream
-from bulkload.errors import Declined, ExitCode
+from bulkload.cli.tables import set_color
 from bulkload.files.printable import printable_line
 
 if TYPE_CHECKING:
+    from bulkload.model import RunInfo, Status
     from bulkload.operations.outcome import Outcome
-    from bulkload.operations.pipeline import OnStart
     from bulkload.settings import Account, Options
 
-WIDEST_BAR = 100  # columns
 ARRAY_IN_MEMORY = 1 << 20  # characters of a long JSON array; a longer one goes to a temporary file
 ARRAY_BLOCK = 1 << 16  # characters of it that are printed at once
 SHOWN_DETAILS = ("format", "encoding", "delimiter", "sheet", "header", "other sheets")  # of how an input was read
-ROWS_OF_BAR = 2  # explicit: on a terminal of unknown height tqdm would hide the bar
 
 
 def load_settings(config: Path | None, arguments: dict[str, Any]) -> tuple[Account, Options]:
@@ -39,42 +35,42 @@ def load_settings(config: Path | None, arguments: dict[str, Any]) -> tuple[Accou
 
     account, options = load(arguments, config)
     set_up(options.log_level, options.log_format)
+    set_color(options.color)
     for warning in (password_file_warning(account), *variable_warnings(OPTION_VARIABLES)):
         if warning is not None:
             logging.getLogger(__name__).warning("%s", warning)
     return account, options
 
 
-@contextmanager
-def progress(options: Options) -> Iterator[OnStart]:
-    """Show a progress bar if stderr is a terminal."""
-    with ExitStack() as stack:
+def print_read_as(info: RunInfo, options: Options) -> None:
+    """Print how the input of a run was read."""
+    from bulkload.model import HEADER, NOT_WHOLE
 
-        def on_start(rows: int) -> Callable[[int], None]:
-            if not rows or options.quiet or options.json_ or options.log_format == "json" or not sys.stderr.isatty():
-                return lambda done: None
-            from tqdm import tqdm
-
-            columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
-            stream = CursorStream(sys.stderr) if isinstance(sys.stderr, DurableStream) else sys.stderr
-            bar = stack.enter_context(
-                tqdm(total=rows, unit="row", desc="Sending", file=stream, ncols=columns, nrows=ROWS_OF_BAR)
-            )
-
-            def on_progress(done: int) -> None:
-                bar.update(done)
-
-            return on_progress
-
-        yield on_start
+    if options.json_ or options.quiet:
+        return
+    how = [
+        f"header: {text}" if name == HEADER else text for name, text in info.details.items() if name in SHOWN_DETAILS
+    ]
+    print_note(f"{info.input}, read as {', '.join(how)}")
+    if notes := info.details.get("notes"):
+        print_note(f"Note: {notes}")
+    if reason := info.details.get(NOT_WHOLE):
+        print_note(f"Note: The input may not be whole: {reason}.")
+    if not info.counts:
+        print_note("Note: There are no rows below the header, so there is nothing to do.")
 
 
 def print_outcome(
-    outcome: Outcome, options: Options, more: dict[str, object] | None = None, *, resumable: bool = True
+    outcome: Outcome,
+    options: Options,
+    more: dict[str, object] | None = None,
+    *,
+    is_stored: bool = True,
+    words: Mapping[Status, str] = MappingProxyType({}),
 ) -> None:
     """Print how a run ended: a table or a JSON object on stdout, and messages on stderr.
 
-    `more` is added to the JSON object.
+    `more` is added to the JSON object; `words` replace the names of statuses in the table.
     """
     from bulkload.reports.summary import run_json, summary_table, untranslated
 
@@ -83,32 +79,13 @@ def print_outcome(
         run = run_json(info, results=outcome.results, exit_code=outcome.exit_code) | (more or {})
         print_object(run | ({"verify": verified.as_json()} if verified else {}))
     elif not options.quiet:
-        from bulkload.model import HEADER, NOT_WHOLE
-
-        how = [
-            f"header: {text}" if name == HEADER else text
-            for name, text in info.details.items()
-            if name in SHOWN_DETAILS
-        ]
-        print_note(f"{info.input}, read as {', '.join(how)}")
-        if notes := info.details.get("notes"):
-            print_note(f"Note: {notes}")
-        if reason := info.details.get(NOT_WHOLE):
-            print_note(f"Note: The input may not be whole: {reason}.")
-        if not info.counts:
-            print_note("Note: There are no rows below the header, so there is nothing to do.")
-        click.echo(summary_table(info, outcome.results))
+        click.echo(summary_table(info, outcome.results, names_run=is_stored, words=words))
         if verified:
             print_line(f"Verified: {verified}")
     if sentence := untranslated(info):
         print_message(f"{info.input}: {sentence}")
     if info.stopped and (options.json_ or options.quiet):
         print_message(info.stopped)
-    is_stopped = outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
-    if resumable and (is_stopped or isinstance(outcome.stopped, Declined)):
-        sandbox = " --sandbox" if options.sandbox else ""
-        output = shlex.quote(str(options.output))
-        print_message(f"To continue, run: bulkload resume {info.run_id} --output {output}{sandbox}", logging.INFO)
 
 
 class JsonArray:
@@ -162,10 +139,14 @@ def print_message(message: str, level: int = logging.ERROR) -> None:
         click.echo("\n".join([f"bulkload: {first}", *(f"  {line.strip()}" for line in others)]), err=True)
 
 
-def print_note(message: str) -> None:
-    """Print a note on stderr, without the program's name."""
-    if not log_line(message, logging.INFO):
-        click.echo(printable_line(message), err=True)
+def print_note(message: str, *, wrap: bool = False) -> None:
+    """Print a note on stderr, without the program's name; with `wrap`, as wide as the terminal."""
+    if log_line(message, logging.INFO):
+        return
+    text = printable_line(message)
+    if wrap and sys.stderr.isatty():
+        text = click.wrap_text(text, shutil.get_terminal_size().columns)
+    click.echo(text, err=True)
 
 
 def confirm(question: str) -> bool | None:

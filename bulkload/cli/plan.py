@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkload.cli.next_step import next_of_plan, print_next
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import print_line, print_outcome
+from bulkload.cli.output import print_line, print_outcome, print_read_as
+from bulkload.cli.problems import print_problems
 from bulkload.cli.questions import load_login
 
 if TYPE_CHECKING:
     from bulkload.model import ReportRow
 
 FIRST_ROWS = 5  # printed rows of each status
-FIRST_WARNINGS = 20  # printed warnings
 LONGEST_ROW = 60  # printed characters of a row
 
 
@@ -36,12 +37,15 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     from bulkload.model import ACCOUNT_ISSUE, Input, Status
     from bulkload.operations.forecast_texts import alerts_json, expectation, recipients_fact
     from bulkload.operations.preview import plan_file
+    from bulkload.reports.problems import Problems
 
     account, options = load_login(config, arguments)
     first_rows: dict[Status, list[ReportRow]] = {}
     warnings: list[dict[str, object]] = []
+    problems = Problems()
 
     def on_row(row: ReportRow) -> None:
+        problems.add(row)
         for issue in row.issues:
             if issue.code.startswith(ACCOUNT_ISSUE):
                 warnings.append({"row": row.source_row, "code": issue.code, "message": issue.message})
@@ -50,25 +54,24 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
             rows.append(row)
 
     outcome = plan_file(Input.at(file), account, options, on_row)
+    print_read_as(outcome.info, options)
     if not options.json_ and not options.quiet:
-        for status in (status for status in Status if status is not Status.NOT_ATTEMPTED):
+        for status in (status for status in Status if status is not Status.NOT_ATTEMPTED and not status.next_step):
             for row in first_rows.get(status, []):
                 print_line(f"{status.value}  {_row_line(row)}")
             if (more := outcome.info.counts.get(status, 0) - len(first_rows.get(status, []))) > 0:
                 print_line(f"{status.value}  … and {more:,} more")
-        for warning in warnings[:FIRST_WARNINGS]:
-            print_line(f"warning  row {warning['row']}: {warning['message']}")
-        if (more := len(warnings) - FIRST_WARNINGS) > 0:
-            print_line(f"warning  … and {more:,} more")
+        print_problems(problems, more="; --results FILE writes each to a file")
     forecast = outcome.forecast
     assert forecast is not None
     seconds = None if forecast.seconds is None else round(forecast.seconds, 1)
     added: dict[str, object] = {"expected_seconds": seconds, "warnings": warnings, "alerts": alerts_json(forecast)}
-    print_outcome(outcome, options, added, resumable=False)
+    print_outcome(outcome, options, added, is_stored=False)
     if not options.json_ and not options.quiet:
         print_line(expectation(forecast))
         if (recipients := recipients_fact(forecast)) is not None:
             print_line(f"Alerts: {recipients.text}. {recipients.detail}")
+    print_next(next_of_plan(outcome, file), options)
     return outcome.exit_code
 
 

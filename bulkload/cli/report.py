@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, with_options
-from bulkload.cli.output import load_settings, print_outcome
+from bulkload.cli.output import load_settings, print_outcome, print_read_as
 from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode
 
@@ -31,5 +31,6 @@ def report(config: Path | None, /, run_id: str, **arguments: Any) -> int:
 
     _, options = load_settings(config, arguments)
     outcome = write_results_again(run_id, options)
+    print_read_as(outcome.info, options)
     print_outcome(outcome, options)
     return ExitCode.DONE

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bulkload.cli.options import OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import print_line, print_note, print_outcome, progress
+from bulkload.cli.output import print_line, print_note
+from bulkload.cli.printed_run import print_run
+from bulkload.cli.progress import Progress
 from bulkload.cli.questions import before_many_creates, load_login
 from bulkload.cli.run_ids import run_argument
 
@@ -40,8 +42,8 @@ def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
         if run_id is None and not options.json_ and not options.quiet:
             print_note(f"Resuming run {info.run_id} of {info.input}, begun {moment(info.started)}.")
 
-    with progress(options) as on_start:
-        outcome = pipeline.resume(run_id, account, options, on_start, on_run, agree)
+    with Progress(options) as progress:
+        outcome = pipeline.resume(run_id, account, options, progress.on_start, on_run, agree, progress)
     if not outcome.resumed and not options.json_ and not options.quiet:
         info = outcome.info
         counts = ", ".join(f"{n:,} {status.value}" for status, n in info.counts.items()) or "no rows"
@@ -49,5 +51,5 @@ def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
         for path in outcome.results:
             print_line(f"Results: {path}")
     else:
-        print_outcome(outcome, options, {"resumed": outcome.resumed})
+        print_run(outcome, options, {"resumed": outcome.resumed})
     return outcome.exit_code

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from bulkload.cli.options import INPUT_OPTIONS, OUTPUT_OPTIONS, SENDING_OPTIONS, with_options
-from bulkload.cli.output import print_message, print_outcome, progress
+from bulkload.cli.printed_run import print_run
+from bulkload.cli.progress import Progress
 from bulkload.cli.questions import before_many_creates, load_login
-from bulkload.errors import BulkloadError, ExitCode
+from bulkload.cli.several_files import FILES, for_each_file
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@FILES
 @with_options(*INPUT_OPTIONS, *SENDING_OPTIONS, "strict", "output", "results", "keep", "sandbox", *OUTPUT_OPTIONS)
 @click.pass_obj
 def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> int:
@@ -35,24 +36,16 @@ def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> in
     """
     from bulkload.model import Input
     from bulkload.operations.pipeline import run_file
-    from bulkload.operations.results import results_for
+    from bulkload.operations.results_names import results_for
 
     account, options = load_login(config, arguments)
     agree = before_many_creates(account, options)
-    exit_code = ExitCode.DONE
-    for file, results in zip(files, results_for(files, options), strict=True):
-        try:
-            with progress(options) as on_start:
-                outcome = run_file(Input.at(file), account, options, results, on_start, agree)
-        except BulkloadError as error:
-            if len(files) == 1:
-                raise
-            problem = str(error).removeprefix(f"{file}: ").removeprefix(f"{file.name}: ")
-            print_message(f"{file}: {problem}")
-            exit_code = max(exit_code, error.exit_code)
-            continue
-        print_outcome(outcome, options)
-        exit_code = max(exit_code, outcome.exit_code)
-        if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-            break
-    return exit_code
+    results = iter(results_for(files, options))
+
+    def run_one(file: Path) -> int:
+        with Progress(options) as progress:
+            outcome = run_file(Input.at(file), account, options, next(results), progress.on_start, agree, progress)
+        print_run(outcome, options)
+        return outcome.exit_code
+
+    return for_each_file(files, run_one)

@@ -1,7 +1,7 @@
 """Tables and wrapped, coloured text on stdout: the only module that uses rich, which is imported when it is needed.
 
 In: texts, which may contain anything. Out: lines on stdout, as wide as the terminal, or as `COLUMNS` says; a line for
-each row if stdout is no terminal. Colours only on a terminal, and never with `NO_COLOR`.
+each row if stdout is no terminal. Colours as `--color` says: by default on a terminal, and never with `NO_COLOR`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from bulkload.cli.streams import CursorStream, DurableStream
 from bulkload.files.printable import printable_line
@@ -19,15 +20,30 @@ if TYPE_CHECKING:
 
 UNLIMITED = 100_000  # columns, where nothing says how wide the output is
 
+Color = Literal["auto", "always", "never"]
+_color: Color = "auto"
+
+
+def set_color(color: Color) -> None:
+    """Say whether the output of this process has colours."""
+    global _color
+    _color = color
+
 
 def console() -> Console:
     """A rich console on stdout that takes texts literally: no markup, no emoji codes, no guesses at numbers."""
     from rich.console import Console
 
-    made = Console(file=sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
-        made = Console(file=sys.stdout, markup=False, emoji=False, highlight=False, width=UNLIMITED)
-    return made
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(
+        file=sys.stdout,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=None if has_width else UNLIMITED,
+        force_terminal={"auto": None, "always": True, "never": False}[_color],
+        no_color=None if _color == "auto" else _color == "never",
+    )
 
 
 def show(*renderables: RenderableType) -> None:
@@ -61,3 +77,31 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(printable_line(cell)) for cell in row))
     show(table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A heading, and texts below it, each with a mark on its left."""
+
+    heading: str
+    is_error: bool
+    texts: Sequence[tuple[str, str]]  # mark, text
+
+
+def print_blocks(blocks: Sequence[Block]) -> None:
+    """Print blocks whose texts are aligned, and wrapped beside their marks."""
+    from rich.table import Table
+    from rich.text import Text
+
+    width = max((len(mark) for block in blocks for mark, _ in block.texts), default=0)
+    renderables: list[RenderableType] = []
+    for block in blocks:
+        renderables.append(Text(printable_line(block.heading), style="bold red" if block.is_error else "bold yellow"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(width=0)
+        table.add_column(min_width=width, no_wrap=True)
+        table.add_column(overflow="fold")
+        for mark, text in block.texts:
+            table.add_row("", Text(mark), Text(printable_line(text)))
+        renderables.append(table)
+    show(*renderables)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulkload.cli.next_step import print_how_to_continue
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, print_line, print_message, progress
+from bulkload.cli.output import confirm, print_line, print_message
+from bulkload.cli.progress import Progress
 from bulkload.cli.questions import load_login
 from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode, UsageError
@@ -88,27 +88,22 @@ def undo(
             raise UsageError("Nothing was deleted, because the question was not answered; add --yes or --dry-run.")
         return agreed
 
-    with progress(options) as on_start:
+    with Progress(options) as progress:
         undone = undo_run(
             run_id,
             account,
             options,
             on_monitor,
             agree,
-            on_start,
+            progress.on_start,
             include_edited=include_edited,
             dry_run=dry_run,
             rows=selected,
+            observer=progress,
         )
     _print_result(undone, as_json, options, dry_run=dry_run, rows=rows)
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-        sandbox = " --sandbox" if options.sandbox else ""
-        output = shlex.quote(str(options.output))
-        only = f" --rows {rows}" if selected is not None else ""
-        print_message(
-            f"To continue, run: bulkload undo {undone.outcome.info.run_id}{only} --output {output}{sandbox}",
-            logging.INFO,
-        )
+        print_how_to_continue("undo", undone.outcome.info.run_id, options)
     return undone.outcome.exit_code
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import ExitCode
-from bulkload.inbox.moves import finish_move, move_to_destination, working_path, write_reason
+from bulkload.inbox.moves import finish_move, move_edited, move_to_destination, working_path, write_reason
 from bulkload.inbox.records import FileOutcome, Subfolder
 from bulkload.inbox.scan import DONE, DROPPED_SUFFIX, REASON_SUFFIX, RESULTS_SUFFIX
 from bulkload.store.arrivals import Arrival, Arrivals
@@ -78,6 +78,15 @@ class Filing:
                 problem=problem,
             )
         )
+
+    def set_aside_edited(self, arrival: Arrival, outcome: Outcome) -> None:
+        """Move results in `working` that were changed by hand to `failed`; the new ones take their place."""
+        results = working_path(self._folder, arrival, RESULTS_SUFFIX)
+        for path in outcome.results:
+            if path != results:
+                edited = move_edited(self._folder, results)
+                path.rename(results)
+                self.notes[arrival.number].append(f"{results} was changed after it was written; it is now {edited}.")
 
     def reject(self, arrival: Arrival, problem: str) -> None:
         """Move a file that cannot be read to `failed`, with the reason in a text file."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from bulkload.errors import MoveError, StoreError
 from bulkload.inbox.records import Subfolder
 from bulkload.inbox.scan import (
+    FAILED,
     REASON_SUFFIX,
     WORKING,
     FileState,
@@ -103,6 +104,14 @@ def move_to_destination(folder: Path, arrivals: Arrivals, arrival: Arrival, subf
     destination = str(day / free_name(folder / day, arrival.name))
     arrivals.set_destination(arrival, destination)
     return finish_move(folder, arrivals, replace(arrival, destination=destination))
+
+
+def move_edited(folder: Path, path: Path) -> Path:
+    """Move results that were changed by hand out of `working`, where other results need their name; the new path."""
+    day = folder / FAILED / datetime.now().astimezone().date().isoformat()
+    with _moving(path):
+        day.mkdir(parents=True, exist_ok=True)
+        return path.rename(day / free_name(day, f"{path.stem}-edited{path.suffix}"))
 
 
 def finish_move(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:

@@ -231,14 +231,20 @@ class FileProcessor:
             )
         finally:
             self._arrivals.end_sending(arrival)
+        self._filing.set_aside_edited(arrival, outcome)
         self.requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
         return outcome
 
     def _write_results(self, arrival: Arrival, run: Run) -> Outcome:
         from bulkload.operations.results import write_results
+        from bulkload.operations.results_names import without_replacing
 
+        results = [working_path(self._folder, arrival, RESULTS_SUFFIX)]
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        return write_results(self._store, run, [working_path(self._folder, arrival, RESULTS_SUFFIX)], exit_code)
+        results = without_replacing(self._store, run, results, self._options)
+        outcome = write_results(self._store, run, results, exit_code)
+        self._filing.set_aside_edited(arrival, outcome)
+        return outcome
 
     def _must_restart(self, arrival: Arrival, run: Run) -> bool:
         """True if a run for another account sent nothing, as with a wrong address or user: the file is run again."""

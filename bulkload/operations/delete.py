@@ -21,13 +21,14 @@ from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
 from bulkload.operations.results import check_results_writable, write_results
+from bulkload.operations.results_names import without_replacing
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.protocols import MONITOR_TYPES
 from bulkload.settings import Account, Options
 from bulkload.stages.concurrent import for_each
 from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing, profile_of, reliable_listing
-from bulkload.stages.observer import Phase
+from bulkload.stages.observer import NOBODY, Observer, Phase
 from bulkload.store.named_rows import NamedRow, NamedRows
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def delete_file(
     *,
     include_edited: bool = False,
     dry_run: bool = False,
+    observer: Observer = NOBODY,
 ) -> Deleted:
     """Show every monitor that a row of a file names; delete them if `agree` returns True.
 
@@ -82,7 +84,7 @@ def delete_file(
     if not dry_run:
         check_results_writable(results, source.path)
     with locked_store(options, "delete") as store:
-        context = begin(store, source, account, options, command="delete")
+        context = begin(store, source, account, options, command="delete", observer=observer)
         try:
             return _Delete(context, results, include_edited).run(on_monitor, agree, on_start, dry_run=dry_run)
         finally:
@@ -128,8 +130,9 @@ class _Delete:
         exit_code = ExitCode.ROWS_LEFT if left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
-        store.end(run, exit_code, session.stopped, session.seconds, session.requests, self._results)
-        outcome = write_results(store, run, self._results, exit_code)
+        results = without_replacing(store, run, self._results, self._context.options)
+        store.end(run, exit_code, session.stopped, session.seconds, session.requests, results)
+        outcome = write_results(store, run, results, exit_code)
         return Deleted(outcome=outcome, counts=self._counts, without_id=without_id, session=session)
 
     def _preview(self, named: Sequence[NamedRow], on_monitor: OnDelete) -> None:

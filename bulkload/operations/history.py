@@ -12,13 +12,8 @@ from pathlib import Path
 from bulkload.errors import ExitCode, UsageError
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.operations.outcome import Outcome
-from bulkload.operations.results import (
-    is_incomplete,
-    results_by_default,
-    results_of,
-    why_incomplete,
-    write_results,
-)
+from bulkload.operations.results import is_incomplete, why_incomplete, write_results
+from bulkload.operations.results_names import results_by_default, results_of, without_replacing
 from bulkload.reports.summary import number_of
 from bulkload.settings import Options
 from bulkload.store.account_record import AccountRecord
@@ -140,7 +135,7 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
         run = store.run(run_id)
         if is_incomplete(store, run):
             raise UsageError(f"{why_incomplete(store, run)} Its results cannot be written again; no file was replaced.")
-        results = options.results or results_by_default(store, run, options)
+        results = without_replacing(store, run, options.results or results_by_default(store, run, options), options)
         return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
 
 

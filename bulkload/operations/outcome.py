@@ -14,6 +14,7 @@ from bulkload.model import RunInfo, Status
 
 if TYPE_CHECKING:
     from bulkload.operations.forecast import Forecast
+    from bulkload.reports.problems import Problems
     from bulkload.stages.verify import Verified
 
 _SUCCESSFUL = (*(status for status in Status if status.done), Status.WILL_CREATE, Status.WILL_UPDATE)
@@ -30,6 +31,8 @@ class Outcome:
     verified: Verified | None = None
     forecast: Forecast | None = None  # of a plan
     resumed: bool = True  # False: every row was final, so nothing was sent
+    known_at: float | None = None  # when another run knows about rows in doubt, in seconds since 1970
+    problems: Problems | None = None  # what is wrong with the rows; None: no results were written
 
 
 def exit_code_of(info: RunInfo, stopped: BulkloadError | None = None) -> ExitCode:

@@ -30,14 +30,8 @@ from bulkload.model import Input, RunInfo, State, Status
 from bulkload.operations.failed_calls import remember_failure
 from bulkload.operations.first_creates import Agree, ask_before_many
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.results import (
-    check_results_writable,
-    if_complete,
-    results_by_default,
-    results_of,
-    results_setting,
-    write_results,
-)
+from bulkload.operations.results import check_results_writable, if_complete, write_results
+from bulkload.operations.results_names import results_by_default, results_of, results_setting, without_replacing
 from bulkload.operations.run_retention import delete_older
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
@@ -76,6 +70,7 @@ def run_file(
     results: Sequence[Path],
     on_start: OnStart,
     agree: Agree | None = None,
+    observer: Observer = NOBODY,
 ) -> Outcome:
     """Create one monitor per row of a file, and write the results.
 
@@ -84,7 +79,8 @@ def run_file(
     check_results_writable(results, source.path)
     with locked_store(options) as store:
         began = time.time()
-        outcome = carry_out(begin(store, source, account, options, results=results), results, on_start, agree=agree)
+        context = begin(store, source, account, options, results=results, observer=observer)
+        outcome = carry_out(context, results, on_start, agree=agree)
         if outcome.stopped is None:
             delete_older(store, options.keep, began)
         return outcome
@@ -97,6 +93,7 @@ def resume(
     on_start: OnStart,
     on_run: Callable[[RunInfo], None] = lambda info: None,
     agree: Agree | None = None,
+    observer: Observer = NOBODY,
 ) -> Outcome:
     """Resume a run in the store, without its file; without an ID, the newest run with rows to run again.
 
@@ -110,8 +107,10 @@ def resume(
             results = results_by_default(store, run, options)
         if not options.verify and _is_finished(store, run):
             begin(store, run, account, options)  # raises for another account
-            return replace(write_results(store, run, if_complete(store, run, results), None), resumed=False)
-        return carry_out(begin_again(store, run, account, options), results, on_start, agree=agree)
+            results = without_replacing(store, run, if_complete(store, run, results), options)
+            return replace(write_results(store, run, results, None), resumed=False)
+        context = begin_again(store, run, account, options, observer=observer)
+        return carry_out(context, results, on_start, agree=agree)
 
 
 @contextmanager
@@ -258,6 +257,7 @@ def carry_out(
         raise
     session, verified = _send(context, on_start, on_listing, agree)
     context.observer.on_phase(Phase.WRITING)
+    results = without_replacing(store, run, results, context.options)
     exit_code = exit_code_of(store.info(run), session.stopped)
     if exit_code is ExitCode.DONE and verified is not None and not verified.good:
         exit_code = ExitCode.ROWS_LEFT
@@ -270,7 +270,12 @@ def carry_out(
             return replace(write_results(store, run, results, error.exit_code, stopped=str(error)), stopped=error)
         write_results(store, run, results, exit_code)
         raise
-    return replace(write_results(store, run, results, exit_code), stopped=session.stopped, verified=verified)
+    return replace(
+        write_results(store, run, results, exit_code),
+        stopped=session.stopped,
+        verified=verified,
+        known_at=_known_at(context),
+    )
 
 
 def _send(
@@ -303,6 +308,12 @@ def _send(
         return Session(stopped=error), None
     session = run_session(context.account, context.options, work)
     return session, verified[0] if verified else None
+
+
+def _known_at(context: RunContext) -> float | None:
+    """When the account's list proves whether rows in doubt were created, in seconds since 1970; None without any."""
+    last = context.store.last_doubt(context.run)
+    return None if last is None else last + context.options.settle_after
 
 
 def _is_finished(store: Store, run: Run) -> bool:

@@ -14,7 +14,7 @@ from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.results import check_results
+from bulkload.operations.results_names import check_results
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
 from bulkload.stages.example_rows import Examples

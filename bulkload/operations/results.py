@@ -1,60 +1,29 @@
-"""Choose the results files of a run, and write them.
+"""Write the results files of a run.
 
-In: the input files and options, or a run in the store. Out: the files, which replace neither an input nor each other.
+In: a run in the store, and the paths of the files. Out: the files, each complete or as it was.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 
-from bulkload.errors import ExitCode, StoreError, UsageError
+from bulkload.errors import ExitCode, StoreError
 from bulkload.files.atomic import check_writable
-from bulkload.files.names import MAX_NAME, shorten
+from bulkload.model import RunInfo
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.reports import formats
-from bulkload.settings import Options
-from bulkload.store.arrivals import path_in_inbox
+from bulkload.reports.problems import Problems
 from bulkload.store.old_runs import ROWS_DELETED
+from bulkload.store.results_files import note_draft, note_written
 from bulkload.store.runs import Run, Store
 
 log = logging.getLogger(__name__)
 
-RESULTS_SETTING = "results"  # of a run in the store
-_PATH_SEPARATOR = "\n"  # in that setting
-_SUFFIX = "-results.xlsx"
-_MAX_STEM = MAX_NAME - len(_SUFFIX)  # bytes
 _MAX_RESERVED = 1 << 26  # bytes
-
-
-def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
-    """The results files of each input. Raises `UsageError` if one would replace an input or another results file."""
-    check_results(paths, options)
-    if options.results and len(paths) > 1:
-        raise UsageError("--results works with one input file only; omit it, or run the files one at a time.")
-    return [list(options.results) for _ in paths] if options.results else default_results(paths, options)
-
-
-def results_of(store: Store, run: Run, options: Options) -> list[Path]:
-    """The results files of a run in the store: those requested now, else those requested when it began."""
-    paths = store.info(run).settings.get(RESULTS_SETTING, "")
-    return options.results or [Path(path) for path in paths.split(_PATH_SEPARATOR) if path]
-
-
-def results_by_default(store: Store, run: Run, options: Options) -> list[Path]:
-    """The results files of a run for which none were requested.
-
-    The results of a file of an inbox are beside the file: in the inbox itself they would be run.
-    """
-    path = path_in_inbox(store, run)
-    if path is None:
-        return default_results([Path(run.input)], options)[0]
-    return default_results([path], options.model_copy(update={"output": options.output / path.parent}))[0]
 
 
 def is_incomplete(store: Store, run: Run) -> bool:
@@ -73,33 +42,6 @@ def if_complete(store: Store, run: Run, results: Sequence[Path]) -> list[Path]:
         return list(results)
     log.warning("%s The results files are not written again.", why_incomplete(store, run))
     return []
-
-
-def results_setting(results: Sequence[Path]) -> dict[str, str]:
-    """The setting from which `results_of` reads the results files of a run."""
-    return {RESULTS_SETTING: _PATH_SEPARATOR.join(str(path) for path in results)}
-
-
-def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
-    """`<output>/<stem>-results.xlsx` for each input; for equal stems, with the suffix or a number in the name."""
-    stems = Counter(path.stem.casefold() for path in paths)
-    taken: set[str] = set()
-    results = []
-    for path in paths:
-        stem = path.stem if stems[path.stem.casefold()] == 1 else path.name.replace(".", "-")
-        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
-        name = next(short for name in names if (short := shorten(name, _MAX_STEM)).casefold() not in taken)
-        taken.add(name.casefold())
-        results.append([options.output / f"{name}{_SUFFIX}"])
-    return results
-
-
-def check_results(paths: Sequence[Path], options: Options) -> None:
-    """Raise `UsageError` if a results file has an unknown format or is an input."""
-    for results in options.results:
-        formats.check_format(results)
-        if any(results.resolve() == path.resolve() for path in paths):
-            raise UsageError(f"--results {results} would replace the input; choose another name.")
 
 
 def check_results_writable(results: Sequence[Path], source: Path | None = None) -> None:
@@ -126,11 +68,37 @@ def write_results(
     if stopped:
         info = replace(info, stopped=stopped)
     failure: StoreError | None = None
+    problems: Problems | None = None
     for path in results:
         try:
-            formats.write(path, info, store.report_rows(run), output=store.path.parent)
+            problems = _write(path, store, run, info)
         except StoreError as error:
             failure = failure or error
     if failure is not None:
         raise failure
-    return Outcome(info=info, results=tuple(results), exit_code=exit_code_of(info) if exit_code is None else exit_code)
+    return Outcome(
+        info=info,
+        results=tuple(results),
+        exit_code=exit_code_of(info) if exit_code is None else exit_code,
+        problems=problems,
+    )
+
+
+def _write(path: Path, store: Store, run: Run, info: RunInfo) -> Problems:
+    """Write one results file, and record its content, by which a later run knows whether it was changed since.
+
+    Where the store cannot record it, the file is written nevertheless: it counts as changed, and is kept.
+    """
+    digests: list[bytes] = []
+
+    def note(draft: Path) -> None:
+        with contextlib.suppress(StoreError):
+            digests.append(note_draft(store, path, draft, run.number))
+
+    problems = Problems()
+    rows = problems.watching(store.report_rows(run))
+    formats.write(path, info, rows, output=store.path.parent, before_replacing=note)
+    for digest in digests:
+        with contextlib.suppress(StoreError):
+            note_written(store, path, digest)
+    return problems

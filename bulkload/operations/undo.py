@@ -20,7 +20,8 @@ from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
 from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
-from bulkload.operations.results import if_complete, results_of, write_results
+from bulkload.operations.results import if_complete, write_results
+from bulkload.operations.results_names import results_of, without_replacing
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
 from bulkload.reports.summary import moment, number_of
 from bulkload.settings import Account, Options
@@ -109,7 +110,7 @@ def undo_run(
         exit_code = ExitCode.ROWS_LEFT if some_left else ExitCode.DONE
         if session.stopped is not None:
             exit_code = session.stopped.exit_code
-        results = if_complete(store, run, results_of(store, run, options))
+        results = without_replacing(store, run, if_complete(store, run, results_of(store, run, options)), options)
         store.end_call(run, exit_code, session.stopped, results)
         outcome = write_results(store, run, results, exit_code)
         return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)

@@ -7,7 +7,7 @@ none.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bulkload.errors import UsageError
@@ -17,17 +17,26 @@ from bulkload.model import ReportRow, RunInfo
 FORMATS = (".xlsx", ".csv", ".jsonl", ".html")
 
 
-def write(path: Path, run: RunInfo, rows: Iterable[ReportRow], *, output: Path | None = None) -> None:
+def write(
+    path: Path,
+    run: RunInfo,
+    rows: Iterable[ReportRow],
+    *,
+    output: Path | None = None,
+    before_replacing: Callable[[Path], None] = lambda draft: None,
+) -> None:
     """Write a run's results; an existing file is replaced only by a complete one.
 
-    `output` is the folder of the run store, for the message that says how to write them again. Raises `UsageError` for
-    a suffix that is not in `FORMATS`, and `StoreError` if the file cannot be written.
+    `output` is the folder of the run store, for the message that says how to write them again. `before_replacing` gets
+    the complete draft. Raises `UsageError` for a suffix that is not in `FORMATS`, and `StoreError` if the file cannot
+    be written.
     """
     check_format(path)
     where = f" --output {shlex.quote(str(output))}" if output is not None else ""
     advice = f"; to write it again, run: bulkload report {run.run_id}{where}" if run.run_id else ""
     with atomic_write(path, advice=advice) as draft:
         _write_as(path.suffix.lower(), draft, run, rows)
+        before_replacing(draft)
 
 
 def check_format(path: Path) -> None:

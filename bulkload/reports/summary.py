@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from bulkload.files.printable import one_line
 from bulkload.model import RunInfo, Status, Translated
@@ -30,9 +31,18 @@ class Section:
     facts: tuple[tuple[str, str], ...]  # label, text
 
 
-def summary_table(run: RunInfo, results: Sequence[Path] = ()) -> str:
-    """The table that a run ends with: rows by status with the next step, time, requests, and results files."""
-    rows = [(status.value, f"{n:,}", status.next_step) for status, n in status_counts(run)]
+def summary_table(
+    run: RunInfo,
+    results: Sequence[Path] = (),
+    *,
+    names_run: bool = False,
+    words: Mapping[Status, str] = MappingProxyType({}),
+) -> str:
+    """The table that a run ends with: rows by status with the next step, time, requests, and results files.
+
+    `words` replace the names of statuses.
+    """
+    rows = [(words.get(status, status.value), f"{n:,}", status.next_step) for status, n in status_counts(run)]
     total = ("rows", f"{run.rows:,}", f"in {duration(run.seconds)}{_requests(run.requests)}")
     label_width = max(len(row[0]) for row in [*rows, total])
     number_width = max(len(row[1]) for row in [*rows, total])
@@ -44,8 +54,10 @@ def summary_table(run: RunInfo, results: Sequence[Path] = ()) -> str:
     lines = [*map(line, rows), *([rule] if rows else []), line(total)]
     if run.stopped:
         lines += ["", f"Stopped early: {one_line(run.stopped)}"]
-    if results:
-        lines += ["", *(f"Results: {one_line(str(path))}" for path in results)]
+    facts = [("Run", run.run_id)] if names_run else []
+    facts += [("Results", one_line(str(path))) for path in results]
+    if facts:
+        lines += ["", *(f"{label + ':':<9}{text}" for label, text in facts)]
     return "\n".join(lines)
 
 

@@ -329,6 +329,7 @@ class Execution:
         """With nothing else left, list until everything is settled or time is up; True if rows are to be sent."""
         deadline = time.monotonic() + self._options.settle_timeout
         delay = min(POLL_FIRST, max(self._options.settle_grace / 4, 0.02))
+        awaited = 0  # rows that the observer was told of
         while not self._stopping.is_set():
             if self._rows.count(State.PENDING):
                 return self._queue.taken != self._options.first
@@ -338,6 +339,12 @@ class Execution:
                 return False
             self._context.observer.on_phase(Phase.SETTLING)
             await self._list_and_settle()
+            unknown = self._rows.count(State.DOUBT) + self._rows.count(State.WAITING)
+            if unknown and not awaited and not self._rows.count(State.PENDING):
+                awaited = unknown
+                self._context.observer.on_doubt(
+                    unknown, None if self._options.wait else max(deadline - time.monotonic(), 0)
+                )
             if not self._rows.count(State.PENDING):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), delay)

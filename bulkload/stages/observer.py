@@ -49,6 +49,7 @@ class SessionStatus:
     rate: float | None  # requests a second that are allowed now; None: no maximum
     pause: float  # seconds in which no request starts; 0: no pause
     pause_reason: PauseReason
+    retried: int = 0  # requests that repeated an earlier one
 
 
 class Observer:
@@ -67,6 +68,12 @@ class Observer:
         stop as the first signal does, and if called again as the second.
         """
 
+    def on_doubt(self, rows: int, seconds: float | None) -> None:
+        """Nothing is left to send, and it is waited until it is known whether the monitors of these rows exist.
+
+        At most for so many seconds; None: as long as it takes.
+        """
+
 
 NOBODY = Observer()
 
@@ -82,4 +89,5 @@ def session_status(api: Api, *, is_stopping: bool) -> SessionStatus:
         rate=pace.rate,
         pause=pace.pause,
         pause_reason=PauseReason.REQUESTED if pace.is_requested else reason,
+        retried=api.retried,
     )

@@ -155,6 +155,10 @@ MIGRATIONS = (
     ALTER TABLE owner ADD COLUMN process INTEGER;
     ALTER TABLE owner ADD COLUMN since REAL
     """,  # the calls that worked on a run, of which a run that is resumed has several; who holds the lock
+    """
+    CREATE TABLE results_files (
+        path TEXT NOT NULL, digest BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (path, digest)) WITHOUT ROWID
+    """,  # the contents that results files were written with
 )
 
 

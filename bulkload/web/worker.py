@@ -30,7 +30,7 @@ from bulkload.operations.drafts import draft_input
 from bulkload.operations.interrupts import Interrupts
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store
-from bulkload.operations.results import results_of, results_setting
+from bulkload.operations.results_names import results_of, results_setting
 from bulkload.settings import Options
 from bulkload.store.drafts import Drafts
 from bulkload.store.runs import Run, Store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.operations.results import default_results
+from bulkload.operations.results_names import default_results
 from bulkload.sandbox.server import Sandbox
 from bulkload.settings import Options
 from tests.support.command_line import CommandLine, imap

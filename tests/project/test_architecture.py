@@ -16,7 +16,7 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     "__init__": {"aio", "python"},
     "aio": {"python"},
     "__main__": {"cli"},
-    "cli": {"inbox", "web", "operations", "reports", "settings", "files", "sandbox"},
+    "cli": {"inbox", "web", "operations", "reports", "settings", "files", "stages", "sandbox"},
     "inbox": {"operations", "reports", "settings", "files", "stages", "store", "readers"},
     "web": {"operations", "reports", "settings", "files", "stages", "store", "monitors"},
     "python": {"operations", "reports", "settings", "files", "stages", "store", "readers", "monitors"},
@@ -30,6 +30,7 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
 }
 ONLY = {  # (part, imported part) → the only modules that it may import
     ("reports", "monitors"): {"bulkload.monitors.result_columns"},
+    ("cli", "stages"): {"bulkload.stages.observer"},
     ("web", "stages"): {"bulkload.stages.observer"},
     ("python", "stages"): {"bulkload.stages.observer"},
     ("settings", "alertsite"): {"bulkload.alertsite.secrets"},
@@ -53,7 +54,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
     "rich": {"cli/tables"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},
-    "tqdm": {"cli/output", "python/progress"},
+    "tqdm": {"cli/progress", "python/progress"},
     "uvloop": {"operations/session", "sandbox/server"},
     "watchfiles": {"inbox/watch"},
     "xlsxwriter": {

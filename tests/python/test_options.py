@@ -21,7 +21,14 @@ from tests.python.conftest import hosts
 async def a_coroutine(counts: object) -> None: ...
 
 
-OF_THE_CALL = {"output", "json", "quiet", "log_format", "log_level"}  # arguments of their own, or without a meaning
+OF_THE_CALL = {
+    "output",
+    "json",
+    "quiet",
+    "color",
+    "log_format",
+    "log_level",
+}  # arguments of their own, or without a meaning
 SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
 
 
@@ -30,7 +37,7 @@ SETTINGS_ONLY = {"config", "settle_grace", "settle_after", "settle_timeout"}
     [
         ("run", options.RunOptions, set()),
         ("plan", options.RunOptions, set()),
-        ("check", options.InputOptions, {"strict"}),
+        ("check", options.InputOptions, {"strict", "all_"}),
         ("resume", options.ResumeOptions, set()),
         ("undo", options.UndoOptions, {"yes", "include_edited", "dry_run", "rows"}),
         ("export", options.CommonOptions, {"overwrite"}),

@@ -1,0 +1,97 @@
+"""The results files that were written, so that one that was changed since, by hand perhaps, is recognised.
+
+In: the path of a results file, and its content before it replaces the file there. Out: whether the file there now is
+one that was written, and by which run. Paths are relative to the folder of the store where they can be, so that the
+folder can be moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from bulkload.store.database import Database
+
+
+class Found(Enum):
+    """What is at the path of a results file."""
+
+    NOTHING = "nothing"
+    WRITTEN = "written"  # a file as it was written
+    CHANGED = "changed"  # a file that was written, and changed since
+    UNKNOWN = "unknown"  # a file that was not written by a run in this store
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsFile:
+    """What is at the path of a results file, and the run that wrote it if that is still in the store."""
+
+    found: Found
+    run_number: int | None = None
+    run_id: str = ""
+
+
+def look_at(store: Database, path: Path) -> ResultsFile:
+    """What is at the path of a results file now; a file that cannot be read counts as changed."""
+    if not path.is_file():
+        return ResultsFile(Found.NOTHING)
+    with store.errors():
+        written = store.db.execute(
+            "SELECT digest, run, id FROM results_files LEFT JOIN runs USING (run) WHERE path = ?", (_key(store, path),)
+        ).fetchall()
+    if not written:
+        return ResultsFile(Found.WRITTEN if _is_in_history(store, path) else Found.UNKNOWN)
+    try:
+        digest = _digest(path)
+    except OSError:
+        return ResultsFile(Found.CHANGED)
+    for row in written:
+        if row["digest"] == digest:
+            return ResultsFile(Found.WRITTEN, row["run"] if row["id"] else None, row["id"] or "")
+    return ResultsFile(Found.CHANGED)
+
+
+def note_draft(store: Database, path: Path, draft: Path, run_number: int) -> bytes:
+    """Record a draft that is about to replace a results file, and return its digest.
+
+    The digests of earlier content stay: a process that is killed now leaves one file or the other.
+    """
+    digest = _digest(draft)
+    with store.transaction():
+        store.db.execute(
+            "INSERT OR REPLACE INTO results_files (path, digest, run) VALUES (?, ?, ?)",
+            (_key(store, path), digest, run_number),
+        )
+    return digest
+
+
+def note_written(store: Database, path: Path, digest: bytes) -> None:
+    """Record that the draft with this digest has replaced the file."""
+    with store.transaction():
+        store.db.execute("DELETE FROM results_files WHERE path = ? AND digest <> ?", (_key(store, path), digest))
+
+
+def _is_in_history(store: Database, path: Path) -> bool:
+    """True if a file of this name was written before digests were recorded."""
+    with store.errors():
+        calls = store.db.execute("SELECT results FROM calls WHERE results <> '[]'").fetchall()
+        runs = store.db.execute(  # of a version that recorded no calls; migrated ones have no token
+            "SELECT json_extract(settings, '$.results') FROM runs JOIN calls USING (run) WHERE token = ''"
+        ).fetchall()
+    named = [name for (results,) in calls for name in json.loads(results)]
+    named += [name for (results,) in runs if results for name in results.splitlines()]
+    return any(Path(name).name == path.name for name in named)
+
+
+def _key(store: Database, path: Path) -> str:
+    real, folder = os.path.realpath(path), os.path.realpath(store.path.parent)
+    return os.path.relpath(real, folder) if os.path.commonpath([real, folder]) == folder else real
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
