@@ -80,7 +80,7 @@ class Progress(Observer):
         what = "1 row was" if rows == 1 else f"{rows:,} rows were"
         if self._bar is not None:
             self._bar.clear()
-        print_note(f"Waiting{limit} to see whether {what} created. Ctrl-C is safe: another run finds out.")
+        print_note(f"Waiting{limit} to see whether {what} created. Ctrl-C is safe: another run finds out.", wrap=True)
         self._wait_ends = None if seconds is None else time.monotonic() + seconds
         self._is_waiting = True
 

@@ -3,63 +3,21 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from bulkload.sandbox.server import Sandbox, running
 from tests.support.command_line import CommandLine, imap
+from tests.support.terminal import Terminal
 from tests.support.waiting import TIMEOUT
 
 MANY = 26
-
-
-class Terminal:
-    """A command whose controlling terminal is a pseudo-terminal."""
-
-    def __init__(self, *arguments: object) -> None:
-        self.process_id, self._terminal = pty.fork()
-        if self.process_id == 0:
-            os.execv(sys.executable, [sys.executable, "-m", "bulkload", *map(str, arguments)])
-        self.output = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._terminal)
-
-    def wait_for(self, text: str) -> None:
-        """Read until a text has been shown."""
-        while text not in self.output:
-            assert self._read(), f"ended without {text!r}: {self.output}"
-
-    def send(self, text: str) -> None:
-        """Type something."""
-        os.write(self._terminal, text.encode())
-
-    def exit_code(self) -> int:
-        """Wait for the end."""
-        while self._read():
-            pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.process_id, 0)[1])
-
-    def _read(self) -> bool:
-        assert select.select([self._terminal], [], [], TIMEOUT)[0], f"stuck: {self.output}"
-        try:
-            text = os.read(self._terminal, 65536).decode(errors="replace")
-        except OSError:  # Linux: nobody has the terminal open any more
-            return False
-        self.output += text
-        return bool(text)
 
 
 @contextmanager
