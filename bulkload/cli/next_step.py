@@ -79,8 +79,8 @@ def next_of_run(outcome: Outcome) -> NextStep | None:
     """What to do after a run; None if every row is done."""
     info = outcome.info
     if _has(info, "fix") and outcome.results:
-        purpose = f"Next, after you have fixed the rows in {outcome.results[0].name}"
-        return NextStep(purpose, command_like_this("run", outcome.results[0]))
+        file = _file_to_fix(outcome, Path(info.input))
+        return NextStep(f"Next, after you have fixed the rows in {file.name}", command_like_this("run", file))
     if _has(info, "run again"):
         return NextStep("Next, to send the rows that are not done", command_like_this("resume", info.run_id))
     return None
@@ -89,8 +89,8 @@ def next_of_run(outcome: Outcome) -> NextStep | None:
 def next_of_check(outcome: Outcome, file: Path) -> NextStep | None:
     """What to do after a check."""
     if outcome.exit_code is not ExitCode.DONE:
-        fixed = outcome.results[0] if outcome.results else file
-        return NextStep(f"Next, after you have fixed the rows in {fixed.name}", command_like_this("check", fixed))
+        file = _file_to_fix(outcome, file)
+        return NextStep(f"Next, after you have fixed the rows in {file.name}", command_like_this("check", file))
     if not outcome.info.rows:
         return None
     return NextStep("Next, to compare the rows with your account, and create nothing", command_like_this("plan", file))
@@ -104,6 +104,11 @@ def next_of_plan(outcome: Outcome, file: Path) -> NextStep | None:
     verb = "create" if counts.get(Status.WILL_CREATE) else "update"
     rows = "the monitors of the good rows" if outcome.exit_code is not ExitCode.DONE else "the monitors"
     return NextStep(f"Next, to {verb} {rows}", command_like_this("run", file))
+
+
+def _file_to_fix(outcome: Outcome, source: Path) -> Path:
+    """The first results file that can be run again, which a page cannot; else the input."""
+    return next((path for path in outcome.results if path.suffix.lower() != ".html"), source)
 
 
 def _has(info: RunInfo, next_step: str) -> bool:

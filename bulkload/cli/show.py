@@ -51,6 +51,7 @@ def show(config: Path | None, /, run_id: str, all_: bool, **arguments: Any) -> i
 def _print_view(view: RunView, options: Options) -> None:
     from bulkload.cli.runs import local_time, outcome_text
     from bulkload.cli.tables import print_table
+    from bulkload.reports.settings_words import settings_in_words
     from bulkload.reports.summary import duration
 
     info = view.record.info
@@ -63,12 +64,13 @@ def _print_view(view: RunView, options: Options) -> None:
         ("Began", began),
         ("Time", f"{duration(info.seconds)}, {info.requests.get('sent', 0):,} requests"),
         ("Rows", ", ".join(f"{n:,} {status.value}" for status, n in info.counts.items()) or "none"),
-        ("Settings", ", ".join(f"{name}={value}" for name, value in info.settings.items() if name not in _UNSHOWN)),
         ("Stopped", info.stopped),
     ]
     for label, text in facts:
         if text:
             print_line(f"{label + ':':<10}{text}")
+    for number, (label, text) in enumerate(settings_in_words(info.settings)):
+        print_line(f"{'' if number else 'Settings:':<10}{label}: {text}")
     click.echo()
     print_table(
         ("CALL", "BY", "OUTCOME"),
@@ -95,9 +97,6 @@ def _print_view(view: RunView, options: Options) -> None:
         print_line(f"Note:     {view.incomplete}")
     for command, purpose in _next_commands(view, options):
         print_line(f"Next:     {command}    # {purpose}")
-
-
-_UNSHOWN = ("results", "sha256")  # settings that are shown elsewhere, or mean nothing to a reader
 
 
 def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]:

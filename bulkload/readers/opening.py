@@ -8,6 +8,7 @@ tool, a file or a folder, is an input too; its readers are in `migration.tools`.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -210,5 +211,11 @@ def _os_errors(path: Path) -> Iterator[None]:
             yield
         except FileNotFoundError as error:
             raise InputError(f"{path}: file not found.") from error
+        except PermissionError as error:
+            reason = "another program has it open, or " if sys.platform == "win32" else ""
+            raise InputError(
+                f"{path.name}: the file cannot be read ({error.strerror}): {reason}your user has no right to read it."
+                " Change its permissions, or copy it to a folder of your own."
+            ) from error
         except OSError as error:
             raise InputError(f"{path.name}: the file cannot be read ({error.strerror or error}).") from error

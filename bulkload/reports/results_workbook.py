@@ -10,6 +10,7 @@ comments to cells below the header while they stream.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from bulkload.errors import UsageError
 from bulkload.files.printable import display_width, one_line, printable
 from bulkload.files.xlsx import CELL_UNITS, WORKSHEET_ROWS, truncate_to_cell, write_text
 from bulkload.model import ReportRow, RunInfo, Status
+from bulkload.monitors.header import columns_of
 from bulkload.monitors.result_columns import RESULT_COLUMNS
 from bulkload.reports.marks import Mark, columns_by_name, marks
 from bulkload.reports.palette import PALETTE
@@ -100,6 +102,13 @@ def _close_files(workbook: Any) -> None:
         for file in (worksheet.row_data_fh, worksheet.fh):
             with suppress(OSError):
                 file.close()
+
+
+def _name_column(run: RunInfo) -> int | None:
+    """The column of the monitors' names, which every printed page repeats; None if there is none."""
+    mapping = run.settings.get("map")
+    name = columns_of(run.header, json.loads(mapping) if mapping else {}).get("name")
+    return run.header.index(name) if name is not None else None
 
 
 class _CellFormats:
@@ -186,6 +195,7 @@ class _ResultsSheet:
         self._header = header
         self._user_columns = len(run.header)
         self._column_of = columns_by_name(run.header)
+        self._name_column = _name_column(run)
         self._formats = formats
         self._notes = notes
         self._widths = [display_width(name) + _FILTER_BUTTON for name in header]
@@ -246,6 +256,8 @@ class _ResultsSheet:
         worksheet.autofilter(0, 0, last_row, last_column)
         worksheet.ignore_errors({"number_stored_as_text": f"A1:XFD{WORKSHEET_ROWS}"})  # these are meant to be text
         worksheet.repeat_rows(0)
+        if self._name_column is not None:
+            worksheet.repeat_columns(self._name_column)
         worksheet.set_landscape()
         worksheet.set_paper(9)  # A4
         worksheet.set_footer("&L&A&RPage &P of &N")

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from bulkload.files.printable import one_line
 from bulkload.model import RunInfo, Status, Translated
+from bulkload.reports.settings_words import label_of, settings_in_words
 
 REQUEST_KINDS = ("sent", "throttled", "retried")
 _PLANNED = (Status.WILL_CREATE, Status.WILL_UPDATE)
@@ -145,9 +146,9 @@ def sections(run: RunInfo) -> list[Section]:
                 ("Duration", duration(run.seconds) if run.seconds else ""),
             ),
         ),
-        Section(title="Requests", facts=tuple((_label(kind), f"{n:,}") for kind, n in run.requests.items())),
+        Section(title="Requests", facts=tuple((label_of(kind), f"{n:,}") for kind, n in run.requests.items())),
         Section(title="How the input was read", facts=tuple(_labelled(run.details))),
-        Section(title="Settings", facts=tuple(_labelled(run.settings))),
+        Section(title="Settings", facts=tuple(settings_in_words(run.settings))),
     ]
     filled = [
         Section(title=section.title, facts=tuple((label, text) for label, text in section.facts if text))
@@ -194,10 +195,4 @@ def _requests(requests: Mapping[str, int]) -> str:
 
 
 def _labelled(facts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((_label(key), value) for key, value in facts.items())
-
-
-def _label(key: str) -> str:
-    """Convert a setting's key to a label: `on_existing` becomes `On existing`."""
-    label = key.replace("_", " ").replace("-", " ").strip()
-    return label[:1].upper() + label[1:]
+    return ((label_of(key), value) for key, value in facts.items())

@@ -53,7 +53,7 @@ class Verified:
     def __str__(self) -> str:
         """Say it in a sentence or two."""
         if not self.compared:
-            return "There was nothing to compare."
+            return "The run created and updated nothing. There was nothing to compare."
         if not self.different:
             subject = "The one monitor is" if self.compared == 1 else f"All {self.compared:,} monitors are"
             sentences = [f"{subject} stored as requested."]

@@ -207,3 +207,15 @@ def test_every_row_is_counted_in_its_kind(cells: list[tuple[str, str, bool]]) ->
         first, *others = kind.messages
         assert first.endswith("; allowed are 1; 2.")
         assert all(other.startswith(f"{kind.column} is ") for other in others)
+
+
+def test_rows_that_exist_and_differ_are_named_with_the_option_that_updates_them(
+    cli: CommandLine, sandbox: Sandbox
+) -> None:
+    cli("run", cli.write_csv("hosts.csv", [imap("a", interval=15), imap("b", interval=15)]))
+    cli.write_csv("hosts.csv", [imap("a", interval=30), imap("b", interval=15)])
+    result = cli("run", "hosts.csv", "--verify")
+    assert result.exit_code == 0
+    assert "warning, exists: 1 row\n  2  Not changed: interval 15 → 30." in result.stdout
+    assert "1 row exists and differs from the file; --on-existing update updates what differs." in result.stderr
+    assert "updated  1" in cli("run", "hosts.csv", "--on-existing", "update").stdout

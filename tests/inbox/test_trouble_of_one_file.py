@@ -74,7 +74,7 @@ def test_a_file_without_the_right_to_read_it_fails_and_the_others_are_run(
     drop(cli, "good.csv", ["b"])
     result = visit("--metrics", "bulkload.prom", before=NO_PRIVILEGES)
     assert (result.exit_code, names(sandbox)) == (2, ["b"])
-    assert "secret.csv failed: the file cannot be read (Permission denied)" in result.stderr
+    assert "secret.csv failed: the file cannot be read (Permission denied): your user has no right" in result.stderr
     assert inside(cli)["failed"] == ["secret-why.txt", "secret.csv"]
     samples = metrics(cli.folder / "bulkload.prom")
     assert (samples["exit_code"], samples["files:failed"], samples["files:done"]) == (2, 1, 1)

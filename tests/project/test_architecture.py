@@ -29,7 +29,7 @@ MAY_IMPORT = {  # part → the parts that it may import, from top to bottom
     **{name: set() for name in ("store", "alertsite", "monitors", "files", "sandbox", *SHARED)},
 }
 ONLY = {  # (part, imported part) → the only modules that it may import
-    ("reports", "monitors"): {"bulkload.monitors.result_columns"},
+    ("reports", "monitors"): {"bulkload.monitors.result_columns", "bulkload.monitors.header"},
     ("cli", "stages"): {"bulkload.stages.observer"},
     ("web", "stages"): {"bulkload.stages.observer"},
     ("python", "stages"): {"bulkload.stages.observer"},

@@ -146,3 +146,9 @@ def test_a_printed_page_says_which_columns_it_omits(tmp_path: Path) -> None:
     page = write(tmp_path / "out.html", [row(*header)], run_info([], header=header))
     assert page.rows[0][5:] == list(header)
     assert "Printed: the first 5 of the input's 200 columns." in page.text
+
+
+def test_the_rows_come_before_the_facts(tmp_path: Path) -> None:
+    """On a phone, errors are seen before settings."""
+    page = write(tmp_path / "out.html", [row(error="a wrong cell")])
+    assert page.text.index("a wrong cell") < page.text.index("How the input was read")

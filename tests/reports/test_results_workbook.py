@@ -290,7 +290,7 @@ def test_the_summary_has_the_counts_and_the_facts_of_the_run(tmp_path: Path) -> 
         "Started": "2026-11-22 11:00:30 UTC",
         "Finished": "2026-11-22 11:00:42 UTC",
         "Sent": "1,047",
-        "On existing": "skip",
+        "On existing": "skip: monitors that exist stay as they are",
     }
 
 
@@ -324,3 +324,21 @@ def test_a_workbook_can_have_two_hundred_columns(tmp_path: Path) -> None:
     header = tuple(f"column {n}" for n in range(200))
     write(path, [row(*header)], run_info([], header=header))
     assert values(path)[1][:200] == list(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "mapping", "expected"),
+    [
+        (("type", "name", "host"), "", "$B:$B"),
+        (("Monitor", "type", "label"), '{"label":"name"}', "$C:$C"),
+        (("type", "hostname"), "", None),
+    ],
+)
+def test_printed_pages_repeat_the_name(
+    tmp_path: Path, header: tuple[str, ...], mapping: str, expected: str | None
+) -> None:
+    run = RunInfo(run_id="r1", input="a.csv", header=header, settings={"map": mapping} if mapping else {})
+    path = tmp_path / "out.xlsx"
+    report.write(path, run, iter([ReportRow(2, ("x",) * len(header), Status.CREATED)]))
+    sheet = openpyxl.load_workbook(path)["results"]
+    assert (sheet.print_title_cols, sheet.print_title_rows) == (expected, "$1:$1")

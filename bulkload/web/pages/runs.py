@@ -44,7 +44,7 @@ _STOPPED = {  # what the store says after a signal, for people who sent none
     str(Interrupted(ExitCode.INTERRUPTED)): "It was stopped on request.",
     str(Interrupted(ExitCode.TERMINATED)): "The server was stopped, or the process was ended.",
 }
-_HIDDEN_SETTINGS = ("results", "sha256", UNDONE, UNDONE_BY)
+_HIDDEN_SETTINGS = (UNDONE, UNDONE_BY)  # shown elsewhere on the page
 
 
 async def history(request: web.Request) -> web.Response:

@@ -1,0 +1,55 @@
+"""The settings of a run in words.
+
+In: settings as the store has them. Out: a label and a text for each that means something to a reader.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+_HIDDEN = ("results", "sha256")  # where the results are, and what identifies the input
+_ON_EXISTING = {
+    "skip": "skip: monitors that exist stay as they are",
+    "update": "update: what differs is updated in monitors that exist",
+    "fail": "fail: nothing is sent if any monitor exists",
+}
+
+
+def settings_in_words(settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each setting as a label and a text; one that is not known in words as it is."""
+    return [(label_of(name), _in_words(name, text)) for name, text in settings.items() if name not in _HIDDEN]
+
+
+def label_of(name: str) -> str:
+    """A setting's name as a label: `on_existing` becomes `On existing`."""
+    label = name.replace("_", " ").replace("-", " ").strip()
+    return label[:1].upper() + label[1:]
+
+
+def _in_words(name: str, text: str) -> str:
+    try:
+        return _WORDS[name](text) if name in _WORDS else text
+    except (ValueError, AttributeError):  # it is not what this version writes
+        return text
+
+
+def _pairs(text: str) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in json.loads(text).items())
+
+
+def _rate(text: str) -> str:
+    rate = float(text)
+    return f"{rate:g} {'request' if rate == 1 else 'requests'} per second"
+
+
+_WORDS: Mapping[str, Callable[[str], str]] = {
+    "rate": _rate,
+    "concurrency": lambda text: f"at most {int(text)} requests at once",
+    "on_existing": lambda text: _ON_EXISTING.get(text, text),
+    "first": lambda text: f"only the first {int(text):,} rows that are to be sent",
+    "max_errors": lambda text: f"stop if more than {text} of the rows have errors",
+    "request_timeout": lambda text: f"{float(text):g} s",
+    "set": _pairs,
+    "map": _pairs,
+}
