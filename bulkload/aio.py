@@ -7,6 +7,7 @@ cancelled, it ends when the requests in flight are answered.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from bulkload.python import undoing, work
@@ -85,13 +86,16 @@ async def undo(
     *,
     dry_run: bool = True,
     include_edited: bool = False,
+    rows: Iterable[int] | None = None,
     account: Account | None = None,
     store: StrPath = STORE,
     progress: Progress = False,
     **options: Unpack[UndoOptions],
 ) -> Result:
     """As `bulkload.undo`."""
-    work_of_undo = undoing.undo(run_id, account, store, options, dry_run=dry_run, include_edited=include_edited)
+    work_of_undo = undoing.undo(
+        run_id, account, store, options, dry_run=dry_run, include_edited=include_edited, rows=rows
+    )
     return await _wait(work_of_undo, progress)
 
 

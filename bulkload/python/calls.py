@@ -5,6 +5,7 @@ In: a DataFrame, rows as mappings, or the path of a file; options as on the comm
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from bulkload.python import undoing, work
@@ -112,6 +113,7 @@ def undo(
     *,
     dry_run: bool = True,
     include_edited: bool = False,
+    rows: Iterable[int] | None = None,
     account: Account | None = None,
     store: StrPath = STORE,
     progress: Progress = False,
@@ -119,10 +121,13 @@ def undo(
 ) -> Result:
     """Delete the monitors that a run created, unless they were edited since; `dry_run=False` deletes.
 
-    `Result.removals` counts them; in a dry run, the column `undo` says what would become of each. Options: `rate`,
-    `concurrency`, `trust_list`, `request_timeout`, `results`, `sandbox`, `config`.
+    `rows` are the only rows whose monitors are deleted, by their `source_row`. `Result.removals` counts the monitors;
+    in a dry run, the column `undo` says what would become of each. Options: `rate`, `concurrency`, `trust_list`,
+    `request_timeout`, `results`, `sandbox`, `config`.
     """
-    work_of_undo = undoing.undo(run_id, account, store, options, dry_run=dry_run, include_edited=include_edited)
+    work_of_undo = undoing.undo(
+        run_id, account, store, options, dry_run=dry_run, include_edited=include_edited, rows=rows
+    )
     return _wait(work_of_undo, progress)
 
 

@@ -5,11 +5,12 @@ In: a run, and whether to delete its monitors or only to say what would be delet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bulkload.errors import Interrupted, RunStopped
+from bulkload.errors import Interrupted, RunStopped, UsageError
 from bulkload.model import Issue, ReportRow
 from bulkload.operations.removal import RemovalResult
 from bulkload.operations.undo import KEPT, PlannedRemoval, undo_run
@@ -38,8 +39,10 @@ def undo(
     *,
     dry_run: bool,
     include_edited: bool,
+    rows: Iterable[int] | None,
 ) -> Background[Result]:
     """The work of `undo`."""
+    selected = None if rows is None else _row_numbers(rows)
     login, settings = load_settings("undo", options, UndoOptions, account=account, store=store)
     run_id = run_id_of(run)
     watch = Watch()
@@ -61,6 +64,7 @@ def undo(
                 include_edited=include_edited,
                 dry_run=dry_run,
                 observer=watch,
+                rows=selected,
             )
         except (RunStopped, Interrupted) as error:  # before anything was deleted
             return Result.of(_rows(run_id, settings), exit_code=error.exit_code, stopped=error)
@@ -74,6 +78,14 @@ def undo(
         )
 
     return Background(work, watch, continues="" if dry_run else "undo('{0}', dry_run=False)")
+
+
+def _row_numbers(rows: Iterable[int]) -> frozenset[int]:
+    """The numbers as a set, also those of numpy and pandas. Raises `UsageError` for anything else."""
+    try:
+        return frozenset(map(operator.index, rows))
+    except TypeError:
+        raise UsageError(f"rows is {rows!r}; give the numbers of rows, as in the column source_row.") from None
 
 
 def _rows(

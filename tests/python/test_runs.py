@@ -184,6 +184,18 @@ def test_undo_says_first_what_it_would_delete(server: Sandbox, account: bl.Accou
     assert (last.ok, server.monitors()) == (True, [])
 
 
+def test_undo_of_some_rows(server: Sandbox, account: bl.Account) -> None:
+    result = bl.run(hosts("a", "b", "c"), account=account)
+    rows = result.frame.loc[result.frame["name"] != "b", "source_row"]
+    assert bl.undo(result, account=account, rows=rows).removals == {"deleted": 2}
+    bl.undo(result, account=account, rows=rows, dry_run=False)
+    assert [item["name"] for item in server.monitors()] == ["b"]
+    with pytest.raises(bl.UsageError, match="has no row 99"):
+        bl.undo(result, account=account, rows=[99])
+    with pytest.raises(bl.UsageError, match="give the numbers of rows"):
+        bl.undo(result, account=account, rows=["5-7"])  # type: ignore[list-item]
+
+
 def test_an_export_is_accepted_by_run(server: Sandbox, account: bl.Account, frame: pd.DataFrame, folder: Path) -> None:
     bl.run(frame, account=account)
     exported = bl.export(account=account)
