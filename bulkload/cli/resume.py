@@ -32,7 +32,7 @@ def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
     Example:
       bulkload resume 20260314T021500-1f3a
     """
-    from bulkload.operations import pipeline
+    from bulkload.operations.run import resume as resume_run
     from bulkload.reports.summary import moment
 
     account, options = load_login(config, arguments)
@@ -43,7 +43,7 @@ def resume(config: Path | None, /, run_id: str | None, **arguments: Any) -> int:
             print_note(f"Resuming run {info.run_id} of {info.input}, begun {moment(info.started)}.")
 
     with Progress(options) as progress:
-        outcome = pipeline.resume(run_id, account, options, progress.on_start, on_run, agree, progress)
+        outcome = resume_run(run_id, account, options, progress.on_start, on_run, agree, progress)
     if not outcome.resumed and not options.json_ and not options.quiet:
         info = outcome.info
         counts = ", ".join(f"{n:,} {status.value}" for status, n in info.counts.items()) or "no rows"

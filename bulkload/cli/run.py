@@ -35,8 +35,8 @@ def run(config: Path | None, /, files: tuple[Path, ...], **arguments: Any) -> in
       bulkload run output/hosts-results.xlsx        sends only rows that are not done
     """
     from bulkload.model import Input
-    from bulkload.operations.pipeline import run_file
     from bulkload.operations.results_names import results_for
+    from bulkload.operations.run import run_file
 
     account, options = load_login(config, arguments)
     agree = before_many_creates(account, options)

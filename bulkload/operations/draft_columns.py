@@ -18,6 +18,7 @@ from bulkload.stages.intake import check_rows
 from bulkload.store.drafts import Draft, Drafts
 from bulkload.store.runs import Store
 
+HEADER_ROW = "header_row"  # in `Draft.reading`: the number of the header's row
 NO_HEADER = "no_header"  # in `Draft.reading`: the first row is a row like the others
 
 _NO_COLUMNS = ColumnMapping(header=(), fields=(), is_results=False, result_columns={}, user_columns=())

@@ -17,7 +17,7 @@ from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import Input, Source
 from bulkload.monitors.header import is_header
 from bulkload.operations.draft_check import OnRows, ignore_rows
-from bulkload.operations.draft_columns import NO_HEADER, use_clear_columns
+from bulkload.operations.draft_columns import HEADER_ROW, NO_HEADER, use_clear_columns
 from bulkload.operations.draft_upload import READING, opened_upload
 from bulkload.readers.opening import open_source
 from bulkload.readers.secret_cells import without_secrets
@@ -30,6 +30,7 @@ from bulkload.store.runs import Store
 BATCH = 1000  # rows a transaction
 _MAY_COME_LATER = ("type", "name")  # a header without these is one, because a person can still add them
 _FOLDER = re.compile(rf"\S*{READING}\w+/")  # in which the upload is read; nobody has to know it
+_MOST_DIGITS = 7  # of the number of a row
 _MAX_LISTED = 20  # row numbers in a note
 _CHANGED = "The rows were changed in the meantime, so nothing was sent. Look at them, and start again."
 
@@ -73,6 +74,7 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
     is_known: IsHeader = partial(is_header, given=tuple(options.set), mapping=options.map)
     may_be: IsHeader = partial(is_header, given=(*options.set, *_MAY_COME_LATER), mapping=options.map)
     headerless = NO_HEADER in draft.reading
+    header_row = header_row_of(draft.reading[HEADER_ROW]) if HEADER_ROW in draft.reading else options.header_row
     open_upload = partial(
         open_source,
         path,
@@ -81,7 +83,7 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
         skip_hidden=options.skip_hidden,
         tool=options.from_,
         skip_private=options.skip_private,
-        header_row=None if headerless else options.header_row,
+        header_row=None if headerless else header_row,
     )
     with open_upload(is_header=is_known, headerless=headerless) as source:
         opened = without_secrets(source, options.map)
@@ -92,6 +94,14 @@ def _read_rows(store: Store, draft: Draft, path: Path, options: Options, on_rows
         opened = without_secrets(source, options.map)
         _add_rows(store, draft, opened, on_rows)
         return _source_of(opened, options, has_known_header=False)
+
+
+def header_row_of(text: str) -> int:
+    """The number of a row that a person entered. Raises `ValueError`."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _add_rows(store: Store, draft: Draft, opened: Source, on_rows: OnRows) -> None:

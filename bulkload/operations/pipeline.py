@@ -10,7 +10,6 @@ at AlertSite or in the sandbox.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,20 +25,19 @@ from bulkload.errors import (
     TooManyErrors,
     UsageError,
 )
-from bulkload.model import Input, RunInfo, State, Status
+from bulkload.model import Input, State, Status
 from bulkload.operations.failed_calls import remember_failure
 from bulkload.operations.first_creates import Agree, ask_before_many
 from bulkload.operations.outcome import Outcome, exit_code_of
 from bulkload.operations.results import check_results_writable, if_complete, write_results
-from bulkload.operations.results_names import results_by_default, results_of, results_setting, without_replacing
-from bulkload.operations.run_retention import delete_older
+from bulkload.operations.results_names import results_setting, without_replacing
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
 from bulkload.stages.fingerprint import hash_of_bytes
 from bulkload.stages.intake import read_into
 from bulkload.stages.observer import NOBODY, Observer, Phase, session_status
-from bulkload.store.arrivals import path_in_inbox
-from bulkload.store.runs import Run, Store, to_json
+from bulkload.store.runs import Run, Store
+from bulkload.store.stored_rows import to_json
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
@@ -61,56 +59,6 @@ OnStart = Callable[[int], "OnProgress"]  # gets the number of rows to send
 OnProgress = Callable[[int], None]  # gets the number of rows that have just become final
 OnAccount = Callable[["Api"], Coroutine[None, None, None]]  # asks the account for something more
 OnListing = Callable[["Listing"], None]  # gets the list of monitors that the plan is based on
-
-
-def run_file(
-    source: Input,
-    account: Account,
-    options: Options,
-    results: Sequence[Path],
-    on_start: OnStart,
-    agree: Agree | None = None,
-    observer: Observer = NOBODY,
-) -> Outcome:
-    """Create one monitor per row of a file, and write the results.
-
-    `agree` is asked before the first run that creates many monitors in an account; see `first_creates`.
-    """
-    check_results_writable(results, source.path)
-    with locked_store(options) as store:
-        began = time.time()
-        context = begin(store, source, account, options, results=results, observer=observer)
-        outcome = carry_out(context, results, on_start, agree=agree)
-        if outcome.stopped is None:
-            delete_older(store, options.keep, began)
-        return outcome
-
-
-def resume(
-    run_id: str | None,
-    account: Account,
-    options: Options,
-    on_start: OnStart,
-    on_run: Callable[[RunInfo], None] = lambda info: None,
-    agree: Agree | None = None,
-    observer: Observer = NOBODY,
-) -> Outcome:
-    """Resume a run in the store, without its file; without an ID, the newest run with rows to run again.
-
-    `on_run` gets the run before anything is sent. A run whose rows are all final sends nothing: `resumed` is False.
-    """
-    with locked_store(options, "resume", must_exist=True) as store:
-        run = store.run(run_id) if run_id is not None else unfinished_run(store)
-        on_run(store.info(run))
-        results = results_of(store, run, options)
-        if not results and path_in_inbox(store, run) is None:  # the inbox writes those of its files when it is called
-            results = results_by_default(store, run, options)
-        if not options.verify and _is_finished(store, run):
-            begin(store, run, account, options)  # raises for another account
-            results = without_replacing(store, run, if_complete(store, run, results), options)
-            return replace(write_results(store, run, results, None), resumed=False)
-        context = begin_again(store, run, account, options, observer=observer)
-        return carry_out(context, results, on_start, agree=agree)
 
 
 @contextmanager
@@ -316,14 +264,6 @@ def _known_at(context: RunContext) -> float | None:
     return None if last is None else last + context.options.settle_after
 
 
-def _is_finished(store: Store, run: Run) -> bool:
-    """True if another session of a run has nothing to do: it ended, and every row is done or must be fixed."""
-    if not run.read_whole or run.exit_code not in (ExitCode.DONE, ExitCode.ROWS_LEFT):
-        return False
-    info = store.info(run)
-    return not info.stopped and not any(status.next_step == "run again" for status in info.counts)
-
-
 def _check_bad_rows(context: RunContext) -> tuple[int, int | None]:
     """The number of rows with errors, and its limit.
 
@@ -357,11 +297,3 @@ def _fingerprint(path: Path) -> str:
         return hash_of_bytes(path)
     except OSError:
         return ""
-
-
-def unfinished_run(store: Store) -> Run:
-    """The newest run with rows to run again. Raises `UsageError` if there is none."""
-    for run in store.runs():
-        if run.read_whole and any(status.next_step == "run again" for status in store.counts(run)):
-            return run
-    raise UsageError("There is no run to resume: every row of every run is done or must be fixed.")

@@ -18,10 +18,11 @@ from bulkload.operations.export_cells import export_header, export_rows
 from bulkload.operations.forecast_texts import expectation, recipients_fact
 from bulkload.operations.history import list_runs
 from bulkload.operations.outcome import Outcome
-from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store, unfinished_run
+from bulkload.operations.pipeline import begin, begin_again, carry_out, locked_store
 from bulkload.operations.preview import check_file, plan_input
 from bulkload.operations.results import check_results_writable
 from bulkload.operations.results_names import check_results, results_of
+from bulkload.operations.run import unfinished_run
 from bulkload.operations.run_retention import delete_older
 from bulkload.python.background import Background, Watch
 from bulkload.python.inputs import Given, given

@@ -12,7 +12,7 @@ from types import TracebackType
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
 from bulkload.store.row_records import NewRow
-from bulkload.store.runs import digest
+from bulkload.store.stored_rows import digest
 
 IN_MEMORY = 100_000  # identities; more are moved to the database together, in the order of its index
 CACHE = 8 * 1024  # KiB of the database

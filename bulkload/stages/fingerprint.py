@@ -15,7 +15,7 @@ from bulkload.errors import InputError
 from bulkload.model import Input
 from bulkload.readers.zip_package import check_size, open_package, read_blocks
 from bulkload.settings import Options
-from bulkload.store.runs import to_json
+from bulkload.store.stored_rows import to_json
 
 _OPTIONS = ("set", "map", "sheet", "header_row", "skip_hidden", "encoding", "ignore_unknown", "from_", "skip_private")
 _PACKAGE = b"PK\x03\x04"  # how a zip package begins

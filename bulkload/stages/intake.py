@@ -29,8 +29,9 @@ from bulkload.stages.fingerprint import fingerprint_of
 from bulkload.stages.row_templates import RowTemplates
 from bulkload.stages.zero_rows import ZeroRows, is_zero_row
 from bulkload.store.row_records import NewRow
-from bulkload.store.runs import Run, Store, to_json
+from bulkload.store.runs import Run, Store
 from bulkload.store.shared_rows import begin_with_same_rows
+from bulkload.store.stored_rows import to_json
 
 _NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none

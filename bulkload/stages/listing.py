@@ -30,7 +30,7 @@ from bulkload.protocols import PLAIN_PORTS
 from bulkload.settings import Options
 from bulkload.stages.candidates import Candidates
 from bulkload.store.account_record import AccountRecord
-from bulkload.store.runs import digest
+from bulkload.store.stored_rows import digest
 
 if TYPE_CHECKING:
     from bulkload.alertsite.client import Api

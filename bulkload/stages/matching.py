@@ -35,7 +35,7 @@ from bulkload.stages.context import RunContext
 from bulkload.stages.listing import Listing
 from bulkload.store.row_records import PendingRow, RowChange, RowInDoubt, RowToMatch
 from bulkload.store.rows import RunRows
-from bulkload.store.runs import digest, to_json
+from bulkload.store.stored_rows import digest, to_json
 
 BATCH = 500  # rows fetched from the store at a time
 IDENTIFYING_FIELDS = ("name", "hostname", "port", "smtp_hostname", "pop3_hostname")

@@ -21,7 +21,7 @@ from bulkload.monitors.hosts import is_plain_public_name
 from bulkload.monitors.spoiled_texts import doubt_of, is_error
 from bulkload.monitors.validate import Valid
 from bulkload.store.row_records import NewRow
-from bulkload.store.runs import to_json
+from bulkload.store.stored_rows import to_json
 
 MOST_TEMPLATES = 1_000  # kept at a time
 _OWN = "\n"  # replaces a row's own cells; no trimmed cell equals it

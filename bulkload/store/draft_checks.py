@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from bulkload.store.draft_records import IGNORED, LEFT_OUT, READY, CheckedRow, KindKey, PlannedRow, issue_record
 from bulkload.store.draft_rows import RANK_UNCHECKED
 from bulkload.store.drafts import NO_PLAN, Draft, Drafts, DraftState
-from bulkload.store.runs import Store, to_json
+from bulkload.store.runs import Store
+from bulkload.store.stored_rows import to_json
 
 _RANK_BAD, _RANK_WARNING, _RANK_GOOD, _RANK_OUT = range(4)  # the order in which rows are shown
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from bulkload.model import Issue
 from bulkload.store.draft_records import LEFT_OUT, Kind, KindKey, RowFilter, ShownRow, issue_of
 from bulkload.store.drafts import Draft
-from bulkload.store.runs import Store, to_json
+from bulkload.store.runs import Store
 from bulkload.store.search import search_condition
+from bulkload.store.stored_rows import to_json
 
 _SHOWN = f"CASE WHEN left_out THEN '{LEFT_OUT}' ELSE coalesce(planned, state) END"
 

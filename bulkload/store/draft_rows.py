@@ -14,7 +14,8 @@ from typing import NamedTuple
 from bulkload.model import Issue, NumberText, RawRow
 from bulkload.store.draft_records import RowChange, issue_of, issue_record
 from bulkload.store.drafts import Draft, Drafts
-from bulkload.store.runs import Store, to_json
+from bulkload.store.runs import Store
+from bulkload.store.stored_rows import to_json
 
 BATCH = 500  # rows fetched at a time
 RANK_UNCHECKED = -1  # of rows that were changed and not checked since

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 
 from bulkload.errors import UsageError
 from bulkload.model import Translated
-from bulkload.store.runs import Store, digest, to_json
+from bulkload.store.runs import Store
+from bulkload.store.stored_rows import digest, to_json
 
 NO_PLAN = "planned = NULL, planned_id = NULL, planned_error = NULL"  # nothing is known of the account
 

@@ -13,7 +13,8 @@ from itertools import islice
 from bulkload.errors import StoreError
 from bulkload.model import Issue, State, Status
 from bulkload.store.row_records import NewRow, PendingRow, RowChange, RowToMatch, RowToVerify
-from bulkload.store.runs import Run, Store, to_json
+from bulkload.store.runs import Run, Store
+from bulkload.store.stored_rows import to_json
 
 IN_DOUBT_ELSEWHERE = (
     "key IN (SELECT doubt.key FROM runs CROSS JOIN rows AS doubt ON doubt.run = runs.run AND doubt.state = 'doubt'"

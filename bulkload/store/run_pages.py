@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bulkload.model import ReportRow, State, Status, status_counts_of, status_of
-from bulkload.store.runs import SELECT_REPORT, Run, Store, report_row, to_json
+from bulkload.store.runs import Run, Store
 from bulkload.store.search import search_condition
 from bulkload.store.sharing import table_of
+from bulkload.store.stored_rows import SELECT_REPORT, report_row, to_json
 
 _NEEDS_ATTENTION = "state IN ('invalid', 'duplicate', 'rejected', 'failed', 'unknown', 'doubt', 'waiting')"
 

@@ -6,31 +6,23 @@ In: runs, and their rows as they are read. Out: the history, and the rows of a r
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import time
 import uuid
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-import pydantic_core
-
 from bulkload import clock
 from bulkload.errors import BulkloadError, UsageError
 from bulkload.model import (
-    ACCOUNT_ISSUE,
-    Issue,
     ReportRow,
     RunInfo,
     Status,
     Translated,
-    errors_of,
     status_counts_of,
-    status_of,
 )
 from bulkload.store.accounts import find_or_add_account, merge_accounts
 from bulkload.store.calls import begin_call, end_call
@@ -38,6 +30,7 @@ from bulkload.store.database import Database
 from bulkload.store.row_counts import keep_counts, state_counts
 from bulkload.store.row_records import NewRow
 from bulkload.store.sharing import hand_over, table_of
+from bulkload.store.stored_rows import INSERT_ROW, SELECT_REPORT, report_row, row_values, to_json
 
 SELECT_RUN = (
     "SELECT runs.*, coalesce(base_url, '') AS base_url, coalesce(username, '') AS username"
@@ -47,8 +40,6 @@ SELECT_RUN = (
 LAST = "last"  # names the newest run, wherever a run is named
 CHUNK = 1_000  # rows taken from a reader at a time
 BATCH = 20_000  # rows a transaction: with fewer, a long file takes more time per row than a short one
-
-SELECT_REPORT = "SELECT cells, state, source_row, monitor_id, error, error_columns, issues, attempts, names FROM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +62,6 @@ class Run:
 def new_run_id(started: float) -> str:
     """A new ID for a run; `started` is in seconds since 1970."""
     return f"{clock.utc(started).replace('-', '').replace(':', '')[:15]}-{uuid.uuid4().hex[:4]}"
-
-
-def digest(key: str) -> bytes:
-    """The hash of an identity key, short enough for an index."""
-    return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
 class Store(Database):
@@ -135,7 +121,7 @@ class Store(Database):
         remaining, values = iter(rows), list[tuple[object, ...]]()
         while chunk := list(islice(remaining, CHUNK)):  # outside of `errors`: the reader's errors are not the store's
             with self.errors():
-                values += [_row_values(run, position, row) for position, row in enumerate(chunk, first)]
+                values += [row_values(run.number, position, row) for position, row in enumerate(chunk, first)]
             first += len(chunk)
             if len(values) >= BATCH:
                 self._insert(values)
@@ -334,11 +320,7 @@ class Store(Database):
 
     def _insert(self, values: Sequence[tuple[object, ...]]) -> None:
         with self.transaction():
-            self.db.executemany(
-                "INSERT INTO rows (run, position, source_row, cells, state, type, key, body, names, finished_in_file,"
-                " monitor_id, error, error_columns, issues) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
+            self.db.executemany(INSERT_ROW, values)
 
     def _begin_call(self, run_number: int) -> None:
         account, input_path = self.db.execute("SELECT account, input FROM runs WHERE run = ?", (run_number,)).fetchone()
@@ -398,87 +380,3 @@ def _run(row: sqlite3.Row) -> Run:
         finished=row["finished"] is not None,
         exit_code=row["exit_code"],
     )
-
-
-def report_row(
-    cells: str,
-    state: str,
-    source_row: int,
-    monitor_id: str | None,
-    error: str,
-    columns: str | None,
-    packed_issues: bytes | str | None,
-    attempts: int,
-    given_id: str | None,
-) -> ReportRow:
-    """A row for a report, from the columns of `SELECT_REPORT`."""
-    issues = _unpacked_issues(packed_issues)
-    if state == Status.INVALID and not error:
-        error, error_columns = errors_of(issues)
-    else:
-        error_columns = (*(json.loads(columns) if columns else ()), *_columns_of(issues))
-        error = _shown_error(error, issues) if issues else error
-    return ReportRow(
-        source_row=source_row,
-        cells=tuple(pydantic_core.from_json(cells)),
-        status=status_of(state),
-        monitor_id=monitor_id or "",
-        error=error,
-        error_columns=error_columns,
-        attempts=attempts,
-        issues=issues,
-        named=given_id or "",
-    )
-
-
-def _row_values(run: Run, position: int, row: NewRow) -> tuple[object, ...]:
-    return (
-        run.number,
-        position,
-        row.source_row,
-        to_json(row.cells),
-        row.state,
-        row.type,
-        digest(row.key) if row.key is not None else None,
-        row.body,
-        row.given_monitor_id,
-        row.finished_in_file,
-        row.monitor_id,
-        *_packed_errors(row),
-    )
-
-
-def _packed_errors(row: NewRow) -> tuple[str, str | None, bytes | str | None]:
-    """The values of `error`, `error_columns` and `issues`.
-
-    A file can have millions of invalid rows, each with several kilobytes about its cells. Their issues are compressed,
-    and their error text follows from these.
-    """
-    issues = to_json([issue.record() for issue in row.issues]) if row.issues else None
-    if row.state == Status.INVALID and issues and errors_of(row.issues) == (row.error, row.error_columns):
-        return "", None, zlib.compress(issues.encode())
-    return row.error, to_json(row.error_columns) if row.error_columns else None, issues
-
-
-def _unpacked_issues(packed: bytes | str | None) -> tuple[Issue, ...]:
-    if packed is None:
-        return ()
-    issues = json.loads(zlib.decompress(packed) if isinstance(packed, bytes) else packed)
-    return tuple(Issue(**issue) for issue in issues)
-
-
-def _columns_of(issues: Iterable[Issue]) -> tuple[str, ...]:
-    """The columns in which the account has a different value."""
-    return tuple(issue.column for issue in issues if issue.code.startswith(ACCOUNT_ISSUE) and issue.column)
-
-
-def _shown_error(error: str, issues: Iterable[Issue]) -> str:
-    """The error for the report: with the messages about differences in the account."""
-    messages = [issue.message for issue in issues if issue.code.startswith(ACCOUNT_ISSUE)]
-    full_stop = "." if messages and error and not error.endswith((".", "!", "?")) else ""
-    return " ".join([error + full_stop, *messages]).strip()
-
-
-def to_json(value: object) -> str:
-    """Compact JSON, as the store keeps it. Every row is encoded twice, so pydantic's Rust core does it."""
-    return pydantic_core.to_json(value, inf_nan_mode="constants").decode()

@@ -122,11 +122,13 @@ class DefaultView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingView:
-    """How a file was read, to read it in another way: fields `sheet` and `encoding`."""
+    """How a file was read, to read it in another way: fields `sheet`, `header_row` and `encoding`."""
 
     sheets: Sequence[Choice]  # empty: a format without worksheets
     encoding: str  # as chosen; empty: found by the program
     has_encoding: bool  # a text format
+    header_row: str = ""  # as chosen; empty: found by the program
+    has_header_row: bool = False  # a format with rows above the header
 
 
 # ── rows of a draft or a run ───────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,8 @@ _PLACES = tuple(
         (r"omit --encoding \(or the setting encoding\) for this file", "leave the encoding empty under Columns"),
         (r"or run the original file with --encoding", "or upload the original file and choose its encoding"),
         (r"name it with --sheet", "choose it under Columns"),
+        (r", which --header-row names as the header,", ", which you named as the header,"),
+        (r"--header-row names row (\d+) as the header", r"row \1 was named as the header"),
         (r"; --skip-hidden leaves (?:it|them) out", ""),
         (r", because of --skip-hidden", ""),
         (

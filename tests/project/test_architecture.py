@@ -50,7 +50,7 @@ LIBRARY_USERS = {  # library → the only modules that may import it
     "prometheus_client": {"inbox/metrics"},
     "pyarrow": {"readers/parquet"},
     "pydantic": {"monitors/config", "monitors/validate", "settings", "inbox/notify", "sandbox"},
-    "pydantic_core": {"store/database", "store/runs"},
+    "pydantic_core": {"store/database", "store/stored_rows"},
     "python_calamine": {"readers/workbook", "readers/workbook_file"},
     "rich": {"cli/tables"},
     "sqlite3": {"store", "stages/duplicates", "migration", "sandbox"},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bulkload.errors import StoreError
 from bulkload.model import State, Status
 from bulkload.store.row_records import RowChange
-from bulkload.store.runs import Store, digest
+from bulkload.store.runs import Store
+from bulkload.store.stored_rows import digest
 from tests.support.stores import ACCOUNT, begin_run, context_of, new_row, stored_run
 
 MOMENT = "boot|1.0000|1.0000"

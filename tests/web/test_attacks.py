@@ -320,6 +320,7 @@ FIELDS = (
         "default-set",
         "headerless",
         "sheet",
+        "header_row",
         "encoding",
         "target",
         "on_existing",

@@ -193,3 +193,29 @@ def test_many_rows_say_how_far_they_are_while_other_pages_are_used(server: Serve
     for upload in uploads:
         page = visitor.until(upload.result().location, lambda answer: READING not in answer.text)
         assert "40,000 rows are ready" in page.shown
+
+
+def test_the_row_of_the_header_can_be_named(visitor: Visitor) -> None:
+    """Of two tables in one file, the second; the form keeps the number, and an empty field finds the header again."""
+    first = "type,name,hostname,billing_plancode\nimap,old,mx1.example.org,UBM - A/A\n\n"
+    second = "type,name,hostname,billing_plancode\nimap,new,mx2.example.org,UBM - A/A\n"
+    draft = visitor.draft((first + second).encode())
+
+    def read_again(number: str) -> None:
+        form = visitor.follow(f"{draft}/columns").html.form("/read")
+        assert visitor.press(form, changed={"header_row": number}).status == 303
+        visitor.until(draft, lambda answer: READING not in answer.text)
+
+    read_again("4")
+    assert "new" in visitor.follow(draft).shown
+    assert "1 row is ready" in visitor.follow(draft).shown
+    assert ("header_row", "4") in visitor.follow(f"{draft}/columns").html.form("/read").fields
+    for wrong in ("0", "-1", "four", "4.5", "9" * 30):
+        read_again(wrong)
+        assert "1 row is ready" in visitor.follow(draft).shown, "nothing was read again"
+    read_again("3")
+    refused = visitor.follow(draft)
+    assert "row 3, which you named as the header, is empty" in refused.shown
+    visitor.press(refused.html.form("/read"), changed={"header_row": ""})
+    visitor.until(draft, lambda answer: READING not in answer.text)
+    assert "old" in visitor.follow(draft).shown

@@ -35,7 +35,7 @@ from bulkload.operations.session import StopRequest, unless_stopped
 from bulkload.settings import Options
 from bulkload.stages.listing import profile_of
 from bulkload.store.account_record import AccountRecord
-from bulkload.store.runs import to_json
+from bulkload.store.stored_rows import to_json
 from bulkload.store.trial_monitors import TrialMonitor, TrialMonitors
 
 if TYPE_CHECKING:

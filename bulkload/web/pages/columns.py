@@ -17,6 +17,7 @@ from bulkload.monitors.columns import ColumnProblem
 from bulkload.monitors.fields import FIELDS
 from bulkload.monitors.header import column_letters
 from bulkload.operations.draft_columns import (
+    HEADER_ROW,
     NO_HEADER,
     choose_columns,
     problems_of,
@@ -24,6 +25,7 @@ from bulkload.operations.draft_columns import (
     proposal_of,
     proposals_of,
 )
+from bulkload.operations.drafts import header_row_of
 from bulkload.store.draft_rows import DraftRows
 from bulkload.store.drafts import Draft, Drafts, DraftState
 from bulkload.store.runs import Store
@@ -67,7 +69,7 @@ async def _choose(request: web.Request, form: Mapping[str, object], draft: Draft
     if str(form.get("version", "")) != str(draft.version):
         return go_to(request, f"/drafts/{draft.id}/columns", _CHANGED, is_problem=True)
     if "headerless" in form and draft.upload:
-        reading = {name: text for name, text in draft.reading.items() if name != NO_HEADER}
+        reading = {name: text for name, text in draft.reading.items() if name not in (NO_HEADER, HEADER_ROW)}
         return await _read(request, draft, reading | ({NO_HEADER: "yes"} if form["headerless"] == "1" else {}))
     values = [str(form.get(f"column-{index}", "")) for index in range(len(draft.header))]
     fields = [None if value in ("", _NOT_SENT) else value for value in values]
@@ -102,12 +104,20 @@ async def read_again(request: web.Request) -> web.Response:
 
 async def _read_again(request: web.Request, form: Mapping[str, object], draft: Draft) -> web.Response:
     """Do it with the draft as it is, while nobody else changes it."""
-    reading = {name: text for name in ("sheet", "encoding") if (text := str(form.get(name, "")).strip())}
-    reading |= {name: text for name, text in draft.reading.items() if name == NO_HEADER}
+    fields = ("sheet", HEADER_ROW, "encoding")
+    reading = {name: text for name in fields if (text := str(form.get(name, "")).strip())}
+    if HEADER_ROW not in reading:
+        reading |= {name: text for name, text in draft.reading.items() if name == NO_HEADER}
     if not draft.upload:
         raise UsageError("These rows come from a run, not from a file.")
     if str(form.get("version", "")) != str(draft.version):
         return go_to(request, f"/drafts/{draft.id}", _CHANGED, is_problem=True)
+    if HEADER_ROW in reading:
+        try:
+            reading[HEADER_ROW] = str(header_row_of(reading[HEADER_ROW]))
+        except ValueError:
+            message = f"The row of the header is {reading[HEADER_ROW]}; enter the number of a row, such as 4."
+            return go_to(request, f"/drafts/{draft.id}", message, is_problem=True)
     if "encoding" in reading:
         try:
             reading["encoding"] = codec_named(reading["encoding"])

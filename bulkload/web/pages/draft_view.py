@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bulkload.files.printable import printable
-from bulkload.operations.draft_columns import proposals_of
+from bulkload.operations.draft_columns import HEADER_ROW, proposals_of
 from bulkload.reports.summary import number_of
 from bulkload.store.draft_pages import DraftPages
 from bulkload.store.draft_records import IGNORED, LEFT_OUT
@@ -19,6 +19,7 @@ from bulkload.web.views import Choice, DraftView, ReadingView
 from bulkload.web.wording import on_page
 
 BAD = ("invalid", "duplicate")
+_WITHOUT_HEADER_ROW = ("json", "jsonl", "yaml", "parquet")
 _SHOWN_DETAILS = ("encoding", "delimiter", "sheet", "other sheets")
 
 
@@ -97,4 +98,6 @@ def reading_view(draft: Draft) -> ReadingView:
         else (),
         encoding=draft.reading.get("encoding", ""),
         has_encoding=is_text and bool(draft.upload),
+        header_row=draft.reading.get(HEADER_ROW, ""),
+        has_header_row=bool(draft.upload) and (source is None or source.format not in _WITHOUT_HEADER_ROW),
     )
