@@ -8,63 +8,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-_CERTIFICATE = "The days before the certificate expires are not checked."
-_EXPECTED = "The text that the server is expected to send is not checked."
-_SENT = "The commands that are sent to the server are not sent."
-_THRESHOLDS = "The warning and critical thresholds of the response time are not checked."
-_PERIOD = "The period in which checks run is not imported; the monitor checks at all times."
-_MAINTENANCE = "Maintenance windows are not imported."
-_DEPENDENCIES = "Dependencies and parents are not imported; the monitor alerts also if what it depends on is down."
-_ACTIONS = "Event handlers and automatic actions are not imported."
-_RETRIES = "The number of retries before an alert is not imported; see retry_on_failure."
-_NOTIFICATIONS = "Contacts and notification rules are not imported."
+CERTIFICATE = "The days before the certificate expires are not checked."
+EXPECTED = "The text that the server is expected to send is not checked."
+SENT = "The commands that are sent to the server are not sent."
+THRESHOLDS = "The warning and critical thresholds of the response time are not checked."
+PERIOD = "The period in which checks run is not imported; the monitor checks at all times."
+MAINTENANCE = "Maintenance windows are not imported."
+DEPENDENCIES = "Dependencies and parents are not imported; the monitor alerts also if what it depends on is down."
+ACTIONS = "Event handlers and automatic actions are not imported."
+RETRIES = "The number of retries before an alert is not imported; see retry_on_failure."
+NOTIFICATIONS = "Contacts and notification rules are not imported."
 
 _SENTENCES: Mapping[str, str] = {  # setting in any of the tools, in lower case without "_" → what is lost
-    **dict.fromkeys(("checkperiod",), _PERIOD),
-    **dict.fromkeys(("eventhandler", "eventcommand", "integrationids", "integrations", "webhookid"), _ACTIONS),
-    **dict.fromkeys(("maxcheckattempts", "maxretries", "retryinterval", "retries", "confirmation"), _RETRIES),
-    **dict.fromkeys(("confirmationperiod", "sendnotificationwhendown", "triggerrate", "mspsensitivity"), _RETRIES),
-    **dict.fromkeys(("parents", "dependson", "dependsonid", "dependencies", "dependentresourceid"), _DEPENDENCIES),
-    **dict.fromkeys(("maintenance", "maintenancewindows", "mwindows", "maintenancewindowsids"), _MAINTENANCE),
-    **dict.fromkeys(("maintenancefrom", "maintenancewindowsid", "maintenanceids"), _MAINTENANCE),
-    **dict.fromkeys(("contacts", "contactgroups", "contactids", "alertcontacts", "contactgroup"), _NOTIFICATIONS),
-    **dict.fromkeys(("alerts", "userids", "teamids", "notificationidlist", "notificationprofileid"), _NOTIFICATIONS),
-    **dict.fromkeys(("stringtoexpect", "expectstring", "mspexpectstring", "keyword", "findstring"), _EXPECTED),
-    **dict.fromkeys(("tcpexpect", "smtpexpect", "searchstring", "requiredkeyword"), _EXPECTED),
-    **dict.fromkeys(("stringtosend", "mspsendstring", "tcpsend", "smtpcommand", "stringtosendtoserver"), _SENT),
-    **dict.fromkeys(("expirynotification", "sslexpirationreminder", "sslexpiration", "certwarndays"), _CERTIFICATE),
-    **dict.fromkeys(("smtpcertificateage", "tcpcertificate", "ssldowndaysbefore", "smtpcertificate"), _CERTIFICATE),
-    **dict.fromkeys(("sslcertvaliddayswarn", "ssldaysbeforeexpiration"), _CERTIFICATE),
-    **dict.fromkeys(("responsetimethreshold", "mspthreshold", "tcpwtime", "tcpctime", "thresholdms"), _THRESHOLDS),
-    **dict.fromkeys(("smtpwtime", "smtpctime", "imapwtime", "imapctime", "popwtime", "popctime"), _THRESHOLDS),
-    **dict.fromkeys(("smtpwarning", "smtpcritical", "simapwarning", "simapcritical"), _THRESHOLDS),
+    **dict.fromkeys(("checkperiod",), PERIOD),
+    **dict.fromkeys(("eventhandler", "eventcommand", "integrationids", "integrations", "webhookid"), ACTIONS),
+    **dict.fromkeys(("maxcheckattempts", "maxretries", "retryinterval", "retries", "confirmation"), RETRIES),
+    **dict.fromkeys(("confirmationperiod", "sendnotificationwhendown", "triggerrate", "mspsensitivity"), RETRIES),
+    **dict.fromkeys(("parents", "dependson", "dependsonid", "dependencies", "dependentresourceid"), DEPENDENCIES),
+    **dict.fromkeys(("maintenance", "maintenancewindows", "mwindows", "maintenancewindowsids"), MAINTENANCE),
+    **dict.fromkeys(("maintenancefrom", "maintenancewindowsid", "maintenanceids"), MAINTENANCE),
+    **dict.fromkeys(("contacts", "contactgroups", "contactids", "alertcontacts", "contactgroup"), NOTIFICATIONS),
+    **dict.fromkeys(("alerts", "userids", "teamids", "notificationidlist", "notificationprofileid"), NOTIFICATIONS),
+    **dict.fromkeys(("stringtoexpect", "expectstring", "mspexpectstring", "keyword", "findstring"), EXPECTED),
+    **dict.fromkeys(("tcpexpect", "smtpexpect", "searchstring", "requiredkeyword"), EXPECTED),
+    **dict.fromkeys(("stringtosend", "mspsendstring", "tcpsend", "smtpcommand", "stringtosendtoserver"), SENT),
+    **dict.fromkeys(("expirynotification", "sslexpirationreminder", "sslexpiration", "certwarndays"), CERTIFICATE),
+    **dict.fromkeys(("smtpcertificateage", "tcpcertificate", "ssldowndaysbefore", "smtpcertificate"), CERTIFICATE),
+    **dict.fromkeys(("sslcertvaliddayswarn", "ssldaysbeforeexpiration"), CERTIFICATE),
+    **dict.fromkeys(("responsetimethreshold", "mspthreshold", "tcpwtime", "tcpctime", "thresholdms"), THRESHOLDS),
+    **dict.fromkeys(("smtpwtime", "smtpctime", "imapwtime", "imapctime", "popwtime", "popctime"), THRESHOLDS),
+    **dict.fromkeys(("smtpwarning", "smtpcritical", "simapwarning", "simapcritical"), THRESHOLDS),
 }
 _NOTHING = ("", "0", "none", "false", "24x7", "always", "[]", "{}", "-1")
 _ONCE = ("maxcheckattempts",)  # 1 means that nothing is repeated
 
 _COMMAND_OPTIONS: Mapping[str, str] = {  # of the Nagios plugins
-    **dict.fromkeys(("w", "warning", "c", "critical"), _THRESHOLDS),
-    **dict.fromkeys(("e", "expect", "quit", "q", "all", "escape"), _EXPECTED),
-    **dict.fromkeys(("s", "send"), _SENT),
-    **dict.fromkeys(("D", "certificate"), _CERTIFICATE),
+    **dict.fromkeys(("w", "warning", "c", "critical"), THRESHOLDS),
+    **dict.fromkeys(("e", "expect", "quit", "q", "all", "escape"), EXPECTED),
+    **dict.fromkeys(("s", "send"), SENT),
+    **dict.fromkeys(("D", "certificate"), CERTIFICATE),
 }
 _SMTP_OPTIONS: Mapping[str, str] = {  # whose letters differ
-    "C": _SENT,
-    "command": _SENT,
-    "R": _EXPECTED,
-    "response": _EXPECTED,
+    "C": SENT,
+    "command": SENT,
+    "R": EXPECTED,
+    "response": EXPECTED,
     "s": "",  # TLS
     "q": "",
 }
 _SSL_CERT_OPTIONS: Mapping[str, str] = {
-    **dict.fromkeys(("w", "warning", "c", "critical"), _CERTIFICATE),
+    **dict.fromkeys(("w", "warning", "c", "critical"), CERTIFICATE),
     **dict.fromkeys(("e", "s", "q", "all", "expect", "send", "quit"), ""),
 }
 
 _MARKS: Sequence[tuple[str, str]] = (  # in the conditions of Gatus
-    ("CERTIFICATE_EXPIRATION", _CERTIFICATE),
-    ("RESPONSE_TIME", _THRESHOLDS),
-    ("[BODY]", _EXPECTED),
+    ("CERTIFICATE_EXPIRATION", CERTIFICATE),
+    ("RESPONSE_TIME", THRESHOLDS),
+    ("[BODY]", EXPECTED),
 )
 
 
@@ -104,9 +104,9 @@ def dependent_services(objects: Iterable[tuple[str, Callable[[str], str]]]) -> f
     )
 
 
-def dependency() -> str:
-    """The sentence about dependencies."""
-    return _DEPENDENCIES
+def named(*sentences: tuple[str, bool]) -> tuple[str, ...]:
+    """Those of the sentences that apply, each once."""
+    return tuple(dict.fromkeys(sentence for sentence, applies in sentences if applies))
 
 
 def _is_set(name: str, value: object) -> bool:

@@ -91,3 +91,90 @@ def test_a_condition_of_gatus_is_named(tmp_path: Path, cli: CommandLine) -> None
     text = " ".join(line["what"] for line in changed(cli))
     assert "certificate" in text
     assert "thresholds" in text
+
+
+MONIT = """\
+set daemon 60
+check host mx1 with address mx1.firma.de
+    depends on router
+    alert ops@firma.de
+    if failed port 25 protocol smtp
+       send "EHLO a" expect "250" for 3 cycles then alert
+    if failed port 993 type tcpssl protocol imap and certificate valid > 30 days then exec "/bin/x"
+check host mx2 with address mx2.firma.de
+    if failed port 25 protocol smtp then alert
+"""
+XYMON = """\
+192.0.2.10  mx1.firma.de  # smtp imaps badsmtp:2:4:6 depends=(smtp:router.conn) DOWNTIME=*:0200:0300 ssldays=30:10
+192.0.2.11  mx2.firma.de  # smtp
+"""
+PROMETHEUS = """\
+scrape_configs:
+  - job_name: mail
+    metrics_path: /probe
+    params: {module: [smtp_banner]}
+    static_configs: [{targets: ["mx1.firma.de:25"]}]
+modules:
+  smtp_banner:
+    prober: tcp
+    tcp: {query_response: [{expect: "^220 mx1"}, {send: "EHLO a"}]}
+"""
+ZABBIX = """\
+zabbix_export:
+  version: '6.0'
+  hosts:
+    - host: mx1
+      name: mx1
+      interfaces: [{useip: 'NO', dns: mx1.firma.de, interface_ref: if1}]
+      items:
+        - name: SMTP
+          type: SIMPLE
+          key: 'net.tcp.service[smtp]'
+          delay: '1m;50s/1-5,09:00-18:00'
+          triggers:
+            - expression: 'max(/mx1/net.tcp.service[smtp],#3)=0'
+              dependencies: [{name: router, expression: 'last(/r/icmpping)=0'}]
+        - name: SMTP performance
+          type: SIMPLE
+          key: 'net.tcp.service.perf[smtp,,2525]'
+          triggers: [{expression: 'min(/mx1/net.tcp.service.perf[smtp,,2525],5m)>2'}]
+        - name: IMAP
+          type: SIMPLE
+          key: 'net.tcp.service[imap]'
+          triggers: [{expression: 'last(/mx1/net.tcp.service[imap])=0'}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (
+            "monitrc",
+            MONIT,
+            {
+                "Dependencies": "2–3",
+                "Contacts": "2–3",
+                "expected to send": "2",
+                "commands": "2",
+                "retries": "2",
+                "certificate": "3",
+                "Event handlers": "3",
+            },
+        ),
+        (
+            "hosts.cfg",
+            XYMON,
+            {"retries": "2", "Dependencies": "2–3", "Maintenance": "2–3", "certificate": "2–3"},
+        ),
+        ("prometheus.yml", PROMETHEUS, {"expected to send": "2", "commands": "2"}),
+        ("zabbix.yaml", ZABBIX, {"period": "2", "Dependencies": "2", "retries": "2", "thresholds": "3"}),
+    ],
+)
+def test_what_is_lost_is_named_for_every_row(
+    cli: CommandLine, name: str, content: str, expected: dict[str, str]
+) -> None:
+    (cli.folder / name).write_text(content, "utf-8")
+    assert cli("convert", name, "out.csv").exit_code in (0, 1)
+    lost = {line["what"]: line["which rows"] for line in changed(cli) if line["kind"] == "not covered"}
+    found = {part: next((rows for what, rows in lost.items() if part in what), "") for part in expected}
+    assert (found, len(lost)) == (expected, len(expected)), lost

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from bulkload.migration import mail_names
+from bulkload.migration import mail_names, not_covered
 from bulkload.migration.checks import Check, SkippedObject, Tls, is_other_port
 from bulkload.migration.documents import Document, referenced_documents
 
@@ -107,6 +107,9 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | Skipp
         text for index, word in enumerate(words[:-1]) if word == "group" and (text := tokens[index + 1].text)
     )
     has_port_test = False
+    for_all = not_covered.named(
+        (not_covered.DEPENDENCIES, "depends" in words), (not_covered.NOTIFICATIONS, _has_alert(tokens, words))
+    )
     for start, word in enumerate(words):
         if word != "if":
             continue
@@ -122,7 +125,9 @@ def _tests(statement: _Statement, cycle: float | None) -> Iterator[Check | Skipp
             )
         else:
             port_test = _Test(tokens=test, words=test_words)
-            settings = _CheckSettings(interval=interval, tags=groups, changes=changes)
+            next_test = next((index for index in range(end, len(words)) if words[index] == "if"), len(words))
+            sentences = (*for_all, *_not_covered(test_words, words[end:next_test]))
+            settings = _CheckSettings(interval=interval, tags=groups, changes=changes, not_covered=sentences)
             yield _test(origin, name, address, port_test, settings)
     program = PurePosixPath((_after(tokens, words, "path").split() or [""])[0]).name
     if object_type == "program" and (mail_names.suggests_mail(program) or mail_names.describes_mail(name)):
@@ -149,6 +154,24 @@ class _CheckSettings:
     interval: float | None
     tags: tuple[str, ...]
     changes: tuple[str, ...]
+    not_covered: tuple[str, ...]
+
+
+def _has_alert(tokens: Sequence[_Token], words: Sequence[str]) -> bool:
+    """True if the check has a recipient of its own: `alert ops@example.com`."""
+    return any(word == "alert" and "@" in token.text for word, token in zip(words, tokens[1:], strict=False))
+
+
+def _not_covered(test: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:
+    """What a test and its actions do that a monitor does not do."""
+    return not_covered.named(
+        (not_covered.CERTIFICATE, "certificate" in test),
+        (not_covered.EXPECTED, "expect" in test),
+        (not_covered.SENT, "send" in test),
+        (not_covered.THRESHOLDS, "responsetime" in test),
+        (not_covered.RETRIES, not {"cycle", "cycles"}.isdisjoint(test)),
+        (not_covered.ACTIONS, not {"exec", "restart", "start", "stop", "unmonitor"}.isdisjoint(actions)),
+    )
 
 
 def _test(origin: str, name: str, address: str, test: _Test, settings: _CheckSettings) -> Check | SkippedObject:
@@ -186,6 +209,7 @@ def _test(origin: str, name: str, address: str, test: _Test, settings: _CheckSet
         tags=settings.tags,
         has_login="username" in test.words or "password" in test.words,
         changes=settings.changes,
+        not_covered=settings.not_covered,
     )
 
 

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from bulkload.migration import mail_names
+from bulkload.migration import mail_names, not_covered
 from bulkload.migration.checks import Check, SkippedObject, Tls
 from bulkload.migration.documents import Document, referenced_documents
 from bulkload.protocols import HIGHEST_PORT, LOWEST_PORT
@@ -165,7 +165,24 @@ def _host(line_origin: str, address: str, name: str, tags: str) -> Iterator[Chec
             tags=(f"net={texts['NET:']}",) if texts.get("NET:") else (),
             note=note,
             changes=tuple(changes),
+            not_covered=_not_covered(words, test[2].lower()),
         )
+
+
+def _not_covered(words: Sequence[str], test: str) -> tuple[str, ...]:
+    """What the settings of a host do to one of its tests that a monitor does not do."""
+    names = [word.casefold() for word in words]
+
+    def has(*beginnings: str) -> bool:
+        return any(name.startswith(beginnings) for name in names)
+
+    return not_covered.named(
+        (not_covered.RETRIES, has(f"{_THRESHOLD}{test}:", "delayred=", "delayyellow=")),
+        (not_covered.DEPENDENCIES, has("depends=", "route:")),
+        (not_covered.MAINTENANCE, has("downtime=")),
+        (not_covered.PERIOD, has("nktime=")),
+        (not_covered.CERTIFICATE, has("ssldays=", "sslbits=")),
+    )
 
 
 def _words(tags: str) -> list[str]:

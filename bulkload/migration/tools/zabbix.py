@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulkload.migration import mail_names
+from bulkload.migration import mail_names, not_covered
 from bulkload.migration.checks import Check, SkippedObject, is_other_port
 from bulkload.migration.documents import Document
 from bulkload.migration.durations import zabbix_seconds
@@ -29,6 +29,7 @@ MAX_KEY_CHARS = 2048
 MAX_NESTING = 50  # levels of templates linked to templates
 
 _YAML_ROOT = re.compile(r"^[\"']?zabbix_export[\"']?\s*:", re.MULTILINE)
+_SEVERAL_VALUES = re.compile(r"(?:[(,]#[2-9]|[(,]#\d{2}|\bcount\()")  # max(#3), min(/host/key,#3)
 _KEY = re.compile(r"(net\.tcp\.service(?:\.perf)?)\[(.*)\]\s*$", re.DOTALL)
 _MACRO = re.compile(r"\{\$[A-Z0-9_.]+(?::[^{}]*)?\}")
 _HOST_MACRO = re.compile(r"\{(HOST\.(?:CONN|IP|DNS|HOST|NAME)|IPADDRESS|HOSTNAME)1?\}")
@@ -206,6 +207,19 @@ def _item(origin: str, item: SourceObject, host: _Host) -> Check | SkippedObject
         enabled=_text(host.item.get("status")) not in _DISABLED and _text(item.get("status")) not in _DISABLED,
         tags=tuple(dict.fromkeys(tag for tag in (*groups, *tags) if tag)),
         note=as_text(item.get("description"), "description") or as_text(host.item.get("description"), "description"),
+        not_covered=_not_covered(item, key, delay),
+    )
+
+
+def _not_covered(item: SourceObject, key: str, delay: str) -> tuple[str, ...]:
+    """What the triggers and the schedule of an item do that a monitor does not do."""
+    triggers = _items(item, "triggers")
+    expressions = [_text(trigger.get("expression")) for trigger in triggers]
+    return not_covered.named(
+        (not_covered.PERIOD, ";" in delay),
+        (not_covered.DEPENDENCIES, any(_items(trigger, "dependencies") for trigger in triggers)),
+        (not_covered.RETRIES, any(_SEVERAL_VALUES.search(expression) for expression in expressions)),
+        (not_covered.THRESHOLDS, bool(triggers) and ".perf" in key.partition("[")[0]),
     )
 
 

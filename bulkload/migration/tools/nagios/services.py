@@ -291,7 +291,7 @@ def _not_covered(
     parents = {"parents": host.get("parents")} if host is not None else {}
     depends = (host_name, service.get("service_description")) in context.dependent
     sentences = (*probe.not_covered, *not_covered.of_settings(settings | parents))
-    return tuple(dict.fromkeys((*sentences, not_covered.dependency()) if depends else sentences))
+    return tuple(dict.fromkeys((*sentences, not_covered.DEPENDENCIES) if depends else sentences))
 
 
 def _tags(service: ResolvedObject, host_name: str, context: _Context) -> tuple[str, ...]:

@@ -245,6 +245,7 @@ def _target(
         tags=tuple(f"{key}={value}" for key, value in group_labels.items() if not key.startswith("__")),
         has_login=module.has_login or address.has_login,
         changes=(*job.changes, *_module_changes(module, module_name)),
+        not_covered=module.not_covered,
     )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bulkload.migration import not_covered
 from bulkload.migration.checks import Tls
 from bulkload.migration.durations import prometheus_seconds
 from bulkload.migration.parsing import SourceObject, lookup
@@ -33,6 +34,7 @@ class Module:
     has_login: bool = False
     not_mail: str = ""  # a sentence if the module tests something else
     is_defined: bool = True  # False: only its name is known
+    not_covered: tuple[str, ...] = ()  # sentences: what it tests that a monitor does not test
 
 
 def module_named(name: str, body: SourceObject | None) -> Module:
@@ -60,6 +62,10 @@ def module_named(name: str, body: SourceObject | None) -> Module:
         tls=tls,
         timeout=prometheus_seconds(timeout) if isinstance(timeout, str) else None,
         has_login=any(isinstance(text := step.get("send"), str) and _LOGIN.search(text) for step in steps),
+        not_covered=not_covered.named(
+            (not_covered.EXPECTED, any(step.get("expect") for step in steps)),
+            (not_covered.SENT, any(step.get("send") for step in steps)),
+        ),
     )
 
 
