@@ -44,8 +44,9 @@ def check(config: Path | None, /, files: tuple[Path, ...], all_: bool, **argumen
     from bulkload.operations.preview import check_file
     from bulkload.operations.results_names import check_results
     from bulkload.reports.problems import Problems
+    from bulkload.settings import has_credentials
 
-    _, options = load_settings(config, arguments)
+    account, options = load_settings(config, arguments)
     check_results(files, options)
     is_each = all_ or not sys.stdout.isatty()
 
@@ -70,7 +71,7 @@ def check(config: Path | None, /, files: tuple[Path, ...], all_: bool, **argumen
             print_outcome(outcome, options, {"issues": issues}, is_stored=False, words={Status.WILL_CREATE: "ok"})
         if not options.json_ and not options.quiet and outcome.info.rows:
             print_note(OFFLINE, wrap=True)
-        print_next(next_of_check(outcome, file), options)
+        print_next(next_of_check(outcome, file, has_account=has_credentials(account)), options)
         return outcome.exit_code
 
     return for_each_file(files, check_one)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.next_step import print_how_to_continue
+from bulkload.cli.next_step import NextStep, command_like_this, print_how_to_continue, print_next
 from bulkload.cli.options import FILE, INPUT_OPTIONS, OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, print_line, print_message
+from bulkload.cli.output import print_line
 from bulkload.cli.progress import Progress
 from bulkload.cli.questions import load_login
-from bulkload.errors import ExitCode, UsageError
+from bulkload.cli.removals import Removals, print_stopped
+from bulkload.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bulkload.operations.delete import Deleted, PlannedDelete
+    from bulkload.operations.delete import Deleted
     from bulkload.operations.removal import RemovalResult
-    from bulkload.settings import Account, Options
-
-FIRST_MONITORS = 20  # printed monitors of each result
+    from bulkload.settings import Options
 
 
 @click.command()
@@ -55,31 +53,13 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     from bulkload.operations.results_names import check_results
 
     account, options = load_login(config, arguments)
-    silent = options.json_ or options.quiet
-    if silent and not yes and not dry_run:
-        raise UsageError("delete asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
+    removals = Removals("delete", account, options, yes=yes, dry_run=dry_run, gone="not found")
     check_results([file], options)
     results = options.results or [options.output / f"{file.stem.removesuffix('-deleted')}-deleted.xlsx"]
-    first_monitors: dict[RemovalResult, list[PlannedDelete]] = {}
-    as_json: list[dict[str, object]] = []
-
-    def on_monitor(planned: PlannedDelete) -> None:
-        if options.json_:
-            as_json.append(_planned_json(planned))
-        monitors = first_monitors.setdefault(planned.removal.result, [])
-        if len(monitors) < FIRST_MONITORS:
-            monitors.append(planned)
 
     def agree(counts: Mapping[RemovalResult, int], without_id: int) -> bool:
-        from bulkload.operations.removal import RemovalResult
-
-        if not silent:
-            _print_plan(first_monitors, counts, without_id)
-        if dry_run or yes or not counts.get(RemovalResult.DELETED):
-            return not dry_run
-        if (agreed := confirm(_question(counts[RemovalResult.DELETED], account, options))) is None:
-            raise UsageError("Nothing was deleted, because the question was not answered; add --yes or --dry-run.")
-        return agreed
+        rows = "row" if without_id == 1 else "rows"
+        return removals.agree(counts, [f"{without_id:,} {rows} without a monitor_id: left alone"] if without_id else [])
 
     with Progress(options) as progress:
         deleted = delete_file(
@@ -87,78 +67,28 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
             account,
             options,
             results,
-            on_monitor,
+            removals.add,
             agree,
             progress.on_start,
             include_edited=include_edited,
             dry_run=dry_run,
             observer=progress,
         )
-    _print_result(deleted, as_json, options, dry_run=dry_run)
+    _print_result(deleted, removals, file, options, dry_run=dry_run)
     if deleted.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         print_how_to_continue("delete", file, options)
     return deleted.outcome.exit_code
 
 
-def _print_plan(
-    first_monitors: Mapping[RemovalResult, list[PlannedDelete]], counts: Mapping[RemovalResult, int], without_id: int
-) -> None:
-    from bulkload.operations.removal import RemovalResult
-
-    actions = {RemovalResult.DELETED: "delete", RemovalResult.GONE: "not found", RemovalResult.EDITED: "keep"}
-    width = max(len(actions[result]) for result in first_monitors)
-    for result, action in actions.items():
-        for planned in first_monitors.get(result, []):
-            cells = (planned.row.monitor_id, planned.type.removeprefix("email-"), planned.name, planned.host)
-            reason = f"  ({planned.removal.reason})" if planned.removal.reason else ""
-            shown = "  ".join(cell for cell in cells if cell)
-            print_line(f"{action:<{width}}  row {planned.row.source_row}: {shown}{reason}")
-        if (more := counts.get(result, 0) - len(first_monitors.get(result, []))) > 0:
-            print_line(f"{action:<{width}}  … and {more:,} more")
-    if without_id:
-        print_line(f"{without_id:,} {'row' if without_id == 1 else 'rows'} without a monitor_id: left alone")
-
-
-def _question(count: int, account: Account, options: Options) -> str:
-    where = "the sandbox" if options.sandbox else f"{account.username or 'the account'} at {account.base_url}"
-    return f"Delete {count:,} {'monitor' if count == 1 else 'monitors'} of {where}? This cannot be undone."
-
-
-def _print_result(deleted: Deleted, monitors: list[dict[str, object]], options: Options, *, dry_run: bool) -> None:
-    from bulkload.operations.removal import RemovalResult
-    from bulkload.reports.summary import run_json
-
-    outcome, session = deleted.outcome, deleted.session
-    counts = {result.value: deleted.counts.get(result, 0) for result in RemovalResult}
+def _print_result(deleted: Deleted, removals: Removals, file: Path, options: Options, *, dry_run: bool) -> None:
+    outcome, counts = deleted.outcome, deleted.counts
     if options.json_:
-        run = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
-        run["run_id"] = None  # the rows are in the results, not in the store
-        run["seconds"] = round(session.seconds, 3)
-        run["requests"] = {kind: session.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
-        run["stopped"] = str(session.stopped) if session.stopped is not None else None
-        run["delete"] = {"dry_run": dry_run, **counts, "without_id": deleted.without_id, "monitors": monitors}
-        click.echo(json.dumps(run))
+        removals.print_json("delete", outcome, counts, deleted.session, {"without_id": deleted.without_id})
     elif not options.quiet:
         if deleted.done:
-            kept = sum(count for result, count in deleted.counts.items() if result.kept)
-            print_line(f"{counts['deleted']:,} deleted, {counts['gone']:,} not found, {kept:,} kept.")
-            for path in outcome.results:
-                print_line(f"Results: {path}")
-        elif not dry_run:
+            removals.print_counts(counts, outcome)
+        elif dry_run:
+            print_next(NextStep("Next, to delete them", command_like_this("delete", file)), options)
+        else:
             print_line("Nothing was deleted.")
-    if session.stopped is not None:
-        print_message(str(session.stopped))
-
-
-def _planned_json(planned: PlannedDelete) -> dict[str, object]:
-    removal = planned.removal
-    return {
-        "row": planned.row.source_row,
-        "monitor_id": planned.row.monitor_id,
-        "type": planned.type,
-        "name": planned.name,
-        "host": planned.host,
-        "foreseen": removal.result.value,
-        "reason": removal.reason or None,
-        "fields": {field: {"asked": asked, "now": now} for field, (asked, now) in (removal.fields or {}).items()},
-    }
+    print_stopped(deleted.session)

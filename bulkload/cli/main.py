@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
@@ -78,14 +79,15 @@ def main(arguments: Sequence[str], *, last: bool = False) -> int:
         print_message(str(error))
         return error.exit_code
     except click.UsageError as error:
-        return _report_usage(error)
+        return _report_usage(error, arguments)
 
 
-def _report_usage(error: click.UsageError) -> ExitCode:
+def _report_usage(error: click.UsageError, arguments: Sequence[str]) -> ExitCode:
     """Report a wrong call as click does; where another command does what was asked for, name that."""
     command = error.ctx.info_name if error.ctx is not None else None
     if isinstance(error, click.NoSuchOption) and (command, error.option_name) == ("run", "--dry-run"):
-        print_message("run has no --dry-run. To see what it would do, run: bulkload plan FILE")
+        words = ["plan" if word == "run" else word for word in arguments if word != "--dry-run"]
+        print_message(f"run has no --dry-run. To see what it would do, run: bulkload {shlex.join(words)}")
     elif not log_line(error.format_message(), logging.ERROR):
         error.show()
     return ExitCode.USAGE

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bulkload.operations.outcome import Outcome
     from bulkload.settings import Options
 
-_OF_THIS_CALL = {"results", "json", "quiet", "all_", "color", "log_format", "log_level"}  # never repeated
+_OF_THIS_CALL = {"results", "json", "quiet", "all_", "dry_run", "color", "log_format", "log_level"}  # never repeated
 _READ_BEFORE = {name.replace("-", "_") for name in INPUT_OPTIONS} | {"keep"}  # a run that is resumed is in the store
 
 
@@ -41,8 +42,25 @@ def command_like_this(name: str, *arguments: Path | str) -> str:
         omitted |= _READ_BEFORE
     if context.info_name != "plan":
         omitted |= {"first"}  # the rest is to be sent
-    words = ["bulkload", *_options(context.parent), name, *map(str, arguments), *_options(context, omitted)]
-    return shlex.join(words)
+    words = [*_options(context.parent), name, *_options(context, omitted)]
+    at = words.index(name) + 1
+    return f"bulkload {shlex.join(words[:at])} {' '.join(map(argument, arguments))} {shlex.join(words[at:])}".rstrip()
+
+
+def argument(path: Path | str) -> str:
+    """An argument for a shell; a path that begins with a dash is no option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if isinstance(path, Path) and text.startswith("-") else text)
+
+
+def options_of_run(settings: Mapping[str, str]) -> str:
+    """The options with which a results file of a run, or its input, is read in the same way."""
+    words: list[str] = []
+    for name in ("set", "map"):
+        pairs = json.loads(settings.get(name) or "{}")
+        words += [word for key, value in pairs.items() for word in (f"--{name}", f"{key}={value}")]
+    words += ["--ignore-unknown"] if settings.get("ignore_unknown") else []
+    return f" {shlex.join(words)}" if words else ""
 
 
 def print_next(step: NextStep | None, options: Options) -> None:
@@ -86,14 +104,17 @@ def next_of_run(outcome: Outcome) -> NextStep | None:
     return None
 
 
-def next_of_check(outcome: Outcome, file: Path) -> NextStep | None:
-    """What to do after a check."""
-    if outcome.exit_code is not ExitCode.DONE:
+def next_of_check(outcome: Outcome, file: Path, *, has_account: bool) -> NextStep | None:
+    """What to do after a check; without an account, in the sandbox."""
+    if _has(outcome.info, "fix"):
         file = _file_to_fix(outcome, file)
         return NextStep(f"Next, after you have fixed the rows in {file.name}", command_like_this("check", file))
-    if not outcome.info.rows:
+    if outcome.exit_code is not ExitCode.DONE or not outcome.info.rows:
         return None
-    return NextStep("Next, to compare the rows with your account, and create nothing", command_like_this("plan", file))
+    command = command_like_this("plan", file)
+    if has_account:
+        return NextStep("Next, to compare the rows with your account, and create nothing", command)
+    return NextStep("Next, to see what a run does, without an account", f"{command} --sandbox")
 
 
 def next_of_plan(outcome: Outcome, file: Path) -> NextStep | None:

@@ -210,4 +210,5 @@ SENDING_OPTIONS = (
     "request-timeout",
 )
 OUTPUT_OPTIONS = ("json", "quiet", "color", "log-format", "log-level")
-FILE = click.argument("file", type=click.Path(path_type=Path))
+INPUT_PATH = click.Path(path_type=Path, readable=False)  # the reader says what is wrong with a file
+FILE = click.argument("file", type=INPUT_PATH)

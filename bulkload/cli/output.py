@@ -53,9 +53,9 @@ def print_read_as(info: RunInfo, options: Options) -> None:
     ]
     print_note(f"{info.input}, read as {', '.join(how)}")
     if notes := info.details.get("notes"):
-        print_note(f"Note: {notes}")
+        print_note(f"Note: {notes}", wrap=True)
     if reason := info.details.get(NOT_WHOLE):
-        print_note(f"Note: The input may not be whole: {reason}.")
+        print_note(f"Note: The input may not be whole: {reason}.", wrap=True)
     if not info.counts:
         print_note("Note: There are no rows below the header, so there is nothing to do.")
 
@@ -124,9 +124,10 @@ def print_object(content: Mapping[str, object]) -> None:
     click.echo("}")
 
 
-def print_line(text: str) -> None:
-    """Print one line on stdout; a line break inside the text does not begin another."""
-    click.echo(printable_line(text))
+def print_line(text: str, *, wrap: bool = False) -> None:
+    """Print one line on stdout; a line break inside the text does not begin another. `wrap`: as for `print_note`."""
+    line = printable_line(text)
+    click.echo(_wrapped(line) if wrap and sys.stdout.isatty() else line)
 
 
 def print_message(message: str, level: int = logging.ERROR) -> None:
@@ -144,9 +145,11 @@ def print_note(message: str, *, wrap: bool = False) -> None:
     if log_line(message, logging.INFO):
         return
     text = printable_line(message)
-    if wrap and sys.stderr.isatty():
-        text = click.wrap_text(text, shutil.get_terminal_size().columns)
-    click.echo(text, err=True)
+    click.echo(_wrapped(text) if wrap and sys.stderr.isatty() else text, err=True)
+
+
+def _wrapped(text: str) -> str:
+    return click.wrap_text(text, shutil.get_terminal_size().columns)
 
 
 def confirm(question: str) -> bool | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from bulkload.model import ReportRow
 
 FIRST_ROWS = 5  # printed rows of each status
-LONGEST_ROW = 60  # printed characters of a row
+LONGEST_ROW = 60  # printed characters of a row's cells; fewer on a narrow terminal
+OTHER_COLUMNS = 36  # of a line: its status, row number and monitor ID
 
 
 @click.command()
@@ -56,9 +59,11 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     outcome = plan_file(Input.at(file), account, options, on_row)
     print_read_as(outcome.info, options)
     if not options.json_ and not options.quiet:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else LONGEST_ROW + OTHER_COLUMNS
+        longest = max(min(LONGEST_ROW, columns - OTHER_COLUMNS), 1)
         for status in (status for status in Status if status is not Status.NOT_ATTEMPTED and not status.next_step):
             for row in first_rows.get(status, []):
-                print_line(f"{status.value}  {_row_line(row)}")
+                print_line(f"{status.value}  {_row_line(row, longest)}")
             if (more := outcome.info.counts.get(status, 0) - len(first_rows.get(status, []))) > 0:
                 print_line(f"{status.value}  … and {more:,} more")
         print_problems(problems, more="; --results FILE writes each to a file")
@@ -68,15 +73,15 @@ def plan(config: Path | None, /, file: Path, **arguments: Any) -> int:
     added: dict[str, object] = {"expected_seconds": seconds, "warnings": warnings, "alerts": alerts_json(forecast)}
     print_outcome(outcome, options, added, is_stored=False)
     if not options.json_ and not options.quiet:
-        print_line(expectation(forecast))
+        print_line(expectation(forecast), wrap=True)
         if (recipients := recipients_fact(forecast)) is not None:
-            print_line(f"Alerts: {recipients.text}. {recipients.detail}")
+            print_line(f"Alerts: {recipients.text}. {recipients.detail}", wrap=True)
     print_next(next_of_plan(outcome, file), options)
     return outcome.exit_code
 
 
-def _row_line(row: ReportRow) -> str:
+def _row_line(row: ReportRow, longest: int) -> str:
     cells = "  ".join(cell for cell in row.cells if cell)
-    text = cells if len(cells) <= LONGEST_ROW else cells[: LONGEST_ROW - 1] + "…"
+    text = cells if len(cells) <= longest else cells[: longest - 1] + "…"
     monitor = f"  [{row.monitor_id}]" if row.monitor_id else ""
     return f"row {row.source_row}: {text}{monitor}" + (f"  ({row.error})" if row.error else "")

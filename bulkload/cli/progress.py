@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulkload.cli.output import print_note
 from bulkload.cli.streams import CursorStream, DurableStream
-from bulkload.stages.observer import Observer, PauseReason, SessionStatus
+from bulkload.stages.observer import Observer, PauseReason, Phase, SessionStatus
 
 if TYPE_CHECKING:
     from bulkload.errors import Interrupted
@@ -35,6 +35,7 @@ class Progress(Observer):
         self._is_shown = is_text and sys.stderr.isatty()
         self._bar: Any = None
         self._session: Callable[[], SessionStatus] | None = None
+        self._phase: Phase | None = None
         self._wait_ends: float | None = None  # monotonic
         self._is_waiting = False
         self._is_ended = threading.Event()
@@ -44,11 +45,16 @@ class Progress(Observer):
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """End the bar; messages that follow begin on a line of their own."""
         self._is_ended.set()
         if self._bar is not None:
             self._thread.join()
             self._bar.set_postfix_str("", refresh=False)
             self._bar.close()
+            self._bar = None
 
     # ── called by the engine ──────────────────────────────────────────────────────────────────────────────
 
@@ -60,13 +66,21 @@ class Progress(Observer):
 
         columns = min(shutil.get_terminal_size().columns, WIDEST_BAR)
         stream = CursorStream(sys.stderr) if isinstance(sys.stderr, DurableStream) else sys.stderr
-        self._bar = tqdm(total=rows, unit="row", desc="Sending", file=stream, ncols=columns, nrows=ROWS_OF_BAR)
+        what = "Deleting" if self._phase is Phase.DELETING else "Sending"
+        self._bar = tqdm(total=rows, unit="row", desc=what, file=stream, ncols=columns, nrows=ROWS_OF_BAR)
         self._thread.start()
 
         def on_progress(done: int) -> None:
-            self._bar.update(done)
+            if self._bar is not None:
+                self._bar.update(done)
 
         return on_progress
+
+    def on_phase(self, phase: Phase) -> None:
+        """End the bar when everything is sent."""
+        self._phase = phase
+        if phase is Phase.WRITING:
+            self._close()
 
     def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
         """Show the pauses of this session."""

@@ -95,6 +95,8 @@ def outcome_text(call: Call, info: RunInfo | None) -> str:
     counts = call.counts if call.counts is not None else (info.counts if info and call.ended is not None else {})
     texts = [f"{n:,} {status.value}" for status, n in counts.items()]
     outcome = outcome_of(call, info)
+    if call.caller == "undo" and texts:
+        return f"{outcome} (the run now: {', '.join(texts)})"
     return f"{outcome} ({', '.join(texts)})" if texts else outcome
 
 

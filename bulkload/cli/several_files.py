@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from bulkload.cli.options import INPUT_PATH
 from bulkload.cli.output import print_message
 from bulkload.errors import BulkloadError, ExitCode
 
-FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+FILES = click.argument("files", nargs=-1, required=True, type=INPUT_PATH, metavar="FILE…")
 
 
 def for_each_file(files: Sequence[Path], work: Callable[[Path], int]) -> int:

@@ -92,7 +92,8 @@ def _print_view(view: RunView, options: Options) -> None:
             print_line(f"… and {more:,} more; --all shows each.")
     click.echo()
     for path in view.results:
-        print_line(f"Results:  {path}{'' if path.exists() else ' (no longer there)'}")
+        where = f" (now those of run {view.replaced[path]})" if path in view.replaced else ""
+        print_line(f"Results:  {path}{where if path.exists() else ' (no longer there)'}")
     if view.incomplete:
         print_line(f"Note:     {view.incomplete}")
     for command, purpose in _next_commands(view, options):
@@ -101,6 +102,7 @@ def _print_view(view: RunView, options: Options) -> None:
 
 def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]:
     """Commands that make sense now, each with its purpose."""
+    from bulkload.cli.next_step import argument, options_of_run
     from bulkload.reports.summary import number_of
 
     info, run = view.record.info, view.record.run
@@ -108,14 +110,15 @@ def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]
     fix = any(status.next_step.startswith("fix") for status in info.counts)
     where = "" if str(options.output) == "output" else f" --output {shlex.quote(str(options.output))}"
     where += " --sandbox" if info.base_url == "sandbox" else ""
-    results = next((path for path in view.results if path.exists()), None)
+    reading = options_of_run(info.settings)
+    results = next((path for path in view.results if path.exists() and path not in view.replaced), None)
     if not run.read_whole:
-        yield f"bulkload run {shlex.quote(info.input)}{where}", "it ended before the file was read"
+        yield f"bulkload run {argument(info.input)}{reading}{where}", "it ended before the file was read"
         return
     if again:
         yield f"bulkload resume {info.run_id}{where}", "sends the rows that are not done"
     if fix and results is not None:
-        yield f"bulkload run {shlex.quote(str(results))}{where}", "after you have fixed the rows in it"
+        yield f"bulkload run {argument(results)}{reading}{where}", "after you have fixed the rows in it"
     if results is None and not view.incomplete:
         yield f"bulkload report {info.run_id}{where.removesuffix(' --sandbox')}", "writes the results again"
     if view.created:

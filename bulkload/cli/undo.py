@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bulkload.cli.next_step import print_how_to_continue
+from bulkload.cli.next_step import NextStep, command_like_this, print_how_to_continue, print_next
 from bulkload.cli.options import OUTPUT_OPTIONS, command_option, with_options
-from bulkload.cli.output import confirm, print_line, print_message
+from bulkload.cli.output import print_line, print_message
 from bulkload.cli.progress import Progress
 from bulkload.cli.questions import load_login
+from bulkload.cli.removals import Removals, print_stopped
 from bulkload.cli.run_ids import run_argument
 from bulkload.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from bulkload.model import RunInfo
-    from bulkload.operations.removal import RemovalResult
-    from bulkload.operations.undo import PlannedRemoval, Undone
+    from bulkload.operations.undo import Undone
     from bulkload.settings import Options
 
 MOST_ROWS = 1_000_000  # of one range
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
-FIRST_MONITORS = 20  # printed monitors of each result
 
 
 @click.command()
@@ -66,103 +63,45 @@ def undo(
 
     account, options = load_login(config, arguments)
     selected = _row_numbers(rows) if rows is not None else None
-    silent = options.json_ or options.quiet
-    if silent and not yes and not dry_run:
-        raise UsageError("undo asks before it deletes; with --json or --quiet, add --yes or --dry-run.")
-    first_monitors: dict[RemovalResult, list[PlannedRemoval]] = {}
-    as_json: list[dict[str, object]] = []
-
-    def on_monitor(planned: PlannedRemoval) -> None:
-        if options.json_:
-            as_json.append(_planned_json(planned))
-        monitors = first_monitors.setdefault(planned.removal.result, [])
-        if len(monitors) < FIRST_MONITORS:
-            monitors.append(planned)
-
-    def agree(counts: Mapping[RemovalResult, int]) -> bool:
-        if not silent:
-            _print_plan(first_monitors, counts)
-        if dry_run or yes:
-            return not dry_run
-        if (agreed := confirm(_question(counts))) is None:
-            raise UsageError("Nothing was deleted, because the question was not answered; add --yes or --dry-run.")
-        return agreed
-
+    removals = Removals("undo", account, options, yes=yes, dry_run=dry_run, gone="already gone")
     with Progress(options) as progress:
         undone = undo_run(
             run_id,
             account,
             options,
-            on_monitor,
-            agree,
+            removals.add,
+            removals.agree,
             progress.on_start,
             include_edited=include_edited,
             dry_run=dry_run,
             rows=selected,
             observer=progress,
         )
-    _print_result(undone, as_json, options, dry_run=dry_run, rows=rows)
+    _print_result(undone, removals, options, dry_run=dry_run, rows=rows)
     if undone.outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         print_how_to_continue("undo", undone.outcome.info.run_id, options)
     return undone.outcome.exit_code
 
 
-def _print_plan(
-    first_monitors: Mapping[RemovalResult, list[PlannedRemoval]], counts: Mapping[RemovalResult, int]
-) -> None:
-    from bulkload.operations.removal import RemovalResult
-
-    actions = {RemovalResult.DELETED: "delete", RemovalResult.GONE: "already gone", RemovalResult.EDITED: "keep"}
-    width = max(len(actions[result]) for result in first_monitors)
-    for result, action in actions.items():
-        for planned in first_monitors.get(result, []):
-            monitor = planned.monitor
-            cells = (monitor.monitor_id, monitor.type.removeprefix("email-"), planned.name, planned.host)
-            reason = f"  ({planned.removal.reason})" if planned.removal.reason else ""
-            print_line(f"{action:<{width}}  row {monitor.source_row}: {'  '.join(cells)}{reason}")
-        if (more := counts.get(result, 0) - len(first_monitors.get(result, []))) > 0:
-            print_line(f"{action:<{width}}  … and {more:,} more")
-
-
-def _question(counts: Mapping[RemovalResult, int]) -> str:
-    from bulkload.operations.removal import RemovalResult
-
-    count = counts.get(RemovalResult.DELETED, 0)
-    return f"Delete {count:,} {'monitor' if count == 1 else 'monitors'}? This cannot be undone."
-
-
-def _print_result(
-    undone: Undone, monitors: list[dict[str, object]], options: Options, *, dry_run: bool, rows: str | None
-) -> None:
-    from bulkload.operations.removal import RemovalResult
-    from bulkload.reports.summary import run_json
-
-    outcome, session = undone.outcome, undone.session
-    counts = {result.value: undone.counts.get(result, 0) for result in RemovalResult}
+def _print_result(undone: Undone, removals: Removals, options: Options, *, dry_run: bool, rows: str | None) -> None:
+    outcome, counts = undone.outcome, undone.counts
     if options.json_:
-        run = run_json(outcome.info, results=outcome.results, exit_code=outcome.exit_code)
-        run["seconds"] = round(session.seconds, 3)
-        run["requests"] = {kind: session.requests.get(kind, 0) for kind in ("sent", "throttled", "retried")}
-        run["stopped"] = str(session.stopped) if session.stopped is not None else None
-        run["undo"] = {"dry_run": dry_run, **counts, "in_doubt": undone.in_doubt, "monitors": monitors}
-        click.echo(json.dumps(run))
+        removals.print_json("undo", outcome, counts, undone.session, {"in_doubt": undone.in_doubt})
     elif not options.quiet:
         if not sum(counts.values()) and not undone.in_doubt:
             print_line(_why_nothing(outcome.info, rows))
         elif undone.done:
-            kept = sum(count for result, count in undone.counts.items() if result.kept)
-            print_line(f"{counts['deleted']:,} deleted, {counts['gone']:,} already gone, {kept:,} kept.")
-            for path in outcome.results:
-                print_line(f"Results: {path}")
-        elif not dry_run:
+            removals.print_counts(counts, outcome)
+        elif dry_run:
+            print_next(NextStep("Next, to delete them", command_like_this("undo", outcome.info.run_id)), options)
+        else:
             print_line("Nothing was deleted.")
     if undone.in_doubt:
         print_message(
             f"The run may have created monitors for {undone.in_doubt:,} more of its rows that are not listed yet;"
             " run undo again later."
         )
-    if session.stopped is not None:
-        print_message(str(session.stopped))
+    print_stopped(undone.session)
 
 
 def _why_nothing(info: RunInfo, rows: str | None) -> str:
@@ -186,18 +125,3 @@ def _row_numbers(text: str) -> frozenset[int]:
             raise UsageError(f"--rows {text}: {part} is not a range of at most {MOST_ROWS:,} rows.")
         numbers.update(range(first, last + 1))
     return frozenset(numbers)
-
-
-def _planned_json(planned: PlannedRemoval) -> dict[str, object]:
-    monitor, removal = planned.monitor, planned.removal
-    return {
-        "row": monitor.source_row,
-        "monitor_id": monitor.monitor_id,
-        "type": monitor.type,
-        "name": planned.name,
-        "host": planned.host,
-        "foreseen": removal.result.value,
-        "fields": {
-            field: {"asked": requested, "now": now} for field, (requested, now) in (removal.fields or {}).items()
-        },
-    }

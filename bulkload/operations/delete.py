@@ -19,7 +19,15 @@ from bulkload.errors import ExitCode, Forbidden, Rejected, RunStopped, UsageErro
 from bulkload.model import Input
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
-from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
+from bulkload.operations.removal import (
+    CREATE_AGAIN,
+    OnMonitor,
+    PlannedRemoval,
+    Removal,
+    RemovalResult,
+    edit_of,
+    remove_unless_edited,
+)
 from bulkload.operations.results import check_results_writable, write_results
 from bulkload.operations.results_names import without_replacing
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
@@ -35,18 +43,8 @@ if TYPE_CHECKING:
     from bulkload.alertsite.client import Api
 
 ROW_HAS_ERRORS = "The row has errors, so its monitor cannot be compared with it; --include-edited deletes it."
+DIFFERS = "The account differs from the row"  # begins the reason why a monitor is kept
 NO_ID = "The row has no monitor_id, so nothing was deleted for it."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedDelete:
-    """A monitor that a row names, and what would become of it."""
-
-    row: NamedRow
-    type: str
-    name: str
-    host: str
-    removal: Removal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +58,12 @@ class Deleted:
     session: Session = field(default_factory=Session)
 
 
-OnDelete = Callable[[PlannedDelete], None]
-
-
 def delete_file(
     source: Input,
     account: Account,
     options: Options,
     results: Sequence[Path],
-    on_monitor: OnDelete,
+    on_monitor: OnMonitor,
     agree: Callable[[Mapping[RemovalResult, int], int], bool],
     on_start: OnStart,
     *,
@@ -97,12 +92,12 @@ class _Delete:
         self._results = results
         self._include_edited = include_edited
         self._rows = NamedRows(context.store, context.rows, context.account_id)
-        self._planned: list[PlannedDelete] = []
+        self._planned: list[tuple[NamedRow, PlannedRemoval]] = []
         self._counts: Counter[RemovalResult] = Counter()
 
     def run(
         self,
-        on_monitor: OnDelete,
+        on_monitor: OnMonitor,
         agree: Callable[[Mapping[RemovalResult, int], int], bool],
         on_start: OnStart,
         *,
@@ -116,7 +111,7 @@ class _Delete:
                 f"{run.input}: no row has a monitor_id, so there is nothing to delete. Use a results file or an export."
             )
         self._preview(named, on_monitor)
-        planned = Counter(each.removal.result for each in self._planned)
+        planned = Counter(each.removal.result for _, each in self._planned)
         if not agree(planned, without_id):
             left = not dry_run and any(result is not RemovalResult.GONE for result in planned)
             outcome = Outcome(info=store.info(run), results=(), exit_code=ExitCode.ROWS_LEFT if left else ExitCode.DONE)
@@ -126,6 +121,7 @@ class _Delete:
             self._context.account, self._context.options, lambda api, stop: self._delete(api, stop, on_start)
         )
         self._rows.mark_unnamed(NO_ID)
+        self._context.observer.on_phase(Phase.WRITING)
         left = sum(self._counts.values()) < len(named) or any(result.kept for result in self._counts)
         exit_code = ExitCode.ROWS_LEFT if left else ExitCode.DONE
         if session.stopped is not None:
@@ -135,13 +131,14 @@ class _Delete:
         outcome = write_results(store, run, results, exit_code)
         return Deleted(outcome=outcome, counts=self._counts, without_id=without_id, session=session)
 
-    def _preview(self, named: Sequence[NamedRow], on_monitor: OnDelete) -> None:
+    def _preview(self, named: Sequence[NamedRow], on_monitor: OnMonitor) -> None:
         async def work(api: Api, stop: StopRequest) -> None:
             observe(self._context.observer, api, stop)
             options = self._context.options
             listing = await unless_stopped(reliable_listing(self._context.record, api, options), stop)
             for row in named:
-                self._planned.append(planned := _planned(row, listing, self._include_edited))
+                planned = _planned(row, listing, self._include_edited)
+                self._planned.append((row, planned))
                 on_monitor(planned)
 
         if (stopped := run_session(self._context.account, self._context.options, work).stopped) is not None:
@@ -152,8 +149,9 @@ class _Delete:
         self._context.observer.on_phase(Phase.DELETING)
         on_progress = on_start(len(self._planned))
 
-        async def remove(planned: PlannedDelete) -> None:
-            self._record(planned.row, await self._remove(api, planned))
+        async def remove(planned: tuple[NamedRow, PlannedRemoval]) -> None:
+            row, foreseen = planned
+            self._record(row, await self._remove(api, row, foreseen))
             on_progress(1)
 
         await for_each(
@@ -162,8 +160,8 @@ class _Delete:
         if stop.reason is not None:
             raise stop.reason
 
-    async def _remove(self, api: Api, planned: PlannedDelete) -> Removal:
-        row, removal = planned.row, planned.removal
+    async def _remove(self, api: Api, row: NamedRow, planned: PlannedRemoval) -> Removal:
+        removal = planned.removal
         if removal.result.kept:
             return removal
         if removal.result is RemovalResult.GONE:  # the list may omit a new monitor, and does omit other types
@@ -181,6 +179,7 @@ class _Delete:
                 json.loads(row.body) if row.body else {},
                 profile_of(self._context.record),
                 include_edited=self._include_edited,
+                lead=DIFFERS,
             )
         except (Forbidden, Rejected) as error:
             if not self._counts[RemovalResult.DELETED]:
@@ -198,7 +197,7 @@ class _Delete:
             self._rows.set_removed(row, f"Deleted by bulkload delete. {CREATE_AGAIN}")
 
 
-def _planned(row: NamedRow, listing: Listing, include_edited: bool) -> PlannedDelete:
+def _planned(row: NamedRow, listing: Listing, include_edited: bool) -> PlannedRemoval:
     item = listing.monitors.get(row.monitor_id)
     body = json.loads(row.body) if row.body else {}
     if item is None:
@@ -210,8 +209,9 @@ def _planned(row: NamedRow, listing: Listing, include_edited: bool) -> PlannedDe
         if include_edited and removal.result is RemovalResult.EDITED:
             removal = replace(removal, result=RemovalResult.DELETED)
     host = shown.get("hostname") or shown.get("smtp_hostname") or ""
-    return PlannedDelete(
-        row=row,
+    return PlannedRemoval(
+        row=row.source_row,
+        monitor_id=row.monitor_id,
         type=_listed_type(row, listing),
         name=str(shown.get("name") or ""),
         host=str(host),
@@ -226,7 +226,7 @@ def _difference(row: NamedRow, body: Mapping[str, object], listing: Listing) -> 
     if (listed := _listed_type(row, listing)) != row.type:
         reason = f"The monitor is of type {listed}, and the row says {row.type}."
         return Removal(result=RemovalResult.EDITED, reason=reason)
-    return edit_of(body, listing.monitors[row.monitor_id], listing.profile)
+    return edit_of(body, listing.monitors[row.monitor_id], listing.profile, DIFFERS)
 
 
 def _listed_type(row: NamedRow, listing: Listing) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bulkload.files.printable import one_line
 from bulkload.operations.forecast import Forecast, Switch
+from bulkload.reports.settings_words import rate_in_words
 from bulkload.reports.summary import duration, number_of
 
 FIRST_VALUES = 5  # of a field that are named
@@ -35,7 +36,7 @@ def expectation(forecast: Forecast) -> str:
     if not requests:
         return "A run would send nothing."
     limit = f" (--first {forecast.first})" if requests == forecast.first else ""
-    pace = f" at {_per_second(rate)}" if rate else ""
+    pace = f" at {rate_in_words(rate)}" if rate else ""
     return f"A run would send {number_of(requests, 'request')}{limit} and take about {duration(seconds)}{pace}."
 
 
@@ -114,7 +115,7 @@ def _time(forecast: Forecast) -> Fact:
         return Fact("Time", "not known", TOO_EARLY)
     if not forecast.requests:
         return Fact("Time", "none", "A run would send nothing.")
-    pace = f" at {_per_second(forecast.rate)}" if forecast.rate else ", as fast as the API allows"
+    pace = f" at {rate_in_words(forecast.rate)}" if forecast.rate else ", as fast as the API allows"
     return Fact("Time", f"about {duration(forecast.seconds)}", f"{number_of(forecast.requests, 'request')}{pace}.")
 
 
@@ -157,7 +158,3 @@ def _values(values: Mapping[str, int], rows: int) -> str:
 def _short(text: str) -> str:
     line = one_line(text)
     return line if len(line) <= LONGEST_VALUE else line[: LONGEST_VALUE - 1] + "…"
-
-
-def _per_second(rate: float) -> str:
-    return f"{rate:g} {'request' if rate == 1 else 'requests'} per second"

@@ -5,7 +5,7 @@ In: an output folder with a store. Out: its calls and runs, or results files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bulkload.reports.summary import number_of
 from bulkload.settings import Options
 from bulkload.store.account_record import AccountRecord
 from bulkload.store.calls import Call, calls_of
+from bulkload.store.results_files import look_at
 from bulkload.store.runs import Run, Store
 
 __all__ = [
@@ -52,6 +53,7 @@ class RunView:
     bad_rows: tuple[ReportRow, ...]  # the first of them
     bad_row_count: int
     results: tuple[Path, ...]
+    replaced: Mapping[Path, str]  # results files that another run has written since → its ID
     created: int  # monitors of the run that are neither undone nor known to be deleted
     incomplete: str  # why rows are missing; empty if none are
 
@@ -87,11 +89,14 @@ def view_run(run_id: str, options: Options, *, limit: int | None) -> RunView:
                 bad_rows.append(row)
         calls = tuple(calls_of(store, run.number))
         named = next((call.results for call in calls if call.results), ())
+        results = tuple(map(Path, named)) or tuple(results_of(store, run, options))
+        written = {path: look_at(store, path).run_id for path in results}
         return RunView(
             record=RunRecord(run=run, info=store.info(run), calls=calls),
             bad_rows=tuple(bad_rows),
             bad_row_count=count,
-            results=tuple(map(Path, named)) or tuple(results_of(store, run, options)),
+            results=results,
+            replaced={path: run_id for path, run_id in written.items() if run_id not in ("", run.id)},
             created=AccountRecord(store, run.account_id).count_created_by(run.number) if run.account_id else 0,
             incomplete=why_incomplete(store, run) if is_incomplete(store, run) else "",
         )

@@ -50,7 +50,7 @@ FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
 ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
-    *("request_timeout", "set", "map", "sheet"),
+    *("request_timeout", "set", "map", "sheet", "header_row", "skip_hidden", "encoding", "ignore_unknown"),
 )
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ is deleted, because a deletion cannot be undone.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from bulkload.errors import ApiUnreliable, Rejected
 from bulkload.monitors.display_profile import DisplayProfile, without_display_differences
 from bulkload.monitors.identity import differences, may_be_of_type, spelled_out
 
+EDITED_SINCE = "Edited since"  # begins the reason why a monitor of a run is kept
 CREATE_AGAIN = "To create it again, empty this row's monitor_id and run this file."  # of a row in a results file
 
 
@@ -42,6 +43,21 @@ class Removal:
     fields: Mapping[str, tuple[object, object]] | None = None  # edited: field → (requested, now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRemoval:
+    """A monitor, and what would become of it."""
+
+    row: int  # in the file
+    monitor_id: str
+    type: str
+    name: str
+    host: str
+    removal: Removal
+
+
+OnMonitor = Callable[[PlannedRemoval], None]
+
+
 async def remove_unless_edited(
     api: Api,
     monitor_id: str,
@@ -50,8 +66,12 @@ async def remove_unless_edited(
     profile: DisplayProfile,
     *,
     include_edited: bool = False,
+    lead: str = EDITED_SINCE,
 ) -> Removal:
-    """Read a monitor, and delete it if it is still as requested. Safe to repeat. May raise `Forbidden`."""
+    """Read a monitor, and delete it if it is still as requested. Safe to repeat. May raise `Forbidden`.
+
+    `lead` begins the reason why it is kept.
+    """
     item = await api.get(monitor_id)
     if item is None:
         return Removal(result=RemovalResult.GONE)
@@ -59,7 +79,7 @@ async def remove_unless_edited(
         raise ApiUnreliable(
             f"The API returned another monitor than {monitor_id}, which is of type {monitor_type}. It was not deleted."
         )
-    if not include_edited and (edited := edit_of(body, item, profile)):
+    if not include_edited and (edited := edit_of(body, item, profile, lead)):
         return edited
     try:
         await api.delete(monitor_id)  # "not found" now means that the response to this very request was lost
@@ -68,10 +88,12 @@ async def remove_unless_edited(
     return Removal(result=RemovalResult.DELETED)
 
 
-def edit_of(body: Mapping[str, object], item: Mapping[str, Any], profile: DisplayProfile) -> Removal | None:
+def edit_of(
+    body: Mapping[str, object], item: Mapping[str, Any], profile: DisplayProfile, lead: str = EDITED_SINCE
+) -> Removal | None:
     """Compare a monitor with its request; None if nothing differs but the way in which the account displays it."""
     edited = without_display_differences(differences(body, item), body, item, profile)
     if not edited:
         return None
     fields = {field: (requested, stored) for field, (stored, requested) in edited.items()}
-    return Removal(result=RemovalResult.EDITED, reason=f"Edited since: {spelled_out(fields)}.", fields=fields)
+    return Removal(result=RemovalResult.EDITED, reason=f"{lead}: {spelled_out(fields)}.", fields=fields)

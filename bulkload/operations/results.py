@@ -67,6 +67,8 @@ def write_results(
     info = store.info(run)
     if stopped:
         info = replace(info, stopped=stopped)
+    if run.command == "delete":
+        info = replace(info, run_id="")  # it is in the store only until it has ended
     failure: StoreError | None = None
     problems: Problems | None = None
     for path in results:

@@ -24,6 +24,7 @@ from bulkload.store.runs import Run, Store
 log = logging.getLogger(__name__)
 
 RESULTS_SETTING = "results"  # of a run in the store
+CHANGED = "was changed after it was written"  # why a results file is kept
 _PATH_SEPARATOR = "\n"  # in that setting
 _SUFFIX = ".xlsx"
 _MAX_STEM = MAX_NAME - len(f"-results{_SUFFIX}")  # bytes
@@ -103,7 +104,7 @@ def without_replacing(store: Store, run: Run, results: Sequence[Path], options: 
     """The results files that a run can write now: with a number in the name where another file must be kept.
 
     Kept are the input, a file that was changed since it was written, and, where nobody chose its name, a file that no
-    run in the store wrote, or a newer one.
+    run in the store wrote, or a newer one, or one of another input.
     """
     by_default = results_by_default(store, run, options)
     free: list[Path] = []
@@ -117,6 +118,8 @@ def without_replacing(store: Store, run: Run, results: Sequence[Path], options: 
             is_free = name not in free and not _why_kept(store, run, name, is_chosen=name in options.results)
         if reason and (path in options.results or path_in_inbox(store, run) is None):  # the inbox reports it itself
             log.warning("%s %s, so it is kept; the results are in %s", path, reason, name)
+            if reason == CHANGED:
+                log.warning("to send what you changed in %s, run that file", path)
         free.append(name)
     return free
 
@@ -127,9 +130,16 @@ def _why_kept(store: Store, run: Run, path: Path, *, is_chosen: bool) -> str:
         return "is the input"
     there = look_at(store, path)
     if there.found is Found.CHANGED:
-        return "was changed after it was written"
+        return CHANGED
     if there.found is Found.UNKNOWN and not is_chosen:
         return "was not written by a run of this folder"
-    if there.run_number is not None and there.run_number > run.number and not is_chosen:
+    if is_chosen or there.run_id in ("", run.id):
+        return ""
+    if there.run_number > run.number:
         return f"has the results of a newer run, {there.run_id}"
-    return ""
+    return "" if is_same_file(there.input, run.input) else f"has the results of {there.input}"
+
+
+def is_same_file(path: str, other: str) -> bool:
+    """True if two inputs are the same path, in any spelling."""
+    return path == other or Path(path).resolve() == Path(other).resolve()

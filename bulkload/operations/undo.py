@@ -19,7 +19,15 @@ from bulkload.errors import BulkloadError, ExitCode, Forbidden, Rejected, RunSto
 from bulkload.model import ACCOUNT_ISSUE, Issue, State, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, locked_store, observe
-from bulkload.operations.removal import CREATE_AGAIN, Removal, RemovalResult, edit_of, remove_unless_edited
+from bulkload.operations.removal import (
+    CREATE_AGAIN,
+    OnMonitor,
+    PlannedRemoval,
+    Removal,
+    RemovalResult,
+    edit_of,
+    remove_unless_edited,
+)
 from bulkload.operations.results import if_complete, write_results
 from bulkload.operations.results_names import results_of, without_replacing
 from bulkload.operations.session import Session, StopRequest, run_session, unless_stopped
@@ -41,19 +49,6 @@ KEPT = f"{ACCOUNT_ISSUE}kept"
 UNDONE, UNDONE_BY = "undone", "undone by"  # settings of a run in the store: when and what was deleted, and by whom
 MOST_NAMED = 10  # unknown rows that are named
 BATCH = 500  # monitors fetched from the store at a time
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRemoval:
-    """A monitor that the run created, and what undo would do with it."""
-
-    monitor: CreatedMonitor
-    name: str
-    host: str
-    removal: Removal
-
-
-OnMonitor = Callable[[PlannedRemoval], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +194,14 @@ def _planned_removal(monitor: CreatedMonitor, listing: Listing, include_edited: 
     if include_edited and removal.result is RemovalResult.EDITED:
         removal = replace(removal, result=RemovalResult.DELETED)
     host = body.get("hostname") or body.get("smtp_hostname") or ""
-    return PlannedRemoval(monitor=monitor, name=str(body.get("name", "")), host=str(host), removal=removal)
+    return PlannedRemoval(
+        row=monitor.source_row,
+        monitor_id=monitor.monitor_id,
+        type=monitor.type,
+        name=str(body.get("name", "")),
+        host=str(host),
+        removal=removal,
+    )
 
 
 class _Undo:

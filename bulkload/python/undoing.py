@@ -12,8 +12,8 @@ from typing import Any
 
 from bulkload.errors import Interrupted, RunStopped, UsageError
 from bulkload.model import Issue, ReportRow
-from bulkload.operations.removal import RemovalResult
-from bulkload.operations.undo import KEPT, PlannedRemoval, undo_run
+from bulkload.operations.removal import PlannedRemoval, RemovalResult
+from bulkload.operations.undo import KEPT, undo_run
 from bulkload.python.background import Background, Watch
 from bulkload.python.options import Account, StrPath, UndoOptions, load_settings
 from bulkload.python.result import Result
@@ -51,7 +51,7 @@ def undo(
         planned: dict[int, PlannedRemoval] = {}  # by row of the file
 
         def on_monitor(monitor: PlannedRemoval) -> None:
-            planned[monitor.monitor.source_row] = monitor
+            planned[monitor.row] = monitor
 
         try:
             undone = undo_run(

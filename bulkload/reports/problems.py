@@ -35,10 +35,10 @@ class RowRanges:
         self.last = row
 
     def __str__(self) -> str:
-        """The first ranges: `2–59, 63, …`."""
+        """The first ranges: `2–59, 63`, and how many rows there are if that is not all of them."""
         shown = [str(first) if first == last else f"{first}–{last}" for first, last in self._ranges]
         is_whole = sum(last - first + 1 for first, last in self._ranges) == self.count
-        return ", ".join(shown if is_whole else [*shown, "…"])
+        return ", ".join(shown) if is_whole else f"{', '.join(shown)}, … ({self.count:,})"
 
 
 @dataclass(slots=True)

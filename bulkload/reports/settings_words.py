@@ -27,6 +27,12 @@ def label_of(name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
+def rate_in_words(rate: float) -> str:
+    """A number of requests per second in words; a small one per minute."""
+    number, unit = (rate, "second") if rate >= 1 or rate * 60 < 1 else (rate * 60, "minute")
+    return f"{number:g} {'request' if number == 1 else 'requests'} per {unit}"
+
+
 def _in_words(name: str, text: str) -> str:
     try:
         return _WORDS[name](text) if name in _WORDS else text
@@ -38,13 +44,8 @@ def _pairs(text: str) -> str:
     return ", ".join(f"{name} = {value}" for name, value in json.loads(text).items())
 
 
-def _rate(text: str) -> str:
-    rate = float(text)
-    return f"{rate:g} {'request' if rate == 1 else 'requests'} per second"
-
-
 _WORDS: Mapping[str, Callable[[str], str]] = {
-    "rate": _rate,
+    "rate": lambda text: rate_in_words(float(text)),
     "concurrency": lambda text: f"at most {int(text)} requests at once",
     "on_existing": lambda text: _ON_EXISTING.get(text, text),
     "first": lambda text: f"only the first {int(text):,} rows that are to be sent",

@@ -38,7 +38,9 @@ def _checked(row: NewRow, key: str, layout: ColumnMapping, examples: Examples) -
         f"{host} is a reserved example name, so the row {what}; enter your own host, or delete the row. "
         "Example hosts work only in the sandbox (--sandbox)."
     )
-    index = next((layout.fields.index(field) for field in _HOST_FIELDS if field in layout.fields), None)
+    indexes = [layout.fields.index(field) for field in _HOST_FIELDS if field in layout.fields]
+    with_host = (index for index in indexes if index < len(row.cells) and host in row.cells[index].casefold())
+    index = next(with_host, indexes[0] if indexes else None)
     column = None if index is None else layout.header[index]
     issue = Issue(
         code="hostname.example",

@@ -33,6 +33,7 @@ from bulkload.store.runs import Run, Store
 from bulkload.store.shared_rows import begin_with_same_rows
 from bulkload.store.stored_rows import to_json
 
+REMOVED_EARLIER = "Removed earlier. To create it again, empty this row's monitor_id and run this file."
 _NAME_A_MONITOR = ("name", "hostname", "smtp_hostname", "pop3_hostname")
 _BEGIN_A_ROW = ("type", "hostname", "smtp_hostname")  # the rest of a divided row has a wrong one, or none
 
@@ -291,6 +292,7 @@ def _good(valid: Valid, cells: tuple[str, ...], *, with_body: bool = True) -> Ne
         given_monitor_id=valid.monitor_id or None,
         finished_in_file=finished and valid.earlier is not None and valid.earlier.done,
         monitor_id=valid.monitor_id if removed else None,
+        error=REMOVED_EARLIER if removed else "",
         issues=valid.warnings,
     )
 

@@ -31,8 +31,9 @@ class ResultsFile:
     """What is at the path of a results file, and the run that wrote it if that is still in the store."""
 
     found: Found
-    run_number: int | None = None
-    run_id: str = ""
+    run_number: int = 0
+    run_id: str = ""  # empty: not known
+    input: str = ""  # of that run
 
 
 def look_at(store: Database, path: Path) -> ResultsFile:
@@ -41,7 +42,8 @@ def look_at(store: Database, path: Path) -> ResultsFile:
         return ResultsFile(Found.NOTHING)
     with store.errors():
         written = store.db.execute(
-            "SELECT digest, run, id FROM results_files LEFT JOIN runs USING (run) WHERE path = ?", (_key(store, path),)
+            "SELECT digest, run, id, input FROM results_files LEFT JOIN runs USING (run) WHERE path = ?",
+            (_key(store, path),),
         ).fetchall()
     if not written:
         return ResultsFile(Found.WRITTEN if _is_in_history(store, path) else Found.UNKNOWN)
@@ -51,7 +53,7 @@ def look_at(store: Database, path: Path) -> ResultsFile:
         return ResultsFile(Found.CHANGED)
     for row in written:
         if row["digest"] == digest:
-            return ResultsFile(Found.WRITTEN, row["run"] if row["id"] else None, row["id"] or "")
+            return ResultsFile(Found.WRITTEN, row["run"], row["id"] or "", row["input"] or "")
     return ResultsFile(Found.CHANGED)
 
 

@@ -102,8 +102,8 @@ class Job:
 
     def undo(self, *, dry_run: bool = False) -> Ended:
         """Delete the monitors of a run, or say which ones would be deleted."""
-        from bulkload.operations.removal import RemovalResult
-        from bulkload.operations.undo import PlannedRemoval, undo_run
+        from bulkload.operations.removal import PlannedRemoval, RemovalResult
+        from bulkload.operations.undo import undo_run
 
         lines: Counter[RemovalResult] = Counter()
 
@@ -111,9 +111,9 @@ class Job:
             lines[planned.removal.result] += 1
             if dry_run and lines[planned.removal.result] <= FIRST_LINES:
                 line = PlannedLine(
-                    row=planned.monitor.source_row,
-                    monitor_id=planned.monitor.monitor_id,
-                    type=planned.monitor.type.removeprefix("email-"),
+                    row=planned.row,
+                    monitor_id=planned.monitor_id,
+                    type=planned.type.removeprefix("email-"),
                     name=planned.name[:MAX_TEXT],
                     host=planned.host[:MAX_TEXT],
                     result=str(planned.removal.result),

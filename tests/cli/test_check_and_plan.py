@@ -129,9 +129,9 @@ def test_check_prints_a_suggestion_only_where_there_is_one(cli: CommandLine) -> 
 
 
 def test_a_dry_run_is_a_plan(cli: CommandLine, sandbox: Sandbox) -> None:
-    result = cli("run", cli.write_csv("hosts.csv", GOOD), "--dry-run")
+    result = cli("run", cli.write_csv("my hosts.csv", GOOD), "--dry-run", "--rate", "2/s")
     assert result.exit_code == 2
-    assert result.stderr.endswith("run: bulkload plan FILE\n")
+    assert result.stderr.endswith(f"run: bulkload plan '{cli.folder}/my hosts.csv' --rate 2/s\n")
     assert not any(sandbox.counts().values())
 
 

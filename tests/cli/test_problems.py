@@ -176,10 +176,10 @@ def test_ranges_name_the_first_rows_and_say_if_there_are_more(rows: set[int]) ->
         ranges.add(row)
     assert ranges.count == len(rows)
     parts = str(ranges).split(", ") if rows else []
-    named = [part.split("–") for part in parts if part != "…"]
+    named = [part.split("–") for part in parts if not part.startswith("…")]
     expanded = [row for part in named for row in range(int(part[0]), int(part[-1]) + 1)]
     assert expanded == sorted(rows)[: len(expanded)]
-    assert (parts[-1:] == ["…"]) is (len(expanded) < len(rows))
+    assert (parts[-1:] == [f"… ({len(rows)})"]) is (len(expanded) < len(rows))
     assert len(named) <= FIRST_RANGES
 
 
@@ -219,3 +219,59 @@ def test_rows_that_exist_and_differ_are_named_with_the_option_that_updates_them(
     assert "warning, exists: 1 row\n  2  Not changed: interval 15 → 30." in result.stdout
     assert "1 row exists and differs from the file; --on-existing update updates what differs." in result.stderr
     assert "updated  1" in cli("run", "hosts.csv", "--on-existing", "update").stdout
+
+
+def test_the_next_command_of_show_reads_the_results_as_the_run_did(cli: CommandLine, sandbox: Sandbox) -> None:
+    Path("hosts.csv").write_text("Kind,name,hostname,color\nimap,a,mx1.example.com,\nimap,b,not a host,red\n", "utf-8")
+    options = ("--map", "Kind=type", "--set", "billing_plancode=UBM - A/A", "--ignore-unknown")
+    cli("run", "hosts.csv", *options)
+    (line,) = (line for line in cli("show", "last").stdout.splitlines() if " run output" in line)
+    command = shlex.split(line.partition("bulkload ")[2].partition("  #")[0])
+    result = cli(*command)
+    assert (result.exit_code, "exists" in result.stdout) == (1, True), result.stderr
+
+
+def test_a_file_whose_name_begins_with_a_dash_is_no_option(cli: CommandLine) -> None:
+    cli.write_csv("-x.csv", [imap("a", port=0)])
+    checked = cli("check", "./-x.csv")
+    assert checked.stderr.splitlines()[-1] == "  bulkload check ./-x.csv"
+    assert cli(*last_command(checked.stderr)).exit_code == 1
+
+
+def test_without_an_account_the_sandbox_comes_next(cli: CommandLine) -> None:
+    for name in ("USERNAME", "PASSWORD"):
+        cli.monkeypatch.delenv(f"ALERTSITE_{name}", raising=False)
+    checked = cli("check", cli.write_csv("hosts.csv", [imap("a")]))
+    command = last_command(checked.stderr)
+    assert command[-1] == "--sandbox"
+    assert cli(*command).exit_code == 0
+
+
+def test_a_removed_row_says_how_it_is_created_again(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli("run", cli.write_csv("hosts.csv", [imap("a"), imap("b")]), "--results", "r.csv")
+    cli("undo", "last", "--rows", "3", "--yes")
+    again = cli("run", "r.csv", "--results", "again.csv")
+    assert again.exit_code == 1
+    assert "removed: 1 row\n  3  Removed earlier. To create it again, empty this row's monitor_id" in again.stdout
+    assert "row 3: Removed earlier." in cli("check", "again.csv").stdout
+    assert "Next" not in cli("check", "again.csv").stderr, "there is nothing to fix"
+    text = Path("again.csv").read_text("utf-8-sig").splitlines()
+    header = text[0].split(",")
+    cells = text[2].split(",")
+    cells[header.index("monitor_id")] = ""
+    Path("fixed.csv").write_text("\n".join([text[0], text[1], ",".join(cells)]), "utf-8")
+    assert cli("run", "fixed.csv").exit_code == 0
+    assert len(sandbox.monitors()) == 2
+
+
+@pytest.mark.parametrize("command", ["undo", "delete"])
+def test_a_dry_run_has_a_total_and_the_command_that_deletes(cli: CommandLine, sandbox: Sandbox, command: str) -> None:
+    cli("run", cli.write_csv("hosts.csv", [imap("a"), imap("b")]), "--results", "r.csv")
+    shown = cli(command, "last" if command == "undo" else "r.csv", "--dry-run", "--rate", "50/s")
+    assert "Dry run, nothing was deleted: 2 to delete." in shown.stdout
+    next_command = last_command(shown.stderr)
+    assert next_command[0] == command
+    assert next_command[2:] == ["--rate", "50/s"]
+    done = cli(*next_command, "--yes")
+    assert (done.exit_code, sandbox.monitors()) == (0, [])
+    assert "2 deleted, 0 " in done.stdout

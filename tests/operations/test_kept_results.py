@@ -112,6 +112,26 @@ def test_an_older_run_does_not_replace_the_results_of_a_newer_one(cli: CommandLi
     assert cli("report", newer, "--json").json["results"] == ["output/hosts-results.xlsx"]
 
 
+def test_inputs_of_one_name_do_not_replace_the_results_of_each_other(cli: CommandLine, sandbox: Sandbox) -> None:
+    for folder in ("x", "y"):
+        (cli.folder / folder).mkdir()
+        cli.write_csv(f"{folder}/hosts.csv", [imap(folder, port=0)])
+    assert cli("run", "x/hosts.csv", "--json").json["results"] == ["output/hosts-results.xlsx"]
+    assert cli("run", "./x/../x/hosts.csv", "--json").json["results"] == ["output/hosts-results.xlsx"], "the same"
+    other = cli("run", "y/hosts.csv", "--json")
+    assert other.json["results"] == ["output/hosts-results-2.xlsx"]
+    assert "x/hosts.csv, so it is kept" in warnings(other)[0]
+
+
+def test_show_says_that_its_results_were_replaced(cli: CommandLine, hosts: Path) -> None:
+    older, newer = (cli("run", hosts, "--json").json["run_id"] for _ in range(2))
+    shown = cli("show", older).stdout
+    assert f"Results:  output/hosts-results.xlsx (now those of run {newer})" in shown
+    assert "bulkload run output/hosts-results.xlsx" not in shown
+    assert f"bulkload report {older}" in shown
+    assert "now those of" not in cli("show", newer).stdout
+
+
 def test_a_delete_keeps_an_edited_file(cli: CommandLine, hosts: Path) -> None:
     cli("run", hosts)
     cli("delete", "output/hosts-results.xlsx", "--yes")

@@ -184,7 +184,9 @@ def test_the_answer_can_come_from_a_pipe(
         assert result.stdout.count("delete  row") == 2
         (line,) = result.stderr.splitlines()
         message = line if logs == "text" else json.loads(line)["message"]
-        assert message.startswith("Delete 2 monitors? This cannot be undone.")
+        assert message.startswith(
+            f"Delete 2 monitors of sandbox@example.com at {sandbox.base_url}? This cannot be undone."
+        )
 
 
 def piped(run: str, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:

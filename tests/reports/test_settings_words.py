@@ -13,7 +13,7 @@ from bulkload.reports.settings_words import settings_in_words
     ("name", "text", "shown"),
     [
         ("rate", "5.0", ("Rate", "5 requests per second")),
-        ("rate", "0.5", ("Rate", "0.5 requests per second")),
+        ("rate", "0.5", ("Rate", "30 requests per minute")),
         ("rate", "1.0", ("Rate", "1 request per second")),
         ("set", '{"interval":"15","port":"993"}', ("Set", "interval = 15, port = 993")),
         ("map", '{"Kind":"type"}', ("Map", "Kind = type")),

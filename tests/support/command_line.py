@@ -77,7 +77,9 @@ class CommandLine:
     def read_results(self, name: str) -> list[dict[str, str]]:
         """Read a results file or an export in CSV; `bulkload_status` is also available as `status`, and so on."""
         with (self.folder / name).open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+            delimiter = max(",;\t|", key=stream.readline().count)  # the results have that of the input
+            stream.seek(0)
+            rows = list(csv.DictReader(stream, delimiter=delimiter))
         return [row | {key.removeprefix("bulkload_"): value for key, value in row.items()} for row in rows]
 
     def run(self, file: Path, *arguments: object) -> tuple[CommandResult, list[dict[str, str]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bulkload.model import Input, Issue, ReportRow, Status
+from bulkload.model import Input, ReportRow, Status
 from bulkload.operations.draft_check import DUPLICATE
 from bulkload.operations.draft_columns import NO_HEADER, defaults_by_field
 from bulkload.operations.draft_edits import DraftEditor
@@ -107,11 +107,10 @@ def check_of_file(path: Path, options: Options) -> Check:
     """What `bulkload check` says about a file."""
     rows: list[ReportRow] = []
     outcome = check_file(Input.at(path), options, rows.append)
-    of_issues = {row.source_row: " ".join(_errors(row.issues)) for row in rows}
     return Check(
         counts={READY if status is Status.WILL_CREATE else str(status): n for status, n in outcome.info.counts.items()},
         issues=[(row.source_row, issue.record()) for row in rows for issue in row.issues],
-        repeats={row.source_row: row.error for row in rows if row.error and row.error != of_issues[row.source_row]},
+        repeats={row.source_row: row.error for row in rows if row.error.startswith("Repeats row")},
     )
 
 
@@ -124,10 +123,6 @@ def check_of_draft(store: Store, draft: Draft) -> Check:
         issues=[(number, issue.record()) for number, issue in issues if issue.code != DUPLICATE],
         repeats={number: issue.message for number, issue in issues if issue.code == DUPLICATE},
     )
-
-
-def _errors(issues: Sequence[Issue]) -> list[str]:
-    return [issue.message for issue in issues if issue.severity == "error"]
 
 
 def run_of_draft(store: Store, draft: Draft, options: Options) -> Run:
