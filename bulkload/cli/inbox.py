@@ -66,12 +66,18 @@ def inbox(config: Path | None, /, folder: Path, **cli_options: Any) -> int:
       bulkload inbox /srv/monitors --prune --ping https://hc-ping.com/your-uuid
       bulkload inbox /srv/monitors --watch
     """
+    from bulkload.inbox.scan import has_candidates
+    from bulkload.settings import check_credentials
+
     account, options = load_settings(config, cli_options)
     if "output" not in options.model_fields_set:
         options = options.model_copy(update={"output": folder})
     _check_metrics(options.metrics, folder)
     if not options.watch:
         return _visit(folder, account, options).exit_code
+    has_candidates(folder)  # raises `UsageError` if there is no such folder
+    if not options.sandbox:
+        check_credentials(account)  # or it would watch, and fail at each file
     from bulkload.inbox.watch import watch
 
     return watch(folder, lambda last: _visit(folder, account, options, last))

@@ -75,7 +75,7 @@ def print_next_of_run(outcome: Outcome, options: Options) -> None:
     unknown = outcome.info.counts.get(Status.UNKNOWN, 0)
     if unknown and outcome.known_at is not None and not options.quiet and not options.json_:
         rows = "1 row was" if unknown == 1 else f"{unknown:,} rows were"
-        when = datetime.fromtimestamp(outcome.known_at).astimezone().strftime("%H:%M:%S")
+        when = datetime.fromtimestamp(outcome.known_at).astimezone().strftime("%H:%M:%S %Z")
         print_note(
             f"It is not known whether {rows} created. Another run after {when} will know, and sends nothing twice.",
             wrap=True,

@@ -112,13 +112,15 @@ class Progress(Observer):
         """What happens now, besides sending, in a few words."""
         status = self._session() if self._session is not None else None
         texts = []
+        if status is not None and status.is_stopping:
+            return "stopping; Ctrl-C again ends at once"
         if status is not None and status.pause >= MIN_PAUSE:
             texts.append(f"pause of {status.pause:.0f} s (429)")
         elif status is not None and status.pause_reason is PauseReason.LOWERED:
             texts.append("slower (429)")
         if self._is_waiting:
-            left = "" if self._wait_ends is None else f" {max(self._wait_ends - time.monotonic(), 0):.0f} s"
-            texts.append(f"waiting{left}")
+            left = 0 if self._wait_ends is None else round(self._wait_ends - time.monotonic())
+            texts.append(f"waiting {left} s" if left > 0 else "waiting")
         if status is not None and status.retried:
             texts.append("1 retry" if status.retried == 1 else f"{status.retried:,} retries")
         return ", ".join(texts)

@@ -42,7 +42,8 @@ def before_many_creates(account: Account, options: Options) -> Callable[[int], A
 
     async def agree(creates: int) -> bool:
         where = f"{account.username or 'the account of the token'} at {account.base_url}"
-        print_note(f"The first run in this account from {options.output}: it creates {creates:,} monitors in {where}.")
+        print_note(f"This is the first run in this account (output folder {options.output}).")
+        print_note(f"It creates {creates:,} monitors in {where}.")
         click.echo("Continue? [y/N]: ", nl=False, err=True)
         return (await _line()).strip().lower() in ("y", "yes")
 

@@ -85,6 +85,7 @@ def print_calls(lines: list[tuple[Call, RunRecord | None]]) -> None:
             for call, record in lines
         ],
         keep=("RUN", began, "BY"),
+        shorten=("FILE",),
     )
 
 

@@ -52,8 +52,9 @@ def _print_view(view: RunView, options: Options) -> None:
     from bulkload.cli.runs import local_time, outcome_text
     from bulkload.cli.tables import print_table
     from bulkload.reports.settings_words import settings_in_words
-    from bulkload.reports.summary import duration
+    from bulkload.reports.summary import duration, number_of
 
+    has_end = any(call.ended is not None for call in view.record.calls)
     info = view.record.info
     began = " ".join(local_time(datetime.fromisoformat(info.started).timestamp()))
     account = f"{info.account or '(token)'} at {info.base_url}" if info.base_url != info.account else "the sandbox"
@@ -62,7 +63,7 @@ def _print_view(view: RunView, options: Options) -> None:
         ("Input", info.input),
         ("Account", account if info.base_url else "none"),
         ("Began", began),
-        ("Time", f"{duration(info.seconds)}, {info.requests.get('sent', 0):,} requests"),
+        ("Time", f"{duration(info.seconds)}, {number_of(info.requests.get('sent', 0), 'request')}" if has_end else ""),
         ("Rows", ", ".join(f"{n:,} {status.value}" for status, n in info.counts.items()) or "none"),
         ("Stopped", info.stopped),
     ]
@@ -91,17 +92,18 @@ def _print_view(view: RunView, options: Options) -> None:
         if (more := view.bad_row_count - len(view.bad_rows)) > 0:
             print_line(f"… and {more:,} more; --all shows each.")
     click.echo()
-    for path in view.results:
+    for path in view.results if has_end else ():
         where = f" (now those of run {view.replaced[path]})" if path in view.replaced else ""
         print_line(f"Results:  {path}{where if path.exists() else ' (no longer there)'}")
     if view.incomplete:
         print_line(f"Note:     {view.incomplete}")
     for command, purpose in _next_commands(view, options):
-        print_line(f"Next:     {command}    # {purpose}")
+        print_line(f"Next, {purpose}:")
+        print_line(f"  {command}")
 
 
 def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]:
-    """Commands that make sense now, each with its purpose."""
+    """Commands that make sense now, each with its purpose; none while a call works on the run."""
     from bulkload.cli.next_step import argument, options_of_run
     from bulkload.reports.summary import number_of
 
@@ -112,19 +114,21 @@ def _next_commands(view: RunView, options: Options) -> Iterator[tuple[str, str]]
     where += " --sandbox" if info.base_url == "sandbox" else ""
     reading = options_of_run(info.settings)
     results = next((path for path in view.results if path.exists() and path not in view.replaced), None)
+    if any(call.is_running for call in view.record.calls):
+        return
     if not run.read_whole:
-        yield f"bulkload run {argument(info.input)}{reading}{where}", "it ended before the file was read"
+        yield f"bulkload run {argument(info.input)}{reading}{where}", "because it ended before the file was read"
         return
     if again:
-        yield f"bulkload resume {info.run_id}{where}", "sends the rows that are not done"
+        yield f"bulkload resume {info.run_id}{where}", "to send the rows that are not done"
     if fix and results is not None:
         yield f"bulkload run {argument(results)}{reading}{where}", "after you have fixed the rows in it"
     if results is None and not view.incomplete:
-        yield f"bulkload report {info.run_id}{where.removesuffix(' --sandbox')}", "writes the results again"
+        yield f"bulkload report {info.run_id}{where.removesuffix(' --sandbox')}", "to write the results again"
     if view.created:
         yield (
             f"bulkload undo {info.run_id} --dry-run{where}",
-            f"shows what would be deleted: {number_of(view.created, 'monitor')}",
+            f"to see what an undo would delete: {number_of(view.created, 'monitor')}",
         )
 
 

@@ -18,6 +18,7 @@ from bulkload.files.printable import printable_line
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+SHORTENED = 18  # columns of a text that is cut on a terminal
 UNLIMITED = 100_000  # columns, where nothing says how wide the output is
 
 Color = Literal["auto", "always", "never"]
@@ -64,15 +65,24 @@ def print_table(
     *,
     right: Sequence[str] = (),
     keep: Sequence[str] = (),
+    shorten: Sequence[str] = (),
 ) -> None:
-    """Print a table; columns whose headings are in `right` are aligned to the right, those in `keep` never wrap."""
+    """Print a table; columns whose headings are in `right` are aligned to the right, those in `keep` never wrap.
+
+    Those in `shorten` are cut with an ellipsis on a narrow terminal, so that the others have room.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:
+        is_cut = heading in shorten and sys.stdout.isatty()
         table.add_column(
-            heading, justify="right" if heading in right else "left", overflow="fold", no_wrap=heading in keep
+            heading,
+            justify="right" if heading in right else "left",
+            overflow="ellipsis" if is_cut else "fold",
+            no_wrap=heading in keep or is_cut,
+            max_width=SHORTENED if is_cut else None,
         )
     for row in rows:
         table.add_row(*(Text(printable_line(cell)) for cell in row))

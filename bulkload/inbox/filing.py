@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkload.errors import ExitCode
-from bulkload.inbox.moves import finish_move, move_edited, move_to_destination, working_path, write_reason
+from bulkload.inbox.moves import finish_move, move_edited, move_to_destination, results_path, working_path, write_reason
 from bulkload.inbox.records import FileOutcome, Subfolder
-from bulkload.inbox.scan import DONE, DROPPED_SUFFIX, REASON_SUFFIX, RESULTS_SUFFIX
+from bulkload.inbox.scan import DONE, DROPPED_SUFFIX, REASON_SUFFIX
 from bulkload.store.arrivals import Arrival, Arrivals
 from bulkload.store.dropped import DroppedMonitors
+from bulkload.store.results_files import note_moved
 from bulkload.store.runs import Run, Store
 
 if TYPE_CHECKING:
@@ -81,12 +82,16 @@ class Filing:
 
     def set_aside_edited(self, arrival: Arrival, outcome: Outcome) -> None:
         """Move results in `working` that were changed by hand to `failed`; the new ones take their place."""
-        results = working_path(self._folder, arrival, RESULTS_SUFFIX)
+        results = results_path(working_path(self._folder, arrival))
         for path in outcome.results:
             if path != results:
                 edited = move_edited(self._folder, results)
                 path.rename(results)
-                self.notes[arrival.number].append(f"{results} was changed after it was written; it is now {edited}.")
+                note_moved(self._store, path, results)
+                self.notes[arrival.number].append(
+                    f"{results} was changed after it was written; it is now {edited}. To send what was changed, put"
+                    " that file into the folder."
+                )
 
     def reject(self, arrival: Arrival, problem: str) -> None:
         """Move a file that cannot be read to `failed`, with the reason in a text file."""
@@ -105,7 +110,7 @@ class Filing:
             problem = f"{arrival.name}: it could not be read; see {reason.name}."
             self.report_trouble(arrival.name, subfolder, path, problem)
             return
-        results = path.with_name(path.stem + RESULTS_SUFFIX)
+        results = results_path(path)
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
         self._report(arrival, outcome, subfolder, path)
@@ -127,6 +132,7 @@ class Filing:
         exit_code = outcome.exit_code
         if subfolder == "failed" and exit_code == ExitCode.DONE:
             exit_code = ExitCode.ROWS_LEFT
+        self._store.amend_call(run, exit_code, problem)
         self.outcomes.append(
             FileOutcome(
                 name=arrival.name,
@@ -134,7 +140,7 @@ class Filing:
                 path=path,
                 exit_code=exit_code,
                 info=outcome.info,
-                results=path.with_name(path.stem + RESULTS_SUFFIX),
+                results=results_path(path),
                 problem=" ".join(
                     filter(
                         None, (outcome.info.stopped, untranslated(outcome.info), problem, *self.notes[arrival.number])

@@ -96,6 +96,11 @@ def working_path(folder: Path, arrival: Arrival, suffix: str = "") -> Path:
     return path.with_name(path.stem + suffix) if suffix else path
 
 
+def results_path(path: Path) -> Path:
+    """The path of the results of a file, beside it."""
+    return path.with_name(companion_names(path.name)[0])
+
+
 def move_to_destination(folder: Path, arrivals: Arrivals, arrival: Arrival, subfolder: Subfolder) -> Path:
     """Move a file and its companion files to a subfolder, under today's date; returns the file's new path."""
     day = Path(subfolder, datetime.now().astimezone().date().isoformat())

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from bulkload.errors import ExitCode, InputError, reading
 from bulkload.inbox.filing import Filing
-from bulkload.inbox.moves import working_path
-from bulkload.inbox.scan import RESULTS_SUFFIX, STALE_LOCK, FileState, has_earlier_date, is_settled, state_of
+from bulkload.inbox.moves import results_path, working_path
+from bulkload.inbox.scan import STALE_LOCK, FileState, has_earlier_date, is_settled, state_of
 from bulkload.model import Input
 from bulkload.settings import Account, Options
 from bulkload.store.arrivals import SECONDS_PER_DAY, Arrival, Arrivals
@@ -225,7 +225,7 @@ class FileProcessor:
         try:
             outcome = carry_out(
                 context,
-                [working_path(self._folder, arrival, RESULTS_SUFFIX)],
+                [results_path(working_path(self._folder, arrival))],
                 self._on_start,
                 lambda listing: record_dropped(self._store, self._dropped, arrival, context.run, listing),
             )
@@ -239,7 +239,7 @@ class FileProcessor:
         from bulkload.operations.results import write_results
         from bulkload.operations.results_names import without_replacing
 
-        results = [working_path(self._folder, arrival, RESULTS_SUFFIX)]
+        results = [results_path(working_path(self._folder, arrival))]
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         results = without_replacing(self._store, run, results, self._options)
         outcome = write_results(self._store, run, results, exit_code)

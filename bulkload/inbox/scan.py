@@ -19,13 +19,13 @@ from itertools import count
 from pathlib import Path
 
 from bulkload.errors import UsageError
-from bulkload.files.names import shorten
+from bulkload.files.names import RESULTS_SUFFIX, results_stem, shorten
 from bulkload.inbox.open_files import lock_file_of, open_for_writing
 from bulkload.settings import SETTINGS_FILE
 from bulkload.store.database import STORE_NAME
 
 WORKING, DONE, FAILED = "working", "done", "failed"
-RESULTS_SUFFIX, DROPPED_SUFFIX, REASON_SUFFIX = "-results.xlsx", "-gone.csv", "-why.txt"  # of companion files
+DROPPED_SUFFIX, REASON_SUFFIX = "-gone.csv", "-why.txt"  # of companion files
 MAX_EMPTY = 3600.0  # seconds; a file that is empty for longer counts as complete
 MAX_STEM = 180  # bytes; leaves room for the suffixes of companion files
 STALE_LOCK = 2 * 86_400.0  # seconds; a program that crashed has left an older lock file
@@ -175,7 +175,7 @@ def files_in(folder: Path) -> list[str]:
 def companion_names(name: str) -> tuple[str, ...]:
     """The names of the companion files of a file: results, dropped monitors, and why it could not be read."""
     stem = Path(name).stem
-    return tuple(stem + suffix for suffix in (RESULTS_SUFFIX, DROPPED_SUFFIX, REASON_SUFFIX))
+    return (results_stem(stem) + RESULTS_SUFFIX, stem + DROPPED_SUFFIX, stem + REASON_SUFFIX)
 
 
 def free_name(folder: Path, name: str, reserved: Container[str] = ()) -> str:

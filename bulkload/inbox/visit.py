@@ -54,7 +54,13 @@ def visit(
             store.lock("inbox")
             on_locked()
             runner = _VisitRunner(folder, store, account, options, on_start)
-            runner.run()
+            try:
+                runner.run()
+            except UsageError as error:  # such as a missing password
+                from bulkload.operations.failed_calls import remember_visit
+
+                remember_visit(store, folder, error)
+                raise
     except Locked:
         raise
     except BulkloadError as error:

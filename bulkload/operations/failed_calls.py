@@ -6,10 +6,14 @@ In: what stopped it. Out: a line in the history.
 from __future__ import annotations
 
 import contextlib
+import time
+from pathlib import Path
 
 from bulkload.errors import BulkloadError, ExitCode, InputError, StoreError
 from bulkload.model import Input
 from bulkload.store.runs import Store
+
+SECONDS_PER_HOUR = 3600.0
 
 
 def remember_failure(store: Store, source: Input, error: BulkloadError | KeyboardInterrupt) -> None:
@@ -26,3 +30,10 @@ def remember_failure(store: Store, source: Input, error: BulkloadError | Keyboar
         reason = "Interrupted."
     with contextlib.suppress(StoreError):
         store.note_call(source.name, exit_code, reason)
+
+
+def remember_visit(store: Store, folder: Path, error: BulkloadError) -> None:
+    """Record why a visit of an inbox could not begin with any file; once an hour at most for the same reason."""
+    with contextlib.suppress(StoreError):
+        if not store.was_noted(str(folder), str(error), since=time.time() - SECONDS_PER_HOUR):
+            store.note_call(str(folder), error.exit_code, str(error))

@@ -5,11 +5,12 @@ In: an output folder with a store. Out: its calls and runs, or results files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkload.errors import ExitCode, UsageError
+from bulkload.files.names import RESULTS_SUFFIX, results_stem
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.results import is_incomplete, why_incomplete, write_results
@@ -17,6 +18,7 @@ from bulkload.operations.results_names import results_by_default, results_of, wi
 from bulkload.reports.summary import number_of
 from bulkload.settings import Options
 from bulkload.store.account_record import AccountRecord
+from bulkload.store.arrivals import file_in_inbox
 from bulkload.store.calls import Call, calls_of
 from bulkload.store.results_files import look_at
 from bulkload.store.runs import Run, Store
@@ -88,8 +90,7 @@ def view_run(run_id: str, options: Options, *, limit: int | None) -> RunView:
             if limit is None or count <= limit:
                 bad_rows.append(row)
         calls = tuple(calls_of(store, run.number))
-        named = next((call.results for call in calls if call.results), ())
-        results = tuple(map(Path, named)) or tuple(results_of(store, run, options))
+        results = _results_now(store, run, calls, options)
         written = {path: look_at(store, path).run_id for path in results}
         return RunView(
             record=RunRecord(run=run, info=store.info(run), calls=calls),
@@ -142,6 +143,14 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
             raise UsageError(f"{why_incomplete(store, run)} Its results cannot be written again; no file was replaced.")
         results = without_replacing(store, run, options.results or results_by_default(store, run, options), options)
         return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
+
+
+def _results_now(store: Store, run: Run, calls: Sequence[Call], options: Options) -> tuple[Path, ...]:
+    """Where the results of a run are; those of a file of an inbox were moved with it."""
+    if (file := file_in_inbox(store, run)) is not None:
+        return (file.with_name(results_stem(file.stem) + RESULTS_SUFFIX),)
+    named = next((call.results for call in calls if call.results), ())
+    return tuple(map(Path, named)) or tuple(results_of(store, run, options))
 
 
 def _bad_rows(store: Store, run: Run) -> Iterator[ReportRow]:

@@ -10,6 +10,7 @@ at AlertSite or in the sandbox.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -260,7 +261,10 @@ def _send(
 
 def _known_at(context: RunContext) -> float | None:
     """When the account's list proves whether rows in doubt were created, in seconds since 1970; None without any."""
-    last = context.store.last_doubt(context.run)
+    counts = context.rows.count(State.DOUBT), context.rows.count(State.SENDING)
+    if not any(counts):
+        return None
+    last = time.time() if counts[1] else context.store.last_doubt(context.run)
     return None if last is None else last + context.options.settle_after
 
 

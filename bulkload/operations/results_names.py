@@ -7,14 +7,13 @@ results of `hosts.csv` are in `hosts-results.xlsx`, and those of that file, when
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 
 from bulkload.errors import UsageError
-from bulkload.files.names import MAX_NAME, shorten
+from bulkload.files.names import numbered, results_stem
 from bulkload.reports import formats
 from bulkload.settings import Options
 from bulkload.store.arrivals import path_in_inbox
@@ -27,9 +26,6 @@ RESULTS_SETTING = "results"  # of a run in the store
 CHANGED = "was changed after it was written"  # why a results file is kept
 _PATH_SEPARATOR = "\n"  # in that setting
 _SUFFIX = ".xlsx"
-_MAX_STEM = MAX_NAME - len(f"-results{_SUFFIX}")  # bytes
-_RESULTS_STEM = re.compile(r"(?P<name>.+)-results(?:-(?P<number>[1-9]\d{0,5}))?")
-_NUMBERED = re.compile(r"(?P<name>.+-(?:results|deleted))-(?P<number>[1-9]\d{0,5})")
 
 
 def results_for(paths: Sequence[Path], options: Options) -> list[list[Path]]:
@@ -62,32 +58,17 @@ def results_setting(results: Sequence[Path]) -> dict[str, str]:
 
 def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]:
     """`<output>/<stem>-results.xlsx` for each input; for equal names, with the suffix or a number in the name."""
-    stems = [_results_stem(path.stem) for path in paths]
+    stems = [results_stem(path.stem) for path in paths]
     counts = Counter(stem.casefold() for stem in stems)
     taken: set[str] = set()
     results = []
     for path, stem in zip(paths, stems, strict=True):
-        unique = stem if counts[stem.casefold()] == 1 else _results_stem(path.name.replace(".", "-"))
+        unique = stem if counts[stem.casefold()] == 1 else results_stem(path.name.replace(".", "-"))
         names = chain([unique], (numbered(unique, number) for number in count(2)))
         name = next(name for name in names if name.casefold() not in taken)
         taken.add(name.casefold())
         results.append([options.output / f"{name}{_SUFFIX}"])
     return results
-
-
-def numbered(stem: str, number: int, suffix: str = _SUFFIX) -> str:
-    """The stem of a results file with another number, or with one, at its end."""
-    found = _NUMBERED.fullmatch(stem)
-    end = f"-{number + int(found['number']) - 1 if found else number}"
-    return shorten(found["name"] if found else stem, MAX_NAME - len(end + suffix)) + end
-
-
-def _results_stem(stem: str) -> str:
-    """The stem of the results of a file: with one `-results`, and the next number if the file has results itself."""
-    found = _RESULTS_STEM.fullmatch(stem)
-    if found is None:
-        return f"{shorten(stem, _MAX_STEM)}-results"
-    return numbered(f"{found['name']}-results", int(found["number"] or 1) + 1)
 
 
 def check_results(paths: Sequence[Path], options: Options) -> None:

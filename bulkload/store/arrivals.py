@@ -50,6 +50,18 @@ def path_in_inbox(store: Store, run: Run) -> Path | None:
     return None if row is None else Path(row[0])
 
 
+def file_in_inbox(store: Store, run: Run) -> Path | None:
+    """Where the file of a run is now; None if it did not come from an inbox."""
+    with store.errors():
+        row = store.db.execute(
+            "SELECT folder FROM runs JOIN arrivals USING (arrival) WHERE run = ?", (run.number,)
+        ).fetchone()
+    path = path_in_inbox(store, run)
+    if row is None or path is None:
+        return None
+    return Path(os.path.normpath(store.path.parent / row[0] / path))
+
+
 class Arrivals:
     """The files of one folder; the store must be locked."""
 

@@ -77,6 +77,13 @@ def note_written(store: Database, path: Path, digest: bytes) -> None:
         store.db.execute("DELETE FROM results_files WHERE path = ? AND digest <> ?", (_key(store, path), digest))
 
 
+def note_moved(store: Database, old: Path, new: Path) -> None:
+    """Record that a results file was moved to the place of another."""
+    with store.transaction():
+        store.db.execute("DELETE FROM results_files WHERE path = ?", (_key(store, new),))
+        store.db.execute("UPDATE results_files SET path = ? WHERE path = ?", (_key(store, new), _key(store, old)))
+
+
 def _is_in_history(store: Database, path: Path) -> bool:
     """True if a file of this name was written before digests were recorded."""
     with store.errors():

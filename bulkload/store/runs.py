@@ -182,11 +182,31 @@ class Store(Database):
         with self.transaction():
             self._end_call(run, exit_code, stopped, results)
 
+    def amend_call(self, run: Run, exit_code: int, stopped: str) -> None:
+        """Record that the last call of a run ended worse than its rows: with this exit code, because of this."""
+        with self.transaction():
+            self.db.execute(
+                "UPDATE calls SET exit_code = ?1, stopped = iif(stopped = '', ?2, stopped) WHERE exit_code < ?1"
+                " AND call = (SELECT max(call) FROM calls WHERE run = ?3 AND token = ?4 AND ended IS NOT NULL)",
+                (int(exit_code), stopped, run.number, self.token),
+            )
+
     def note_call(self, input_path: str, exit_code: int, stopped: str) -> None:
         """Record a call of this process that did not become a run."""
         with self.transaction():
             begin_call(self.db, self.token, self.caller, run=None, account=None, input_path=input_path)
             end_call(self.db, self.token, run=None, exit_code=exit_code, stopped=stopped)
+
+    def was_noted(self, input_path: str, stopped: str, *, since: float) -> bool:
+        """True if a call that did not become a run was recorded with this reason since a moment."""
+        with self.errors():
+            return (
+                self.db.execute(
+                    "SELECT 1 FROM calls WHERE run IS NULL AND input = ? AND stopped = ? AND began >= ?",
+                    (input_path, stopped, since),
+                ).fetchone()
+                is not None
+            )
 
     def end(
         self,

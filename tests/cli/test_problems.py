@@ -225,8 +225,8 @@ def test_the_next_command_of_show_reads_the_results_as_the_run_did(cli: CommandL
     Path("hosts.csv").write_text("Kind,name,hostname,color\nimap,a,mx1.example.com,\nimap,b,not a host,red\n", "utf-8")
     options = ("--map", "Kind=type", "--set", "billing_plancode=UBM - A/A", "--ignore-unknown")
     cli("run", "hosts.csv", *options)
-    (line,) = (line for line in cli("show", "last").stdout.splitlines() if " run output" in line)
-    command = shlex.split(line.partition("bulkload ")[2].partition("  #")[0])
+    (line,) = (line for line in cli("show", "last").stdout.splitlines() if line.startswith("  bulkload run output"))
+    command = shlex.split(line)[1:]
     result = cli(*command)
     assert (result.exit_code, "exists" in result.stdout) == (1, True), result.stderr
 

@@ -167,7 +167,14 @@ def test_a_missing_folder_ends_it_immediately(cli: CommandLine) -> None:
     assert (result.exit_code, result.stderr) == (2, "bulkload: There is no folder bix.\n")
 
 
-def test_a_folder_that_is_removed_ends_it_with_an_error(cli: CommandLine, listener: Listener) -> None:
+def test_a_missing_password_ends_it_immediately(cli: CommandLine) -> None:
+    for name in ("USERNAME", "PASSWORD"):
+        cli.monkeypatch.delenv(f"ALERTSITE_{name}", raising=False)
+    result = cli("inbox", "box", "--watch")
+    assert (result.exit_code, "Set ALERTSITE_USERNAME and ALERTSITE_PASSWORD" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_is_removed_ends_it_with_an_error(cli: CommandLine, sandbox: Sandbox, listener: Listener) -> None:
     with watching(
         cli, listener, NO_EVENTS + SHORT_INTERVALS.replace("RETRY_INTERVAL = 0.2", "RETRY_INTERVAL = 600")
     ) as p:

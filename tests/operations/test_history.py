@@ -152,7 +152,7 @@ def test_show_lists_bad_rows_and_says_what_to_do_next(cli: CommandLine) -> None:
     assert shown.count("  invalid  ") == 20
     assert "… and 5 more; --all shows each." in shown
     assert cli("show", "last", "--all").stdout.count("  invalid  ") == 25
-    assert "Next:     bulkload run output/hosts-results.xlsx --sandbox" in shown
+    assert "Next, after you have fixed the rows in it:\n  bulkload run output/hosts-results.xlsx --sandbox\n" in shown
     results = cli.folder / "output" / "hosts-results.xlsx"
     results.unlink()
     shown = cli("show", "last").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkload.operations.results_names import default_results, numbered
+from bulkload.files.names import numbered
+from bulkload.operations.results_names import default_results
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.settings import Options
@@ -196,6 +198,47 @@ def test_the_inbox_moves_results_that_were_edited_in_working_out_of_the_way(
     assert results.read_bytes() != edited
     assert warnings(result) == []
     assert cli("inbox", "box").exit_code == 0, "nothing is left to do"
+
+
+def test_results_that_the_inbox_wrote_in_place_of_edited_ones_are_its_own(
+    cli: CommandLine, box: tuple[Path, Sandbox]
+) -> None:
+    folder, _ = box
+    cli("inbox", "box")
+    edit(folder / "working" / "mail-results.xlsx")
+    assert "was changed after it was written" in cli("inbox", "box").stderr
+    for _ in range(2):
+        assert "was changed after it was written" not in cli("inbox", "box").stderr
+    assert len(list(folder.rglob("*-edited*"))) == 1
+
+
+def test_the_history_of_an_inbox_says_where_the_results_are_now(cli: CommandLine, box: tuple[Path, Sandbox]) -> None:
+    _, sandbox = box
+    sandbox.set_faults(Faults())
+    assert cli("inbox", "box").exit_code == 1
+    shown = cli("show", "last", "--output", "box").stdout
+    (line,) = (line for line in shown.splitlines() if line.startswith("Results:"))
+    assert Path(line.removeprefix("Results:").strip()).is_file(), line
+
+
+def test_a_night_without_a_password_is_in_the_history_once(cli: CommandLine, box: tuple[Path, Sandbox]) -> None:
+    cli.monkeypatch.delenv("ALERTSITE_PASSWORD")
+    for _ in range(2):
+        assert cli("inbox", "box").exit_code == 2
+    (call,) = cli("runs", "--output", "box", "--failed", "--json").json
+    assert "ALERTSITE_PASSWORD" in json.dumps(call)
+
+
+def test_results_that_are_put_into_the_inbox_keep_one_suffix(cli: CommandLine, box: tuple[Path, Sandbox]) -> None:
+    folder, sandbox = box
+    sandbox.set_faults(Faults())
+    names = []
+    for _ in range(3):
+        assert cli("inbox", "box").exit_code == 1
+        newest = max(folder.rglob("failed/*/*-results*.xlsx"), key=lambda path: path.stat().st_mtime_ns)
+        names.append(newest.name)
+        newest.rename(folder / newest.name)
+    assert names == ["mail-results.xlsx", "mail-results-2.xlsx", "mail-results-3.xlsx"]
 
 
 @pytest.mark.parametrize(
