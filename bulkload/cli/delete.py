@@ -16,6 +16,8 @@ from bulkload.cli.questions import load_login
 from bulkload.cli.removals import Removals, print_stopped
 from bulkload.errors import ExitCode
 
+DELETED_SUFFIX = "-deleted.xlsx"  # of the results
+
 if TYPE_CHECKING:
     from bulkload.operations.delete import Deleted
     from bulkload.operations.removal import RemovalResult
@@ -48,6 +50,7 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
       bulkload delete old-hosts.xlsx
       bulkload delete old-hosts.xlsx --yes --rate 2/s
     """
+    from bulkload.files.names import MAX_NAME, shorten
     from bulkload.model import Input
     from bulkload.operations.delete import delete_file
     from bulkload.operations.results_names import check_results
@@ -55,7 +58,8 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     account, options = load_login(config, arguments)
     removals = Removals("delete", account, options, yes=yes, dry_run=dry_run, gone="not found")
     check_results([file], options)
-    results = options.results or [options.output / f"{file.stem.removesuffix('-deleted')}-deleted.xlsx"]
+    stem = shorten(file.stem.removesuffix("-deleted"), MAX_NAME - len(DELETED_SUFFIX))
+    results = options.results or [options.output / f"{stem}{DELETED_SUFFIX}"]
 
     def agree(counts: Mapping[RemovalResult, int], without_id: int) -> bool:
         rows = "row" if without_id == 1 else "rows"

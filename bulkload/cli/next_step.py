@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from bulkload.cli.options import INPUT_OPTIONS
 from bulkload.cli.output import print_message, print_note
-from bulkload.errors import Declined, ExitCode
+from bulkload.errors import Declined, ExitCode, StoppedByOption
 from bulkload.model import RunInfo, Status
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bulkload.settings import Options
 
 _OF_THIS_CALL = {"results", "json", "quiet", "all_", "dry_run", "color", "log_format", "log_level"}  # never repeated
+_OF_THE_INPUT = {"sheet", "header_row", "skip_hidden", "encoding", "from", "from_", "skip_private"}  # not of results
 _READ_BEFORE = {name.replace("-", "_") for name in INPUT_OPTIONS} | {"keep"}  # a run that is resumed is in the store
 
 
@@ -33,11 +34,16 @@ class NextStep(NamedTuple):
     command: str
 
 
-def command_like_this(name: str, *arguments: Path | str) -> str:
-    """A command line for another command, with the options of this call that it takes too."""
+def command_like_this(name: str, *arguments: Path | str, is_results: bool = False) -> str:
+    """A command line for another command, with the options of this call that it takes too.
+
+    `is_results`: the file is a results file of this call, which is read without the options for reading the input.
+    """
     context = click.get_current_context()
     assert context.parent is not None
     omitted = _OF_THIS_CALL | ({"output"} if "--output" in arguments else set())
+    if is_results:
+        omitted |= _OF_THE_INPUT
     if name == "resume":
         omitted |= _READ_BEFORE
     if context.info_name != "plan":
@@ -77,7 +83,7 @@ def print_next_of_run(outcome: Outcome, options: Options) -> None:
         rows = "1 row was" if unknown == 1 else f"{unknown:,} rows were"
         when = datetime.fromtimestamp(outcome.known_at).astimezone().strftime("%H:%M:%S %Z")
         print_note(
-            f"It is not known whether {rows} created. Another run after {when} will know, and sends nothing twice.",
+            f"It is not known whether {rows} created. Another run after {when} can find out, and sends nothing twice.",
             wrap=True,
         )
     is_interrupted = outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
@@ -98,8 +104,9 @@ def next_of_run(outcome: Outcome) -> NextStep | None:
     info = outcome.info
     if _has(info, "fix") and outcome.results:
         file = _file_to_fix(outcome, Path(info.input))
-        return NextStep(f"Next, after you have fixed the rows in {file.name}", command_like_this("run", file))
-    if _has(info, "run again"):
+        command = command_like_this("run", file, is_results=file in outcome.results)
+        return NextStep(f"Next, after you have fixed the rows in {file.name}", command)
+    if _has(info, "run again") and not isinstance(outcome.stopped, StoppedByOption):
         return NextStep("Next, to send the rows that are not done", command_like_this("resume", info.run_id))
     return None
 
@@ -108,7 +115,8 @@ def next_of_check(outcome: Outcome, file: Path, *, has_account: bool) -> NextSte
     """What to do after a check; without an account, in the sandbox."""
     if _has(outcome.info, "fix"):
         file = _file_to_fix(outcome, file)
-        return NextStep(f"Next, after you have fixed the rows in {file.name}", command_like_this("check", file))
+        command = command_like_this("check", file, is_results=file in outcome.results)
+        return NextStep(f"Next, after you have fixed the rows in {file.name}", command)
     if outcome.exit_code is not ExitCode.DONE or not outcome.info.rows:
         return None
     command = command_like_this("plan", file)

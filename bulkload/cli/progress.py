@@ -39,7 +39,7 @@ class Progress(Observer):
         self._wait_ends: float | None = None  # monotonic
         self._is_waiting = False
         self._is_ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -50,8 +50,10 @@ class Progress(Observer):
     def _close(self) -> None:
         """End the bar; messages that follow begin on a line of their own."""
         self._is_ended.set()
-        if self._bar is not None:
+        if self._thread is not None:
             self._thread.join()
+            self._thread = None
+        if self._bar is not None:
             self._bar.set_postfix_str("", refresh=False)
             self._bar.close()
             self._bar = None
@@ -59,7 +61,11 @@ class Progress(Observer):
     # ── called by the engine ──────────────────────────────────────────────────────────────────────────────
 
     def on_start(self, rows: int) -> Callable[[int], None]:
-        """Show a bar for this many rows or monitors; the result is called with how many more are done."""
+        """Show a bar for this many rows or monitors; the result is called with how many more are done.
+
+        For several files it is called for each: the last bar has ended then.
+        """
+        self._close()
         if not rows or not self._is_shown:
             return lambda done: None
         from tqdm import tqdm
@@ -68,6 +74,9 @@ class Progress(Observer):
         stream = CursorStream(sys.stderr) if isinstance(sys.stderr, DurableStream) else sys.stderr
         what = "Deleting" if self._phase is Phase.DELETING else "Sending"
         self._bar = tqdm(total=rows, unit="row", desc=what, file=stream, ncols=columns, nrows=ROWS_OF_BAR)
+        self._is_ended.clear()
+        self._is_waiting = False
+        self._thread = threading.Thread(target=self._watch, args=(self._bar,), name="progress", daemon=True)
         self._thread.start()
 
         def on_progress(done: int) -> None:
@@ -79,7 +88,9 @@ class Progress(Observer):
     def on_phase(self, phase: Phase) -> None:
         """End the bar when everything is sent."""
         self._phase = phase
-        if phase is Phase.WRITING:
+        if phase is Phase.CREATING:
+            self._is_waiting = False
+        elif phase is Phase.WRITING:
             self._close()
 
     def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
@@ -100,12 +111,12 @@ class Progress(Observer):
 
     # ── in the thread ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _watch(self) -> None:
+    def _watch(self, bar: Any) -> None:
         shown = ""
         while not self._is_ended.wait(INTERVAL):
             text = self._state()
             if text != shown:
-                self._bar.set_postfix_str(text)
+                bar.set_postfix_str(text)
                 shown = text
 
     def _state(self) -> str:
@@ -115,7 +126,8 @@ class Progress(Observer):
         if status is not None and status.is_stopping:
             return "stopping; Ctrl-C again ends at once"
         if status is not None and status.pause >= MIN_PAUSE:
-            texts.append(f"pause of {status.pause:.0f} s (429)")
+            reason = " (429)" if status.pause_reason is not PauseReason.NONE else ""
+            texts.append(f"pause of {status.pause:.0f} s{reason}")
         elif status is not None and status.pause_reason is PauseReason.LOWERED:
             texts.append("slower (429)")
         if self._is_waiting:

@@ -7,6 +7,7 @@ each row if stdout is no terminal. Colours as `--color` says: by default on a te
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,13 +36,13 @@ def console() -> Console:
     """A rich console on stdout that takes texts literally: no markup, no emoji codes, no guesses at numbers."""
     from rich.console import Console
 
-    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    is_given = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
     return Console(
         file=sys.stdout,
         markup=False,
         emoji=False,
         highlight=False,
-        width=None if has_width else UNLIMITED,
+        width=shutil.get_terminal_size((UNLIMITED, 0)).columns if is_given else UNLIMITED,
         force_terminal={"auto": None, "always": True, "never": False}[_color],
         no_color=None if _color == "auto" else _color == "never",
     )
@@ -104,14 +105,17 @@ def print_blocks(blocks: Sequence[Block]) -> None:
     from rich.text import Text
 
     width = max((len(mark) for block in blocks for mark, _ in block.texts), default=0)
+    is_narrow = width * 3 > console().width
     renderables: list[RenderableType] = []
     for block in blocks:
         renderables.append(Text(printable_line(block.heading), style="bold red" if block.is_error else "bold yellow"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(width=0)
-        table.add_column(min_width=width, no_wrap=True)
+        table.add_column(min_width=0 if is_narrow else width, no_wrap=True)
         table.add_column(overflow="fold")
         for mark, text in block.texts:
+            if is_narrow:
+                mark, text = "", f"{mark}: {text}" if mark else text
             table.add_row("", Text(mark), Text(printable_line(text)))
         renderables.append(table)
     show(*renderables)

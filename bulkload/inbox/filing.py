@@ -15,9 +15,10 @@ from bulkload.errors import ExitCode
 from bulkload.inbox.moves import finish_move, move_edited, move_to_destination, results_path, working_path, write_reason
 from bulkload.inbox.records import FileOutcome, Subfolder
 from bulkload.inbox.scan import DONE, DROPPED_SUFFIX, REASON_SUFFIX
+from bulkload.settings import Options
 from bulkload.store.arrivals import Arrival, Arrivals
 from bulkload.store.dropped import DroppedMonitors
-from bulkload.store.results_files import note_moved
+from bulkload.store.results_files import Found, look_at, note_moved
 from bulkload.store.runs import Run, Store
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 class Filing:
     """Moves the files of one visit and collects their outcomes."""
 
-    def __init__(self, folder: Path, store: Store, arrivals: Arrivals, dropped: DroppedMonitors) -> None:
+    def __init__(
+        self, folder: Path, store: Store, arrivals: Arrivals, dropped: DroppedMonitors, options: Options
+    ) -> None:
         self.outcomes: list[FileOutcome] = []
         self.notes: defaultdict[int, list[str]] = defaultdict(list)  # arrival → what else to say about the file
         self._folder = folder
         self._store = store
         self._arrivals = arrivals
         self._dropped = dropped
+        self._options = options
 
     def move(self, arrival: Arrival, run: Run, outcome: Outcome, *, problem: str = "", deleted: int = 0) -> None:
         """Move a file, its results and the list of its dropped monitors to their destination."""
@@ -80,18 +84,24 @@ class Filing:
             )
         )
 
-    def set_aside_edited(self, arrival: Arrival, outcome: Outcome) -> None:
-        """Move results in `working` that were changed by hand to `failed`; the new ones take their place."""
+    def set_aside_edited(self, arrival: Arrival) -> None:
+        """Move results in `working` that were changed by hand to `failed`, so that new ones can be written."""
+        results = results_path(working_path(self._folder, arrival))
+        if look_at(self._store, results).found in (Found.CHANGED, Found.UNKNOWN):
+            edited = move_edited(self._folder, results)
+            self.notes[arrival.number].append(
+                f"{results} was changed after it was written; it is now {edited}. To send what was changed, put that"
+                " file into the folder."
+            )
+
+    def put_in_place(self, arrival: Arrival, outcome: Outcome) -> None:
+        """Move results to their place that got a number because those there were changed during the run."""
         results = results_path(working_path(self._folder, arrival))
         for path in outcome.results:
             if path != results:
-                edited = move_edited(self._folder, results)
+                self.set_aside_edited(arrival)
                 path.rename(results)
                 note_moved(self._store, path, results)
-                self.notes[arrival.number].append(
-                    f"{results} was changed after it was written; it is now {edited}. To send what was changed, put"
-                    " that file into the folder."
-                )
 
     def reject(self, arrival: Arrival, problem: str) -> None:
         """Move a file that cannot be read to `failed`, with the reason in a text file."""
@@ -112,7 +122,7 @@ class Filing:
             return
         results = results_path(path)
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        outcome = write_results(self._store, run, [] if results.exists() else [results], exit_code)
+        outcome = write_results(self._store, run, [] if results.exists() else [results], self._options, exit_code)
         self._report(arrival, outcome, subfolder, path)
 
     def _report(

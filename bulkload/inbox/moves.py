@@ -130,6 +130,8 @@ def finish_move(folder: Path, arrivals: Arrivals, arrival: Arrival) -> Path:
             with _moving(source):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(path.with_name(new))
+                if old == companion_names(arrival.working_name)[0]:
+                    arrivals.mark_results_moved(source, path.with_name(new))
     arrivals.mark_moved(arrival)
     return path
 

@@ -221,6 +221,7 @@ class FileProcessor:
         from bulkload.operations.pipeline import carry_out
 
         before = self._store.info(context.run).requests
+        self._filing.set_aside_edited(arrival)
         self._arrivals.start_sending(arrival)
         try:
             outcome = carry_out(
@@ -231,7 +232,7 @@ class FileProcessor:
             )
         finally:
             self._arrivals.end_sending(arrival)
-        self._filing.set_aside_edited(arrival, outcome)
+        self._filing.put_in_place(arrival, outcome)
         self.requests.update({kind: n - before.get(kind, 0) for kind, n in outcome.info.requests.items()})
         return outcome
 
@@ -239,11 +240,12 @@ class FileProcessor:
         from bulkload.operations.results import write_results
         from bulkload.operations.results_names import without_replacing
 
+        self._filing.set_aside_edited(arrival)
         results = [results_path(working_path(self._folder, arrival))]
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
         results = without_replacing(self._store, run, results, self._options)
-        outcome = write_results(self._store, run, results, exit_code)
-        self._filing.set_aside_edited(arrival, outcome)
+        outcome = write_results(self._store, run, results, self._options, exit_code)
+        self._filing.put_in_place(arrival, outcome)
         return outcome
 
     def _must_restart(self, arrival: Arrival, run: Run) -> bool:

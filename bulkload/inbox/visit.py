@@ -90,7 +90,7 @@ class _VisitRunner:
         self._options = options
         self._arrivals = Arrivals(store, folder)
         dropped = DroppedMonitors(store, self._arrivals.folder)
-        self._filing = Filing(folder, store, self._arrivals, dropped)
+        self._filing = Filing(folder, store, self._arrivals, dropped, options)
         self._processor = FileProcessor(
             folder, store, self._arrivals, self._filing, dropped, account, options, on_start
         )

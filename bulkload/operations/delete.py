@@ -128,7 +128,7 @@ class _Delete:
             exit_code = session.stopped.exit_code
         results = without_replacing(store, run, self._results, self._context.options)
         store.end(run, exit_code, session.stopped, session.seconds, session.requests, results)
-        outcome = write_results(store, run, results, exit_code)
+        outcome = write_results(store, run, results, self._context.options, exit_code)
         return Deleted(outcome=outcome, counts=self._counts, without_id=without_id, session=session)
 
     def _preview(self, named: Sequence[NamedRow], on_monitor: OnMonitor) -> None:

@@ -142,7 +142,9 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
         if is_incomplete(store, run):
             raise UsageError(f"{why_incomplete(store, run)} Its results cannot be written again; no file was replaced.")
         results = without_replacing(store, run, options.results or results_by_default(store, run, options), options)
-        return write_results(store, run, results, ExitCode(run.exit_code) if run.exit_code is not None else None)
+        return write_results(
+            store, run, results, options, ExitCode(run.exit_code) if run.exit_code is not None else None
+        )
 
 
 def _results_now(store: Store, run: Run, calls: Sequence[Call], options: Options) -> tuple[Path, ...]:

@@ -34,7 +34,7 @@ from bulkload.operations.results import check_results_writable, if_complete, wri
 from bulkload.operations.results_names import results_setting, without_replacing
 from bulkload.settings import Account, Options, check_credentials
 from bulkload.stages.context import RunContext
-from bulkload.stages.fingerprint import hash_of_bytes
+from bulkload.stages.fingerprint import FINGERPRINT, hash_of_bytes
 from bulkload.stages.intake import read_into
 from bulkload.stages.observer import NOBODY, Observer, Phase, session_status
 from bulkload.store.runs import Run, Store
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from bulkload.stages.verify import Verified
 
 SANDBOX = "sandbox"  # address and user of the sandbox in the store; its port differs between runs
-FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
 ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
@@ -111,7 +110,7 @@ def _begin(
         observer.on_phase(Phase.READING)
         settings = _settings_in_reports(options)
         if command == "run" and source.arrival is None:  # the inbox chooses the results of its files itself
-            settings |= results_setting(results)
+            settings |= results_setting(results, options)
             if source.open is None:
                 settings[FINGERPRINT] = _fingerprint(source.path)
         run = read_into(
@@ -216,11 +215,13 @@ def carry_out(
         store.end(run, exit_code, session.stopped, session.seconds, session.requests, results)
     except StoreError as error:  # the results may be on another disk
         if isinstance(error, LockLost):
-            return replace(write_results(store, run, results, error.exit_code, stopped=str(error)), stopped=error)
-        write_results(store, run, results, exit_code)
+            return replace(
+                write_results(store, run, results, context.options, error.exit_code, stopped=str(error)), stopped=error
+            )
+        write_results(store, run, results, context.options, exit_code)
         raise
     return replace(
-        write_results(store, run, results, exit_code),
+        write_results(store, run, results, context.options, exit_code),
         stopped=session.stopped,
         verified=verified,
         known_at=_known_at(context),

@@ -14,7 +14,7 @@ from bulkload import clock
 from bulkload.errors import BulkloadError, ExitCode
 from bulkload.model import Input, ReportRow, RunInfo, State, Status, in_order, status_of
 from bulkload.operations.outcome import Outcome, exit_code_of
-from bulkload.operations.results_names import check_results
+from bulkload.operations.results_names import check_results, without_edited
 from bulkload.reports import formats
 from bulkload.settings import Account, Options
 from bulkload.stages.example_rows import Examples
@@ -113,9 +113,10 @@ def _outcome(store: Store, run: Run, options: Options, on_row: OnRow, stopped: B
         counts[row.status] += 1
         on_row(row)
     info = replace(info, counts=in_order(counts))
-    for path in options.results:
-        formats.write(path, info, predicted_rows())
-    return Outcome(info=info, results=tuple(options.results), exit_code=exit_code_of(info, stopped), stopped=stopped)
+    results = without_edited(options.results, options)
+    for path in results:
+        formats.write(path, info, predicted_rows(), is_stored=False)
+    return Outcome(info=info, results=tuple(results), exit_code=exit_code_of(info, stopped), stopped=stopped)
 
 
 def _predicted(row: ReportRow) -> ReportRow:

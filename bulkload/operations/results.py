@@ -15,8 +15,10 @@ from bulkload.errors import ExitCode, StoreError
 from bulkload.files.atomic import check_writable
 from bulkload.model import RunInfo
 from bulkload.operations.outcome import Outcome, exit_code_of
+from bulkload.operations.results_names import why_kept, without_replacing
 from bulkload.reports import formats
 from bulkload.reports.problems import Problems
+from bulkload.settings import Options
 from bulkload.store.old_runs import ROWS_DELETED
 from bulkload.store.results_files import note_draft, note_written
 from bulkload.store.runs import Run, Store
@@ -58,11 +60,18 @@ def check_results_writable(results: Sequence[Path], source: Path | None = None) 
 
 
 def write_results(
-    store: Store, run: Run, results: Sequence[Path], exit_code: ExitCode | None, *, stopped: str = ""
+    store: Store,
+    run: Run,
+    results: Sequence[Path],
+    options: Options,
+    exit_code: ExitCode | None,
+    *,
+    stopped: str = "",
 ) -> Outcome:
     """Write the results of a run from the store. If a file cannot be written, the others are written nevertheless.
 
-    `stopped` is why the run ended, if the store could not record it.
+    A file that was changed while its new content was written is kept, too. `stopped` is why the run ended, if the store
+    could not record it.
     """
     info = store.info(run)
     if stopped:
@@ -71,22 +80,40 @@ def write_results(
         info = replace(info, run_id="")  # it is in the store only until it has ended
     failure: StoreError | None = None
     problems: Problems | None = None
+    written: list[Path] = []
     for path in results:
         try:
-            problems = _write(path, store, run, info)
+            name, problems = _write_free(path, store, run, info, options, written)
         except StoreError as error:
             failure = failure or error
+        else:
+            written.append(name)
     if failure is not None:
         raise failure
     return Outcome(
         info=info,
-        results=tuple(results),
+        results=tuple(written),
         exit_code=exit_code_of(info) if exit_code is None else exit_code,
         problems=problems,
     )
 
 
-def _write(path: Path, store: Store, run: Run, info: RunInfo) -> Problems:
+class _Kept(Exception):
+    """A file must not be replaced."""
+
+
+def _write_free(
+    path: Path, store: Store, run: Run, info: RunInfo, options: Options, written: Sequence[Path]
+) -> tuple[Path, Problems]:
+    """Write a results file, or one with a number if somebody changes the file meanwhile; returns its path."""
+    while True:
+        try:
+            return path, _write(path, store, run, info, options)
+        except _Kept:
+            (path,) = without_replacing(store, run, [path], options, taken=written)
+
+
+def _write(path: Path, store: Store, run: Run, info: RunInfo, options: Options) -> Problems:
     """Write one results file, and record its content, by which a later run knows whether it was changed since.
 
     Where the store cannot record it, the file is written nevertheless: it counts as changed, and is kept.
@@ -95,6 +122,8 @@ def _write(path: Path, store: Store, run: Run, info: RunInfo) -> Problems:
 
     def note(draft: Path) -> None:
         with contextlib.suppress(StoreError):
+            if why_kept(store, run, path, options):
+                raise _Kept
             digests.append(note_draft(store, path, draft, run.number))
 
     problems = Problems()

@@ -69,7 +69,7 @@ def resume(
         if not options.verify and _is_finished(store, run):
             begin(store, run, account, options)  # raises for another account
             results = without_replacing(store, run, if_complete(store, run, results), options)
-            return replace(write_results(store, run, results, None), resumed=False)
+            return replace(write_results(store, run, results, options, None), resumed=False)
         context = begin_again(store, run, account, options, observer=observer)
         return carry_out(context, results, on_start, agree=agree)
 

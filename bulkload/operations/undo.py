@@ -107,7 +107,7 @@ def undo_run(
             exit_code = session.stopped.exit_code
         results = without_replacing(store, run, if_complete(store, run, results_of(store, run, options)), options)
         store.end_call(run, exit_code, session.stopped, results)
-        outcome = write_results(store, run, results, exit_code)
+        outcome = write_results(store, run, results, options, exit_code)
         return Undone(outcome=outcome, counts=undo.counts, in_doubt=in_doubt, session=session)
 
 

@@ -23,17 +23,18 @@ def write(
     rows: Iterable[ReportRow],
     *,
     output: Path | None = None,
+    is_stored: bool = True,
     before_replacing: Callable[[Path], None] = lambda draft: None,
 ) -> None:
     """Write a run's results; an existing file is replaced only by a complete one.
 
-    `output` is the folder of the run store, for the message that says how to write them again. `before_replacing` gets
-    the complete draft. Raises `UsageError` for a suffix that is not in `FORMATS`, and `StoreError` if the file cannot
-    be written.
+    `output` is the folder of the run store, for the message that says how to write them again, unless the run
+    `is_stored` nowhere. `before_replacing` gets the complete draft. Raises `UsageError` for a suffix that is not in
+    `FORMATS`, and `StoreError` if the file cannot be written.
     """
     check_format(path)
     where = f" --output {shlex.quote(str(output))}" if output is not None else ""
-    advice = f"; to write it again, run: bulkload report {run.run_id}{where}" if run.run_id else ""
+    advice = f"; to write it again, run: bulkload report {run.run_id}{where}" if run.run_id and is_stored else ""
     with atomic_write(path, advice=advice) as draft:
         _write_as(path.suffix.lower(), draft, run, rows)
         before_replacing(draft)

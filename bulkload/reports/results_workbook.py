@@ -106,8 +106,8 @@ def _close_files(workbook: Any) -> None:
 
 def _name_column(run: RunInfo) -> int | None:
     """The column of the monitors' names, which every printed page repeats; None if there is none."""
-    mapping = run.settings.get("map")
-    name = columns_of(run.header, json.loads(mapping) if mapping else {}).get("name")
+    mapping = json.loads(run.settings.get("map") or "{}")
+    name = columns_of(run.header, mapping).get("name")
     return run.header.index(name) if name is not None else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-_HIDDEN = ("results", "sha256")  # where the results are, and what identifies the input
+_HIDDEN = ("results", "results_chosen", "sha256")  # where the results are, and what identifies the input
 _ON_EXISTING = {
     "skip": "skip: monitors that exist stay as they are",
     "update": "update: what differs is updated in monitors that exist",
@@ -46,9 +46,9 @@ def _pairs(text: str) -> str:
 
 _WORDS: Mapping[str, Callable[[str], str]] = {
     "rate": lambda text: rate_in_words(float(text)),
-    "concurrency": lambda text: f"at most {int(text)} requests at once",
+    "concurrency": lambda text: "1 request at a time" if text == "1" else f"at most {int(text):,} requests at once",
     "on_existing": lambda text: _ON_EXISTING.get(text, text),
-    "first": lambda text: f"only the first {int(text):,} rows that are to be sent",
+    "first": lambda text: f"of the rows that are to be sent, only the first {int(text):,}",
     "max_errors": lambda text: f"stop if more than {text} of the rows have errors",
     "request_timeout": lambda text: f"{float(text):g} s",
     "set": _pairs,

@@ -17,6 +17,8 @@ from bulkload.readers.zip_package import check_size, open_package, read_blocks
 from bulkload.settings import Options
 from bulkload.store.stored_rows import to_json
 
+FINGERPRINT = "sha256"  # setting of a run in the store: hash of the input file
+
 _OPTIONS = ("set", "map", "sheet", "header_row", "skip_hidden", "encoding", "ignore_unknown", "from_", "skip_private")
 _PACKAGE = b"PK\x03\x04"  # how a zip package begins
 _PROPERTIES = ("docProps/", "meta.xml")  # author, title and times, which no reader reads

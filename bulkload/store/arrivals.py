@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bulkload import clock
 from bulkload.errors import UsageError
+from bulkload.store.results_files import note_moved
 from bulkload.store.runs import Run, Store
 
 SECONDS_PER_DAY = 86_400.0
@@ -173,6 +174,10 @@ class Arrivals:
         """Record the destination of a file, before it is moved there."""
         with self._store.transaction():
             self._db.execute("UPDATE arrivals SET place = ? WHERE arrival = ?", (destination, arrival.number))
+
+    def mark_results_moved(self, old: Path, new: Path) -> None:
+        """Record that the results of a file were moved with it."""
+        note_moved(self._store, old, new)
 
     def mark_moved(self, arrival: Arrival) -> None:
         """Record that a file and its companion files are at their destination."""

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from bulkload.store.database import Database
 
+WRITTEN_WITHIN = 120.0  # seconds after the end of a run in which its results are written
+
 
 class Found(Enum):
     """What is at the path of a results file."""
@@ -24,6 +26,7 @@ class Found(Enum):
     WRITTEN = "written"  # a file as it was written
     CHANGED = "changed"  # a file that was written, and changed since
     UNKNOWN = "unknown"  # a file that was not written by a run in this store
+    NO_FILE = "no file"  # a folder, a pipe, a link to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class ResultsFile:
 
 def look_at(store: Database, path: Path) -> ResultsFile:
     """What is at the path of a results file now; a file that cannot be read counts as changed."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return ResultsFile(Found.NO_FILE if os.path.lexists(path) else Found.NOTHING)
+    except OSError:  # reported when the file is written
         return ResultsFile(Found.NOTHING)
     with store.errors():
         written = store.db.execute(
@@ -46,7 +52,7 @@ def look_at(store: Database, path: Path) -> ResultsFile:
             (_key(store, path),),
         ).fetchall()
     if not written:
-        return ResultsFile(Found.WRITTEN if _is_in_history(store, path) else Found.UNKNOWN)
+        return ResultsFile(Found.WRITTEN if _was_written_before(store, path) else Found.UNKNOWN)
     try:
         digest = _digest(path)
     except OSError:
@@ -84,21 +90,30 @@ def note_moved(store: Database, old: Path, new: Path) -> None:
         store.db.execute("UPDATE results_files SET path = ? WHERE path = ?", (_key(store, new), _key(store, old)))
 
 
-def _is_in_history(store: Database, path: Path) -> bool:
-    """True if a file of this name was written before digests were recorded."""
+def _was_written_before(store: Database, path: Path) -> bool:
+    """True if the file is as a version that recorded no digests wrote it, as far as its time tells."""
     with store.errors():
-        calls = store.db.execute("SELECT results FROM calls WHERE results <> '[]'").fetchall()
-        runs = store.db.execute(  # of a version that recorded no calls; migrated ones have no token
-            "SELECT json_extract(settings, '$.results') FROM runs JOIN calls USING (run) WHERE token = ''"
+        calls = store.db.execute(
+            "SELECT ended, results, json_extract(settings, '$.results') AS asked FROM calls JOIN runs USING (run)"
+            " WHERE call <= (SELECT run FROM results_files WHERE path = '') AND ended IS NOT NULL"
         ).fetchall()
-    named = [name for (results,) in calls for name in json.loads(results)]
-    named += [name for (results,) in runs if results for name in results.splitlines()]
-    return any(Path(name).name == path.name for name in named)
+    key = _key(store, path)
+    for call in calls:
+        named = json.loads(call["results"]) or (call["asked"] or "").splitlines()
+        if path.stat().st_mtime <= call["ended"] + WRITTEN_WITHIN and key in {
+            _key(store, Path(name)) for name in named
+        }:
+            return True
+    return False
 
 
 def _key(store: Database, path: Path) -> str:
-    real, folder = os.path.realpath(path), os.path.realpath(store.path.parent)
-    return os.path.relpath(real, folder) if os.path.commonpath([real, folder]) == folder else real
+    """The path as the store has it: relative to its folder, so that both can be moved together."""
+    real = os.path.realpath(path)
+    try:
+        return os.path.relpath(real, os.path.realpath(store.path.parent))
+    except ValueError:  # Windows: another drive
+        return real
 
 
 def _digest(path: Path) -> bytes:

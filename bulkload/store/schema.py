@@ -157,8 +157,9 @@ MIGRATIONS = (
     """,  # the calls that worked on a run, of which a run that is resumed has several; who holds the lock
     """
     CREATE TABLE results_files (
-        path TEXT NOT NULL, digest BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (path, digest)) WITHOUT ROWID
-    """,  # the contents that results files were written with
+        path TEXT NOT NULL, digest BLOB NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (path, digest)) WITHOUT ROWID;
+    INSERT INTO results_files (path, digest, run) SELECT '', x'', coalesce(max(call), 0) FROM calls
+    """,  # the contents that results files were written with; without a path: the last call before that was recorded
 )
 
 

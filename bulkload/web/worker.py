@@ -82,7 +82,7 @@ class Job:
             context = begin(store, rows, task.account, options, observer=self._reporter)
             run = context.run
             results = default_results(run, options)
-            for name, setting in results_setting(results).items():
+            for name, setting in results_setting(results, options).items():
                 store.note_setting(run, name, setting)
             self._note_user(store, run, STARTED_BY)
             Drafts(store).set_run(task.draft, run.id, task.version)

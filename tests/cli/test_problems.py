@@ -275,3 +275,25 @@ def test_a_dry_run_has_a_total_and_the_command_that_deletes(cli: CommandLine, sa
     done = cli(*next_command, "--yes")
     assert (done.exit_code, sandbox.monitors()) == (0, [])
     assert "2 deleted, 0 " in done.stdout
+
+
+@pytest.mark.parametrize("columns", [10, 24, 45, 60])
+def test_a_narrow_terminal_shows_every_message(cli: CommandLine, columns: int) -> None:
+    rows = [imap(f"m{n}", port=99999 if n % 3 else 993) for n in range(120)]
+    cli.write_csv("hosts.csv", rows)
+    with Terminal("check", "hosts.csv", columns=columns) as terminal:
+        assert terminal.exit_code() == 1
+        text = "".join("".join(terminal.lines()).split())
+    assert "portis99999;aportisawholenumber" in text
+
+
+def test_options_for_reading_the_input_are_not_repeated_for_the_results(cli: CommandLine, sandbox: Sandbox) -> None:
+    Path("hosts.csv").write_text(
+        "Our hosts\n\ntype,name,hostname,billing_plancode\nimap,a,not a host,UBM - A/A\n", "utf-8"
+    )
+    ran = cli("run", "hosts.csv", "--header-row", "3", "--encoding", "windows-1252", "--rate", "50/s")
+    command = last_command(ran.stderr)
+    assert command == ["run", "output/hosts-results.xlsx", "--rate", "50/s"]
+    assert "invalid" in cli(*command).stdout
+    checked = last_command(cli("check", "hosts.csv", "--header-row", "3").stderr)
+    assert checked == ["check", "hosts.csv", "--header-row", "3"]

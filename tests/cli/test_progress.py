@@ -25,7 +25,7 @@ def test_the_wait_for_a_row_in_doubt_is_explained(cli: CommandLine) -> None:
             assert terminal.exit_code() == 1
             end = " ".join(" ".join(terminal.lines()).split())
         assert re.search(
-            r"It is not known whether 1 row was created\. Another run after \d\d:\d\d:\d\d \w+ will know", end
+            r"It is not known whether 1 row was created\. Another run after \d\d:\d\d:\d\d \w+ can find out", end
         )
         assert re.search(r": bulkload resume \S+$", end)
         assert len(sandbox.monitors()) == 3
@@ -62,3 +62,15 @@ def test_nothing_is_shown_without_a_terminal(cli: CommandLine) -> None:
         result = cli("run", cli.write_csv("hosts.csv", ROWS))
         assert "Sending" not in result.stderr
         assert "Waiting" not in result.stderr
+
+
+def test_the_inbox_on_a_terminal_runs_every_file(cli: CommandLine) -> None:
+    cli.monkeypatch.setenv("BULKLOAD_UNCHANGED_FOR", "0")
+    (cli.folder / "box").mkdir()
+    with running() as sandbox:
+        cli.use_account(sandbox.base_url)
+        for name in "abc":
+            cli.write_csv(f"box/{name}.csv", [imap(name)])
+        with Terminal("inbox", "box") as terminal:
+            assert terminal.exit_code() == 0, terminal.output
+        assert sorted(str(monitor["name"]) for monitor in sandbox.monitors()) == ["a", "b", "c"]

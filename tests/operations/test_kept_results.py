@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 
 from bulkload.files.names import numbered
 from bulkload.operations.results_names import default_results
+from bulkload.reports import results_workbook
 from bulkload.sandbox import Faults, Rule
 from bulkload.sandbox.server import Sandbox, running
 from bulkload.settings import Options
@@ -165,9 +169,21 @@ def test_results_of_an_older_version_are_replaced_as_before(cli: CommandLine, ho
     cli("run", hosts)
     with Store(cli.folder / "output") as store:
         store.db.execute("DELETE FROM results_files")
+        store.db.execute("INSERT INTO results_files SELECT '', x'', max(call) FROM calls")
         store.db.execute("UPDATE calls SET token = '', results = '[]'")  # as the migration leaves them
     assert warnings(cli("run", hosts)) == []
     assert files(cli) == ["hosts-results.xlsx"]
+
+
+def test_results_that_were_edited_before_an_upgrade_are_kept(cli: CommandLine, hosts: Path) -> None:
+    cli("run", hosts)
+    with Store(cli.folder / "output") as store:
+        store.db.execute("DELETE FROM results_files")
+        store.db.execute("INSERT INTO results_files SELECT '', x'', max(call) FROM calls")
+        store.db.execute("UPDATE calls SET token = '', results = '[]'")
+    later = time.time() + 3600
+    os.utime(cli.folder / "output" / "hosts-results.xlsx", (later, later))
+    assert len(warnings(cli("run", hosts))) == 1
 
 
 @pytest.fixture
@@ -263,3 +279,112 @@ def test_a_number_fits_into_a_long_name() -> None:
         assert len(os.fsencode(numbered(stem, 2) + ".xlsx")) <= 255
     assert numbered("a-results-9", 2) == "a-results-10"
     assert numbered("chosen-2026", 2) == "chosen-2026-2"
+
+
+def test_a_file_that_is_edited_while_the_results_are_written_is_kept(
+    cli: CommandLine, hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last look is right before the draft takes its place."""
+    cli("run", hosts)
+    results = cli.folder / "output" / "hosts-results.xlsx"
+    edited: list[bytes] = []
+    write = results_workbook.write_workbook
+
+    def write_and_edit(*arguments: Any, **more: Any) -> None:
+        write(*arguments, **more)
+        if not edited:
+            edited.append(edit(results))
+
+    monkeypatch.setattr(results_workbook, "write_workbook", write_and_edit)  # stands for a person who saves just now
+    result = cli("run", hosts, "--json")
+    assert result.json["results"] == ["output/hosts-results-2.xlsx"]
+    assert results.read_bytes() == edited[0]
+    assert (cli.folder / "output" / "hosts-results-2.xlsx").is_file()
+
+
+def test_a_file_of_the_same_name_elsewhere_says_nothing_about_this_one(cli: CommandLine, hosts: Path) -> None:
+    cli("run", hosts, "--results", "elsewhere/hosts-results.xlsx")
+    (cli.folder / "output" / "hosts-results.xlsx").write_text("mine")
+    assert cli("run", hosts, "--json").json["results"] == ["output/hosts-results-2.xlsx"]
+    (cli.folder / "mine.xlsx").write_text("mine")
+    for path in (cli.folder / "output").glob("*.xlsx"):
+        path.unlink()
+    (cli.folder / "output" / "hosts-results.xlsx").symlink_to("../mine.xlsx")
+    assert cli("run", hosts, "--json").json["results"] == ["output/hosts-results-2.xlsx"]
+    assert (cli.folder / "mine.xlsx").read_text() == "mine"
+
+
+def test_a_call_never_replaces_one_of_its_inputs_or_its_own_results(cli: CommandLine, hosts: Path) -> None:
+    cli("run", hosts)
+    edit_port(cli.folder / "output" / "hosts-results.xlsx")
+    before = (cli.folder / "output" / "hosts-results.xlsx").read_bytes()
+    result = cli("run", hosts, "output/hosts-results.xlsx", "--json")
+    written = [path for line in result.stdout.splitlines() for path in json.loads(line)["results"]]
+    assert len(set(written)) == 2
+    assert (cli.folder / "output" / "hosts-results.xlsx").read_bytes() == before
+
+
+def edit_port(path: Path) -> None:
+    book = openpyxl.load_workbook(path)
+    book.worksheets[0]["E3"] = "993"
+    book.save(path)
+
+
+def test_the_input_is_known_by_its_content(
+    cli: CommandLine, hosts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From another folder, the path of the input in the store means nothing."""
+    run_id = cli("run", "hosts.csv", "--json").json["run_id"]
+    (cli.folder / "other").mkdir()
+    monkeypatch.chdir(cli.folder / "other")
+    before = hosts.read_bytes()
+    result = cli("report", run_id, "--output", "../output", "--results", "../hosts.csv", "--json")
+    assert result.json["results"] == ["../hosts-2.csv"]
+    assert hosts.read_bytes() == before
+    resumed = cli("report", run_id, "--output", "../output", "--json")
+    assert resumed.json["results"] == ["../output/hosts-results.xlsx"]
+
+
+@pytest.mark.parametrize("kind", ["loop", "folder", "long"])
+def test_what_is_in_the_way_is_no_bug(cli: CommandLine, hosts: Path, kind: str) -> None:
+    cli("run", hosts)
+    output = cli.folder / "output"
+    if kind == "folder":
+        edit(output / "hosts-results.xlsx")
+        (output / "hosts-results-2.xlsx").mkdir()
+        assert cli("run", hosts, "--json").json["results"] == ["output/hosts-results-3.xlsx"]
+    elif kind == "loop":
+        (output / "hosts-results.xlsx").unlink()
+        (output / "hosts-results.xlsx").symlink_to("hosts-results.xlsx")
+        result = cli("run", hosts)
+        assert result.exit_code == 1, result.stderr
+        assert len(list(openpyxl.load_workbook(output / "hosts-results.xlsx")["results"].rows)) == 3
+    else:
+        result = cli("report", "last", "--results", f"{'x' * 300}.csv")
+        assert (result.exit_code, "cannot be written" in result.stderr) == (2, True)
+
+
+def test_names_with_a_line_break_are_kept_in_the_store(cli: CommandLine, sandbox: Sandbox) -> None:
+    cli.write_csv("a\nb.csv", [imap("a"), imap("b")])
+    assert cli("run", "a\nb.csv", "--first", "1").exit_code == 1
+    assert cli("resume").exit_code == 0
+    assert [path.name for path in (cli.folder / "output").glob("*.xlsx")] == ["a\nb-results.xlsx"]
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_check_does_not_replace_edited_results(cli: CommandLine, hosts: Path, command: str) -> None:
+    cli("run", hosts, "--results", "r.csv")
+    edited = edit(cli.folder / "r.csv")
+    assert cli(command, hosts, "--results", "r.csv", "--json").json["results"] == ["r-2.csv"]
+    assert (cli.folder / "r.csv").read_bytes() == edited
+
+
+def test_results_of_an_inbox_that_were_edited_are_not_replaced(cli: CommandLine, box: tuple[Path, Sandbox]) -> None:
+    folder, sandbox = box
+    sandbox.set_faults(Faults())
+    cli("inbox", "box")
+    (results,) = folder.rglob("failed/*/mail-results.xlsx")
+    edited = edit(results)
+    (written,) = cli("report", "last", "--output", "box", "--json").json["results"]
+    assert Path(written).name == "mail-results-2.xlsx"
+    assert results.read_bytes() == edited

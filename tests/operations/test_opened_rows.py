@@ -10,9 +10,10 @@ import pytest
 
 from bulkload.errors import InputError
 from bulkload.model import Input, Issue, RawRow, ReportRow, RunInfo, Source, State
-from bulkload.operations.pipeline import FINGERPRINT, begin, locked_store
+from bulkload.operations.pipeline import begin, locked_store
 from bulkload.operations.preview import check_file
 from bulkload.settings import Account, Options
+from bulkload.stages.fingerprint import FINGERPRINT
 
 HEADER = ("Art", "name", "host", "Rack", "")
 FIELDS = ("type", "name", "hostname", None, "port")
