@@ -126,6 +126,7 @@ class MoveError(BulkloadError):
 class Locked(BulkloadError):
     """Another run holds the lock of the run store."""
 
+    since: float | None = None  # when it took the lock, in seconds since 1970; None: not known
     exit_code = ExitCode.LOCKED
     temporary = True
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bulkload.inbox.records import Visit
     from bulkload.settings import Account, Options
 
+LONG_HELD = 6 * 3600.0  # seconds; a lock that is held for longer is worth a mail
+
 log = logging.getLogger(__name__)
 
 
@@ -123,6 +125,8 @@ def _visit(folder: Path, account: Account, options: Options, last: Visit | None 
                 result = visit(folder, account, options, progress.on_start, ping_start)
     except Locked as error:
         log.info("%s", error)  # only logged: the process that holds the lock reports the files
+        if error.since is not None and started - error.since > LONG_HELD:  # unless it hangs
+            print_message(str(error))
         result = Visit(folder=folder, started=started, problem=str(error), exit_code=ExitCode.LOCKED)
         if options.json_:
             _print_json(result)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bulkload.files.printable import one_line
 from bulkload.inbox.records import BadRow, FileOutcome, Visit
+from bulkload.inbox.scan import companion_names
 from bulkload.model import ReportRow, RunInfo, Status
 
 MAX_ROWS = 5  # bad rows of a file that are named
@@ -68,6 +69,10 @@ def _advice(visit: Visit, file: FileOutcome) -> str:
         return f"Nothing now; the next call tries again what is left{later}."
     if file.info is None:
         return f"Correct the file and put it into {folder}."
+    if all(status.done for status in file.info.counts):
+        gone = file.path.with_name(companion_names(file.path.name)[1])
+        listed = f" The monitors that are no longer in the file are in {_full(gone)}." if file.dropped else ""
+        return f"Nothing is left to send; see what is said of the file above.{listed}"
     if _has_to_be_corrected(file):
         return f"Correct these rows in the results or in your file, and put it into {folder}; only they are sent."
     return f"Put the results or your file into {folder} again; only rows that are not done are sent."

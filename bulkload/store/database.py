@@ -19,7 +19,7 @@ import pydantic_core
 
 from bulkload import clock
 from bulkload.errors import Locked, LockLost, StoreBusy, StoreError, UsageError
-from bulkload.store.holder import holder_of
+from bulkload.store.holder import held_since, holder_of
 from bulkload.store.lock import LockedByAnother, StoreLock, file_id
 from bulkload.store.schema import connect
 from bulkload.store.transaction import Transaction
@@ -71,7 +71,9 @@ class Database:
             try:
                 self._lock = StoreLock(self.path, self._opened)
             except LockedByAnother as error:
-                raise Locked(f"{error}{holder_of(self.db)}") from None
+                locked = Locked(f"{error}{holder_of(self.db)}")
+                locked.since = held_since(self.db)
+                raise locked from None
         self.caller = caller
         now = clock.moment()
         with self.transaction():

@@ -24,3 +24,12 @@ def holder_of(db: sqlite3.Connection) -> str:
     caller = f"bulkload {owner['caller']}" if owner["caller"] in _COMMANDS else _DOORS.get(owner["caller"], "bulkload")
     since = clock.utc(owner["since"]).replace("T", " ").removesuffix("Z")
     return f" It is {caller}, process {owner['process']}, begun {since} UTC."
+
+
+def held_since(db: sqlite3.Connection) -> float | None:
+    """When the store was locked last, in seconds since 1970; None if that is not known."""
+    try:
+        owner = db.execute("SELECT since FROM owner").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if owner is None else owner["since"]

@@ -545,6 +545,28 @@ def test_above_the_limit_nothing_is_deleted(
     code, file = night(cli, [f"m{number}" for number in range(left)], "--prune", *limit)
     assert (code, file["deleted"], len(names(sandbox))) == (0 if deleted else 1, deleted, 20 - deleted)
     assert ("--prune-limit" in file["problem"]) == (not deleted)
+    (last, *_) = cli("runs", "--output", "box", "--json").json
+    assert last["calls"][0]["exit_code"] == code, "the history says what the night's call said"
+
+
+def test_a_file_of_which_only_pruning_failed_needs_nothing_sent(cli: CommandLine, sandbox: Sandbox) -> None:
+    night(cli, [f"m{number}" for number in range(20)])
+    drop(cli, "mail.csv", [f"m{number}" for number in range(5)])
+    result = cli("inbox", "box", "--prune")
+    assert result.exit_code == 1
+    assert "Nothing is left to send" in result.stderr
+    (gone,) = (cli.folder / "box").rglob("*-gone.csv")
+    assert str(gone) in result.stderr
+
+
+def test_a_lock_that_is_held_for_hours_is_reported(cli: CommandLine, sandbox: Sandbox) -> None:
+    drop(cli, "mail.csv", ["a"])
+    with Store(cli.folder / "box") as store:
+        store.lock("inbox")
+        assert (cli("inbox", "box").exit_code, cli("inbox", "box").stderr) == (5, "")
+        store.db.execute("UPDATE owner SET since = since - 86400")
+        result = cli("inbox", "box")
+        assert (result.exit_code, "It is bulkload inbox, process" in result.stderr) == (5, True)
 
 
 def test_a_percentage_of_a_small_file_is_rounded_down_to_zero(cli: CommandLine, sandbox: Sandbox) -> None:
