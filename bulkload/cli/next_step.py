@@ -48,9 +48,10 @@ def command_like_this(name: str, *arguments: Path | str, is_results: bool = Fals
         omitted |= _READ_BEFORE
     if context.info_name != "plan":
         omitted |= {"first"}  # the rest is to be sent
-    words = [*_options(context.parent), name, *_options(context, omitted)]
-    at = words.index(name) + 1
-    return f"bulkload {shlex.join(words[:at])} {' '.join(map(argument, arguments))} {shlex.join(words[at:])}".rstrip()
+    words = [*_options(context.parent), name]
+    return " ".join(
+        ["bulkload", *map(shlex.quote, words), *map(argument, arguments), *map(shlex.quote, _options(context, omitted))]
+    )
 
 
 def argument(path: Path | str) -> str:
