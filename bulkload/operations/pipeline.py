@@ -50,8 +50,9 @@ SANDBOX = "sandbox"  # address and user of the sandbox in the store; its port di
 ERROR_STATUSES = (Status.INVALID, Status.DUPLICATE, Status.REJECTED, Status.FAILED)
 SETTINGS_IN_REPORTS = (
     *("rate", "concurrency", "on_existing", "first", "max_errors"),
-    *("request_timeout", "set", "map", "sheet", "header_row", "skip_hidden", "encoding", "ignore_unknown"),
+    *("request_timeout", "set", "map", "sheet"),
 )
+SETTINGS_OF_FILES = ("header_row", "skip_hidden", "encoding", "ignore_unknown")  # for reading a file
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def _begin(
     account_id = account_id_of(store, account, options)
     if isinstance(source, Input):
         observer.on_phase(Phase.READING)
-        settings = _settings_in_reports(options)
+        settings = _settings_in_reports(options, SETTINGS_OF_FILES if source.open is None else ())
         if command == "run" and source.arrival is None:  # the inbox chooses the results of its files itself
             settings |= results_setting(results, options)
             if source.open is None:
@@ -291,8 +292,8 @@ def _most_errors(limit: str | None, rows: int) -> int | None:
     return int(rows * float(limit[:-1]) / 100) if limit.endswith("%") else int(limit)
 
 
-def _settings_in_reports(options: Options) -> dict[str, str]:
-    settings = {name: getattr(options, name) for name in SETTINGS_IN_REPORTS}
+def _settings_in_reports(options: Options, more: Sequence[str]) -> dict[str, str]:
+    settings = {name: getattr(options, name) for name in (*SETTINGS_IN_REPORTS, *more)}
     return {name: value if isinstance(value, str) else to_json(value) for name, value in settings.items() if value}
 
 

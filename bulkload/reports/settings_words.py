@@ -27,6 +27,10 @@ def label_of(name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
+def _yes(text: str) -> str:
+    return "yes" if text == "true" else text
+
+
 def rate_in_words(rate: float) -> str:
     """A number of requests per second in words; a small one per minute."""
     number, unit = (rate, "second") if rate >= 1 or rate * 60 < 1 else (rate * 60, "minute")
@@ -51,6 +55,8 @@ _WORDS: Mapping[str, Callable[[str], str]] = {
     "first": lambda text: f"of the rows that are to be sent, only the first {int(text):,}",
     "max_errors": lambda text: f"stop if more than {text} of the rows have errors",
     "request_timeout": lambda text: f"{float(text):g} s",
+    "skip_hidden": _yes,
+    "ignore_unknown": _yes,
     "set": _pairs,
     "map": _pairs,
 }
