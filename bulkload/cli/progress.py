@@ -46,6 +46,7 @@ class Progress(Observer):
 
     def __exit__(self, *error: object) -> None:
         self._close()
+        self._session = None
 
     def _close(self) -> None:
         """End the bar; messages that follow begin on a line of their own."""
@@ -92,10 +93,12 @@ class Progress(Observer):
             self._is_waiting = False
         elif phase is Phase.WRITING:
             self._close()
+            self._session = None
 
     def on_session(self, status: Callable[[], SessionStatus], stop: Callable[[Interrupted], None]) -> None:
-        """Show the pauses of this session."""
-        self._session = status
+        """Show the pauses of this session; without a terminal, nothing keeps it after its end."""
+        if self._is_shown:
+            self._session = status
 
     def on_doubt(self, rows: int, seconds: float | None) -> None:
         """Say what is waited for."""
