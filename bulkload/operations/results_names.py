@@ -179,12 +179,12 @@ def without_edited(results: Sequence[Path], options: Options) -> list[Path]:
 
 
 def _is_input(store: Store, run: Run, path: Path) -> bool:
-    """True if a file is the input of a run, also if that is known by its content only."""
+    """True if a file is the input of a run; from another folder than that of the run, its content tells."""
     inbox_file = file_in_inbox(store, run)
     if _is_same(path, run.input) or (inbox_file is not None and _is_same(path, inbox_file)):
         return True
     fingerprint = store.info(run).settings.get(FINGERPRINT)
-    if not fingerprint:
+    if not fingerprint or os.path.lexists(run.input):
         return False
     try:
         return path.is_file() and hash_of_bytes(path) == fingerprint

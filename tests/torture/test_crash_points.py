@@ -81,7 +81,7 @@ def test_a_process_killed_at_any_step_recovers(scenario: Scenario, tmp_path: Pat
 
 def test_a_process_killed_while_it_writes_results_leaves_no_incomplete_file(tmp_path: Path) -> None:
     steps = _steps(REPORTS, tmp_path)
-    first_draft = next(number for number, step in enumerate(steps, 1) if "INTO results_files" in step)
+    first_draft = next(number for number, step in enumerate(steps, 1) if "REPLACE INTO results_files" in step)
     end_of_run = max(number for number, step in enumerate(steps[:first_draft], 1) if step == "COMMIT")
     result_steps = [
         n for n, step in enumerate(steps, 1) if n >= end_of_run and not re.search("/.bulkload-[^/]+/tmp", step)
