@@ -32,8 +32,8 @@ OFFLINE = (
 def check(config: Path | None, /, files: tuple[Path, ...], all_: bool, **arguments: Any) -> int:
     """Check every row of FILE and report each invalid cell, offline.
 
-    On a terminal, each kind of problem is shown once, with its rows. Needs no account and sends nothing. --strict and
-    --output are accepted, as for run, but have no effect.
+    On a terminal, each kind of problem is shown once, with its rows. Needs no account and sends nothing. --strict
+    is accepted, as for run, but has no effect; --output only says in which folder it is known that results were edited.
 
     \b
     Examples:

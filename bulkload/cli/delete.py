@@ -16,12 +16,12 @@ from bulkload.cli.questions import load_login
 from bulkload.cli.removals import Removals, print_stopped
 from bulkload.errors import ExitCode
 
-DELETED_SUFFIX = "-deleted.xlsx"  # of the results
-
 if TYPE_CHECKING:
     from bulkload.operations.delete import Deleted
     from bulkload.operations.removal import RemovalResult
     from bulkload.settings import Options
+
+DELETED_SUFFIX = "-deleted.xlsx"  # of the results
 
 
 @click.command()
@@ -54,6 +54,7 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     from bulkload.model import Input
     from bulkload.operations.delete import delete_file
     from bulkload.operations.results_names import check_results
+    from bulkload.reports.summary import number_of
 
     account, options = load_login(config, arguments)
     removals = Removals("delete", account, options, yes=yes, dry_run=dry_run, gone="not found")
@@ -62,8 +63,8 @@ def delete(config: Path | None, /, file: Path, yes: bool, include_edited: bool, 
     results = options.results or [options.output / f"{stem}{DELETED_SUFFIX}"]
 
     def agree(counts: Mapping[RemovalResult, int], without_id: int) -> bool:
-        rows = "row" if without_id == 1 else "rows"
-        return removals.agree(counts, [f"{without_id:,} {rows} without a monitor_id: left alone"] if without_id else [])
+        rows = number_of(without_id, "row")
+        return removals.agree(counts, [f"{rows} without a monitor_id: left alone"] if without_id else [])
 
     with Progress(options) as progress:
         deleted = delete_file(

@@ -49,6 +49,7 @@ class Removals:
     def agree(self, counts: Mapping[RemovalResult, int], notes: Sequence[str] = ()) -> bool:
         """Show the monitors and the notes, and ask whether to delete them. Raises `UsageError` without an answer."""
         from bulkload.operations.removal import RemovalResult
+        from bulkload.reports.summary import number_of
 
         if not self._is_silent:
             self._print_plan(counts)
@@ -57,7 +58,7 @@ class Removals:
         deletes = counts.get(RemovalResult.DELETED, 0)
         if self._dry_run or self._yes or not deletes:
             return not self._dry_run
-        agreed = confirm(f"Delete {_monitors(deletes)} of {self._where()}? This cannot be undone.")
+        agreed = confirm(f"Delete {number_of(deletes, 'monitor')} of {self._where()}? This cannot be undone.")
         if agreed is None:
             raise UsageError("Nothing was deleted, because the question was not answered; add --yes or --dry-run.")
         return agreed
@@ -126,10 +127,6 @@ def print_stopped(session: Session) -> None:
     """Print why a session with the account ended early, if it did."""
     if session.stopped is not None:
         print_message(str(session.stopped))
-
-
-def _monitors(count: int) -> str:
-    return f"{count:,} {'monitor' if count == 1 else 'monitors'}"
 
 
 def _planned_json(planned: PlannedRemoval) -> dict[str, object]:

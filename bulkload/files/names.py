@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from pathlib import Path
 
 MAX_NAME = 255  # bytes, on nearly every file system
 RESULTS_SUFFIX = ".xlsx"
@@ -31,6 +32,11 @@ def results_stem(stem: str) -> str:
     if found is None:
         return f"{shorten(stem, MAX_NAME - len(f'-results{RESULTS_SUFFIX}'))}-results"
     return numbered(f"{found['name']}-results", int(found["number"] or 1) + 1)
+
+
+def results_name(name: str) -> str:
+    """The name of the results of a file, in the format that nobody has to choose."""
+    return results_stem(Path(name).stem) + RESULTS_SUFFIX
 
 
 def numbered(stem: str, number: int, suffix: str = RESULTS_SUFFIX) -> str:

@@ -238,12 +238,10 @@ class FileProcessor:
 
     def _write_results(self, arrival: Arrival, run: Run) -> Outcome:
         from bulkload.operations.results import write_results
-        from bulkload.operations.results_names import without_replacing
 
         self._filing.set_aside_edited(arrival)
         results = [results_path(working_path(self._folder, arrival))]
         exit_code = None if run.exit_code is None else ExitCode(run.exit_code)
-        results = without_replacing(self._store, run, results, self._options)
         outcome = write_results(self._store, run, results, self._options, exit_code)
         self._filing.put_in_place(arrival, outcome)
         return outcome

@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from bulkload.errors import UsageError
-from bulkload.files.names import RESULTS_SUFFIX, results_stem, shorten
+from bulkload.files.names import results_name, shorten
 from bulkload.inbox.open_files import lock_file_of, open_for_writing
 from bulkload.settings import SETTINGS_FILE
 from bulkload.store.database import STORE_NAME
@@ -175,7 +175,7 @@ def files_in(folder: Path) -> list[str]:
 def companion_names(name: str) -> tuple[str, ...]:
     """The names of the companion files of a file: results, dropped monitors, and why it could not be read."""
     stem = Path(name).stem
-    return (results_stem(stem) + RESULTS_SUFFIX, stem + DROPPED_SUFFIX, stem + REASON_SUFFIX)
+    return (results_name(name), stem + DROPPED_SUFFIX, stem + REASON_SUFFIX)
 
 
 def free_name(folder: Path, name: str, reserved: Container[str] = ()) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulkload.errors import ExitCode, UsageError
-from bulkload.files.names import RESULTS_SUFFIX, results_stem
+from bulkload.files.names import results_name
 from bulkload.model import ReportRow, RunInfo, Status
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.results import is_incomplete, why_incomplete, write_results
-from bulkload.operations.results_names import results_by_default, results_of, without_replacing
+from bulkload.operations.results_names import results_by_default, results_of
 from bulkload.reports.summary import number_of
 from bulkload.settings import Options
 from bulkload.store.account_record import AccountRecord
@@ -141,7 +141,7 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
         run = store.run(run_id)
         if is_incomplete(store, run):
             raise UsageError(f"{why_incomplete(store, run)} Its results cannot be written again; no file was replaced.")
-        results = without_replacing(store, run, options.results or results_by_default(store, run, options), options)
+        results = options.results or results_by_default(store, run, options)
         return write_results(
             store, run, results, options, ExitCode(run.exit_code) if run.exit_code is not None else None
         )
@@ -150,7 +150,7 @@ def write_results_again(run_id: str | None, options: Options) -> Outcome:
 def _results_now(store: Store, run: Run, calls: Sequence[Call], options: Options) -> tuple[Path, ...]:
     """Where the results of a run are; those of a file of an inbox were moved with it."""
     if (file := file_in_inbox(store, run)) is not None:
-        return (file.with_name(results_stem(file.stem) + RESULTS_SUFFIX),)
+        return (file.with_name(results_name(file.name)),)
     named = next((call.results for call in calls if call.results), ())
     return tuple(map(Path, named)) or tuple(results_of(store, run, options))
 

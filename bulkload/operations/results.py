@@ -70,8 +70,8 @@ def write_results(
 ) -> Outcome:
     """Write the results of a run from the store. If a file cannot be written, the others are written nevertheless.
 
-    A file that was changed while its new content was written is kept, too. `stopped` is why the run ended, if the store
-    could not record it.
+    The names are those of `without_replacing`; a file that was changed while its new content was written is kept, too.
+    `stopped` is why the run ended, if the store could not record it.
     """
     info = store.info(run)
     if stopped:
@@ -81,13 +81,14 @@ def write_results(
     failure: StoreError | None = None
     problems: Problems | None = None
     written: list[Path] = []
-    for path in results:
+    for path in without_replacing(store, run, results, options):
         try:
-            name, problems = _write_free(path, store, run, info, options, written)
+            name, found = _write_free(path, store, run, info, options, written)
         except StoreError as error:
             failure = failure or error
         else:
             written.append(name)
+            problems = problems or found
     if failure is not None:
         raise failure
     return Outcome(

@@ -11,12 +11,12 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 
 from bulkload.errors import UsageError
-from bulkload.files.names import numbered, results_stem
+from bulkload.files.names import RESULTS_SUFFIX, numbered, results_stem
 from bulkload.reports import formats
 from bulkload.settings import Options
 from bulkload.stages.fingerprint import FINGERPRINT, hash_of_bytes
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 RESULTS_SETTING = "results"  # of a run in the store
 CHOSEN_SETTING = "results_chosen"  # of a run: the user named the results files
 CHANGED = "was changed after it was written"  # why a results file is kept
-_SUFFIX = ".xlsx"
 _DEFAULT_NAME = re.compile(r"-results(-\d+)?\.xlsx$")
 
 
@@ -44,7 +43,7 @@ def results_of(store: Store, run: Run, options: Options) -> list[Path]:
     """The results files of a run in the store: those requested now, else those of when it began."""
     if options.results:
         return options.results
-    settings = store.info(run).settings
+    settings = store.settings(run)
     paths = _paths_in(settings.get(RESULTS_SETTING, ""))
     if CHOSEN_SETTING in settings or not all(_DEFAULT_NAME.search(path.name) for path in paths):
         return paths
@@ -94,10 +93,11 @@ def default_results(paths: Sequence[Path], options: Options) -> list[list[Path]]
         name = next(
             name
             for name in names
-            if name.casefold() not in taken and os.path.realpath(options.output / f"{name}{_SUFFIX}") not in inputs
+            if name.casefold() not in taken
+            and os.path.realpath(options.output / f"{name}{RESULTS_SUFFIX}") not in inputs
         )
         taken.add(name.casefold())
-        results.append([options.output / f"{name}{_SUFFIX}"])
+        results.append([options.output / f"{name}{RESULTS_SUFFIX}"])
     return results
 
 
@@ -121,12 +121,12 @@ def without_replacing(
     free = list(taken)
     for path in dict.fromkeys(results):
         reason = why_kept(store, run, path, options)
-        name, number, is_free = path, 1, not reason and path not in free
-        while not is_free:
-            number += 1
-            name = path.with_stem(numbered(path.stem, number, path.suffix))
-            is_free = (
-                name not in free
+        name = path
+        if reason or path in free:
+            name = next(
+                name
+                for name in _with_numbers(path)
+                if name not in free
                 and not why_kept(store, run, name, options)
                 and look_at(store, name).found is not Found.NO_FILE
             )
@@ -154,7 +154,7 @@ def why_kept(store: Store, run: Run, path: Path, options: Options) -> str:
         return ""
     if there.found is Found.UNKNOWN:
         return "was not written by a run of this folder"
-    if there.run_id in ("", run.id) or CHOSEN_SETTING in store.info(run).settings:
+    if there.run_id in ("", run.id) or CHOSEN_SETTING in store.settings(run):
         return ""
     if there.run_number > run.number:
         return f"has the results of a newer run, {there.run_id}"
@@ -168,14 +168,17 @@ def without_edited(results: Sequence[Path], options: Options) -> list[Path]:
     names = []
     with Store(options.output, must_exist=True) as store:
         for path in results:
-            name, number = path, 1
-            while look_at(store, name).found is Found.CHANGED:
-                number += 1
-                name = path.with_stem(numbered(path.stem, number, path.suffix))
+            names_from_here = chain([path], _with_numbers(path))
+            name = next(name for name in names_from_here if look_at(store, name).found is not Found.CHANGED)
             if name != path:
                 log.warning("%s %s, so it is kept; the results are in %s", path, CHANGED, name)
             names.append(name)
     return names
+
+
+def _with_numbers(path: Path) -> Iterator[Path]:
+    """The path with the numbers from 2 on at the end of its name."""
+    return (path.with_stem(numbered(path.stem, number, path.suffix)) for number in count(2))
 
 
 def _is_input(store: Store, run: Run, path: Path) -> bool:
@@ -183,7 +186,7 @@ def _is_input(store: Store, run: Run, path: Path) -> bool:
     inbox_file = file_in_inbox(store, run)
     if _is_same(path, run.input) or (inbox_file is not None and _is_same(path, inbox_file)):
         return True
-    fingerprint = store.info(run).settings.get(FINGERPRINT)
+    fingerprint = store.settings(run).get(FINGERPRINT)
     if not fingerprint or os.path.lexists(run.input):
         return False
     try:

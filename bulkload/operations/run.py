@@ -16,7 +16,7 @@ from bulkload.operations.first_creates import Agree
 from bulkload.operations.outcome import Outcome
 from bulkload.operations.pipeline import OnStart, begin, begin_again, carry_out, locked_store
 from bulkload.operations.results import check_results_writable, if_complete, write_results
-from bulkload.operations.results_names import results_by_default, results_of, without_replacing
+from bulkload.operations.results_names import results_by_default, results_of
 from bulkload.operations.run_retention import delete_older
 from bulkload.settings import Account, Options
 from bulkload.stages.observer import NOBODY, Observer
@@ -68,7 +68,7 @@ def resume(
             results = results_by_default(store, run, options)
         if not options.verify and _is_finished(store, run):
             begin(store, run, account, options)  # raises for another account
-            results = without_replacing(store, run, if_complete(store, run, results), options)
+            results = if_complete(store, run, results)
             return replace(write_results(store, run, results, options, None), resumed=False)
         context = begin_again(store, run, account, options, observer=observer)
         return carry_out(context, results, on_start, agree=agree)

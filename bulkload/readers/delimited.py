@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bulkload.errors import InputError
+from bulkload.files.delimiters import DELIMITERS
 from bulkload.files.xlsx import CELL_UNITS
 from bulkload.model import Issue, Source
 from bulkload.monitors.header import header_score
@@ -40,7 +41,6 @@ MAX_LINE = 1 << 20  # characters of one line
 MAX_RECORD = 4 << 20  # characters of one record, quoted line breaks included
 _HEAD = 1 << 16  # characters used to detect the delimiter
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _MARK = "\ufeff"  # a byte order mark; the first one of a file is part of its encoding
 _END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs for DOS end a file
 # Excel may have filled it up with delimiters

@@ -10,17 +10,18 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from bulkload.files.delimiters import DELIMITERS
 from bulkload.files.formulas import neutralise_all
 from bulkload.model import ReportRow, RunInfo
 from bulkload.reports.result_cells import result_cells, result_header
 
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}  # as the details of a run name them
+_BY_NAME = {name: delimiter for delimiter, name in DELIMITERS.items()}
 
 
 def write_csv(path: Path, run: RunInfo, rows: Iterable[ReportRow]) -> None:
     """Write one line per row; `bulkload.files.formulas.restore` restores the original cells."""
     # "replace": half a surrogate pair cannot be encoded in UTF-8, and must not stop the report
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as stream:
-        writer = csv.writer(stream, delimiter=_DELIMITERS.get(run.details.get("delimiter", ""), ","))
+        writer = csv.writer(stream, delimiter=_BY_NAME.get(run.details.get("delimiter", ""), ","))
         writer.writerow(neutralise_all([*run.header, *result_header(run.header)]))
         writer.writerows(neutralise_all([*row.cells, *map(str, result_cells(row, run.run_id))]) for row in rows)

@@ -329,7 +329,7 @@ class Execution:
         """With nothing else left, list until everything is settled or time is up; True if rows are to be sent."""
         deadline = time.monotonic() + self._options.settle_timeout
         delay = min(POLL_FIRST, max(self._options.settle_grace / 4, 0.02))
-        awaited = 0  # rows that the observer was told of
+        is_told = False  # the observer knows that rows are waited for
         while not self._stopping.is_set():
             if self._rows.count(State.PENDING):
                 return self._queue.taken != self._options.first
@@ -340,8 +340,8 @@ class Execution:
             self._context.observer.on_phase(Phase.SETTLING)
             await self._list_and_settle()
             unknown = self._rows.count(State.DOUBT) + self._rows.count(State.WAITING)
-            if unknown and not awaited and not self._rows.count(State.PENDING):
-                awaited = unknown
+            if unknown and not is_told and not self._rows.count(State.PENDING):
+                is_told = True
                 self._context.observer.on_doubt(
                     unknown, None if self._options.wait else max(deadline - time.monotonic(), 0)
                 )

@@ -306,6 +306,12 @@ class Store(Database):
             translated=Translated(**json.loads(row["translated"])) if row["translated"] else None,
         )
 
+    def settings(self, run: Run) -> dict[str, str]:
+        """The settings of a run; unlike `info`, this never reads the rows."""
+        with self.errors():
+            (settings,) = self.db.execute("SELECT settings FROM runs WHERE run = ?", (run.number,)).fetchone()
+        return dict(json.loads(settings))
+
     def counts(self, run: Run) -> dict[Status, int]:
         """The number of rows by status, in the order of `Status`."""
         return status_counts_of(self.state_counts(run))

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkload.files.delimiters import DELIMITERS
 from bulkload.migration.detect import is_configuration
 from bulkload.monitors.fields import ALIASES
 from bulkload.monitors.header import is_header, is_own_header
 from bulkload.monitors.result_columns import RESULT_COLUMNS, RESULT_PREFIX
-from bulkload.readers.delimited import DELIMITERS, begins_with_header
+from bulkload.readers.delimited import begins_with_header
 from bulkload.readers.opening import HEAD_BYTES, open_source
 from tests.support.paths import ROOT, SAMPLES
 

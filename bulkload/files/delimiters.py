@@ -1,0 +1,3 @@
+"""The delimiters of text files, with the names under which a run's details have them."""
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
